@@ -1,0 +1,60 @@
+"""Sample files -> decoded, checked samples; and the split that stands in for a missing validation set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trd.data.readers import read_cloud, read_image, read_mask
+from trd.errors import DataError
+from trd.types import Camera, ClassFiles, Sample, SampleFiles
+
+
+def load_sample(files: SampleFiles, clouds: tuple[str, ...], camera: Camera | None = None) -> Sample:
+    """Decode one sample; every source must show the same frame.
+
+    Raises DataError naming the file: unreadable, clouds of another size than the image, masks of another size.
+    """
+    arrays: dict[str, NDArray[np.generic]] = {}
+    shape: tuple[int, int] | None = None
+    for source, path in sorted(files.sources.items(), key=lambda item: item[0] in clouds):
+        arrays[source] = read_cloud(path, camera, shape) if source in clouds else read_image(path)
+        size = (arrays[source].shape[0], arrays[source].shape[1])
+        if shape is not None and size != shape:
+            raise DataError(
+                f"{path} is {size[0]} x {size[1]} pixels, its partners are {shape[0]} x {shape[1]} (height x width): "
+                "sources must be registered to the same pixel grid; resample one of them"
+            )
+        shape = size
+    mask = None
+    if files.mask is not None:
+        stored = read_mask(files.mask)
+        if stored.shape != shape:
+            raise DataError(f"{files.mask}: the mask is {stored.shape}, its image {shape} (height, width); export it anew")
+        mask = stored > 0
+    elif files.is_good and shape is not None:
+        mask = np.zeros(shape, bool)
+    return Sample(files.id, arrays, files.defect, mask)
+
+
+def with_validation(files: ClassFiles, fraction: float, seed: int) -> ClassFiles:
+    """`files` itself when it has a validation split, else with a seeded part of training held out for it.
+
+    At least one sample is held out and one stays; fewer than two training samples raise DataError.
+    """
+    if len(files.train) + len(files.validation) < 2 or len(files.train) < 2:
+        raise DataError(
+            f"{files.root}: {len(files.train)} training sample(s); at least 2 are needed (50 or more for a usable "
+            "detector), because batch statistics and the calibration cannot come from one"
+        )
+    if files.validation:
+        return files
+    count = min(max(1, round(fraction * len(files.train))), len(files.train) - 1)
+    held = set(np.random.default_rng(seed).choice(len(files.train), count, replace=False).tolist())
+    return replace(
+        files,
+        train=tuple(s for i, s in enumerate(files.train) if i not in held),
+        validation=tuple(s for i, s in enumerate(files.train) if i in held),
+    )

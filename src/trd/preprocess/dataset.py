@@ -1,0 +1,110 @@
+"""Prepared samples in memory, batches of tensors, and augmentation that repeats exactly after a resume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from trd.types import PreparedSample
+
+CACHE_LIMIT = 2 * 2**30  # bytes of prepared samples kept; further ones are prepared anew in every epoch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """images: modality -> (B, 3, H, W) float32 in [0, 1]. samples: where they come from, in order."""
+
+    images: dict[str, Tensor]
+    samples: tuple[PreparedSample, ...]
+
+
+class PreparedDataset(Dataset[PreparedSample]):
+    """Samples prepared on first use and kept up to `limit` bytes."""
+
+    def __init__(
+        self, count: int, prepare: Callable[[int], PreparedSample], limit: int = CACHE_LIMIT
+    ) -> None:
+        self.count = count
+        self._prepare = prepare
+        self._limit = limit
+        self._kept: dict[int, PreparedSample] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> PreparedSample:
+        if index in self._kept:
+            return self._kept[index]
+        sample = self._prepare(index)
+        size = sum(image.nbytes for image in sample.images.values())
+        if self._bytes + size <= self._limit:
+            self._kept[index] = sample
+            self._bytes += size
+        return sample
+
+
+class EpochShuffle(Sampler[int]):
+    """A permutation that depends on seed and epoch alone, so that epoch 7 is the same after a resume."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count = count
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before every epoch, also the first one after a resume."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
+        return iter(order.tolist())
+
+
+def collate(samples: Sequence[PreparedSample]) -> Batch:
+    """Stack prepared samples of one size."""
+    names = samples[0].images
+    images = {name: torch.from_numpy(np.stack([s.images[name] for s in samples])) for name in names}
+    return Batch(images, tuple(samples))
+
+
+def flip_and_turn(
+    images: dict[str, Tensor], vector_maps: Sequence[str], rng: np.random.Generator
+) -> dict[str, Tensor]:
+    """Mirror and turn each sample by a random multiple of 90 degrees, the same for all its modalities.
+
+    images: modality -> (B, 3, H, W); quarter turns only where H = W. vector_maps: modalities whose first two channels
+    are x and y components stored as (n + 1) / 2 in image axes (x right, y down): they turn with the picture.
+    """
+    batch = len(next(iter(images.values())))
+    results: dict[str, list[Tensor]] = {name: [] for name in images}
+    for index in range(batch):
+        turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
+        for name, stack in images.items():
+            image = stack[index]
+            steps = turns if image.shape[1] == image.shape[2] else turns // 2 * 2
+            image = torch.rot90(image, steps, (1, 2))
+            if mirrored:
+                image = image.flip(2)
+            if name in vector_maps:
+                image = _turn_vectors(image, steps, mirrored)
+            results[name].append(image)
+    return {name: torch.stack(stack) for name, stack in results.items()}
+
+
+def _turn_vectors(image: Tensor, quarter_turns: int, mirrored: bool) -> Tensor:
+    x, y, z = image
+    for _ in range(quarter_turns):  # rot90 moves the right edge to the top: (x, y) -> (y, -x) with y down
+        x, y = y, 1 - x
+    return torch.stack([1 - x if mirrored else x, y, z])
+
+

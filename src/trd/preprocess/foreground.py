@@ -1,0 +1,117 @@
+"""Which pixels of an organised point cloud belong to the part: the points that stand off the support plane.
+
+Shapes: xyz is (H, W, 3) float32, metres, camera frame, missing points (0, 0, 0); planes are (a, b, c, d) with unit
+normal (a, b, c) and a*x + b*y + c*z + d = 0.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+PAPER_PLANE_DISTANCE = 0.005  # metres; method.md, section "Inputs"
+CORNER = 3  # pixels: the paper averages the valid points of three 3 x 3 image corners
+
+
+def valid_points(xyz: Floats) -> Mask:
+    """(H, W) True where the sensor measured a point."""
+    return np.asarray(xyz[..., 2] != 0)
+
+
+def corner_plane(xyz: Floats) -> NDArray[np.float64] | None:
+    """Plane through the mean points of the top-left, top-right and bottom-left 3 x 3 corners (the paper's).
+
+    None where a corner holds no valid point or the three means lie on a line.
+    """
+    corners = (xyz[:CORNER, :CORNER], xyz[:CORNER, -CORNER:], xyz[-CORNER:, :CORNER])
+    means = []
+    for corner in corners:
+        points = corner.reshape(-1, 3).astype(np.float64)
+        points = points[points[:, 2] != 0]
+        if not len(points):
+            return None
+        means.append(points.mean(axis=0))
+    top_left, top_right, bottom_left = means
+    normal = np.cross(top_right - top_left, bottom_left - top_left)
+    length = np.linalg.norm(normal)
+    if length == 0:
+        return None
+    normal /= length
+    return np.append(normal, -normal @ top_left)
+
+
+def plane_distance(xyz: Floats, plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(H, W) unsigned distance of every point from the plane, metres; missing points give the plane's offset."""
+    return np.abs(xyz.astype(np.float64) @ plane[:3] + plane[3])
+
+
+def paper_foreground(xyz: Floats) -> Mask:
+    """(H, W) foreground as published: over 5 mm from the corner plane and measured, then a 3 x 3 closing, thrice.
+
+    Without a usable corner plane (a part that fills the frame) every measured point counts as foreground.
+    """
+    plane = corner_plane(xyz)
+    foreground = valid_points(xyz)
+    if plane is not None:
+        foreground &= plane_distance(xyz, plane) > PAPER_PLANE_DISTANCE
+    closed = cv2.morphologyEx(
+        foreground.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8), iterations=3
+    )
+    return closed.astype(bool)
+
+
+def border_plane(xyz: Floats, width: float = 0.04, rounds: int = 3) -> NDArray[np.float64] | None:
+    """Support plane fitted to the frame's border by least squares with outlier rejection; None where that fails.
+
+    Uses all valid points in a border of `width` times the shorter side, where the corner plane sees 27 points, so a
+    hole in a corner or sensor noise does not tilt it. A part that reaches across the border leaves more than half
+    the border off the plane; then there is no plane.
+    """
+    height, length = xyz.shape[:2]
+    band = max(3, round(width * min(height, length)))
+    border = np.ones((height, length), bool)
+    border[band:-band, band:-band] = False
+    points = xyz[border & valid_points(xyz)].astype(np.float64)
+    if len(points) < 32:
+        return None
+    kept = points
+    plane = None
+    for _ in range(rounds):
+        centre = kept.mean(axis=0)
+        _, _, axes = np.linalg.svd(kept - centre, full_matrices=False)
+        normal = axes[2]
+        plane = np.append(normal, -normal @ centre)
+        residual = np.abs(points @ normal + plane[3])
+        # 3 x the robust deviation (median absolute residual -> sigma), never under 0.2 mm: sensor resolution
+        limit = max(3 * 1.4826 * float(np.median(residual)), 2e-4)
+        inlier = residual <= limit
+        if inlier.sum() < 32:
+            return None
+        kept = points[inlier]
+    if plane is None or len(kept) < 0.5 * len(points):
+        return None
+    return plane if plane[2] < 0 else -plane  # towards the camera: heights over the plane are positive
+
+
+def height_over_plane(xyz: Floats, plane: NDArray[np.float64]) -> Floats:
+    """(H, W) signed height over the plane towards the camera, metres; 0 where nothing was measured."""
+    height = xyz.astype(np.float64) @ plane[:3] + plane[3]
+    return np.where(valid_points(xyz), height, 0).astype(np.float32)
+
+
+def part_foreground(xyz: Floats, clearance: float = 0.003) -> Mask | None:
+    """(H, W) pixels of the part: over `clearance` metres above the border plane, specks removed, small holes closed.
+
+    None where the frame shows no support plane or nothing stands on it.
+    """
+    plane = border_plane(xyz)
+    if plane is None:
+        return None
+    mask = (height_over_plane(xyz, plane) > clearance).astype(np.uint8)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+    mask = cv2.morphologyEx(cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc), cv2.MORPH_CLOSE, disc)
+    return mask.astype(bool) if mask.any() else None

@@ -1,0 +1,101 @@
+"""Two normals images: the paper's (Sobel derivatives of a per-image scaled depth map) and our own metric one."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from trd.preprocess.depth import fill_zeros, scale_foreground
+from trd.preprocess.foreground import paper_foreground, valid_points
+
+
+def full_size_sobel_normals(xyz: NDArray[np.float32], kernel: int) -> NDArray[np.float64]:
+    """(3, H, W) float64 in [0, 1], 0 off the part, at the size of a (H, W, 3) cloud in metres; as published.
+
+    `kernel` is the Sobel size (3, 5 or 7). Derivatives are of z scaled per image to [0, 1], so the same slope looks
+    steeper on a flat part: the reason for the paper's per-class kernels, and for `surface_normals_image`.
+    """
+    foreground = paper_foreground(xyz)
+    depth = fill_zeros(scale_foreground(xyz[..., 2], foreground, low=0.0, high=1.0))
+    slope_x = cv2.Sobel(depth, cv2.CV_64F, 1, 0, ksize=kernel)
+    slope_y = cv2.Sobel(depth, cv2.CV_64F, 0, 1, ksize=kernel)
+    normals = np.stack([-slope_x, -slope_y, np.ones_like(depth)])
+    normals /= np.linalg.norm(normals, axis=0)
+    return np.asarray((normals + 1) / 2 * foreground)
+
+
+def sobel_normals_image(xyz: NDArray[np.float32], size: int, kernel: int) -> NDArray[np.float32]:
+    """(3, size, size) float32 in [0, 1]: the published normals image, made at native size, resized by OpenCV."""
+    image = np.moveaxis(full_size_sobel_normals(xyz, kernel), 0, -1)
+    small = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
+    return np.moveaxis(small, -1, 0).astype(np.float32)
+
+
+def surface_slopes(
+    xyz: NDArray[np.float32], sigma: float, plane: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Metric surface slopes (dz/dx, dz/dy) by a weighted plane fit around every pixel, and where they are known.
+
+    xyz: (H, W, 3) float32, metres, missing points zero. sigma: pixels, standard deviation of the Gaussian weights.
+    Returns slopes (H, W, 2) float64, metres per metre, in the camera frame or, given a support `plane`, in the frame
+    of that plane (a tilted table then has slope 0), and a (H, W) bool map. A fit needs the weight of measured points
+    to be at least a tenth of the whole window and the points to span an area: holes up to about the window's size are
+    bridged by the fit itself, larger ones are False (slope 0). Nothing is scaled per image.
+    """
+    points = xyz.astype(np.float64)
+    if plane is not None:
+        points = _in_plane_frame(points, plane)
+    valid = valid_points(xyz)
+    weight = valid.astype(np.float64)
+    # Coordinates relative to the cloud's centre keep the sums of squares small against float64 rounding.
+    centre = points[valid].mean(axis=0) if valid.any() else np.zeros(3)
+    x, y, z = np.moveaxis((points - centre) * weight[..., None], -1, 0)
+
+    def windowed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+
+    total = windowed(weight)
+    known = total > 0.1
+    safe = np.where(known, total, 1)
+    mean_x, mean_y, mean_z = (windowed(v) / safe for v in (x, y, z))
+    xx = windowed(x * x) / safe - mean_x**2
+    xy = windowed(x * y) / safe - mean_x * mean_y
+    yy = windowed(y * y) / safe - mean_y**2
+    xz = windowed(x * z) / safe - mean_x * mean_z
+    yz = windowed(y * z) / safe - mean_y * mean_z
+    determinant = xx * yy - xy**2
+    known &= determinant > 1e-6 * (xx + yy) ** 2
+    safe = np.where(known, determinant, 1)
+    slopes = np.stack([(yy * xz - xy * yz) / safe, (xx * yz - xy * xz) / safe], axis=-1)
+    slopes[~known] = 0
+    return slopes, known
+
+
+def _in_plane_frame(points: NDArray[np.float64], plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rotate (..., 3) points so that the plane's normal becomes (0, 0, -1), towards the camera, by the least angle."""
+    normal, camera = plane[:3], np.array([0.0, 0.0, -1.0])
+    axis = np.cross(normal, camera)
+    sine, cosine = float(np.linalg.norm(axis)), float(normal @ camera)
+    if sine < 1e-12:
+        return points
+    rotation, _ = cv2.Rodrigues(axis / sine * np.arctan2(sine, cosine))
+    return np.asarray(points @ rotation.T)
+
+
+def surface_normals_image(
+    xyz: NDArray[np.float32], sigma: float, slope_gain: float, plane: NDArray[np.float64] | None = None
+) -> NDArray[np.float32]:
+    """(3, H, W) float32 in [0, 1] at the cloud's own size: metric unit normals mapped by (n + 1) / 2, ours.
+
+    `slope_gain` multiplies the slopes before normalising: 1 gives true normals; more spreads the gentle slopes of a
+    shallow dent over the range that a teacher trained on photographs responds to. Unknown pixels are 0.5 in x and y
+    and 0 in z, which no measured normal can be.
+    """
+    slopes, known = surface_slopes(xyz, sigma, plane)
+    steep = -slope_gain * slopes
+    length = np.sqrt(1 + (steep**2).sum(axis=-1))
+    normals = np.concatenate([steep, np.ones_like(length)[..., None]], axis=-1) / length[..., None]
+    image = (normals + 1) / 2
+    image[~known] = (0.5, 0.5, 0.0)
+    return image.transpose(2, 0, 1).astype(np.float32)
