@@ -1,0 +1,111 @@
+"""N modalities, N branches: a frozen teacher each (one set of weights serves all) and a student each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from trd.config import Recipe
+from trd.model.student import Student
+from trd.model.teachers import Teacher, build_teacher
+from trd.types import NetworkOutput, Pyramid
+
+
+class FeatureScaler(nn.Module):
+    """Brings every teacher channel of one modality to mean 0, deviation 1 over the training set.
+
+    Without it a few channels of large mean or spread decide the cosine. Starts as the identity; filled by
+    `training.fit`, saved with the weights.
+    """
+
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.levels = len(channels)
+        for level, width in enumerate(channels):
+            self.register_buffer(f"mean_{level}", torch.zeros(1, width, 1, 1))
+            self.register_buffer(f"std_{level}", torch.ones(1, width, 1, 1))
+
+    def set_level(self, level: int, mean: Tensor, std: Tensor) -> None:
+        """mean, std: (C_l,) over the training set; a channel that never varies is left unscaled."""
+        getattr(self, f"mean_{level}").copy_(mean.view(1, -1, 1, 1))
+        getattr(self, f"std_{level}").copy_(torch.where(std > 1e-6, std, torch.ones_like(std)).view(1, -1, 1, 1))
+
+    def forward(self, pyramid: Pyramid) -> Pyramid:
+        return tuple(
+            (features - getattr(self, f"mean_{level}")) / getattr(self, f"std_{level}")
+            for level, features in enumerate(pyramid)
+        )
+
+
+class TunedReverseDistillation(nn.Module):
+    """modality -> (B, 3, H, W) image in [0, 1], H and W multiples of 32 -> teacher and student pyramids (figure 2).
+
+    The teacher never trains: it stays in eval mode and takes no gradient. Input mean and std are the teacher's, held
+    here as non-persistent buffers, so that no caller normalises.
+    """
+
+    def __init__(
+        self, teacher: nn.Module, students: Mapping[str, Student], scalers: Mapping[str, FeatureScaler] | None = None
+    ) -> None:
+        super().__init__()
+        self.modalities = tuple(students)
+        self.teacher = teacher
+        self.students = nn.ModuleDict(students)
+        self.scalers = nn.ModuleDict(scalers or {})
+        facts = cast(Teacher, teacher)
+        self.register_buffer("input_mean", torch.tensor(facts.input_mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("input_std", torch.tensor(facts.input_std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Mapping[str, Tensor]) -> NetworkOutput:
+        teachers = self.teacher_pyramids(images)
+        students = {
+            name: self.students[name](teachers[name], self.other_pyramids(teachers, name)) for name in self.modalities
+        }
+        return NetworkOutput(teachers, students)
+
+    @torch.no_grad()
+    def teacher_pyramids(self, images: Mapping[str, Tensor]) -> dict[str, Pyramid]:
+        """All modalities in one batched forward; standardised where the recipe says so; float32."""
+        stacked = torch.cat([images[name] for name in self.modalities])
+        levels = self.teacher((stacked - self.input_mean) / self.input_std)
+        chunks = zip(*(level.float().chunk(len(self.modalities)) for level in levels), strict=True)
+        pyramids = dict(zip(self.modalities, chunks, strict=True))
+        return {name: self.scalers[name](p) if name in self.scalers else p for name, p in pyramids.items()}
+
+    def other_pyramids(self, teachers: Mapping[str, Pyramid], name: str) -> Pyramid | None:
+        """What the tuners of `name` read: the other modalities' pyramids, concatenated along the channels."""
+        others = [teachers[other] for other in self.modalities if other != name]
+        if not others:
+            return None
+        return others[0] if len(others) == 1 else tuple(torch.cat(level, dim=1) for level in zip(*others, strict=True))
+
+    def train(self, mode: bool = True) -> TunedReverseDistillation:
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+
+def build_network(recipe: Recipe, load_teacher: bool = True) -> TunedReverseDistillation:
+    """The one place where a recipe's numbers become a network.
+
+    load_teacher: False leaves the teacher's weights as initialised, for a checkpoint that brings them along.
+    """
+    teacher = build_teacher(recipe.teacher.name, recipe.teacher.weights if load_teacher else None)
+    facts = cast(Teacher, teacher)
+    channels = tuple(facts.channels)
+    students = {
+        name: Student(
+            channels,
+            others=len(recipe.modalities) - 1,
+            use_filter=recipe.student.filter,
+            use_amplifier=recipe.student.amplifier,
+            blocks=recipe.student.blocks,
+            linear=facts.linear_outputs or recipe.teacher.standardize,
+        )
+        for name in recipe.modalities
+    }
+    scalers = {name: FeatureScaler(channels) for name in recipe.modalities} if recipe.teacher.standardize else None
+    return TunedReverseDistillation(teacher, students, scalers)
