@@ -1,0 +1,39 @@
+"""Pyramids -> anomaly maps (paper, section 3.4)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+from torch.nn import functional as F
+
+from trd.types import Pyramid
+
+PAPER_SIGMA = 4.0
+
+
+def anomaly_map(student_pyramid: Pyramid, teacher_pyramid: Pyramid, size: tuple[int, int]) -> Tensor:
+    """(B, H, W) map: sum over levels of 1 - cos along the channels, each level upsampled to `size` = (H, W).
+
+    Bilinear with align_corners=True, as published. Range 0 to 2 L for L levels; larger is more anomalous.
+    """
+    levels = [
+        F.interpolate(
+            1 - F.cosine_similarity(student, teacher, dim=1)[:, None],
+            size=size,
+            mode="bilinear",
+            align_corners=True,
+        )
+        for student, teacher in zip(student_pyramid, teacher_pyramid, strict=True)
+    ]
+    return torch.stack(levels).sum(dim=0)[:, 0]
+
+
+def smooth(maps: NDArray[np.float32], sigma: float = PAPER_SIGMA) -> NDArray[np.float32]:
+    """Gaussian over the last two axes, sigma in pixels; scipy's defaults (truncated at 4 sigma, reflected edges)."""
+    if sigma == 0:
+        return maps
+    spread = (0.0,) * (maps.ndim - 2) + (sigma, sigma)
+    return np.asarray(gaussian_filter(maps, spread), np.float32)

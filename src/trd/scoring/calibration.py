@@ -1,0 +1,183 @@
+"""From maps to decisions: z-scores and fusion as published, and thresholds with a stated guarantee (ours).
+
+All numbers come from good parts that the student was not trained on (the validation split).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trd.scoring.anomaly_map import smooth
+
+
+@dataclass(frozen=True)
+class MapStatistics:
+    """Mean and population standard deviation over all scored pixels of the good parts' maps, and their minimum."""
+
+    mean: float
+    std: float
+    minimum: float
+
+    @property
+    def floor(self) -> float:
+        """z-score of the least anomalous good pixel: what pixels outside the scored region count as."""
+        return (self.minimum - self.mean) / self.std
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """An operating threshold for a requested false-alarm rate, from `count` good parts.
+
+    Scores strictly above `value` are alarms. guaranteed_rate: the false-alarm rate that holds for a further good part
+    drawn like the calibration parts, averaged over calibration sets; it exceeds `requested_rate` where `count` is too
+    small, because n parts cannot promise less than 1 / (n + 1).
+    """
+
+    value: float
+    requested_rate: float
+    guaranteed_rate: float
+    count: int
+
+    @property
+    def attained(self) -> bool:
+        return self.guaranteed_rate <= self.requested_rate
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Everything that turns raw maps into scores and decisions; JSON in and out.
+
+    maps: per modality. good_scores: image scores of the good calibration parts, ascending. image_threshold: for
+    decisions. pixel_threshold: for the map; the rate is the share of a good part's scored pixels above it.
+    """
+
+    maps: Mapping[str, MapStatistics]
+    sigma: float
+    good_scores: tuple[float, ...]
+    image_threshold: Threshold
+    pixel_threshold: Threshold
+
+    def p_value(self, score: float) -> float:
+        """Share of good parts (with this one) at least as anomalous: (1 + #{good >= score}) / (n + 1)."""
+        return (1 + sum(good >= score for good in self.good_scores)) / (len(self.good_scores) + 1)
+
+    def modality_maps(
+        self, raw: Mapping[str, NDArray[np.float32]], region: NDArray[np.bool_] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """z-scored, smoothed maps (..., H, W) per modality; their sum is the fused map."""
+        return modality_maps(raw, self.maps, self.sigma, region)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Calibration:
+        return cls(
+            maps={name: MapStatistics(**numbers) for name, numbers in values["maps"].items()},
+            sigma=values["sigma"],
+            good_scores=tuple(values["good_scores"]),
+            image_threshold=Threshold(**values["image_threshold"]),
+            pixel_threshold=Threshold(**values["pixel_threshold"]),
+        )
+
+
+def modality_maps(
+    raw: Mapping[str, NDArray[np.float32]],
+    statistics: Mapping[str, MapStatistics],
+    sigma: float,
+    region: NDArray[np.bool_] | None = None,
+) -> dict[str, NDArray[np.float32]]:
+    """z-score each modality's (..., H, W) map, set pixels outside `region` to the floor, smooth.
+
+    The paper smooths the sum; smoothing is linear, so smoothing the parts gives the same fused map and each
+    modality's exact share of it.
+    """
+    result = {}
+    for name, values in raw.items():
+        numbers = statistics[name]
+        scores = (values - np.float32(numbers.mean)) / np.float32(numbers.std)
+        if region is not None:
+            scores = np.where(region, scores, np.float32(numbers.floor))
+        result[name] = smooth(scores.astype(np.float32, copy=False), sigma)
+    return result
+
+
+def fuse(maps: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Sum over modalities."""
+    return np.sum(np.stack(list(maps.values())), axis=0, dtype=np.float32)
+
+
+def image_score(fused: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Maximum of each (..., H, W) map."""
+    return np.asarray(fused.max(axis=(-2, -1)), np.float32)
+
+
+def map_statistics(maps: NDArray[np.float32], regions: Sequence[NDArray[np.bool_] | None]) -> MapStatistics:
+    """Over the scored pixels of (N, H, W) maps of good parts."""
+    values = np.concatenate(
+        [m.ravel() if region is None else m[region] for m, region in zip(maps, regions, strict=True)]
+    ).astype(np.float64)
+    std = float(values.std())
+    return MapStatistics(float(values.mean()), std if std > 0 else 1.0, float(values.min()))
+
+
+def calibrate(
+    raw: Mapping[str, NDArray[np.float32]],
+    regions: Sequence[NDArray[np.bool_] | None],
+    sigma: float,
+    image_rate: float,
+    pixel_rate: float,
+) -> Calibration:
+    """Calibration from the raw (N, H, W) maps of N good parts per modality; regions (N entries) as in `modality_maps`."""
+    statistics = {name: map_statistics(maps, regions) for name, maps in raw.items()}
+    fused = [
+        fuse(modality_maps({name: maps[index] for name, maps in raw.items()}, statistics, sigma, region))
+        for index, region in enumerate(regions)
+    ]
+    scores = np.sort([float(image_score(m)) for m in fused])
+    scored = [m.ravel() if region is None else m[region] for m, region in zip(fused, regions, strict=True)]
+    return Calibration(
+        maps=statistics,
+        sigma=sigma,
+        good_scores=tuple(scores.tolist()),
+        image_threshold=conformal_threshold(scores, image_rate),
+        pixel_threshold=conformal_pixel_threshold(scored, pixel_rate),
+    )
+
+
+def conformal_threshold(good_scores: NDArray[np.float64], rate: float) -> Threshold:
+    """Split-conformal threshold (Vovk et al. 2005): the ceil((n + 1)(1 - rate))-th smallest of n good scores.
+
+    A further good part scores above it with probability at most `rate` when it is exchangeable with the n parts. With
+    n < 1 / rate - 1 that rank does not exist; then the largest score is used, which guarantees 1 / (n + 1) only.
+    """
+    count = len(good_scores)
+    rank = min(math.ceil((count + 1) * (1 - rate) - 1e-9), count)
+    value = float(np.sort(good_scores)[rank - 1])
+    return Threshold(value, rate, 1 - rank / (count + 1), count)
+
+
+def conformal_pixel_threshold(good_maps: Sequence[NDArray[np.float32]], rate: float) -> Threshold:
+    """Conformal risk control (Angelopoulos et al. 2022) of the share of a good part's pixels above the threshold.
+
+    good_maps: the scored pixels of each good part, 1-D. The least value v with (n R(v) + 1) / (n + 1) <= rate, R(v)
+    being the mean share above v: the expected share on a further good part is then at most `rate`. Where n < 1 / rate
+    - 1 allows no such v, the largest pixel seen is used, which guarantees 1 / (n + 1).
+    """
+    count = len(good_maps)
+    budget = (rate * (count + 1) - 1) / count
+    pixels = np.concatenate(good_maps)
+    weights = np.concatenate([np.full(len(m), 1 / (len(m) * count)) for m in good_maps])
+    order = np.argsort(-pixels, kind="stable")
+    ordered, share = pixels[order], np.cumsum(weights[order])
+    if budget < 0:
+        return Threshold(float(ordered[0]), rate, 1 / (count + 1), count)
+    # Scores equal to the value are not alarms, so the first pixel that would break the budget is the threshold.
+    index = min(int(np.searchsorted(share, budget + 1e-12, side="right")), len(ordered) - 1)
+    return Threshold(float(ordered[index]), rate, rate, count)

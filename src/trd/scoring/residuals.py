@@ -1,0 +1,199 @@
+"""Our residual distance: how unlike the residuals of good parts is this one, given what the student expects here?
+
+The paper's cosine looks at direction only. Where a part is plain its features are small and noise alone turns them,
+so the map fills with speckle; and all channels weigh alike, however well the student predicts them. Here, per
+modality and pyramid level, in three steps fitted on good parts:
+1. The residual teacher - student is averaged over a few cells: a defect is coherent over neighbours, noise is not.
+2. Its squared Mahalanobis distance to the residuals of good parts is taken.
+3. It is divided by what is usual for such a place. Edges and seeds never fit well; the student's own features tell
+   where they are, so log distance is regressed (ridge) on their local mean and deviation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trd.types import NetworkOutput, Pyramid
+
+SHRINKAGE = 0.03  # of the mean channel variance, mixed into the covariance so that it can be inverted
+RIDGE = 0.01  # per sample, on standardised regressors
+CONTEXT = 3  # cells: side of the square over which the student's features are summarised
+TINY = 1e-6
+REGION_SHARE = 0.3  # of a cell's pixels that must be scored for the cell to count in the fit
+
+Observations = Callable[[], Iterable[tuple[NetworkOutput, Tensor | None]]]
+"""Yields (network output, region (B, H, W) bool or None) over good parts; called once per pass."""
+
+
+def _box(features: Tensor, side: int) -> Tensor:
+    return F.avg_pool2d(features, side, stride=1, padding=side // 2, count_include_pad=False)
+
+
+class LevelDistance(nn.Module):
+    """One level of one modality. Buffers hold the fit: C channels, regressors 2C + 1."""
+
+    mean: Tensor
+    whitening: Tensor
+    context_mean: Tensor
+    context_std: Tensor
+    context_weight: Tensor
+    log_range: Tensor
+    scale: Tensor
+
+    def __init__(self, channels: int, pool: int) -> None:
+        super().__init__()
+        self.pool = pool
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("whitening", torch.eye(channels))
+        self.register_buffer("context_mean", torch.zeros(2 * channels))
+        self.register_buffer("context_std", torch.ones(2 * channels))
+        self.register_buffer("context_weight", torch.zeros(2 * channels + 1))
+        self.register_buffer("log_range", torch.tensor([-30.0, 30.0]))
+        self.register_buffer("scale", torch.tensor([0.0, 1.0]))  # mean and deviation on good parts
+
+    def residual(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """(B, C, h, w) twice -> (B, h, w, C)."""
+        return _box((teacher - student).float(), self.pool).permute(0, 2, 3, 1)
+
+    def context(self, student: Tensor) -> Tensor:
+        """(B, h, w, 2C): local mean and deviation of the student's features, which say what is expected here."""
+        student = student.float()
+        mean = _box(student, CONTEXT)
+        variance = (_box(student.square(), CONTEXT) - mean.square()).clamp_min(0)
+        return torch.cat([mean, variance.sqrt()], dim=1).permute(0, 2, 3, 1)
+
+    def mahalanobis(self, residual: Tensor) -> Tensor:
+        """(..., C) -> (...): squared distance per channel, about 1 on good parts."""
+        return ((residual - self.mean) @ self.whitening).square().mean(dim=-1).clamp_min(TINY)
+
+    def expected_log(self, context: Tensor) -> Tensor:
+        """(..., 2C) -> (...): log of the distance that good parts show at such a place."""
+        weight = self.context_weight
+        value = (context - self.context_mean) / self.context_std @ weight[:-1] + weight[-1]
+        return value.clamp(self.log_range[0], self.log_range[1])
+
+    def relative(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """(B, h, w): the distance divided by what is usual there."""
+        distance = self.mahalanobis(self.residual(student, teacher))
+        return distance * torch.exp(-self.expected_log(self.context(student)))
+
+    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """(B, h, w): standardised, mean 0 and deviation 1 on good parts, so that levels can be added."""
+        return (self.relative(student, teacher) - self.scale[0]) / self.scale[1]
+
+
+class ResidualDistance(nn.Module):
+    """All levels of one modality: (student, teacher) pyramids -> (B, H, W) map, upsampled as in the paper's map."""
+
+    def __init__(self, channels: Iterable[int], pool: Iterable[int]) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList(LevelDistance(c, p) for c, p in zip(channels, pool, strict=True))
+
+    def forward(self, student: Pyramid, teacher: Pyramid, size: tuple[int, int]) -> Tensor:
+        levels = [
+            F.interpolate(level(s, t)[:, None], size=size, mode="bilinear", align_corners=True)
+            for level, s, t in zip(self.levels, student, teacher, strict=True)
+        ]
+        return torch.stack(levels).sum(dim=0)[:, 0]
+
+
+def fit_residual_distances(
+    distances: nn.ModuleDict, training: Observations, validation: Observations
+) -> None:
+    """Fit all modalities at once: steps 1-3 on the training parts, the levels' scale on the validation parts.
+
+    Three passes, each over moments only, so memory does not grow with the number of parts.
+    """
+    parts = {
+        (name, index): cast(LevelDistance, level)
+        for name, distance in distances.items()
+        for index, level in enumerate(cast(ResidualDistance, distance).levels)
+    }
+    residuals = {key: _Moments() for key in parts}
+    contexts = {key: _Moments() for key in parts}
+    for key, level, student, teacher, inside in _cells(parts, training):
+        residuals[key].add(level.residual(student, teacher)[inside])
+        contexts[key].add(level.context(student)[inside])
+    for key, level in parts.items():
+        _set_whitening(level, residuals[key])
+        level.context_mean.copy_(contexts[key].mean)
+        level.context_std.copy_(contexts[key].covariance.diagonal().clamp_min(0).sqrt() + TINY)
+
+    regressions = {key: _Moments() for key in parts}
+    for key, level, student, teacher, inside in _cells(parts, training):
+        context = (level.context(student)[inside] - level.context_mean) / level.context_std
+        log_distance = level.mahalanobis(level.residual(student, teacher)[inside]).log()
+        regressions[key].add(torch.cat([context, torch.ones_like(context[:, :1]), log_distance[:, None]], dim=1))
+    for key, level in parts.items():
+        _set_regression(level, regressions[key])
+
+    relative = {key: _Moments() for key in parts}
+    for key, level, student, teacher, inside in _cells(parts, validation):
+        relative[key].add(level.relative(student, teacher)[inside][:, None])
+    for key, level in parts.items():
+        deviation = float(relative[key].covariance.clamp_min(0).sqrt())
+        level.scale.copy_(torch.tensor([float(relative[key].mean), deviation if deviation > 0 else 1.0]))
+
+
+class _Moments:
+    """Sums that give the mean, covariance and raw second moments of vectors arriving in batches; float64."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total: Tensor | float = 0.0
+        self.products: Tensor | float = 0.0
+
+    def add(self, vectors: Tensor) -> None:
+        vectors = vectors.double()
+        self.count += len(vectors)
+        self.total = self.total + vectors.sum(dim=0)
+        self.products = self.products + vectors.T @ vectors
+
+    @property
+    def mean(self) -> Tensor:
+        return cast(Tensor, self.total) / max(self.count, 1)
+
+    @property
+    def covariance(self) -> Tensor:
+        return cast(Tensor, self.products) / max(self.count, 1) - torch.outer(self.mean, self.mean)
+
+
+def _cells(
+    parts: dict[tuple[str, int], LevelDistance], observations: Observations
+) -> Iterable[tuple[tuple[str, int], LevelDistance, Tensor, Tensor, Tensor]]:
+    for output, region in observations():
+        for (name, index), level in parts.items():
+            student, teacher = output.students[name].fused[index], output.teachers[name][index]
+            if region is None:
+                inside = torch.ones(student.shape[0], *student.shape[2:], dtype=torch.bool, device=student.device)
+            else:
+                share = F.adaptive_avg_pool2d(region.to(student.device, torch.float32)[:, None], student.shape[2:])
+                inside = share[:, 0] > REGION_SHARE
+            yield (name, index), level, student, teacher, inside
+
+
+def _set_whitening(level: LevelDistance, moments: _Moments) -> None:
+    covariance = moments.covariance
+    average = covariance.diagonal().mean().clamp_min(TINY)
+    eye = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
+    precision = torch.linalg.inv((1 - SHRINKAGE) * covariance + SHRINKAGE * average * eye)
+    level.mean.copy_(moments.mean)
+    level.whitening.copy_(torch.linalg.cholesky(precision))
+
+
+def _set_regression(level: LevelDistance, moments: _Moments) -> None:
+    """Ridge regression of log distance (last column) on context and constant (the others)."""
+    second = cast(Tensor, moments.products) / max(moments.count, 1)
+    gram, target = second[:-1, :-1], second[:-1, -1]
+    ridge = RIDGE * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    ridge[-1, -1] = 0  # the constant is not shrunk
+    level.context_weight.copy_(torch.linalg.solve(gram + ridge, target))
+    mean = moments.mean[-1]
+    deviation = (second[-1, -1] - mean.square()).clamp_min(0).sqrt()
+    # A part unlike all training parts must not be excused by an extrapolated expectation.
+    level.log_range.copy_(torch.stack([mean - 3 * deviation, mean + 3 * deviation]))

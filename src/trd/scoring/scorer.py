@@ -1,0 +1,38 @@
+"""Network output -> one raw anomaly map per modality, by the recipe's distance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from trd.config import Recipe
+from trd.scoring.anomaly_map import anomaly_map
+from trd.scoring.residuals import ResidualDistance
+from trd.types import NetworkOutput
+
+
+class MapScorer(nn.Module):
+    """modality -> (B, H, W) raw map. `distances` is empty for the paper's cosine, which has nothing to fit."""
+
+    def __init__(self, modalities: Sequence[str], channels: Sequence[int], pool: Sequence[int] | None) -> None:
+        super().__init__()
+        self.distances = nn.ModuleDict(
+            {name: ResidualDistance(channels, pool) for name in modalities} if pool is not None else {}
+        )
+
+    def forward(self, output: NetworkOutput, size: tuple[int, int]) -> dict[str, Tensor]:
+        maps = {}
+        for name, student in output.students.items():
+            teacher = output.teachers[name]
+            if name in self.distances:
+                maps[name] = self.distances[name](student.fused, teacher, size)
+            else:
+                fused = tuple(level.float() for level in student.fused)
+                maps[name] = anomaly_map(fused, teacher, size)
+        return maps
+
+
+def build_scorer(recipe: Recipe, channels: Sequence[int]) -> MapScorer:
+    pool = recipe.scoring.pool if recipe.scoring.distance == "residual" else None
+    return MapScorer(tuple(recipe.modalities), channels, pool)
