@@ -1,0 +1,243 @@
+"""Good parts -> calibrated detector: data, network, training with Lightning, calibration on held-out parts."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from rich.console import Console
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from trd.config import Recipe
+from trd.data.folder import list_class
+from trd.data.loading import load_sample, with_validation
+from trd.detector import Detector
+from trd.files import write_json
+from trd.model.network import FeatureScaler, TunedReverseDistillation, build_network
+from trd.model.precision import resolve_precision
+from trd.model.teachers import Teacher
+from trd.preprocess.dataset import EpochShuffle, PreparedDataset, collate
+from trd.preprocess.pipeline import Pipeline
+from trd.scoring.calibration import calibrate
+from trd.scoring.residuals import fit_residual_distances
+from trd.scoring.scorer import build_scorer
+from trd.training.checkpoint import SafetensorsIO, read_state
+from trd.training.module import TrainingModule
+from trd.training.progress import TrainingProgress
+from trd.types import ClassFiles, NetworkOutput, PreparedSample, Sample, SampleFiles
+
+CHECKPOINT = "checkpoints/last.safetensors"
+SCORING_BATCH = 8
+
+
+def fit_class(
+    data: Path, class_name: str, recipe: Recipe, out: Path, device: str = "auto", console: Console | None = None
+) -> Detector:
+    """Train and calibrate one class into the folder `out`; goes on from `out`'s checkpoint when there is one.
+
+    Writes training.json (record) early, checkpoints and logs on the way, and the detector's files last. A killed run
+    that is started again ends in the same weights as one that was not. Raises TRDError for the user's mistakes and
+    KeyboardInterrupt after Ctrl-C, with the last checkpoint kept.
+    """
+    console = console or Console(quiet=True)
+    recipe = recipe.for_class(class_name)
+    config = recipe.training
+    begin = time.monotonic()
+    listed = list_class(data, class_name, recipe.sources, recipe.point_cloud_sources)
+    files = with_validation(listed, config.holdout, config.seed)
+    record: dict[str, Any] = {
+        "class": files.name,
+        "data": str(files.root),
+        "training_samples": len(files.train),
+        "validation_samples": len(files.validation),
+        "held_out_of_training": [] if listed.validation else [s.id for s in files.validation],
+        "seconds": {},
+    }
+    write_json(out / "training.json", record)
+    if record["held_out_of_training"]:
+        console.print(
+            f"{files.name}: no validation split; {len(files.validation)} of {len(listed.train)} good parts are held out "
+            "of training for calibration (listed in training.json)"
+        )
+
+    _seed(config.seed, config.deterministic)
+    pipeline = Pipeline.fit(recipe, _samples(files.train, files, recipe))
+    training, validation = (_prepared(part, files, pipeline) for part in (files.train, files.validation))
+    for dataset in (training, validation):  # all bad files show now, not after an hour
+        for index in range(len(dataset)):
+            dataset[index]
+    record["seconds"]["preparation"] = time.monotonic() - begin
+    write_json(out / "training.json", record)
+
+    begin = time.monotonic()
+    network = build_network(recipe)
+    if recipe.teacher.standardize:
+        fit_feature_scalers(network, training)
+    accelerator = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    train_network(network, training, recipe, out, accelerator, console, files.name)
+    record["seconds"]["training"] = time.monotonic() - begin
+
+    begin = time.monotonic()
+    detector = calibrate_detector(recipe, pipeline, network, training, validation, files.name, accelerator)
+    record["seconds"]["calibration"] = time.monotonic() - begin
+    detector.save(out)
+    write_json(out / "training.json", record)
+    threshold = detector.calibration.image_threshold
+    if not threshold.attained:
+        console.print(
+            f"{files.name}: {threshold.count} calibration parts cannot guarantee a false-alarm rate of "
+            f"{threshold.requested_rate:.1%}; the threshold guarantees {threshold.guaranteed_rate:.1%} "
+            f"({round(1 / threshold.requested_rate) - 1} parts would do)"
+        )
+    return detector
+
+
+def train_network(
+    network: TunedReverseDistillation,
+    training: PreparedDataset,
+    recipe: Recipe,
+    out: Path,
+    device: str,
+    console: Console,
+    title: str,
+) -> None:
+    """Run the epochs that are still to be done; `network` holds the last epoch's weights afterwards."""
+    config = recipe.training
+    sampler = EpochShuffle(len(training), config.seed)
+    loader = DataLoader(training, config.batch_size, sampler=sampler, collate_fn=collate)
+    checkpoint = out / CHECKPOINT
+    if checkpoint.exists() and int(read_state(checkpoint)["epoch"]) + 1 >= config.epochs:
+        state = read_state(checkpoint)["state_dict"]
+        TrainingModule(network, recipe).load_state_dict(state)
+        network.eval()
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's hints on worker counts and log intervals: decided here
+        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+        trainer = pl.Trainer(
+            max_epochs=config.epochs,
+            accelerator="gpu" if device.startswith("cuda") else device,
+            devices=1,
+            precision=cast(Any, resolve_precision(config.precision, device)),
+            deterministic=config.deterministic,
+            logger=[CSVLogger(out, "logs", version=""), TensorBoardLogger(out, "logs", version="")],
+            callbacks=[_Checkpoints(checkpoint, config.checkpoint_every), TrainingProgress(console, title, len(training))],
+            plugins=[SafetensorsIO()],
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+        )
+        try:
+            trainer.fit(
+                TrainingModule(network, recipe),
+                loader,
+                ckpt_path=str(checkpoint) if checkpoint.exists() else None,
+            )
+        except SystemExit as interrupted:  # how Lightning ends after Ctrl-C
+            raise KeyboardInterrupt from interrupted
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+    network.eval()
+
+
+class _Checkpoints(pl.Callback):
+    """A resumable checkpoint every few epochs and after the last one; the newest replaces the one before."""
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path = path
+        self.every = every
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        done = trainer.current_epoch + 1
+        if done % self.every == 0 or done == trainer.max_epochs:
+            trainer.save_checkpoint(self.path)
+
+
+@torch.no_grad()
+def fit_feature_scalers(network: TunedReverseDistillation, training: PreparedDataset) -> None:
+    """Set every scaler to the mean and deviation of the teacher's channels over the training samples."""
+    scalers = {name: cast(FeatureScaler, network.scalers[name]) for name in network.modalities}
+    network.scalers = torch.nn.ModuleDict()  # raw features while measuring
+    sums: dict[tuple[str, int], list[Tensor]] = {}
+    for batch in _chunks(training):
+        for name, pyramid in network.teacher_pyramids(collate(batch).images).items():
+            for level, features in enumerate(pyramid):
+                values = features.double().transpose(0, 1).flatten(1)
+                moments = torch.stack([torch.full_like(values[:, 0], values.shape[1]), values.sum(1), values.square().sum(1)])
+                sums.setdefault((name, level), []).append(moments)
+    for (name, level), parts in sums.items():
+        count, total, squares = torch.stack(parts).sum(dim=0)
+        mean = total / count
+        scalers[name].set_level(level, mean.float(), (squares / count - mean.square()).clamp_min(0).sqrt().float())
+    network.scalers = torch.nn.ModuleDict(scalers)
+
+
+def calibrate_detector(
+    recipe: Recipe,
+    pipeline: Pipeline,
+    network: TunedReverseDistillation,
+    training: PreparedDataset,
+    validation: PreparedDataset,
+    class_name: str,
+    device: str,
+) -> Detector:
+    """Fit what the scoring needs: residual distances on training parts, z-scores and thresholds on validation parts."""
+    scorer = build_scorer(recipe, cast(Teacher, network.teacher).channels)
+    detector = Detector(recipe, pipeline, network, scorer, class_name=class_name, device=device)
+
+    def observations(dataset: PreparedDataset) -> Iterator[tuple[NetworkOutput, Tensor | None]]:
+        for batch in _chunks(dataset):
+            yield detector.forward(batch), _stacked_regions(batch, pipeline)
+
+    if len(scorer.distances):
+        with torch.no_grad():
+            fit_residual_distances(scorer.distances, lambda: observations(training), lambda: observations(validation))
+    maps = [detector.raw_maps(batch) for batch in _chunks(validation)]
+    config = recipe.scoring
+    calibration = calibrate(
+        {name: np.concatenate([m[name] for m in maps]) for name in recipe.modalities},
+        [validation[index].region for index in range(len(validation))],
+        config.sigma,
+        config.false_alarm_rate,
+        config.pixel_false_alarm_rate,
+    )
+    return detector.calibrated(calibration)
+
+
+def _stacked_regions(batch: list[PreparedSample], pipeline: Pipeline) -> Tensor | None:
+    if all(sample.region is None for sample in batch):
+        return None
+    whole = np.ones(pipeline.frame.size, bool)
+    return torch.from_numpy(np.stack([whole if s.region is None else s.region for s in batch]))
+
+
+def _chunks(dataset: PreparedDataset) -> Iterator[list[PreparedSample]]:
+    for start in range(0, len(dataset), SCORING_BATCH):
+        yield [dataset[index] for index in range(start, min(start + SCORING_BATCH, len(dataset)))]
+
+
+def _samples(part: Iterable[SampleFiles], files: ClassFiles, recipe: Recipe) -> Iterator[Sample]:
+    return (load_sample(sample, recipe.point_cloud_sources, files.camera) for sample in part)
+
+
+def _prepared(part: tuple[SampleFiles, ...], files: ClassFiles, pipeline: Pipeline) -> PreparedDataset:
+    clouds = pipeline.recipe.point_cloud_sources
+    return PreparedDataset(len(part), lambda index: pipeline(load_sample(part[index], clouds, files.camera)))
+
+
+def _seed(seed: int, deterministic: bool) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(deterministic)
