@@ -1,0 +1,218 @@
+"""The command `trd`: parse, call, print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from trd.errors import DataError, TRDError
+
+app = typer.Typer(
+    help="Find defects in colour and in 3D, trained on good parts only.", no_args_is_help=True, add_completion=False,
+    pretty_exceptions_enable=False,
+)  # fmt: skip
+console = Console()
+errors = Console(stderr=True)
+
+DataOption = Annotated[Path, typer.Option("--data", help="Folder of one class or of several classes.")]
+RecipeOption = Annotated[str, typer.Option("--recipe", help="Name of a shipped recipe, or a TOML file.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override, e.g. training.epochs=20. Repeatable.")]
+ClassesOption = Annotated[str | None, typer.Option("--classes", help="Comma-separated; all by default.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for data, run and report.")] = Path("trd-demo"),
+    seed: Annotated[int, typer.Option(help="Of the drawn parts.")] = 0,
+) -> None:
+    """Draw a small RGB + 3D data set, train on its good parts, evaluate, and write a report (about a minute)."""
+    from trd.config import load_recipe
+    from trd.data.demo import CLASS_NAME, draw_demo
+    from trd.runs import Run
+
+    data = out / "data"
+    draw_demo(data, seed=seed)
+    console.print(f"drew {data / CLASS_NAME}")
+    recipe = load_recipe("demo")
+    run = Run.open(data, out / "run", recipe, [CLASS_NAME], console)
+    _finish(run, "auto")
+
+
+@app.command()
+def train(
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", help="Run folder; the same one again goes on where it stopped.")],
+    recipe: RecipeOption = "lite-rgb-normals",
+    classes: ClassesOption = None,
+    overrides: SetOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train and calibrate a detector per class; evaluate where there is a test split."""
+    from trd.config import load_recipe
+    from trd.runs import Run
+
+    run = Run.open(data, out, load_recipe(recipe, overrides or ()), _names(classes), console)
+    _finish(run, device)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    data: Annotated[Path | None, typer.Option("--data", help="By default where the run was trained.")] = None,
+    classes: ClassesOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Score the test split again; write metrics, tables and the report."""
+    from trd.runs import Run
+
+    opened = Run.reopen(run, data, _names(classes), console)
+    metrics = opened.evaluate(device)
+    _summary(metrics, opened.out)
+    opened.raise_failures()
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="Run folder of one class, or RUN/CLASS.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for scores and pictures.")],
+    inputs: Annotated[
+        list[Path],
+        typer.Option("--input", help="A folder with one folder per source, or one file per source (repeat)."),
+    ],
+    raw_maps: Annotated[bool, typer.Option("--raw-maps", help="Also write float32 TIFF maps.")] = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Score parts: scores.csv, scores.jsonl and heat-map overlays."""
+    from trd.data.folder import camera_near
+    from trd.data.loading import load_sample
+    from trd.detector import Detector
+    from trd.predictions import write_predictions
+    from trd.types import Sample
+
+    detector = Detector.load(run, None if device == "auto" else device)
+    files = _inputs(inputs, detector)
+    camera = camera_near(next(iter(files[0].sources.values())).parent)
+    clouds = detector.recipe.point_cloud_sources
+
+    def samples() -> Iterator[Sample]:
+        from rich.progress import track
+
+        for sample in track(files, "predicting", console=console, transient=True):
+            yield load_sample(sample, clouds, camera)
+
+    rows = write_predictions(detector, samples(), out, raw_maps)
+    found = sum(row.is_anomalous for row in rows)
+    console.print(f"{len(rows)} parts, {found} anomalous (threshold {rows[0].threshold:.2f}); scores in {out / 'scores.csv'}")
+
+
+@app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Print this recipe in full.")] = None, overrides: SetOption = None
+) -> None:
+    """List the shipped recipes, or print one with every value."""
+    from trd.config import load_recipe, recipe_names
+
+    if name is not None:
+        typer.echo(load_recipe(name, overrides or ()).to_toml())
+        return
+    table = Table("recipe", "what it is")
+    for known in recipe_names():
+        table.add_row(known, load_recipe(known).description)
+    console.print(table)
+
+
+@app.command()
+def info(run: Annotated[Path | None, typer.Argument(help="Also describe this detector.")] = None) -> None:
+    """Versions and hardware; of a detector: recipe, calibration, thresholds."""
+    from importlib import metadata
+
+    import torch
+
+    from trd.model.precision import resolve_precision
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    name = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} threads"
+    console.print(f"trd-anomaly {metadata.version('trd-anomaly')}, torch {torch.__version__}, {device} ({name})")
+    console.print(f"precision 'auto' means {resolve_precision('auto', device)} here")
+    if run is not None:
+        _describe(run)
+
+
+def _describe(run: Path) -> None:
+    from trd.detector import Detector
+
+    detector = Detector.load(run, "cpu")
+    calibration, frame = detector.calibration, detector.pipeline.frame
+    table = Table("detector", detector.class_name or str(run))
+    table.add_row("recipe", detector.recipe.name)
+    table.add_row("modalities", ", ".join(detector.recipe.modalities))
+    table.add_row("frame", f"{frame.source[0]} x {frame.source[1]}, window {frame.window} -> {frame.size[0]} x {frame.size[1]}")
+    for label, threshold in (("image", calibration.image_threshold), ("map", calibration.pixel_threshold)):
+        table.add_row(
+            f"{label} threshold",
+            f"{threshold.value:.3f}: false-alarm rate {threshold.guaranteed_rate:.1%} guaranteed, "
+            f"{threshold.requested_rate:.1%} requested, from {threshold.count} good parts",
+        )
+    console.print(table)
+
+
+def _inputs(inputs: list[Path], detector: object) -> tuple:  # type: ignore[type-arg]
+    from trd.data.folder import list_unlabelled
+    from trd.detector import Detector
+    from trd.types import UNLABELLED, SampleFiles
+
+    assert isinstance(detector, Detector)
+    sources = detector.recipe.sources
+    if len(inputs) == 1 and inputs[0].is_dir():
+        return list_unlabelled(inputs[0], sources, detector.recipe.point_cloud_sources)
+    missing = [path for path in inputs if not path.is_file()]
+    if missing:
+        raise DataError(f"the input {missing[0]} does not exist")
+    if len(inputs) != len(sources):
+        raise DataError(f"give one folder, or {len(sources)} files in this order: {', '.join(sources)}; got {len(inputs)}")
+    return (SampleFiles(inputs[0].stem, "predict", UNLABELLED, dict(zip(sources, inputs, strict=True))),)
+
+
+def _names(classes: str | None) -> list[str] | None:
+    return None if classes is None else [name.strip() for name in classes.split(",") if name.strip()]
+
+
+def _finish(run: object, device: str) -> None:
+    from trd.runs import Run
+
+    assert isinstance(run, Run)
+    metrics = run.train_and_evaluate(device)
+    _summary(metrics, run.out)
+    run.raise_failures()
+
+
+def _summary(metrics: dict, out: Path) -> None:  # type: ignore[type-arg]
+    from trd.evaluation.tables import class_rows
+
+    if not metrics:
+        return
+    table = Table("class", "map", "I-AUROC", "P-AUROC", "AUPRO@30", "AUPRO@1")
+    for line in class_rows(metrics):
+        cells = [line[key] for key in ("image_auroc", "pixel_auroc", "aupro_30", "aupro_1")]
+        table.add_row(str(line["class"]), str(line["map"]), *("-" if c != c else f"{c:.3f}" for c in cells))
+    console.print(table)
+    console.print(f"report: {out / 'report.html'}")
+
+
+def main() -> None:
+    """Entry point: a TRDError is one message and exit code 2; Ctrl-C is code 130 and a hint."""
+    try:
+        app(standalone_mode=True)
+    except TRDError as error:
+        errors.print("[bold red]error:[/bold red] ", end="")
+        errors.print(str(error), markup=False, highlight=False)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        errors.print("interrupted; the same command goes on from the last checkpoint")
+        raise SystemExit(130) from None

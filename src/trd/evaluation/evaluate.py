@@ -1,0 +1,133 @@
+"""A detector and a class's test split -> metrics for the fused map, each modality alone and each defect kind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from trd.data.folder import list_class
+from trd.data.loading import load_sample
+from trd.detector import Detector, ScoredSample
+from trd.errors import DataError
+from trd.evaluation.curves import aupro_key, evaluate_maps, image_curves, image_metrics
+from trd.files import write_json
+from trd.types import GOOD, UNLABELLED, ClassFiles, PreparedSample
+
+FUSED = "fused"
+DEFECT_METRICS = ("image_auroc", "pixel_auroc", aupro_key(0.30))
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """Everything that reports need of one class.
+
+    ids, defects: per test sample. scores: (N,) image scores per map name ("fused" and each modality). maps: per map
+    name (N, H, W) float32 over the whole frame at the network's scale. masks: (N, H, W) bool, None when some defective
+    sample has no mask (then there are image metrics only). metrics: the content of metrics.json.
+    """
+
+    class_name: str
+    files: ClassFiles
+    ids: tuple[str, ...]
+    defects: tuple[str, ...]
+    scores: Mapping[str, NDArray[np.float32]]
+    maps: Mapping[str, NDArray[np.float32]]
+    masks: NDArray[np.bool_] | None
+    metrics: dict[str, Any]
+    seconds: float
+
+    @property
+    def defective(self) -> NDArray[np.bool_]:
+        return np.array([defect != GOOD for defect in self.defects])
+
+
+def evaluate_class(
+    detector: Detector, data: Path, class_name: str, out: Path | None = None, console: Console | None = None
+) -> ClassResult:
+    """Score the test split of one class; writes metrics.json into `out`.
+
+    Raises DataError when the test split is empty or unlabelled.
+    """
+    begin = time.monotonic()
+    recipe = detector.recipe
+    files = list_class(data, class_name, recipe.sources, recipe.point_cloud_sources)
+    if not files.test:
+        raise DataError(f"{files.root}/test is empty or missing: nothing to evaluate; use `trd predict` on unlabelled parts")
+    unlabelled = [sample.id for sample in files.test if sample.defect == UNLABELLED]
+    if unlabelled:
+        raise DataError(
+            f"{files.root}/test holds unlabelled samples ({unlabelled[0]}): sort them into test/good and test/DEFECT, "
+            "or use `trd predict`"
+        )
+
+    def prepared() -> Iterator[PreparedSample]:
+        for sample in track(
+            files.test, f"{files.name}: scoring", console=console or Console(quiet=True), transient=True
+        ):
+            yield detector.pipeline(load_sample(sample, recipe.point_cloud_sources, files.camera))
+
+    scored = list(detector.score(prepared()))
+    result = _result(detector, files, scored, time.monotonic() - begin)
+    if out is not None:
+        write_json(out / "metrics.json", result.metrics)
+    return result
+
+
+def _result(detector: Detector, files: ClassFiles, scored: list[ScoredSample], seconds: float) -> ClassResult:
+    frame = detector.pipeline.frame
+    floors = {name: numbers.floor for name, numbers in detector.calibration.maps.items()}
+    maps = {FUSED: frame.to_canvas(np.stack([s.fused for s in scored]), sum(floors.values()))}
+    for name, floor in floors.items():
+        maps[name] = frame.to_canvas(np.stack([s.modality_maps[name] for s in scored]), floor)
+    ground_truth = [s.sample.mask for s in scored]
+    masks = None
+    if all(mask is not None for mask in ground_truth):
+        masks = np.stack([mask for mask in ground_truth if mask is not None])
+    defects = tuple(s.sample.defect for s in scored)
+    scores = {name: values.max(axis=(1, 2)) for name, values in maps.items()}
+    return ClassResult(
+        files.name,
+        files,
+        tuple(s.sample.id for s in scored),
+        defects,
+        scores,
+        maps,
+        masks,
+        class_metrics(maps, scores, masks, defects),
+        seconds,
+    )
+
+
+def class_metrics(
+    maps: Mapping[str, NDArray[np.float32]],
+    scores: Mapping[str, NDArray[np.float32]],
+    masks: NDArray[np.bool_] | None,
+    defects: tuple[str, ...],
+) -> dict[str, Any]:
+    """The content of metrics.json. Without masks there are image metrics only; a metric that needs both good and
+    defective samples is null (nan here) where one kind is missing."""
+    defective = np.array([defect != GOOD for defect in defects])
+    metrics: dict[str, Any] = {}
+    for name, values in maps.items():
+        if masks is not None:
+            metrics[name] = evaluate_maps(values, masks, scores[name], labels=defective)
+        else:
+            metrics[name] = image_metrics(image_curves(scores[name], defective))
+    metrics["by_defect"] = {}
+    for kind in sorted(set(defects) - {GOOD}):
+        chosen = np.array([defect in (kind, GOOD) for defect in defects])
+        if masks is not None:
+            subset = evaluate_maps(maps[FUSED][chosen], masks[chosen], scores[FUSED][chosen], labels=defective[chosen])
+        else:
+            subset = image_metrics(image_curves(scores[FUSED][chosen], defective[chosen]))
+        metrics["by_defect"][kind] = {key: subset[key] for key in DEFECT_METRICS if key in subset}
+    return metrics
+

@@ -1,0 +1,103 @@
+"""Pictures: heat-map overlays with outlines, galleries, ROC and PRO curves, score histograms."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+
+import cv2
+import imagecodecs
+import matplotlib
+
+matplotlib.use("Agg")
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from trd.evaluation.curves import image_curves, pixel_curves
+
+Picture = NDArray[np.uint8]
+COLD = -1.0  # z-score drawn in the darkest colour; twice the threshold gets the brightest
+
+
+def heat(values: NDArray[np.float32], threshold: float) -> Picture:
+    """(H, W) z-scores -> (H, W, 3) colours; the scale is fixed by the threshold, so pictures can be compared."""
+    top = max(2 * threshold, COLD + 1)
+    scaled = np.clip((values - COLD) / (top - COLD), 0, 1)
+    return np.asarray((matplotlib.colormaps["inferno"](scaled)[..., :3] * 255).astype(np.uint8))
+
+
+def overlay(image: Picture, values: NDArray[np.float32], threshold: float, strength: float = 0.55) -> Picture:
+    """Heat map over the image, both (H, W); a thin white line where the map crosses the threshold."""
+    blended = (image * (1 - strength) + heat(values, threshold) * strength).astype(np.uint8)
+    return outlined(blended, values > threshold, (255, 255, 255))
+
+
+def outlined(picture: Picture, mask: NDArray[np.bool_], colour: tuple[int, int, int]) -> Picture:
+    """The picture with the mask's outline drawn in."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return np.asarray(cv2.drawContours(np.ascontiguousarray(picture).copy(), contours, -1, colour, 1), np.uint8)
+
+
+def as_picture(image: NDArray[np.float32]) -> Picture:
+    """(3, H, W) in [0, 1] -> (H, W, 3) uint8."""
+    return np.asarray((np.moveaxis(image, 0, -1) * 255).round().astype(np.uint8))
+
+
+def png(picture: Picture) -> bytes:
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(picture)))
+
+
+def data_uri(picture: Picture) -> str:
+    return "data:image/png;base64," + base64.b64encode(png(picture)).decode()
+
+
+def curves_figure(
+    scores: Mapping[str, NDArray[np.float32]],
+    maps: Mapping[str, NDArray[np.float32]],
+    masks: NDArray[np.bool_] | None,
+    defective: NDArray[np.bool_],
+) -> str:
+    """ROC over images and PRO over pixels (to 30 % false positives), one line per map; as a data URI."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    roc, pro = figure.subplots(1, 2)
+    for name, values in scores.items():
+        curve = image_curves(values, defective)
+        roc.plot(
+            np.append(0, curve.false_positive_rate), np.append(0, curve.true_positive_rate),
+            label=f"{name} {curve.auroc():.3f}", lw=2 if name == "fused" else 1,
+        )  # fmt: skip
+        if masks is not None:
+            pixels = pixel_curves(maps[name], masks)
+            rate, overlap = pixels.pro()
+            shown = rate <= 0.3
+            step = max(1, int(shown.sum()) // 2000)
+            pro.plot(rate[shown][::step], overlap[shown][::step], label=f"{name} {pixels.aupro(0.3):.3f}",
+                     lw=2 if name == "fused" else 1)  # fmt: skip
+    roc.set(xlabel="false alarms among good parts", ylabel="defective parts found", title="ROC, images")
+    pro.set(xlabel="false positive pixels", ylabel="mean overlap of defect regions", title="PRO, to 30 %", ylim=(0, 1.02))
+    for axes in (roc, pro):
+        axes.grid(alpha=0.3)
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(loc="lower right", fontsize=8)
+    return _figure_uri(figure)
+
+
+def histogram_figure(scores: NDArray[np.float32], defective: NDArray[np.bool_], threshold: float) -> str:
+    """Image scores of good and defective parts with the operating threshold; as a data URI."""
+    figure = Figure(figsize=(9, 2.6), layout="constrained")
+    axes = figure.subplots()
+    bins = np.linspace(float(scores.min()), float(scores.max()) + 1e-6, 31)
+    axes.hist([scores[~defective], scores[defective]], bins=list(bins), stacked=True,
+              label=["good", "defective"], color=["#4c9f70", "#c0504d"])  # fmt: skip
+    axes.axvline(threshold, color="black", ls="--", lw=1, label=f"threshold {threshold:.2f}")
+    axes.set(xlabel="image score (standard deviations of good parts)", ylabel="parts")
+    axes.legend(fontsize=8)
+    return _figure_uri(figure)
+
+
+def _figure_uri(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,113 @@
+"""One self-contained HTML file per run: tables, curves, score histogram and a gallery that shows the failures too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment
+
+from trd.data.loading import load_sample
+from trd.detector import Detector
+from trd.evaluation import figures
+from trd.evaluation.evaluate import FUSED, ClassResult
+from trd.evaluation.tables import COLUMNS, class_rows, defect_rows
+from trd.preprocess.image import resize_map, resize_mask
+
+PER_KIND = 3  # pictures of each of best, worst, missed and false
+
+
+@dataclass(frozen=True)
+class GalleryRow:
+    title: str
+    sample: str
+    score: float
+    shares: str
+    pictures: tuple[tuple[str, str], ...]  # caption, data URI
+
+
+def class_section(detector: Detector, result: ClassResult) -> dict[str, Any]:
+    """What the template shows of one class; small enough to keep when the maps are gone."""
+    threshold = detector.calibration.image_threshold
+    defective, scores = result.defective, result.scores[FUSED]
+    alarms = scores > threshold.value
+    return {
+        "name": result.class_name,
+        "metrics": result.metrics,
+        "threshold": threshold,
+        "pixel_threshold": detector.calibration.pixel_threshold,
+        "found": int((alarms & defective).sum()),
+        "defective": int(defective.sum()),
+        "false": int((alarms & ~defective).sum()),
+        "good": int((~defective).sum()),
+        "curves": figures.curves_figure(result.scores, result.maps, result.masks, defective),
+        "histogram": figures.histogram_figure(scores, defective, threshold.value),
+        "gallery": [_row(detector, result, title, index) for title, index in _picks(scores, defective, threshold.value)],
+    }
+
+
+def html_report(title: str, facts: dict[str, Any], sections: list[dict[str, Any]], failures: dict[str, str]) -> str:
+    """The report over all classes; `failures` are classes that could not be completed, with the reason."""
+    metrics = {section["name"]: section["metrics"] for section in sections}
+    template = Environment(autoescape=True).from_string(
+        resources.files("trd.evaluation").joinpath("report.html.jinja").read_text("utf-8")
+    )
+    return template.render(
+        title=title,
+        facts=facts,
+        sections=sections,
+        failures=failures,
+        columns=COLUMNS,
+        rows=class_rows(metrics) if metrics else [],
+        defects=defect_rows(metrics) if metrics else [],
+    )
+
+
+def _picks(scores: Any, defective: Any, threshold: float) -> list[tuple[str, int]]:
+    """Best and worst found defects, missed ones, false alarms and the most suspicious good part, each sample once."""
+    order = np.argsort(-scores, kind="stable")
+    found = [int(i) for i in order if defective[i] and scores[i] > threshold]
+    missed = [int(i) for i in order[::-1] if defective[i] and scores[i] <= threshold]
+    false = [int(i) for i in order if not defective[i] and scores[i] > threshold]
+    good = [int(i) for i in order if not defective[i] and scores[i] <= threshold]
+    groups = {
+        "found, clearest": found[:PER_KIND],
+        "found, barely": found[PER_KIND:][-PER_KIND:],
+        "missed": missed[:PER_KIND],
+        "false alarm": false[:PER_KIND],
+        "good, most suspicious": good[:1],
+        "good, least suspicious": good[1:][-1:],
+    }
+    return [(title, index) for title, indices in groups.items() for index in indices]
+
+
+def _row(detector: Detector, result: ClassResult, title: str, index: int) -> GalleryRow:
+    recipe = detector.recipe
+    sample = load_sample(result.files.test[index], recipe.point_cloud_sources, result.files.camera)
+    images = detector.pipeline(sample).images
+    frame = detector.pipeline.frame
+    prediction = detector.predict(sample)
+    assert not isinstance(prediction, list)
+    mask = None if sample.mask is None else resize_mask(frame.crop(sample.mask), frame.size)
+
+    def window(values: Any) -> Any:
+        return resize_map(frame.crop(values), frame.size)
+
+    pictures = []
+    for name, image in images.items():
+        picture = figures.as_picture(image)
+        pictures.append((name, picture if mask is None else figures.outlined(picture, mask, (255, 40, 40))))
+    level = prediction.threshold
+    for name, values in prediction.modality_maps.items():
+        pictures.append((f"{name} map", figures.heat(window(values), level)))
+    fused = figures.overlay(figures.as_picture(next(iter(images.values()))), window(prediction.map), level)
+    pictures.append(("fused map", fused if mask is None else figures.outlined(fused, mask, (255, 40, 40))))
+    return GalleryRow(
+        title,
+        sample.id,
+        prediction.score,
+        ", ".join(f"{name} {share:.0%}" for name, share in prediction.share.items()),
+        tuple((caption, figures.data_uri(picture)) for caption, picture in pictures),
+    )

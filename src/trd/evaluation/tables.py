@@ -1,0 +1,81 @@
+"""metrics.json of several classes -> tables with a mean row: CSV for machines, Markdown for people."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+COLUMNS = {
+    "image_auroc": "I-AUROC",
+    "image_ap": "I-AP",
+    "image_f1max": "I-F1max",
+    "pixel_auroc": "P-AUROC",
+    "pixel_ap": "P-AP",
+    "pixel_f1max": "P-F1max",
+    "aupro_30": "AUPRO@30",
+    "aupro_10": "AUPRO@10",
+    "aupro_5": "AUPRO@5",
+    "aupro_1": "AUPRO@1",
+}
+
+Rows = list[dict[str, str | float]]
+
+
+def class_rows(metrics: Mapping[str, Mapping[str, Any]]) -> Rows:
+    """class -> metrics.json content, as rows (class, map, metrics...), each map closed by a mean row over classes."""
+    maps = [name for name in next(iter(metrics.values())) if name != "by_defect"]
+    rows: Rows = []
+    for name in maps:
+        of_map: Rows = [
+            {"class": cls, "map": name, **{key: _number(content[name].get(key)) for key in COLUMNS}}
+            for cls, content in metrics.items()
+            if name in content
+        ]
+        rows += of_map
+        if len(of_map) > 1:
+            rows.append({"class": "mean", "map": name, **_mean(of_map, COLUMNS)})
+    return rows
+
+
+def defect_rows(metrics: Mapping[str, Mapping[str, Any]]) -> Rows:
+    """Rows (class, defect, I-AUROC, P-AUROC, AUPRO@30) of the fused map per defect kind."""
+    keys = ("image_auroc", "pixel_auroc", "aupro_30")
+    return [
+        {"class": cls, "defect": kind, **{key: _number(values.get(key)) for key in keys}}
+        for cls, content in metrics.items()
+        for kind, values in content.get("by_defect", {}).items()
+    ]
+
+
+def to_csv(rows: Rows) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def to_markdown(rows: Rows, digits: int = 3) -> str:
+    head = [COLUMNS.get(key, key) for key in rows[0]]
+    lines = [head, ["---"] * len(head)]
+    lines += [[_cell(value, digits) for value in row.values()] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _cell(value: str | float, digits: int) -> str:
+    if isinstance(value, str):
+        return value
+    return "-" if value != value else f"{value:.{digits}f}"
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _mean(rows: Rows, keys: Mapping[str, str] | Sequence[str]) -> dict[str, float]:
+    columns = {key: np.array([float(row[key]) for row in rows]) for key in keys}
+    return {key: float(values.mean()) for key, values in columns.items()}

@@ -1,0 +1,229 @@
+"""A run: one recipe over one or several classes, each trained and evaluated, in one folder that can be continued.
+
+    RUN/run.json                    what was run: recipe, versions, machine, data, state of every class
+    RUN/CLASS/                      detector, training.json, metrics.json, logs/, checkpoints/
+    RUN/metrics.csv metrics.md report.html
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from trd.config import DEFAULT_RECIPE, Recipe, load_recipe
+from trd.data.folder import class_names
+from trd.detector import FACTS, Detector
+from trd.errors import CheckpointError, DataError, TRDError
+from trd.evaluation.evaluate import ClassResult, evaluate_class
+from trd.evaluation.report import class_section, html_report
+from trd.evaluation.tables import class_rows, defect_rows, to_csv, to_markdown
+from trd.files import write_json, write_text
+from trd.training.fit import fit_class
+
+RUN_FILE, METRICS = "run.json", "metrics.json"
+RECORDED = ("torch", "lightning", "numpy", "opencv-python-headless", "scipy", "safetensors")
+
+
+def fit(
+    data: str | Path,
+    out: str | Path,
+    recipe: Recipe | str | Path = DEFAULT_RECIPE,
+    classes: Sequence[str] | None = None,
+    device: str = "auto",
+    console: Console | None = None,
+) -> dict[str, Detector]:
+    """Train and calibrate detectors; class -> detector.
+
+    data: a folder in the layout of `data.folder`. classes: all by default. Classes that `out` holds already are loaded,
+    an interrupted one goes on. A class that fails does not stop the others; then a TRDError tells at the end, and what
+    was finished stays in `out`.
+    """
+    run = Run.open(Path(data), Path(out), _recipe(recipe), classes, console)
+    detectors: dict[str, Detector] = {}
+    run.each_class(lambda name: detectors.update({name: run.detector(name, device)}), "training")
+    run.raise_failures()
+    return detectors
+
+
+def evaluate(
+    run: str | Path,
+    data: str | Path | None = None,
+    classes: Sequence[str] | None = None,
+    device: str = "auto",
+    console: Console | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Score the test split of every trained class of a run folder; class -> content of metrics.json.
+
+    data: where the run was trained by default. Writes metrics.json per class, metrics.csv, metrics.md and report.html.
+    """
+    opened = Run.reopen(Path(run), None if data is None else Path(data), classes, console)
+    return opened.evaluate(device)
+
+
+class Run:
+    """One run folder. Its state lives in the files; this object only walks them."""
+
+    def __init__(self, data: Path, out: Path, recipe: Recipe, classes: tuple[str, ...], console: Console | None) -> None:
+        self.data, self.out, self.recipe, self.classes = data, out, recipe, classes
+        self.console = console or Console(quiet=True)
+        self.failures: dict[str, str] = {}
+
+    @classmethod
+    def open(
+        cls, data: Path, out: Path, recipe: Recipe, classes: Sequence[str] | None, console: Console | None = None
+    ) -> Run:
+        """A new run, or the continuation of the same one. Raises CheckpointError when `out` holds another recipe."""
+        known = class_names(data)
+        chosen = tuple(classes) if classes else known
+        run = cls(data, out, recipe, chosen, console)
+        record = run._read()
+        if record and record.get("recipe") != recipe.model_dump(mode="json"):
+            raise CheckpointError(
+                f"{out} holds a run of another recipe ('{record.get('recipe', {}).get('name')}', or other values): "
+                "choose another --out, or delete that folder"
+            )
+        run._write({**record, **run._facts()})
+        return run
+
+    @classmethod
+    def reopen(
+        cls, out: Path, data: Path | None, classes: Sequence[str] | None, console: Console | None = None
+    ) -> Run:
+        """A run folder as `fit` left it. Raises CheckpointError when it is none."""
+        run = cls(data or Path(), out, load_recipe(DEFAULT_RECIPE), (), console)
+        record = run._read()
+        if not record:
+            raise CheckpointError(f"{out} is no run folder ({RUN_FILE} is missing); give the folder of `trd train --out`")
+        run.data = data or Path(record["data"])
+        run.recipe = Recipe.model_validate(record["recipe"])
+        run.classes = tuple(classes) if classes else tuple(record["classes"])
+        return run
+
+    def folder(self, name: str) -> Path:
+        """Of one class; the class of a data folder that is itself one class is called by that folder's name."""
+        return self.out / (name or self.data.resolve().name)
+
+    def detector(self, name: str, device: str) -> Detector:
+        """Trained before, or now."""
+        folder = self.folder(name)
+        if (folder / FACTS).is_file():
+            return Detector.load(folder, None if device == "auto" else device)
+        return fit_class(self.data, name, self.recipe, folder, device, self.console)
+
+    def each_class(self, work: Callable[[str], object], stage: str) -> None:
+        """Do `work` for every class; a TRDError is noted and the next class goes on."""
+        for name in self.classes:
+            begin = time.monotonic()
+            try:
+                work(name)
+                state: dict[str, Any] = {"state": "done", "seconds": time.monotonic() - begin}
+            except TRDError as error:
+                self.failures[name] = f"{stage}: {error}"
+                state = {"state": "failed", "reason": str(error)}
+                self.console.print(f"[red]{name or self.data}: {stage} failed[/red]: ", end="")
+                self.console.print(str(error), markup=False)
+            self._note(name, stage, state)
+
+    def raise_failures(self) -> None:
+        if self.failures:
+            names = ", ".join(name or str(self.data) for name in self.failures)
+            reasons = "\n".join(f"  {reason}" for reason in self.failures.values())
+            raise TRDError(f"{len(self.failures)} of {len(self.classes)} classes failed ({names}):\n{reasons}")
+
+    def train_and_evaluate(self, device: str) -> dict[str, dict[str, Any]]:
+        """The whole job; classes without a test split are trained only."""
+
+        def work(name: str) -> None:
+            self.detector(name, device)
+
+        self.each_class(work, "training")
+        failed = set(self.failures)
+        with_test = [n for n in self.classes if n not in failed and (self.data / n / "test").is_dir()]
+        return self.evaluate(device, with_test) if with_test else {}
+
+    def evaluate(self, device: str, names: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Evaluate classes (all by default) and write tables and report over those that could be."""
+        sections: list[dict[str, Any]] = []
+
+        def work(name: str) -> None:
+            detector = Detector.load(self.folder(name), None if device == "auto" else device)
+            result: ClassResult = evaluate_class(detector, self.data, name, self.folder(name), self.console)
+            self.console.print(
+                f"{result.class_name}: I-AUROC {result.metrics['fused']['image_auroc']:.3f} on {len(result.ids)} parts "
+                f"in {result.seconds:.0f} s"
+            )
+            sections.append(class_section(detector, result))
+
+        chosen, self.classes = self.classes, tuple(names if names is not None else self.classes)
+        self.each_class(work, "evaluation")
+        self.classes = chosen
+        metrics = {section["name"]: section["metrics"] for section in sections}
+        if metrics:
+            rows = class_rows(metrics)
+            write_text(self.out / "metrics.csv", to_csv(rows))
+            kinds = "\n## Fused map by defect kind\n\n" + to_markdown(defect_rows(metrics))
+            write_text(self.out / "metrics.md", f"# {self.recipe.name}\n\n" + to_markdown(rows) + kinds)
+        facts = {key: value for key, value in self._facts().items() if isinstance(value, str)}
+        write_text(self.out / "report.html", html_report(f"TRD: {self.recipe.name}", facts, sections, self.failures))
+        return metrics
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "data": str(self.data.resolve()),
+            "classes": list(self.classes),
+            "recipe": self.recipe.model_dump(mode="json"),
+            "seed": self.recipe.training.seed,
+            "trd": metadata.version("trd-anomaly"),
+            "python": platform.python_version(),
+            "versions": {name: metadata.version(name) for name in RECORDED},
+            "processor": torch.cuda.get_device_name() if torch.cuda.is_available() else _processor(),
+            "threads": torch.get_num_threads(),
+            "command": " ".join(sys.argv),
+        }
+
+    def _note(self, name: str, stage: str, state: dict[str, Any]) -> None:
+        record = self._read()
+        entry = record.setdefault("progress", {}).setdefault(name or self.data.resolve().name, {})
+        entry[stage] = {**state, "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+        self._write(record)
+
+    def _read(self) -> dict[str, Any]:
+        path = self.out / RUN_FILE
+        if not path.exists():
+            return {}
+        try:
+            record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{path} is damaged: {error}; choose another --out or delete the folder") from error
+        return record
+
+    def _write(self, record: dict[str, Any]) -> None:
+        write_json(self.out / RUN_FILE, record)
+
+
+def _recipe(recipe: Recipe | str | Path) -> Recipe:
+    return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+
+
+def _processor() -> str:
+    return str(torch.cpu.get_capabilities().get("cpu_name") or platform.machine())
+
+
+def check_classes(data: Path, classes: Sequence[str]) -> None:
+    """Raises DataError naming the classes that `data` does not hold."""
+    known = class_names(data)
+    unknown = [name for name in classes if name not in known]
+    if unknown:
+        raise DataError(f"{data} holds no class '{unknown[0]}'; there are: {', '.join(n or data.name for n in known)}")
