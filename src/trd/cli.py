@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
 from typing import Annotated
 
@@ -108,7 +110,9 @@ def predict(
 
     rows = write_predictions(detector, samples(), out, raw_maps)
     found = sum(row.is_anomalous for row in rows)
-    console.print(f"{len(rows)} parts, {found} anomalous (threshold {rows[0].threshold:.2f}); scores in {out / 'scores.csv'}")
+    console.print(
+        f"{len(rows)} parts, {found} anomalous (threshold {rows[0].threshold:.2f}); scores in {out / 'scores.csv'}"
+    )
 
 
 @app.command()
@@ -152,7 +156,9 @@ def _describe(run: Path) -> None:
     table = Table("detector", detector.class_name or str(run))
     table.add_row("recipe", detector.recipe.name)
     table.add_row("modalities", ", ".join(detector.recipe.modalities))
-    table.add_row("frame", f"{frame.source[0]} x {frame.source[1]}, window {frame.window} -> {frame.size[0]} x {frame.size[1]}")
+    table.add_row(
+        "frame", f"{frame.source[0]} x {frame.source[1]}, window {frame.window} -> {frame.size[0]} x {frame.size[1]}"
+    )
     for label, threshold in (("image", calibration.image_threshold), ("map", calibration.pixel_threshold)):
         table.add_row(
             f"{label} threshold",
@@ -175,8 +181,20 @@ def _inputs(inputs: list[Path], detector: object) -> tuple:  # type: ignore[type
     if missing:
         raise DataError(f"the input {missing[0]} does not exist")
     if len(inputs) != len(sources):
-        raise DataError(f"give one folder, or {len(sources)} files in this order: {', '.join(sources)}; got {len(inputs)}")
+        raise DataError(
+            f"give one folder, or {len(sources)} files in this order: {', '.join(sources)}; got {len(inputs)}"
+        )
     return (SampleFiles(inputs[0].stem, "predict", UNLABELLED, dict(zip(sources, inputs, strict=True))),)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends in a hint and the usual exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        errors.print("interrupted; the same command goes on from the last checkpoint")
+        raise typer.Exit(130) from None
 
 
 def _names(classes: str | None) -> list[str] | None:
@@ -187,7 +205,8 @@ def _finish(run: object, device: str) -> None:
     from trd.runs import Run
 
     assert isinstance(run, Run)
-    metrics = run.train_and_evaluate(device)
+    with _interruptible():
+        metrics = run.train_and_evaluate(device)
     _summary(metrics, run.out)
     run.raise_failures()
 
@@ -200,19 +219,20 @@ def _summary(metrics: dict, out: Path) -> None:  # type: ignore[type-arg]
     table = Table("class", "map", "I-AUROC", "P-AUROC", "AUPRO@30", "AUPRO@1")
     for line in class_rows(metrics):
         cells = [line[key] for key in ("image_auroc", "pixel_auroc", "aupro_30", "aupro_1")]
-        table.add_row(str(line["class"]), str(line["map"]), *("-" if c != c else f"{c:.3f}" for c in cells))
+        table.add_row(
+            str(line["class"]),
+            str(line["map"]),
+            *("-" if isinstance(c, float) and isnan(c) else f"{c:.3f}" for c in cells),
+        )
     console.print(table)
     console.print(f"report: {out / 'report.html'}")
 
 
 def main() -> None:
-    """Entry point: a TRDError is one message and exit code 2; Ctrl-C is code 130 and a hint."""
+    """Entry point: a TRDError is one message and exit code 2."""
     try:
         app(standalone_mode=True)
     except TRDError as error:
         errors.print("[bold red]error:[/bold red] ", end="")
         errors.print(str(error), markup=False, highlight=False)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        errors.print("interrupted; the same command goes on from the last checkpoint")
-        raise SystemExit(130) from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from trd.errors import RecipeError
 
@@ -116,7 +116,7 @@ class TrainingConfig(_Frozen):
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.95
     augment: Literal["none", "flips"] = "none"
     loss: Literal["cosine", "squared"] = "cosine"
-    precision: Literal["32", "bf16", "auto"] = "32"
+    precision: Annotated[Literal["32", "bf16", "auto"], BeforeValidator(str)] = "32"
     seed: Annotated[int, Field(ge=0)] = 42
     deterministic: bool = True
     checkpoint_every: Annotated[int, Field(ge=1)] = 10
@@ -165,7 +165,9 @@ class Recipe(_Frozen):
                 "the part is found in 3D; use crop = 'none' and region = 'frame'"
             )
         if self.scoring.distance == "residual" and self.training.loss != "squared":
-            raise ValueError("scoring.distance = 'residual' needs training.loss = 'squared': cosine leaves the scale open")
+            raise ValueError(
+                "scoring.distance = 'residual' needs training.loss = 'squared': cosine leaves the scale open"
+            )
         if len(self.modalities) == 1 and not (self.student.filter and self.student.amplifier):
             raise ValueError("student.filter / amplifier are switched off, but one modality has no tuners to switch")
         return self
@@ -242,7 +244,9 @@ def _recipe_text(name_or_file: str | Path) -> tuple[str, str]:
         return resources.files("trd.recipes").joinpath(f"{name}.toml").read_text("utf-8"), f"recipe '{name}'"
     path = Path(name)
     if path.suffix != ".toml":
-        raise RecipeError(f"no recipe is called '{name}'; shipped ones: {', '.join(recipe_names())}, or give a .toml file")
+        raise RecipeError(
+            f"no recipe is called '{name}'; shipped ones: {', '.join(recipe_names())}, or give a .toml file"
+        )
     try:
         return path.read_text("utf-8"), str(path)
     except (OSError, UnicodeDecodeError) as error:

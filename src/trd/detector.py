@@ -217,13 +217,17 @@ def checked(sample: Sample, recipe: Recipe) -> Sample:
         if array is None:
             raise DataError(f"sample {sample.id} has no '{source}'; the recipe '{recipe.name}' needs it")
         cloud = source in recipe.point_cloud_sources
-        if array.ndim != 3 if cloud else array.ndim not in (2, 3) or array.ndim == 3 and array.shape[2] != 3:
+        if array.ndim != 3 if cloud else array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
             raise DataError(f"sample {sample.id}: '{source}' must be (H, W, 3), got {array.shape}")
         if shape is not None and array.shape[:2] != shape:
-            raise DataError(f"sample {sample.id}: '{source}' is {array.shape[:2]}, its partners {shape} (height, width)")
+            raise DataError(
+                f"sample {sample.id}: '{source}' is {array.shape[:2]}, its partners {shape} (height, width)"
+            )
         shape = array.shape[:2]
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(cast(NDArray[np.float32], array)).all():
-            raise DataError(f"sample {sample.id}: '{source}' holds NaN or infinite values; write missing points as zeros")
+            raise DataError(
+                f"sample {sample.id}: '{source}' holds NaN or infinite values; write missing points as zeros"
+            )
         if cloud and not (array[..., 2] != 0).any():
             raise DataError(f"sample {sample.id}: '{source}' has no valid depth, every point is missing (z = 0)")
     return sample
@@ -249,7 +253,9 @@ def _read_facts(path: Path) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads(path.read_text("utf-8"))
         version = int(facts["format_version"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} cannot be read as a detector: {error!r}; train again or restore the file") from error
+        raise CheckpointError(
+            f"{path} cannot be read as a detector: {error!r}; train again or restore the file"
+        ) from error
     if version > FORMAT_VERSION:
         raise CheckpointError(
             f"{path} was written by a newer version (format {version}, this one reads up to {FORMAT_VERSION}): "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable
@@ -53,4 +54,4 @@ def _finite(values: Any) -> Any:
         return {str(key): _finite(value) for key, value in values.items()}
     if isinstance(values, list | tuple):
         return [_finite(value) for value in values]
-    return None if isinstance(values, float) and values != values else values
+    return None if isinstance(values, float) and math.isnan(values) else values

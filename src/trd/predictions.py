@@ -19,7 +19,9 @@ from trd.preprocess.image import full_scale_of, unit_range
 from trd.types import Prediction, Sample
 
 
-def write_predictions(detector: Detector, samples: Iterable[Sample], out: Path, raw_maps: bool = False) -> list[Prediction]:
+def write_predictions(
+    detector: Detector, samples: Iterable[Sample], out: Path, raw_maps: bool = False
+) -> list[Prediction]:
     """Predict and write `overlays/ID.png`, with `raw_maps` also `maps/ID.tiff` (float32, z-scores), then the scores.
 
     The score files are rewritten after every sample, so a run that is stopped leaves whole files of what it did.

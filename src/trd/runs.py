@@ -1,8 +1,8 @@
 """A run: one recipe over one or several classes, each trained and evaluated, in one folder that can be continued.
 
-    RUN/run.json                    what was run: recipe, versions, machine, data, state of every class
-    RUN/CLASS/                      detector, training.json, metrics.json, logs/, checkpoints/
-    RUN/metrics.csv metrics.md report.html
+RUN/run.json                    what was run: recipe, versions, machine, data, state of every class
+RUN/CLASS/                      detector, training.json, metrics.json, logs/, checkpoints/
+RUN/metrics.csv metrics.md report.html
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def evaluate(
 class Run:
     """One run folder. Its state lives in the files; this object only walks them."""
 
-    def __init__(self, data: Path, out: Path, recipe: Recipe, classes: tuple[str, ...], console: Console | None) -> None:
+    def __init__(
+        self, data: Path, out: Path, recipe: Recipe, classes: tuple[str, ...], console: Console | None
+    ) -> None:
         self.data, self.out, self.recipe, self.classes = data, out, recipe, classes
         self.console = console or Console(quiet=True)
         self.failures: dict[str, str] = {}
@@ -97,14 +99,14 @@ class Run:
         return run
 
     @classmethod
-    def reopen(
-        cls, out: Path, data: Path | None, classes: Sequence[str] | None, console: Console | None = None
-    ) -> Run:
+    def reopen(cls, out: Path, data: Path | None, classes: Sequence[str] | None, console: Console | None = None) -> Run:
         """A run folder as `fit` left it. Raises CheckpointError when it is none."""
         run = cls(data or Path(), out, load_recipe(DEFAULT_RECIPE), (), console)
         record = run._read()
         if not record:
-            raise CheckpointError(f"{out} is no run folder ({RUN_FILE} is missing); give the folder of `trd train --out`")
+            raise CheckpointError(
+                f"{out} is no run folder ({RUN_FILE} is missing); give the folder of `trd train --out`"
+            )
         run.data = data or Path(record["data"])
         run.recipe = Recipe.model_validate(record["recipe"])
         run.classes = tuple(classes) if classes else tuple(record["classes"])

@@ -125,7 +125,9 @@ def _paired(
         place = _source_folder(folder, source, clouds)
         if place is None:
             names = CLOUD_FOLDERS if source in clouds else (source,)
-            raise DataError(f"{folder}: no folder for '{source}'; looked for {', '.join(dict.fromkeys((source, *names)))}")
+            raise DataError(
+                f"{folder}: no folder for '{source}'; looked for {', '.join(dict.fromkeys((source, *names)))}"
+            )
         by_source[source] = _by_stem(place, _suffixes(source, clouds))
     first = by_source[sources[0]]
     for source in sources[1:]:
@@ -155,7 +157,10 @@ def _masks(folder: Path, defect: str) -> dict[str, Path] | None:
 
 
 def _same_stems(name: str, files: dict[str, Path], other: str, others: dict[str, Path], folder: Path) -> None:
-    for missing, have, lacking in ((files.keys() - others.keys(), name, other), (others.keys() - files.keys(), other, name)):
+    for missing, have, lacking in (
+        (files.keys() - others.keys(), name, other),
+        (others.keys() - files.keys(), other, name),
+    ):
         if missing:
             stem = sorted(missing)[0]
             raise DataError(
@@ -170,7 +175,9 @@ def _by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
         if path.suffix.lower() not in suffixes or path.name.startswith("."):
             continue
         if path.stem in files:
-            raise DataError(f"{folder}: both {files[path.stem].name} and {path.name} are called '{path.stem}'; keep one")
+            raise DataError(
+                f"{folder}: both {files[path.stem].name} and {path.name} are called '{path.stem}'; keep one"
+            )
         files[path.stem] = path
     return files
 

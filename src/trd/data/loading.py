@@ -32,8 +32,10 @@ def load_sample(files: SampleFiles, clouds: tuple[str, ...], camera: Camera | No
     if files.mask is not None:
         stored = read_mask(files.mask)
         if stored.shape != shape:
-            raise DataError(f"{files.mask}: the mask is {stored.shape}, its image {shape} (height, width); export it anew")
-        mask = stored > 0
+            raise DataError(
+                f"{files.mask}: the mask is {stored.shape}, its image {shape} (height, width); export it anew"
+            )
+        mask = stored
     elif files.is_good and shape is not None:
         mask = np.zeros(shape, bool)
     return Sample(files.id, arrays, files.defect, mask)

@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from plyfile import PlyData
-from pypcd4 import PointCloud
+from pypcd4.pypcd4 import PointCloud
 
 from trd.errors import DataError
 from trd.types import Camera
@@ -39,12 +39,10 @@ def read_image(path: Path) -> NDArray[np.generic]:
     return image
 
 
-def read_mask(path: Path) -> NDArray[np.generic]:
-    """Ground truth PNG -> (H, W) uint8 as stored; 0 is good. A colour mask counts where any channel is not 0."""
-    mask = read_image(path)
-    if mask.ndim == 3:
-        mask = mask.max(axis=2)
-    return mask if mask.dtype == np.uint8 else ((mask > 0) * np.uint8(255)).astype(np.uint8)
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Ground truth PNG -> (H, W) bool, True where any channel is not 0: data sets store class numbers."""
+    mask = np.asarray(read_image(path)) != 0
+    return np.asarray(mask.any(axis=2) if mask.ndim == 3 else mask)
 
 
 def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] | None = None) -> NDArray[np.float32]:
@@ -59,11 +57,12 @@ def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] 
         cloud = _read_ply(path, shape) if suffix == ".ply" else _read_pcd(path, shape)
         cloud = np.where(np.isnan(cloud).any(axis=-1, keepdims=True), np.float32(0), cloud)
     else:
-        cloud = _read_grid(path)
-        if cloud.ndim == 2:
-            cloud = depth_to_cloud(cloud, _required(camera, path))
+        grid = _read_grid(path)
+        cloud = depth_to_cloud(grid, _required(camera, path)) if grid.ndim == 2 else np.asarray(grid, np.float32)
     if cloud.ndim != 3 or cloud.shape[2] != 3:
-        raise DataError(f"{path}: expected an organised cloud H x W x 3 or a depth image H x W, got shape {cloud.shape}")
+        raise DataError(
+            f"{path}: expected an organised cloud H x W x 3 or a depth image H x W, got shape {cloud.shape}"
+        )
     cloud = np.ascontiguousarray(cloud, np.float32)
     if not np.isfinite(cloud).all():
         count = int((~np.isfinite(cloud)).any(axis=-1).sum())
@@ -94,9 +93,14 @@ def read_camera(path: Path) -> Camera:
         values = {**values, "fx": values["focus"] / values["sx"], "fy": values["focus"] / values["sy"]}
     missing = [key for key in ("fx", "fy", "cx", "cy") if key not in values]
     if missing:
-        raise DataError(f"{path}: lacks {', '.join(missing)}; expected fx, fy, cx, cy in pixels and depth_scale in metres")
+        raise DataError(
+            f"{path}: lacks {', '.join(missing)}; expected fx, fy, cx, cy in pixels and depth_scale in metres"
+        )
     numbers = [values[key] for key in ("fx", "fy", "cx", "cy")] + [values.get("depth_scale", 1.0)]
-    if not all(isinstance(n, int | float) and np.isfinite(n) for n in numbers) or numbers[0] * numbers[1] * numbers[4] == 0:
+    if (
+        not all(isinstance(n, int | float) and np.isfinite(n) for n in numbers)
+        or numbers[0] * numbers[1] * numbers[4] == 0
+    ):
         raise DataError(f"{path}: fx, fy, cx, cy and depth_scale must be finite numbers, fx, fy and depth_scale not 0")
     return Camera(*map(float, numbers))
 

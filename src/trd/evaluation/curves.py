@@ -33,11 +33,11 @@ class Curves:
 
     @property
     def true_positive_rate(self) -> Floats:
-        return self.true_positives / self.true_positives[-1]
+        return np.asarray(self.true_positives / self.true_positives[-1])
 
     @property
     def false_positive_rate(self) -> Floats:
-        return self.false_positives / self.false_positives[-1]
+        return np.asarray(self.false_positives / self.false_positives[-1])
 
     def auroc(self) -> float:
         """Area under the ROC curve; nan without both kinds."""
@@ -193,10 +193,12 @@ def evaluate_maps(
     """All metrics of (N, H, W) maps against bool masks; keys as in `metrics.json`.
 
     image_scores: (N,), the maximum of each map by default. labels: (N,) True for defective images; by default those
-    whose mask is not empty (a tiny mask can vanish when it is resized). aupro_thresholds: None for the exact AUPRO, 100 for the papers' sampled variant.
+    whose mask is not empty (a tiny mask can vanish when it is resized). aupro_thresholds: None for the exact AUPRO,
+    100 for the papers' sampled variant.
     """
     scores = maps.max(axis=(1, 2)) if image_scores is None else np.asarray(image_scores, np.float32)
-    images = image_curves(scores, masks.any(axis=(1, 2)) if labels is None else labels)
+    defective = np.asarray(masks.any(axis=(1, 2)) if labels is None else labels)
+    images = image_curves(scores, defective)
     pixels = pixel_curves(maps, masks)
     metrics = image_metrics(images) | {
         "pixel_auroc": pixels.auroc(),

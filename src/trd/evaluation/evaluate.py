@@ -60,7 +60,9 @@ def evaluate_class(
     recipe = detector.recipe
     files = list_class(data, class_name, recipe.sources, recipe.point_cloud_sources)
     if not files.test:
-        raise DataError(f"{files.root}/test is empty or missing: nothing to evaluate; use `trd predict` on unlabelled parts")
+        raise DataError(
+            f"{files.root}/test is empty or missing: nothing to evaluate; use `trd predict` on unlabelled parts"
+        )
     unlabelled = [sample.id for sample in files.test if sample.defect == UNLABELLED]
     if unlabelled:
         raise DataError(
@@ -130,4 +132,3 @@ def class_metrics(
             subset = image_metrics(image_curves(scores[FUSED][chosen], defective[chosen]))
         metrics["by_defect"][kind] = {key: subset[key] for key in DEFECT_METRICS if key in subset}
     return metrics
-

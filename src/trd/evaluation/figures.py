@@ -76,7 +76,9 @@ def curves_figure(
             pro.plot(rate[shown][::step], overlap[shown][::step], label=f"{name} {pixels.aupro(0.3):.3f}",
                      lw=2 if name == "fused" else 1)  # fmt: skip
     roc.set(xlabel="false alarms among good parts", ylabel="defective parts found", title="ROC, images")
-    pro.set(xlabel="false positive pixels", ylabel="mean overlap of defect regions", title="PRO, to 30 %", ylim=(0, 1.02))
+    pro.set(
+        xlabel="false positive pixels", ylabel="mean overlap of defect regions", title="PRO, to 30 %", ylim=(0, 1.02)
+    )
     for axes in (roc, pro):
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[1]:

@@ -44,7 +44,9 @@ def class_section(detector: Detector, result: ClassResult) -> dict[str, Any]:
         "good": int((~defective).sum()),
         "curves": figures.curves_figure(result.scores, result.maps, result.masks, defective),
         "histogram": figures.histogram_figure(scores, defective, threshold.value),
-        "gallery": [_row(detector, result, title, index) for title, index in _picks(scores, defective, threshold.value)],
+        "gallery": [
+            _row(detector, result, title, index) for title, index in _picks(scores, defective, threshold.value)
+        ],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def to_csv(rows: Rows) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in rows)
+    writer.writerows({k: "" if isinstance(v, float) and isnan(v) else v for k, v in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -69,7 +70,7 @@ def to_markdown(rows: Rows, digits: int = 3) -> str:
 def _cell(value: str | float, digits: int) -> str:
     if isinstance(value, str):
         return value
-    return "-" if value != value else f"{value:.{digits}f}"
+    return "-" if isnan(value) else f"{value:.{digits}f}"
 
 
 def _number(value: Any) -> float:

@@ -30,9 +30,7 @@ class Decoder(nn.Module):
     width half of it. A level's fused map feeds the next stage.
     """
 
-    def __init__(
-        self, channels: Sequence[int], blocks: Sequence[int], amplified: bool, linear: bool = False
-    ) -> None:
+    def __init__(self, channels: Sequence[int], blocks: Sequence[int], amplified: bool, linear: bool = False) -> None:
         super().__init__()
         self.stages = nn.ModuleList()
         self.mixes = nn.ModuleList()
@@ -59,4 +57,5 @@ class Decoder(nn.Module):
             if amplified is not None:
                 x = self.mixes[index](x, amplified[-1 - index])
             fused.insert(0, x)
-        return tuple(plain), tuple(fused)
+        unmixed = tuple(plain)
+        return unmixed, tuple(fused) if amplified is not None else unmixed

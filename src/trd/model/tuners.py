@@ -7,6 +7,7 @@ come concatenated along the channels (`others` times as many).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import nn
 
@@ -34,7 +35,7 @@ class CrossmodalFilter(nn.Module):
         for inlet, outlet in zip([channels_in, *widths[1:-1]], widths[1:], strict=True):
             layers += [conv_norm(inlet, outlet, kernel=2, stride=2), activation()]
         upward = widths[::-1]
-        for inlet, outlet in zip(upward[:-1], upward[1:], strict=True):
+        for inlet, outlet in pairwise(upward):
             layers += [up_norm(inlet, outlet), activation()]
         layers[-1] = activation(linear)
         return nn.Sequential(*layers)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
@@ -27,9 +26,7 @@ class Batch:
 class PreparedDataset(Dataset[PreparedSample]):
     """Samples prepared on first use and kept up to `limit` bytes."""
 
-    def __init__(
-        self, count: int, prepare: Callable[[int], PreparedSample], limit: int = CACHE_LIMIT
-    ) -> None:
+    def __init__(self, count: int, prepare: Callable[[int], PreparedSample], limit: int = CACHE_LIMIT) -> None:
         self.count = count
         self._prepare = prepare
         self._limit = limit
@@ -77,9 +74,7 @@ def collate(samples: Sequence[PreparedSample]) -> Batch:
     return Batch(images, tuple(samples))
 
 
-def flip_and_turn(
-    images: dict[str, Tensor], vector_maps: Sequence[str], rng: np.random.Generator
-) -> dict[str, Tensor]:
+def flip_and_turn(images: dict[str, Tensor], vector_maps: Sequence[str], rng: np.random.Generator) -> dict[str, Tensor]:
     """Mirror and turn each sample by a random multiple of 90 degrees, the same for all its modalities.
 
     images: modality -> (B, 3, H, W); quarter turns only where H = W. vector_maps: modalities whose first two channels
@@ -106,5 +101,3 @@ def _turn_vectors(image: Tensor, quarter_turns: int, mirrored: bool) -> Tensor:
     for _ in range(quarter_turns):  # rot90 moves the right edge to the top: (x, y) -> (y, -x) with y down
         x, y = y, 1 - x
     return torch.stack([1 - x if mirrored else x, y, z])
-
-

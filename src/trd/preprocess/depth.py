@@ -40,11 +40,12 @@ def scale_foreground(
 
 
 def full_size_depth_image(xyz: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(1, H, W) float32 in [0, 1], 0 = missing, at the size of a (H, W, 3) cloud in metres; as published (paper, 4.1)."""
+    """(1, H, W) float32 in [0, 1], 0 = missing, at the size of a (H, W, 3) cloud in metres; paper, section 4.1."""
     scaled = scale_foreground(xyz[..., 2], paper_foreground(xyz), low=0.1, high=0.9)
     return fill_zeros(scaled)[None].astype(np.float32)
 
 
 def depth_image(xyz: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """(1, size, size): the depth image of the cloud resized by nearest neighbour first, as published."""
-    return full_size_depth_image(cv2.resize(xyz, (size, size), interpolation=cv2.INTER_NEAREST))
+    small = cv2.resize(xyz, (size, size), interpolation=cv2.INTER_NEAREST)
+    return full_size_depth_image(np.asarray(small, np.float32))

@@ -14,6 +14,8 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 PAPER_PLANE_DISTANCE = 0.005  # metres; method.md, section "Inputs"
+PLANE_ROUGHNESS = 0.0015  # metres: median distance of the border's points from what may be called their plane
+PLANE_FACING = 0.3  # cosine to the viewing direction: a support seen more steeply than 72 degrees is none
 CORNER = 3  # pixels: the paper averages the valid points of three 3 x 3 image corners
 
 
@@ -46,7 +48,7 @@ def corner_plane(xyz: Floats) -> NDArray[np.float64] | None:
 
 def plane_distance(xyz: Floats, plane: NDArray[np.float64]) -> NDArray[np.float64]:
     """(H, W) unsigned distance of every point from the plane, metres; missing points give the plane's offset."""
-    return np.abs(xyz.astype(np.float64) @ plane[:3] + plane[3])
+    return np.asarray(np.abs(xyz.astype(np.float64) @ plane[:3] + plane[3]))
 
 
 def paper_foreground(xyz: Floats) -> Mask:
@@ -58,9 +60,7 @@ def paper_foreground(xyz: Floats) -> Mask:
     foreground = valid_points(xyz)
     if plane is not None:
         foreground &= plane_distance(xyz, plane) > PAPER_PLANE_DISTANCE
-    closed = cv2.morphologyEx(
-        foreground.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8), iterations=3
-    )
+    closed = cv2.morphologyEx(foreground.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8), iterations=3)
     return closed.astype(bool)
 
 
@@ -94,6 +94,8 @@ def border_plane(xyz: Floats, width: float = 0.04, rounds: int = 3) -> NDArray[n
         kept = points[inlier]
     if plane is None or len(kept) < 0.5 * len(points):
         return None
+    if float(np.median(np.abs(points @ plane[:3] + plane[3]))) > PLANE_ROUGHNESS or abs(plane[2]) < PLANE_FACING:
+        return None
     return plane if plane[2] < 0 else -plane  # towards the camera: heights over the plane are positive
 
 
@@ -113,5 +115,6 @@ def part_foreground(xyz: Floats, clearance: float = 0.003) -> Mask | None:
         return None
     mask = (height_over_plane(xyz, plane) > clearance).astype(np.uint8)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
-    mask = cv2.morphologyEx(cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc), cv2.MORPH_CLOSE, disc)
-    return mask.astype(bool) if mask.any() else None
+    opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc)
+    part = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, disc).astype(bool)
+    return part if part.any() else None

@@ -17,7 +17,9 @@ def resize_antialiased(image: NDArray[np.generic], size: tuple[int, int]) -> NDA
         return image
     height, width = size
     if image.dtype == np.uint8:
-        return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.BILINEAR))
+        return np.asarray(
+            Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.BILINEAR)
+        )
     planes = image[..., None] if image.ndim == 2 else image
     resized = [
         np.asarray(
@@ -38,12 +40,13 @@ def unit_range(image: NDArray[np.generic], full_scale: float) -> NDArray[np.floa
 
 def full_scale_of(image: NDArray[np.generic]) -> float:
     """The value that means white: 255, 65535, or 1 for floats."""
-    return float(np.iinfo(image.dtype).max) if np.issubdtype(image.dtype, np.integer) else 1.0
+    return {"uint8": 255.0, "uint16": 65535.0}.get(image.dtype.name, 1.0)
 
 
 def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
     """Ground truth to `size` = (height, width): bilinear on the 8-bit mask, then over one half (method.md)."""
-    return resize_antialiased(mask.astype(np.uint8) * np.uint8(255), size) > 127
+    resized = resize_antialiased(mask.astype(np.uint8) * np.uint8(255), size)
+    return np.asarray(resized.astype(np.uint8) > 127)
 
 
 def resize_map(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

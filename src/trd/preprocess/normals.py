@@ -29,7 +29,7 @@ def sobel_normals_image(xyz: NDArray[np.float32], size: int, kernel: int) -> NDA
     """(3, size, size) float32 in [0, 1]: the published normals image, made at native size, resized by OpenCV."""
     image = np.moveaxis(full_size_sobel_normals(xyz, kernel), 0, -1)
     small = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
-    return np.moveaxis(small, -1, 0).astype(np.float32)
+    return np.asarray(np.moveaxis(small, -1, 0), np.float32)
 
 
 def surface_slopes(
@@ -53,7 +53,7 @@ def surface_slopes(
     x, y, z = np.moveaxis((points - centre) * weight[..., None], -1, 0)
 
     def windowed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+        return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT), np.float64)
 
     total = windowed(weight)
     known = total > 0.1
@@ -98,4 +98,4 @@ def surface_normals_image(
     normals = np.concatenate([steep, np.ones_like(length)[..., None]], axis=-1) / length[..., None]
     image = (normals + 1) / 2
     image[~known] = (0.5, 0.5, 0.0)
-    return image.transpose(2, 0, 1).astype(np.float32)
+    return np.asarray(image.transpose(2, 0, 1), np.float32)

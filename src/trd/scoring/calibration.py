@@ -110,7 +110,7 @@ def modality_maps(
 
 def fuse(maps: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
     """Sum over modalities."""
-    return np.sum(np.stack(list(maps.values())), axis=0, dtype=np.float32)
+    return np.asarray(np.sum(np.stack(list(maps.values())), axis=0, dtype=np.float32))
 
 
 def image_score(fused: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -134,7 +134,7 @@ def calibrate(
     image_rate: float,
     pixel_rate: float,
 ) -> Calibration:
-    """Calibration from the raw (N, H, W) maps of N good parts per modality; regions (N entries) as in `modality_maps`."""
+    """Calibration from the raw (N, H, W) maps of N good parts per modality; N regions as in `modality_maps`."""
     statistics = {name: map_statistics(maps, regions) for name, maps in raw.items()}
     fused = [
         fuse(modality_maps({name: maps[index] for name, maps in raw.items()}, statistics, sigma, region))
@@ -160,7 +160,7 @@ def conformal_threshold(good_scores: NDArray[np.float64], rate: float) -> Thresh
     count = len(good_scores)
     rank = min(math.ceil((count + 1) * (1 - rate) - 1e-9), count)
     value = float(np.sort(good_scores)[rank - 1])
-    return Threshold(value, rate, 1 - rank / (count + 1), count)
+    return Threshold(value, rate, (count + 1 - rank) / (count + 1), count)
 
 
 def conformal_pixel_threshold(good_maps: Sequence[NDArray[np.float32]], rate: float) -> Threshold:

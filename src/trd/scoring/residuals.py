@@ -102,9 +102,7 @@ class ResidualDistance(nn.Module):
         return torch.stack(levels).sum(dim=0)[:, 0]
 
 
-def fit_residual_distances(
-    distances: nn.ModuleDict, training: Observations, validation: Observations
-) -> None:
+def fit_residual_distances(distances: nn.ModuleDict, training: Observations, validation: Observations) -> None:
     """Fit all modalities at once: steps 1-3 on the training parts, the levels' scale on the validation parts.
 
     Three passes, each over moments only, so memory does not grow with the number of parts.
@@ -172,7 +170,8 @@ def _cells(
             if region is None:
                 inside = torch.ones(student.shape[0], *student.shape[2:], dtype=torch.bool, device=student.device)
             else:
-                share = F.adaptive_avg_pool2d(region.to(student.device, torch.float32)[:, None], student.shape[2:])
+                scored = region.to(student.device, torch.float32)[:, None]
+                share = F.adaptive_avg_pool2d(scored, (student.shape[2], student.shape[3]))
                 inside = share[:, 0] > REGION_SHARE
             yield (name, index), level, student, teacher, inside
 

@@ -30,7 +30,9 @@ class SafetensorsIO(CheckpointIO):
         tree = json.dumps(_packed(checkpoint, tensors))
         write_whole(Path(path), lambda temporary: save_file(tensors, temporary, {"trd": tree}))
 
-    def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: bool | None = None) -> dict[str, Any]:
+    def load_checkpoint(
+        self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
         return read_state(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 import warnings
 from collections.abc import Iterable, Iterator
@@ -66,8 +65,8 @@ def fit_class(
     write_json(out / "training.json", record)
     if record["held_out_of_training"]:
         console.print(
-            f"{files.name}: no validation split; {len(files.validation)} of {len(listed.train)} good parts are held out "
-            "of training for calibration (listed in training.json)"
+            f"{files.name}: no validation split; {len(files.validation)} of {len(listed.train)} good parts are held "
+            "out of training for calibration (listed in training.json)"
         )
 
     _seed(config.seed, config.deterministic)
@@ -131,7 +130,10 @@ def train_network(
             precision=cast(Any, resolve_precision(config.precision, device)),
             deterministic=config.deterministic,
             logger=[CSVLogger(out, "logs", version=""), TensorBoardLogger(out, "logs", version="")],
-            callbacks=[_Checkpoints(checkpoint, config.checkpoint_every), TrainingProgress(console, title, len(training))],
+            callbacks=[
+                _Checkpoints(checkpoint, config.checkpoint_every),
+                TrainingProgress(console, title, len(training)),
+            ],
             plugins=[SafetensorsIO()],
             enable_checkpointing=False,
             enable_model_summary=False,
@@ -174,7 +176,9 @@ def fit_feature_scalers(network: TunedReverseDistillation, training: PreparedDat
         for name, pyramid in network.teacher_pyramids(collate(batch).images).items():
             for level, features in enumerate(pyramid):
                 values = features.double().transpose(0, 1).flatten(1)
-                moments = torch.stack([torch.full_like(values[:, 0], values.shape[1]), values.sum(1), values.square().sum(1)])
+                moments = torch.stack(
+                    [torch.full_like(values[:, 0], values.shape[1]), values.sum(1), values.square().sum(1)]
+                )
                 sums.setdefault((name, level), []).append(moments)
     for (name, level), parts in sums.items():
         count, total, squares = torch.stack(parts).sum(dim=0)
@@ -237,7 +241,7 @@ def _prepared(part: tuple[SampleFiles, ...], files: ClassFiles, pipeline: Pipeli
 
 
 def _seed(seed: int, deterministic: bool) -> None:
-    random.seed(seed)
-    np.random.seed(seed)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(deterministic)
+    # Filling every fresh tensor with NaN guards against reading unset memory, which nothing here does, and costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a module property

@@ -46,9 +46,7 @@ class TrainingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         config = self.recipe.training
-        optimizer = torch.optim.Adam(
-            self.network.students.parameters(), lr=config.learning_rate, betas=config.betas
-        )
+        optimizer = torch.optim.Adam(self.network.students.parameters(), lr=config.learning_rate, betas=config.betas)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: rate_factor(self.recipe, epoch))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
 

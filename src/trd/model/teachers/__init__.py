@@ -45,8 +45,8 @@ def build_teacher(name: str, weights: str | None) -> nn.Module:
     tensors as initialised because a checkpoint fills them. Raises CheckpointError naming the file and the remedy.
     """
     teacher = TEACHERS[name]()
-    if weights not in (None, "random"):
-        path = _published_file(name) if weights == "auto" else Path(cast(str, weights))
+    if weights is not None and weights != "random":
+        path = _published_file(name) if weights == "auto" else Path(weights)
         try:
             cast(Teacher, teacher).load_published(_read_weights(path))
         except KeyError as error:
@@ -89,7 +89,9 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
         expected = re.search(r"-([0-9a-f]{8,})\.", path.name)
         if expected and not hashlib.sha256(path.read_bytes()).hexdigest().startswith(expected.group(1)):
-            raise CheckpointError(f"{path} is damaged: its SHA-256 does not start with {expected.group(1)}; fetch it anew")
+            raise CheckpointError(
+                f"{path} is damaged: its SHA-256 does not start with {expected.group(1)}; fetch it anew"
+            )
         return cast(dict[str, Tensor], torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError as error:
         raise CheckpointError(f"the teacher's weight file {path} does not exist; check teacher.weights") from error

@@ -1,0 +1,56 @@
+"""Tiny data and recipes that every test can afford; nothing outside the project is read."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from trd.config import Recipe, load_recipe
+from trd.data.demo import draw_demo
+
+TINY = (
+    "frame.size=64",
+    "training.epochs=2",
+    "training.batch_size=2",
+    "training.precision=32",
+    "training.checkpoint_every=1",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads() -> None:
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A drawn data set: 6 training, 4 validation, 2 good and 3 defective test samples. Read only."""
+    root = tmp_path_factory.mktemp("drawn")
+    draw_demo(root, seed=1, train=6, validation=4, good=2, per_kind=1)
+    return root
+
+
+@pytest.fixture
+def data(drawn: Path, tmp_path: Path) -> Path:
+    """A copy of the drawn data set to damage."""
+    return Path(shutil.copytree(drawn, tmp_path / "data"))
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return load_recipe("lite-rgb-normals", TINY)
+
+
+@pytest.fixture(scope="session")
+def trained(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder over the drawn data, trained for two epochs and evaluated. Read only."""
+    from trd.runs import Run
+
+    out = tmp_path_factory.mktemp("trained") / "run"
+    run = Run.open(drawn, out, load_recipe("lite-rgb-normals", TINY), ["biscuit"])
+    run.train_and_evaluate("cpu")
+    run.raise_failures()
+    return out

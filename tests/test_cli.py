@@ -1,0 +1,108 @@
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import tifffile
+from typer.testing import CliRunner
+
+from trd.cli import app, main
+
+runner = CliRunner()
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["trd", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    return int(stop.value.code or 0)
+
+
+def test_recipes_and_info() -> None:
+    listed = runner.invoke(app, ["recipes"])
+    assert listed.exit_code == 0
+    assert "mvtec3d-rgb-normals" in listed.output
+    assert "epochs = 200" in runner.invoke(app, ["recipes", "mvtec3d-rgb-normals"]).output
+    assert "trd-anomaly" in runner.invoke(app, ["info"]).output
+
+
+def test_info_of_a_detector(trained: Path) -> None:
+    output = runner.invoke(app, ["info", str(trained)]).output
+    assert "lite-rgb-normals" in output
+    assert "from 4 good parts" in " ".join(output.split())
+
+
+def test_predict_a_folder(trained: Path, drawn: Path, tmp_path: Path) -> None:
+    arguments = [
+        "predict",
+        str(trained),
+        "--input",
+        str(drawn / "biscuit/test/chip"),
+        "--out",
+        str(tmp_path),
+        "--raw-maps",
+    ]
+    result = runner.invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    with (tmp_path / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    lines = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in rows] == [line["id"] for line in lines] == ["000"]
+    assert set(lines[0]) == {"id", "score", "threshold", "anomalous", "p_value", "peak_row", "peak_column",
+                             "share_rgb", "share_normals"}  # fmt: skip
+    values = tifffile.imread(tmp_path / "maps/000.tiff")
+    assert values.shape == (192, 192)
+    assert (tmp_path / "overlays/000.png").stat().st_size > 1000
+
+
+def test_predict_files(trained: Path, drawn: Path, tmp_path: Path) -> None:
+    rgb, xyz = drawn / "biscuit/test/good/rgb/000.png", drawn / "biscuit/test/good/xyz/000.tiff"
+    arguments = ["predict", str(trained), "--input", str(rgb), "--input", str(xyz), "--out", str(tmp_path)]
+    assert runner.invoke(app, arguments, catch_exceptions=False).exit_code == 0
+    assert (tmp_path / "overlays/000.png").exists()
+
+
+def test_evaluate_again(trained: Path, drawn: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    (run / "report.html").unlink()
+    result = runner.invoke(app, ["evaluate", str(run), "--data", str(drawn)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert (run / "report.html").exists()
+    assert "fused" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["train", "--data", "{data}", "--classes", "apple", "--out", "{out}"], "no class 'apple'"),
+        (["train", "--data", "{out}/none", "--out", "{out}"], "does not exist"),
+        (["train", "--data", "{data}", "--out", "{out}", "--recipe", "heavy"], "no recipe is called 'heavy'"),
+        (["train", "--data", "{data}", "--out", "{out}", "--set", "a.b=1"], "a: unknown key"),
+        (["predict", "{out}/none", "--input", "{data}", "--out", "{out}"], "does not exist"),
+        (["predict", "{run}", "--input", "{data}/none.png", "--out", "{out}"], "does not exist"),
+        (
+            ["predict", "{run}", "--input", "{data}/biscuit/test/good/rgb/000.png", "--out", "{out}"],
+            "2 files in this order",
+        ),
+        (["evaluate", "{out}/none"], "is no run folder"),
+    ],
+)
+def test_mistakes_end_in_one_message_and_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], trained: Path, drawn: Path, tmp_path: Path,
+    arguments: list[str], complaint: str,
+) -> None:  # fmt: skip
+    filled = [a.format(data=drawn, out=tmp_path / "out", run=trained) for a in arguments]
+    assert run_main(monkeypatch, *filled) == 2
+    complaint_shown = " ".join(capsys.readouterr().err.split())
+    assert complaint in complaint_shown
+    assert "Traceback" not in complaint_shown
+
+
+def test_a_failed_class_gives_a_failing_exit_code(
+    monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    next((data / "biscuit/train/good/rgb").glob("003.*")).write_bytes(b"damaged")
+    code = run_main(monkeypatch, "train", "--data", str(data), "--out", str(tmp_path / "out"), "--set", "frame.size=64")
+    assert code == 2
+    assert "003.png cannot be read" in " ".join(capsys.readouterr().err.split())

@@ -1,0 +1,108 @@
+import pytest
+
+from trd.config import load_recipe, parse_override, recipe_from_toml, recipe_names
+from trd.errors import RecipeError
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_shipped_recipes_load_and_round_trip(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe_from_toml(recipe.to_toml(), "there and back") == recipe
+
+
+def test_the_promised_recipes_are_shipped() -> None:
+    promised = {"lite-rgb-normals", "lite-rgb-depth", "lite-rgb", "mvtec3d-rgb-normals", "mvtec3d-rgb-depth"}
+    assert promised <= set(recipe_names())
+
+
+PUBLISHED = {
+    "teacher.name": "wide_resnet50_2",
+    "teacher.standardize": False,
+    "frame.size": 256,
+    "frame.aspect": "square",
+    "frame.crop": "none",
+    "student.filter": True,
+    "student.amplifier": True,
+    "student.blocks": (3, 4, 6),
+    "training.epochs": 200,
+    "training.batch_size": 16,
+    "training.learning_rate": 0.005,
+    "training.betas": (0.5, 0.999),
+    "training.schedule": "exponential",
+    "training.lr_decay": 0.95,
+    "training.augment": "none",
+    "training.loss": "cosine",
+    "training.precision": "32",
+    "training.seed": 42,
+    "scoring.distance": "cosine",
+    "scoring.sigma": 4.0,
+    "scoring.region": "frame",
+}
+
+
+@pytest.mark.parametrize("name", ["mvtec3d-rgb-normals", "mvtec3d-rgb-depth"])
+@pytest.mark.parametrize("key", PUBLISHED)
+def test_paper_recipes_hold_the_published_numbers(name: str, key: str) -> None:
+    section, field = key.split(".")
+    assert getattr(getattr(load_recipe(name), section), field) == PUBLISHED[key]
+
+
+@pytest.mark.parametrize(
+    ("name", "kernel"),
+    [("bagel", 5), ("cable_gland", 5), ("carrot", 5), ("cookie", 3), ("dowel", 7), ("foam", 7), ("peach", 5),
+     ("potato", 5), ("rope", 5), ("tire", 7)],
+)  # fmt: skip
+def test_paper_sobel_kernels_per_class(name: str, kernel: int) -> None:
+    recipe = load_recipe("mvtec3d-rgb-normals").for_class(name)
+    assert recipe.modalities["normals"].kernel == kernel  # type: ignore[union-attr]
+    assert recipe.classes == {}
+
+
+def test_overrides_replace_single_values() -> None:
+    recipe = load_recipe("lite-rgb", ["training.epochs=3", "teacher.weights=/some/file.pth", "scoring.pool=[1, 1, 1]"])
+    assert recipe.training.epochs == 3
+    assert recipe.teacher.weights == "/some/file.pth"
+    assert recipe.scoring.pool == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("training.epoch=3", "training.epoch: unknown key"),
+        ("training.epochs=0", "training.epochs"),
+        ("training.epochs=many", "training.epochs"),
+        ("frame.size=100", "multiple of 32"),
+        ("training.loss=cosine", "needs training.loss"),
+        ("training", "expected section.key=value"),
+        ("modalities.normals.kernel=5", "unknown key"),
+        ("modalities.fused.source=rgb", "fused"),
+    ],
+)
+def test_bad_values_are_refused_by_name(override: str, complaint: str) -> None:
+    with pytest.raises(RecipeError, match=complaint):
+        load_recipe("lite-rgb-normals", [override])
+
+
+@pytest.mark.parametrize("override", ["frame.crop=part", "scoring.region=part", "student.filter=false"])
+def test_contradictions_are_refused(override: str) -> None:
+    with pytest.raises(RecipeError, match="is not a valid recipe"):
+        load_recipe("lite-rgb", [override])
+
+
+def test_unknown_recipe_lists_the_known_ones() -> None:
+    with pytest.raises(RecipeError, match="lite-rgb-normals"):
+        load_recipe("light")
+
+
+def test_unreadable_recipe_files(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(RecipeError, match="cannot read"):
+        load_recipe(tmp_path / "none.toml")
+    (tmp_path / "broken.toml").write_text("name = [")
+    with pytest.raises(RecipeError, match="not valid TOML"):
+        load_recipe(tmp_path / "broken.toml")
+
+
+def test_override_values_are_toml_or_plain_text() -> None:
+    assert parse_override("a.b=1.5") == {"a": {"b": 1.5}}
+    assert parse_override("a.b=part") == {"a": {"b": "part"}}

@@ -1,0 +1,142 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import trd
+from trd.data.folder import list_class
+from trd.data.loading import load_sample
+from trd.detector import FACTS, RECIPE, WEIGHTS, Detector
+from trd.errors import CheckpointError, DataError
+from trd.types import Prediction, Sample
+
+
+@pytest.fixture(scope="module")
+def detector(trained: Path) -> Detector:
+    return Detector.load(trained)
+
+
+@pytest.fixture(scope="module")
+def samples(drawn: Path) -> list[Sample]:
+    files = list_class(drawn, "biscuit", ("rgb", "xyz"), ("xyz",))
+    return [load_sample(s, ("xyz",)) for s in files.test]
+
+
+def test_a_prediction_says_what_it_promises(detector: Detector, samples: list[Sample]) -> None:
+    for sample in samples:
+        p = detector.predict(sample)
+        assert isinstance(p, Prediction)
+        assert p.map.shape == (192, 192)
+        assert p.map.dtype == np.float32
+        np.testing.assert_allclose(sum(p.modality_maps.values()), p.map, atol=1e-4)
+        assert sum(p.share.values()) == pytest.approx(1)
+        assert all(0 <= share <= 1 for share in p.share.values())
+        assert p.is_anomalous == (p.score > p.threshold)
+        assert 0 < p.p_value <= 1
+        # the map at the input's size is a resized one: its peak lies near the score's
+        assert p.map[p.peak] == pytest.approx(p.score, abs=0.35 * abs(p.score) + 0.3)
+
+
+def test_batches_equal_single_predictions(detector: Detector, samples: list[Sample]) -> None:
+    together = detector.predict(samples, batch_size=3)
+    assert isinstance(together, list)
+    for one, sample in zip(together, samples, strict=True):
+        alone = detector.predict(sample)
+        assert isinstance(alone, Prediction)
+        assert one.id == sample.id
+        assert one.score == pytest.approx(alone.score, abs=1e-3)
+        np.testing.assert_allclose(one.map, alone.map, atol=1e-2)
+
+
+def test_plain_arrays_will_do(detector: Detector, samples: list[Sample]) -> None:
+    p = detector.predict({"rgb": samples[0].arrays["rgb"], "xyz": samples[0].arrays["xyz"]})
+    assert isinstance(p, Prediction)
+    other = detector.predict(samples[0])
+    assert isinstance(other, Prediction)
+    assert p.score == other.score
+
+
+def test_saved_and_loaded_is_the_same(detector: Detector, samples: list[Sample], tmp_path: Path) -> None:
+    detector.save(tmp_path)
+    again = Detector.load(tmp_path)
+    one, two = detector.predict(samples[0]), again.predict(samples[0])
+    assert isinstance(one, Prediction)
+    assert isinstance(two, Prediction)
+    assert one.score == two.score
+    np.testing.assert_array_equal(one.map, two.map)
+    assert again.class_name == "biscuit"
+
+
+def test_frames_of_another_size_are_scaled(detector: Detector, samples: list[Sample]) -> None:
+    doubled = {n: np.repeat(np.repeat(a, 2, axis=0), 2, axis=1) for n, a in samples[0].arrays.items()}
+    p = detector.predict(doubled)
+    assert isinstance(p, Prediction)
+    assert p.map.shape == (384, 384)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda a: a.pop("xyz"), "has no 'xyz'"),
+        (lambda a: a.update(xyz=np.zeros_like(a["xyz"])), "no valid depth"),
+        (lambda a: a.update(xyz=np.full_like(a["xyz"], np.nan)), "NaN or infinite"),
+        (lambda a: a.update(xyz=a["xyz"][:50]), "its partners"),
+        (lambda a: a.update(xyz=a["xyz"][..., 2]), r"must be \(H, W, 3\)"),
+    ],
+)
+def test_arrays_that_cannot_be_used(detector: Detector, samples: list[Sample], change, complaint: str) -> None:  # type: ignore[no-untyped-def]
+    arrays = dict(samples[0].arrays)
+    change(arrays)
+    with pytest.raises(DataError, match=complaint):
+        detector.predict(arrays)
+
+
+@pytest.fixture
+def folder(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained / "biscuit", tmp_path / "biscuit"))
+
+
+def test_truncated_weights(folder: Path) -> None:
+    whole = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(whole[:-100])
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors is missing or truncated"):
+        Detector.load(folder)
+
+
+def test_weights_of_another_recipe(folder: Path) -> None:
+    text = (folder / RECIPE).read_text().replace("slope_gain = 3.0", "slope_gain = 4.0")
+    (folder / RECIPE).write_text(text)
+    with pytest.raises(CheckpointError, match="do not belong together"):
+        Detector.load(folder)
+
+
+def test_a_newer_format(folder: Path) -> None:
+    facts = json.loads((folder / FACTS).read_text())
+    facts["format_version"] = 99
+    (folder / FACTS).write_text(json.dumps(facts))
+    with pytest.raises(CheckpointError, match=r"newer version .* upgrade"):
+        Detector.load(folder)
+
+
+def test_damaged_or_missing_facts(folder: Path) -> None:
+    (folder / FACTS).write_text("{")
+    with pytest.raises(CheckpointError, match=r"detector\.json cannot be read"):
+        Detector.load(folder)
+    (folder / FACTS).unlink()
+    with pytest.raises(CheckpointError, match="holds no finished detector"):
+        Detector.load(folder)
+    with pytest.raises(CheckpointError, match="does not exist"):
+        Detector.load(folder / "nowhere")
+
+
+def test_a_run_of_several_classes_wants_a_name(trained: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(trained / "biscuit", tmp_path / name)
+    with pytest.raises(CheckpointError, match=r"several classes: name one of .*a,b"):
+        Detector.load(tmp_path)
+
+
+def test_public_names() -> None:
+    assert {"Detector", "fit", "evaluate", "load_recipe", "Prediction"} <= set(trd.__all__)

@@ -1,0 +1,107 @@
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import trd
+from trd.config import Recipe
+from trd.errors import CheckpointError, DataError, TRDError
+from trd.runs import Run
+
+KEYS = {"image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max",
+        "aupro_30", "aupro_10", "aupro_5", "aupro_1"}  # fmt: skip
+
+
+def test_metrics_tables_and_report(trained: Path) -> None:
+    metrics = json.loads((trained / "biscuit/metrics.json").read_text())
+    assert set(metrics) == {"fused", "rgb", "normals", "by_defect"}
+    assert all(set(metrics[name]) == KEYS for name in ("fused", "rgb", "normals"))
+    assert set(metrics["by_defect"]) == {"chip", "dent", "stain"}
+    assert all(set(m) == {"image_auroc", "pixel_auroc", "aupro_30"} for m in metrics["by_defect"].values())
+    with (trained / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[0]["image_auroc"]) == metrics["fused"]["image_auroc"]
+    assert "| biscuit | fused |" in (trained / "metrics.md").read_text()
+    report = (trained / "report.html").read_text()
+    assert report.count("data:image/png;base64,") > 10
+    assert "http" not in report.replace("http-equiv", "")  # self-contained
+    record = json.loads((trained / "run.json").read_text())
+    assert record["recipe"]["name"] == "lite-rgb-normals"
+    assert record["progress"]["biscuit"]["training"]["state"] == "done"
+    assert record["progress"]["biscuit"]["training"]["peak_memory_mb"] > 100
+
+
+def test_a_failed_class_does_not_stop_the_others(data: Path, tmp_path: Path, recipe: Recipe) -> None:
+    shutil.copytree(data / "biscuit", data / "apple")
+    next((data / "apple/train/good/xyz").glob("000.*")).unlink()
+    out = tmp_path / "run"
+    with pytest.raises(TRDError, match=r"1 of 2 classes failed \(apple\)"):
+        trd.fit(data, out, recipe, device="cpu")
+    assert (out / "biscuit/detector.json").exists()
+    # mended and started again: the finished class is skipped
+    shutil.rmtree(data / "apple")
+    shutil.copytree(data / "biscuit", data / "apple")
+    before = (out / "biscuit/weights.safetensors").stat().st_mtime_ns
+    assert set(trd.fit(data, out, recipe, device="cpu")) == {"apple", "biscuit"}
+    assert (out / "biscuit/weights.safetensors").stat().st_mtime_ns == before
+    metrics = trd.evaluate(out)
+    assert set(metrics) == {"apple", "biscuit"}
+    assert "| mean | fused |" in (out / "metrics.md").read_text()
+
+
+def test_no_validation_split_is_held_out_and_reported(data: Path, tmp_path: Path, recipe: Recipe) -> None:
+    shutil.rmtree(data / "biscuit/validation")
+    trd.fit(data, tmp_path / "run", recipe, device="cpu")
+    record = json.loads((tmp_path / "run/biscuit/training.json").read_text())
+    assert len(record["held_out_of_training"]) == record["validation_samples"] == 1
+    assert record["training_samples"] == 5
+
+
+def test_another_recipe_in_the_same_folder_is_refused(
+    trained: Path, drawn: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(trained, tmp_path / "run"))
+    other = recipe.model_copy(update={"name": "other"})
+    with pytest.raises(CheckpointError, match="holds a run of another recipe"):
+        trd.fit(drawn, out, other)
+
+
+def test_empty_test_split(data: Path, trained: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(trained, tmp_path / "run"))
+    shutil.rmtree(data / "biscuit/test")
+    run = Run.reopen(out, data, None)
+    run.evaluate("cpu")
+    with pytest.raises(TRDError, match="test is empty or missing"):
+        run.raise_failures()
+
+
+def test_unlabelled_test_split_is_not_evaluated(data: Path, trained: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(trained, tmp_path / "run"))
+    for kind in list((data / "biscuit/test").iterdir()):
+        if kind.name != "good":
+            shutil.rmtree(kind)
+    for folder in list((data / "biscuit/test/good").iterdir()):
+        folder.rename(data / "biscuit/test" / folder.name)
+    (data / "biscuit/test/good").rmdir()
+    run = Run.reopen(out, data, None)
+    run.evaluate("cpu")
+    with pytest.raises(TRDError, match="unlabelled samples"):
+        run.raise_failures()
+
+
+def test_no_masks_gives_image_metrics_only(data: Path, trained: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(trained, tmp_path / "run"))
+    for masks in list((data / "biscuit/test").rglob("gt")):
+        shutil.rmtree(masks)
+    metrics = trd.evaluate(out, data)["biscuit"]
+    assert set(metrics["fused"]) == {"image_auroc", "image_ap", "image_f1max"}
+    assert (out / "report.html").exists()
+
+
+def test_not_a_run_folder(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="is no run folder"):
+        trd.evaluate(tmp_path)
+    with pytest.raises(DataError, match="does not exist"):
+        trd.fit(tmp_path / "nowhere", tmp_path / "out")

@@ -1,0 +1,173 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from trd.config import Recipe, load_recipe
+from trd.detector import WEIGHTS
+from trd.errors import CheckpointError, OutputError
+from trd.training import fit as fit_module
+from trd.training.checkpoint import SafetensorsIO, read_state
+from trd.training.fit import CHECKPOINT, fit_class
+from trd.training.module import rate_factor
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / WEIGHTS)
+
+
+def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.fixture
+def four_epochs(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(update={"training": recipe.training.model_copy(update={"epochs": 4})})
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(
+    drawn: Path, tmp_path: Path, four_epochs: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit, also when the interruption comes in the middle of an epoch after the last checkpoint."""
+    fit_class(drawn, "biscuit", four_epochs, tmp_path / "whole", "cpu")
+    step = fit_module.TrainingModule.training_step
+
+    def interrupt(self, batch, index):  # type: ignore[no-untyped-def]
+        if self.current_epoch == 2 and index == 1:
+            raise KeyboardInterrupt
+        return step(self, batch, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_module.TrainingModule, "training_step", interrupt)
+        handler = signal.getsignal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            fit_class(drawn, "biscuit", four_epochs, tmp_path / "broken", "cpu")
+        signal.signal(signal.SIGINT, handler)  # Lightning ignores further Ctrl-C while it shuts down
+    assert read_state(tmp_path / "broken" / CHECKPOINT)["epoch"] == 1
+    assert not (tmp_path / "broken" / WEIGHTS).exists()
+    torch.manual_seed(999)  # whatever happened in between must not matter
+    fit_class(drawn, "biscuit", four_epochs, tmp_path / "broken", "cpu")
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
+    # the detector's own files gone, the last checkpoint still there: nothing is trained again
+    (tmp_path / "broken" / WEIGHTS).unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_module.TrainingModule, "training_step", lambda *_: pytest.fail("trained again"))
+        fit_class(drawn, "biscuit", four_epochs, tmp_path / "broken", "cpu")
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
+
+
+def test_ctrl_c_on_the_command_line_leaves_a_resumable_run(drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [
+        sys.executable,
+        "-c",
+        "from trd.cli import main; main()",
+        "train",
+        "--data",
+        str(drawn),
+        "--out",
+        str(out),
+    ]
+    for value in ("frame.size=64", "training.epochs=500", "training.precision=32", "training.checkpoint_every=1"):
+        command += ["--set", value]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
+    checkpoint = out / "biscuit" / CHECKPOINT
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130, complaint
+    assert "goes on from the last checkpoint" in complaint
+    assert int(read_state(checkpoint)["epoch"]) >= 0
+    assert (out / "run.json").exists()
+    assert not list(out.rglob(".*"))  # no half-written files
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(
+    drawn: Path, tmp_path: Path, four_epochs: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import trd.training.checkpoint as checkpoint_module
+
+    real, calls = checkpoint_module.save_file, []
+
+    def full(tensors, path, metadata):  # type: ignore[no-untyped-def]
+        calls.append(path)
+        if len(calls) > 2:
+            Path(path).write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        real(tensors, path, metadata)
+
+    monkeypatch.setattr(checkpoint_module, "save_file", full)
+    with pytest.raises(OutputError, match=r"last\.safetensors: No space left on device"):
+        fit_class(drawn, "biscuit", four_epochs, tmp_path, "cpu")
+    assert read_state(tmp_path / CHECKPOINT)["epoch"] == 1
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_does_not(
+    drawn: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        training = recipe.training.model_copy(update={"seed": seed})
+        fit_class(drawn, "biscuit", recipe.model_copy(update={"training": training}), tmp_path / name, "cpu")
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+def test_training_learns(drawn: Path, tmp_path: Path) -> None:
+    import csv
+
+    recipe = load_recipe(
+        "lite-rgb-normals", ["frame.size=64", "training.epochs=8", "training.batch_size=2", "training.precision=32"]
+    )
+    fit_class(drawn, "biscuit", recipe, tmp_path, "cpu")
+    with (tmp_path / "logs/metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    terms = [f"loss/{m}/{t}" for m in ("rgb", "normals") for t in ("filtered", "amplified", "plain", "fused")]
+    assert set(terms) <= set(rows[0])
+    for term in terms:
+        assert float(rows[-1][term]) < 0.9 * float(rows[0][term])
+    assert list((tmp_path / "logs").glob("events.out.tfevents.*"))
+
+
+def test_standardised_features_have_mean_0_and_deviation_1(drawn: Path, tmp_path: Path, recipe: Recipe) -> None:
+    detector = fit_class(drawn, "biscuit", recipe, tmp_path, "cpu")
+    from trd.data.folder import list_class
+    from trd.data.loading import load_sample
+    from trd.preprocess.dataset import collate
+
+    files = list_class(drawn, "biscuit", recipe.sources, recipe.point_cloud_sources)
+    batch = collate([detector.pipeline(load_sample(s, ("xyz",))) for s in files.train])
+    for pyramid in detector.network.teacher_pyramids(batch.images).values():
+        for level in pyramid:
+            torch.testing.assert_close(level.mean((0, 2, 3)), torch.zeros(level.shape[1]), atol=1e-3, rtol=0)
+            torch.testing.assert_close(level.std((0, 2, 3)), torch.ones(level.shape[1]), atol=2e-2, rtol=0)
+
+
+def test_schedules() -> None:
+    paper, ours = load_recipe("mvtec3d-rgb-depth"), load_recipe("lite-rgb")
+    assert [rate_factor(paper, epoch) for epoch in (0, 1, 10)] == pytest.approx([1, 0.95, 0.95**10])
+    assert rate_factor(ours, 0) == 1
+    assert rate_factor(ours, ours.training.epochs // 2) == pytest.approx(0.5)
+
+
+def test_checkpoints_hold_any_tree_without_pickle(tmp_path: Path) -> None:
+    tree = {"state": {0: {"step": torch.tensor(3.0)}, "w": [torch.arange(3), (1, None)]}, "lr": 0.1, "done": True}
+    SafetensorsIO().save_checkpoint(tree, tmp_path / "c.safetensors")
+    back = read_state(tmp_path / "c.safetensors")
+    assert back["state"][0]["step"] == 3
+    assert torch.equal(back["state"]["w"][0], torch.arange(3))
+    assert back["state"]["w"][1] == (1, None)
+    assert (back["lr"], back["done"]) == (0.1, True)
+    with pytest.raises(TypeError, match="cannot be stored"):
+        SafetensorsIO().save_checkpoint({"x": object()}, tmp_path / "d.safetensors")
+    whole = (tmp_path / "c.safetensors").read_bytes()
+    (tmp_path / "c.safetensors").write_bytes(whole[:-5])
+    with pytest.raises(CheckpointError, match="is damaged: .* delete it to start"):
+        read_state(tmp_path / "c.safetensors")
