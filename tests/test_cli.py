@@ -75,7 +75,7 @@ def test_evaluate_again(trained: Path, drawn: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["train", "--data", "{data}", "--classes", "apple", "--out", "{out}"], "no class 'apple'"),
+        (["train", "--data", "{data}", "--classes", "apple", "--out", "{out}"], "holds no class 'apple'"),
         (["train", "--data", "{out}/none", "--out", "{out}"], "does not exist"),
         (["train", "--data", "{data}", "--out", "{out}", "--recipe", "heavy"], "no recipe is called 'heavy'"),
         (["train", "--data", "{data}", "--out", "{out}", "--set", "a.b=1"], "a: unknown key"),
@@ -106,3 +106,12 @@ def test_a_failed_class_gives_a_failing_exit_code(
     code = run_main(monkeypatch, "train", "--data", str(data), "--out", str(tmp_path / "out"), "--set", "frame.size=64")
     assert code == 2
     assert "003.png cannot be read" in " ".join(capsys.readouterr().err.split())
+
+
+def test_predictions_before_a_damaged_part_are_kept(trained: Path, data: Path, tmp_path: Path) -> None:
+    (data / "biscuit/test/good/rgb/001.png").write_bytes(b"damaged")
+    arguments = ["predict", str(trained), "--input", str(data / "biscuit/test/good"), "--out", str(tmp_path / "out")]
+    result = runner.invoke(app, arguments)
+    assert "001.png cannot be read" in str(result.exception)
+    with (tmp_path / "out/scores.csv").open() as file:
+        assert [row["id"] for row in csv.DictReader(file)] == ["000"]

@@ -97,7 +97,7 @@ def predict(
     from trd.predictions import write_predictions
     from trd.types import Sample
 
-    detector = Detector.load(run, None if device == "auto" else device)
+    detector = Detector.load(run, device)
     files = _inputs(inputs, detector)
     camera = camera_near(next(iter(files[0].sources.values())).parent)
     clouds = detector.recipe.point_cloud_sources
@@ -177,9 +177,14 @@ def _inputs(inputs: list[Path], detector: object) -> tuple:  # type: ignore[type
     sources = detector.recipe.sources
     if len(inputs) == 1 and inputs[0].is_dir():
         return list_unlabelled(inputs[0], sources, detector.recipe.point_cloud_sources)
-    missing = [path for path in inputs if not path.is_file()]
+    missing = [path for path in inputs if not path.exists()]
     if missing:
         raise DataError(f"the input {missing[0]} does not exist")
+    folders = [path for path in inputs if path.is_dir()]
+    if folders:
+        raise DataError(f"{folders[0]} is a folder: give one folder that holds one folder per source, or files only")
+    if len(sources) == 1:
+        return tuple(SampleFiles(path.stem, "predict", UNLABELLED, {sources[0]: path}) for path in inputs)
     if len(inputs) != len(sources):
         raise DataError(
             f"give one folder, or {len(sources)} files in this order: {', '.join(sources)}; got {len(inputs)}"

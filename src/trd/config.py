@@ -127,13 +127,16 @@ class ScoringConfig(_Frozen):
     """How pyramids become maps, scores and decisions.
 
     distance: "cosine" as published, "residual" is ours (`scoring.residuals`), with `pool` cells per level, fine to
-    coarse. sigma: pixels of the network's input, of the Gaussian over the fused map. region: "frame" scores every pixel
-    as published, "part" only those on and near the part. false_alarm_rate: of good parts, for the operating threshold;
+    coarse, and `context_floor`, the least distance expected of a place, in deviations of the log: -3 on the part, where
+    every place counts; about 1 where the map covers background, whose quiet areas would otherwise be amplified.
+    sigma: pixels of the network's input, of the Gaussian over the fused map. region: "frame" scores every pixel as
+    published, "part" only those on and near the part. false_alarm_rate: of good parts, for the operating threshold;
     pixel_false_alarm_rate: share of a good part's pixels, for the map's threshold.
     """
 
     distance: Literal["cosine", "residual"] = "cosine"
     pool: tuple[PoolSide, PoolSide, PoolSide] = (3, 3, 1)
+    context_floor: Annotated[float, Field(ge=-3, le=2)] = -3.0
     sigma: Annotated[float, Field(ge=0, le=50)] = 4.0
     region: Literal["frame", "part"] = "frame"
     false_alarm_rate: Probability = 0.05
@@ -170,6 +173,8 @@ class Recipe(_Frozen):
             )
         if len(self.modalities) == 1 and not (self.student.filter and self.student.amplifier):
             raise ValueError("student.filter / amplifier are switched off, but one modality has no tuners to switch")
+        for name in self.classes:
+            self.for_class(name)  # a misspelt key shows now, not when that class has its turn
         return self
 
     @property

@@ -20,7 +20,7 @@ from trd.config import Recipe, recipe_from_toml
 from trd.errors import CheckpointError, DataError
 from trd.files import write_json, write_text, write_whole
 from trd.model.network import TunedReverseDistillation, build_network
-from trd.model.precision import resolve_precision
+from trd.model.precision import resolve_device, resolve_precision
 from trd.model.teachers import Teacher
 from trd.preprocess.dataset import collate
 from trd.preprocess.frame import Frame
@@ -31,6 +31,10 @@ from trd.types import NetworkOutput, Prediction, PreparedSample, Sample
 
 FORMAT_VERSION = 1
 WEIGHTS, RECIPE, FACTS = "weights.safetensors", "recipe.toml", "detector.json"
+
+
+Arrays = Mapping[str, NDArray[np.generic]]
+"""Source name -> array, as in `Sample.arrays`."""
 
 
 @dataclass(frozen=True)
@@ -105,18 +109,16 @@ class Detector:
                 yield ScoredSample(sample, maps, fused, float(image_score(fused)))
 
     def predict(
-        self, samples: Sample | Mapping[str, NDArray[np.generic]] | Sequence[Sample], batch_size: int = 8
+        self, samples: Sample | Arrays | Sequence[Sample | Arrays], batch_size: int = 8
     ) -> Prediction | list[Prediction]:
         """A prediction for one sample (or its arrays by source name), or a list for a sequence of samples.
 
         Arrays: "rgb" (H, W, 3) uint8 / uint16 / float32 in [0, 1]; "xyz" (H, W, 3) float32, metres, missing points
         zero. Raises DataError when a source is missing, not finite, without valid depth, or of another size.
         """
-        if isinstance(samples, Mapping):
-            return next(self.predict_all([Sample("sample", samples)]))
-        if isinstance(samples, Sample):
-            return next(self.predict_all([samples]))
-        return list(self.predict_all(samples, batch_size))
+        if isinstance(samples, Mapping | Sample):
+            return next(self.predict_all([_as_sample(samples, 0)]))
+        return list(self.predict_all((_as_sample(s, i) for i, s in enumerate(samples)), batch_size))
 
     def predict_all(self, samples: Iterable[Sample], batch_size: int = 8) -> Iterator[Prediction]:
         """Predictions one after another, so that a long list needs no more memory than one batch."""
@@ -168,7 +170,7 @@ class Detector:
         write_json(folder / FACTS, facts)  # last: its presence means that the detector is complete
 
     @classmethod
-    def load(cls, path: str | Path, device: torch.device | str | None = None) -> Detector:
+    def load(cls, path: str | Path, device: torch.device | str = "auto") -> Detector:
         """Read a detector from its folder, or from a run folder that holds one class.
 
         device: "cuda" where there is one by default. Raises CheckpointError naming the file and the remedy when it is
@@ -191,8 +193,9 @@ class Detector:
             calibration = Calibration.from_json(facts["calibration"])
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"{folder / FACTS} is damaged: {error}; train again or restore the file") from error
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(recipe, pipeline, network, scorer, calibration, facts.get("class_name", ""), device)
+        return cls(
+            recipe, pipeline, network, scorer, calibration, facts.get("class_name", ""), resolve_device(str(device))
+        )
 
 
 def detector_folder(path: Path) -> Path:
@@ -228,9 +231,24 @@ def checked(sample: Sample, recipe: Recipe) -> Sample:
             raise DataError(
                 f"sample {sample.id}: '{source}' holds NaN or infinite values; write missing points as zeros"
             )
+        if not cloud and not _is_image(array):
+            raise DataError(
+                f"sample {sample.id}: '{source}' must be uint8, uint16, or float in [0, 1], got {array.dtype}"
+            )
         if cloud and not (array[..., 2] != 0).any():
             raise DataError(f"sample {sample.id}: '{source}' has no valid depth, every point is missing (z = 0)")
     return sample
+
+
+def _is_image(array: NDArray[np.generic]) -> bool:
+    if np.issubdtype(array.dtype, np.floating):
+        values = cast(NDArray[np.float32], array)
+        return bool(values.min() >= 0 and values.max() <= 1)
+    return array.dtype in (np.uint8, np.uint16)
+
+
+def _as_sample(sample: Sample | Arrays, index: int) -> Sample:
+    return sample if isinstance(sample, Sample) else Sample(f"sample-{index}", sample)
 
 
 def _batches(samples: Iterable[PreparedSample], size: int) -> Iterator[list[PreparedSample]]:

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,22 +26,23 @@ def write_predictions(
 ) -> list[Prediction]:
     """Predict and write `overlays/ID.png`, with `raw_maps` also `maps/ID.tiff` (float32, z-scores), then the scores.
 
-    The score files are rewritten after every sample, so a run that is stopped leaves whole files of what it did.
-    Returns the predictions without their maps' memory growing: maps are dropped once written.
+    An unreadable sample or Ctrl-C ends the work with its error; the scores of what was done before are written all the
+    same. Returns the predictions without their maps, which are on disk.
     """
     rows: list[Prediction] = []
-    for sample in samples:
-        prediction = detector.predict(sample)
-        assert isinstance(prediction, Prediction)
-        name = sample.id.replace("/", "_")
-        write_bytes(out / "overlays" / f"{name}.png", png(picture(detector, sample, prediction)))
-        if raw_maps:
-            values = prediction.map
-            write_whole(out / "maps" / f"{name}.tiff", lambda path, values=values: tifffile.imwrite(path, values))  # type: ignore[misc]
-        empty = np.zeros((0, 0), np.float32)
-        rows.append(Prediction(**{**prediction.__dict__, "map": empty, "modality_maps": {}}))
-        write_text(out / "scores.csv", to_csv(rows))
-        write_text(out / "scores.jsonl", "".join(json.dumps(row(p)) + "\n" for p in rows))
+    try:
+        for sample in samples:
+            prediction = detector.predict(sample)
+            assert isinstance(prediction, Prediction)
+            name = sample.id.replace("/", "_")
+            write_bytes(out / "overlays" / f"{name}.png", png(picture(detector, sample, prediction)))
+            if raw_maps:
+                write_whole(out / "maps" / f"{name}.tiff", partial(tifffile.imwrite, data=prediction.map))
+            rows.append(replace(prediction, map=np.zeros((0, 0), np.float32), modality_maps={}))
+    finally:
+        if rows:
+            write_text(out / "scores.csv", to_csv(rows))
+            write_text(out / "scores.jsonl", "".join(json.dumps(row(p)) + "\n" for p in rows))
     return rows
 
 

@@ -12,6 +12,7 @@ import platform
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
@@ -22,7 +23,7 @@ import torch
 from rich.console import Console
 
 from trd.config import DEFAULT_RECIPE, Recipe, load_recipe
-from trd.data.folder import class_names
+from trd.data.folder import class_names, list_class
 from trd.detector import FACTS, Detector
 from trd.errors import CheckpointError, DataError, TRDError
 from trd.evaluation.evaluate import ClassResult, evaluate_class
@@ -30,6 +31,7 @@ from trd.evaluation.report import class_section, html_report
 from trd.evaluation.tables import class_rows, defect_rows, to_csv, to_markdown
 from trd.files import write_json, write_text
 from trd.training.fit import fit_class
+from trd.types import UNLABELLED
 
 RUN_FILE, METRICS = "run.json", "metrics.json"
 RECORDED = ("torch", "lightning", "numpy", "opencv-python-headless", "scipy", "safetensors")
@@ -68,7 +70,9 @@ def evaluate(
     data: where the run was trained by default. Writes metrics.json per class, metrics.csv, metrics.md and report.html.
     """
     opened = Run.reopen(Path(run), None if data is None else Path(data), classes, console)
-    return opened.evaluate(device)
+    metrics = opened.evaluate(device)
+    opened.raise_failures()
+    return metrics
 
 
 class Run:
@@ -86,16 +90,20 @@ class Run:
         cls, data: Path, out: Path, recipe: Recipe, classes: Sequence[str] | None, console: Console | None = None
     ) -> Run:
         """A new run, or the continuation of the same one. Raises CheckpointError when `out` holds another recipe."""
-        known = class_names(data)
-        chosen = tuple(classes) if classes else known
+        chosen = _chosen(data, classes)
         run = cls(data, out, recipe, chosen, console)
         record = run._read()
+        if record and record.get("data") != str(data.resolve()):
+            raise CheckpointError(
+                f"{out} holds a run on other data ({record.get('data')}): choose another --out, or delete that folder"
+            )
         if record and record.get("recipe") != recipe.model_dump(mode="json"):
             raise CheckpointError(
                 f"{out} holds a run of another recipe ('{record.get('recipe', {}).get('name')}', or other values): "
                 "choose another --out, or delete that folder"
             )
-        run._write({**record, **run._facts()})
+        before = [name for name in record.get("classes", []) if name not in chosen]
+        run._write({**record, **run._facts(), "classes": [*before, *chosen]})
         return run
 
     @classmethod
@@ -108,8 +116,11 @@ class Run:
                 f"{out} is no run folder ({RUN_FILE} is missing); give the folder of `trd train --out`"
             )
         run.data = data or Path(record["data"])
-        run.recipe = Recipe.model_validate(record["recipe"])
-        run.classes = tuple(classes) if classes else tuple(record["classes"])
+        try:
+            run.recipe = Recipe.model_validate(record["recipe"])
+            run.classes = tuple(classes) if classes else tuple(record["classes"])
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(f"{out / RUN_FILE} is damaged or of another version: {error}") from error
         return run
 
     def folder(self, name: str) -> Path:
@@ -120,7 +131,7 @@ class Run:
         """Trained before, or now."""
         folder = self.folder(name)
         if (folder / FACTS).is_file():
-            return Detector.load(folder, None if device == "auto" else device)
+            return Detector.load(folder, device)
         return fit_class(self.data, name, self.recipe, folder, device, self.console)
 
     def each_class(self, work: Callable[[str], object], stage: str) -> None:
@@ -135,6 +146,10 @@ class Run:
                 state = {"state": "failed", "reason": str(error)}
                 self.console.print(f"[red]{name or self.data}: {stage} failed[/red]: ", end="")
                 self.console.print(str(error), markup=False)
+            except Exception as error:  # a fault of ours or of a library must not cost the other classes
+                self.failures[name] = f"{stage}: unexpected {type(error).__name__}: {error}"
+                state = {"state": "failed", "reason": traceback.format_exc()}
+                self.console.print_exception()
             self._note(name, stage, state)
 
     def raise_failures(self) -> None:
@@ -151,7 +166,7 @@ class Run:
 
         self.each_class(work, "training")
         failed = set(self.failures)
-        with_test = [n for n in self.classes if n not in failed and (self.data / n / "test").is_dir()]
+        with_test = [name for name in self.classes if name not in failed and self._has_labelled_test(name)]
         return self.evaluate(device, with_test) if with_test else {}
 
     def evaluate(self, device: str, names: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -159,7 +174,7 @@ class Run:
         sections: list[dict[str, Any]] = []
 
         def work(name: str) -> None:
-            detector = Detector.load(self.folder(name), None if device == "auto" else device)
+            detector = Detector.load(self.folder(name), device)
             result: ClassResult = evaluate_class(detector, self.data, name, self.folder(name), self.console)
             self.console.print(
                 f"{result.class_name}: I-AUROC {result.metrics['fused']['image_auroc']:.3f} on {len(result.ids)} parts "
@@ -179,6 +194,10 @@ class Run:
         facts = {key: value for key, value in self._facts().items() if isinstance(value, str)}
         write_text(self.out / "report.html", html_report(f"TRD: {self.recipe.name}", facts, sections, self.failures))
         return metrics
+
+    def _has_labelled_test(self, name: str) -> bool:
+        files = list_class(self.data, name, self.recipe.sources, self.recipe.point_cloud_sources)
+        return bool(files.test) and all(sample.defect != UNLABELLED for sample in files.test)
 
     def _facts(self) -> dict[str, Any]:
         return {
@@ -223,9 +242,13 @@ def _processor() -> str:
     return str(torch.cpu.get_capabilities().get("cpu_name") or platform.machine())
 
 
-def check_classes(data: Path, classes: Sequence[str]) -> None:
-    """Raises DataError naming the classes that `data` does not hold."""
+def _chosen(data: Path, classes: Sequence[str] | None) -> tuple[str, ...]:
+    """The classes to work on; ("",) where `data` is itself one class. Raises DataError for one it does not hold."""
     known = class_names(data)
+    if not classes or (known == ("",) and list(classes) == [data.resolve().name]):
+        return known
     unknown = [name for name in classes if name not in known]
     if unknown:
-        raise DataError(f"{data} holds no class '{unknown[0]}'; there are: {', '.join(n or data.name for n in known)}")
+        names = ", ".join(name or data.resolve().name for name in known)
+        raise DataError(f"{data} holds no class '{unknown[0]}'; there are: {names}")
+    return tuple(classes)

@@ -33,14 +33,14 @@ def apply(distance: ResidualDistance, output: NetworkOutput) -> torch.Tensor:
 
 def test_good_parts_have_mean_0_and_deviation_1() -> None:
     values = torch.cat([apply(fitted(), observation(s)) for s in range(20, 40)])
-    assert abs(values.mean()) < 0.1
-    assert abs(values.std() - 1) < 0.15
+    assert abs(values.mean()) < 0.15
+    assert 1 < values.std() < 2  # two distances of deviation 1, partly correlated
 
 
 def test_noisy_places_are_no_more_suspicious_than_quiet_ones() -> None:
     values = torch.cat([apply(fitted(), observation(s)) for s in range(20, 30)])
     quiet, noisy = values[..., :11].mean(), values[..., 13:].mean()
-    assert abs(quiet - noisy) < 0.25
+    assert abs(quiet - noisy) < 0.5
 
 
 def test_a_coherent_defect_stands_out_more_when_residuals_are_averaged() -> None:
@@ -69,4 +69,4 @@ def test_an_unheard_of_context_is_not_excused() -> None:
     level = fitted().levels[0]
     assert isinstance(level, LevelDistance)
     wild = torch.full((1, 1, 1, 6), 1e4)
-    assert float(level.expected_log(wild)) <= float(level.log_range[1])
+    assert (level.expected_log(wild) <= level.log_range[1]).all()

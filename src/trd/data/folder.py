@@ -67,7 +67,7 @@ def list_class(root: Path, name: str, sources: Sequence[str], clouds: Sequence[s
         train=train,
         validation=validation,
         test=_test_samples(folder, sources, clouds),
-        camera=_camera(folder),
+        camera=_camera(folder) if clouds else None,
     )
 
 
@@ -77,7 +77,7 @@ def list_unlabelled(folder: Path, sources: Sequence[str], clouds: Sequence[str])
         raise DataError(f"the input folder {folder} does not exist")
     if len(sources) == 1 and _source_folder(folder, sources[0], clouds) is None:
         suffixes = _suffixes(sources[0], clouds)
-        files = {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in suffixes}
+        files = _by_stem(folder, suffixes)
         samples = tuple(SampleFiles(stem, "predict", UNLABELLED, {sources[0]: path}) for stem, path in files.items())
     else:
         samples = tuple(

@@ -57,7 +57,7 @@ def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] 
         cloud = _read_ply(path, shape) if suffix == ".ply" else _read_pcd(path, shape)
         cloud = np.where(np.isnan(cloud).any(axis=-1, keepdims=True), np.float32(0), cloud)
     else:
-        grid = _read_grid(path)
+        grid = _numbers(_read_grid(path), path)
         cloud = depth_to_cloud(grid, _required(camera, path)) if grid.ndim == 2 else np.asarray(grid, np.float32)
     if cloud.ndim != 3 or cloud.shape[2] != 3:
         raise DataError(
@@ -89,7 +89,7 @@ def read_camera(path: Path) -> Camera:
         values: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as camera JSON: {error}") from error
-    if "fx" not in values and {"focus", "sx", "sy"} <= set(values):
+    if "fx" not in values and all(isinstance(values.get(k), float) and values[k] > 0 for k in ("focus", "sx", "sy")):
         values = {**values, "fx": values["focus"] / values["sx"], "fy": values["focus"] / values["sy"]}
     missing = [key for key in ("fx", "fy", "cx", "cy") if key not in values]
     if missing:
@@ -117,7 +117,10 @@ def _decoded(path: Path, decode: Any) -> NDArray[np.generic]:
 def _read_grid(path: Path) -> NDArray[np.generic]:
     suffix = path.suffix.lower()
     if suffix == ".png":
-        return read_image(path)
+        image = read_image(path)
+        if image.ndim == 3:
+            raise DataError(f"{path} is a colour picture, not a depth image: export depth as 16-bit grey PNG")
+        return image
     if suffix == ".npy":
         return _decoded(path, lambda _: np.load(path, allow_pickle=False))
     if suffix in (".tiff", ".tif"):
@@ -155,6 +158,12 @@ def _organised(points: NDArray[np.float32], shape: tuple[int, int] | None, path:
             "row, missing ones as NaN or zero) can be compared with an image; export it organised"
         )
     return points.reshape(*shape, 3)
+
+
+def _numbers(grid: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
+    if grid.dtype.kind not in "iuf":
+        raise DataError(f"{path}: expected numbers, got {grid.dtype}")
+    return grid
 
 
 def _required(camera: Camera | None, path: Path) -> Camera:

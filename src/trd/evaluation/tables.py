@@ -61,6 +61,8 @@ def to_csv(rows: Rows) -> str:
 
 
 def to_markdown(rows: Rows, digits: int = 3) -> str:
+    if not rows:
+        return ""
     head = [COLUMNS.get(key, key) for key in rows[0]]
     lines = [head, ["---"] * len(head)]
     lines += [[_cell(value, digits) for value in row.values()] for row in rows]

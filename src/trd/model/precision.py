@@ -6,6 +6,24 @@ from typing import Literal
 
 import torch
 
+from trd.errors import RecipeError
+
+
+def resolve_device(name: str) -> str:
+    """ "auto" is the GPU where there is one. Raises RecipeError for a device that this machine does not have."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise RecipeError(f"--device {name}: expected auto, cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise RecipeError(f"--device {name}: expected auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise RecipeError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices")
+    return name
+
+
 Precision = Literal["32-true", "bf16-mixed"]
 
 

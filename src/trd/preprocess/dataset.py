@@ -98,6 +98,8 @@ def flip_and_turn(images: dict[str, Tensor], vector_maps: Sequence[str], rng: np
 
 def _turn_vectors(image: Tensor, quarter_turns: int, mirrored: bool) -> Tensor:
     x, y, z = image
+    empty = (image == 0).all(dim=0)  # the published normals image is 0 off the part
     for _ in range(quarter_turns):  # rot90 moves the right edge to the top: (x, y) -> (y, -x) with y down
         x, y = y, 1 - x
-    return torch.stack([1 - x if mirrored else x, y, z])
+    turned = torch.stack([1 - x if mirrored else x, y, z])
+    return torch.where(empty, torch.zeros_like(turned), turned)

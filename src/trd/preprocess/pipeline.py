@@ -96,14 +96,21 @@ class Pipeline:
         return np.ascontiguousarray(np.moveaxis(resized, -1, 0), np.float32)
 
     def _region(self, sample: Sample) -> NDArray[np.bool_] | None:
-        """Pixels on and near the part; None (the whole frame) where this sample shows no support plane."""
+        """Pixels on and near the part and in gaps of its outline (holes, unmeasured points: they may be the defect).
+
+        None (the whole window) where this sample shows no support plane or no part inside the window.
+        """
         xyz = cast(NDArray[np.float32], sample.arrays[self.recipe.point_cloud_sources[0]])
         part = part_foreground(xyz)
         if part is None:
             return None
         height, width = self.frame.size
         small = cv2.resize(self.frame.crop(part).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-        return cv2.dilate(small, np.ones((REGION_DILATION,) * 2, np.uint8)).astype(bool)
+        if not small.any():
+            return None
+        outlines, _ = cv2.findContours(small, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        filled = cv2.drawContours(small, [cv2.convexHull(outline) for outline in outlines], -1, 1, cv2.FILLED)
+        return cv2.dilate(filled, np.ones((REGION_DILATION,) * 2, np.uint8)).astype(bool)
 
 
 def _shape(sample: Sample) -> tuple[int, int]:

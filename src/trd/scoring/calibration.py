@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trd.errors import TRDError
 from trd.scoring.anomaly_map import smooth
 
 
@@ -120,6 +121,8 @@ def image_score(fused: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def map_statistics(maps: NDArray[np.float32], regions: Sequence[NDArray[np.bool_] | None]) -> MapStatistics:
     """Over the scored pixels of (N, H, W) maps of good parts."""
+    if not np.isfinite(maps).all():
+        raise TRDError("the anomaly maps of good parts are not finite: training diverged; lower training.learning_rate")
     values = np.concatenate(
         [m.ravel() if region is None else m[region] for m, region in zip(maps, regions, strict=True)]
     ).astype(np.float64)

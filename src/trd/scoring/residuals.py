@@ -1,12 +1,14 @@
 """Our residual distance: how unlike the residuals of good parts is this one, given what the student expects here?
 
 The paper's cosine looks at direction only. Where a part is plain its features are small and noise alone turns them,
-so the map fills with speckle; and all channels weigh alike, however well the student predicts them. Here, per
-modality and pyramid level, in three steps fitted on good parts:
-1. The residual teacher - student is averaged over a few cells: a defect is coherent over neighbours, noise is not.
-2. Its squared Mahalanobis distance to the residuals of good parts is taken.
-3. It is divided by what is usual for such a place. Edges and seeds never fit well; the student's own features tell
-   where they are, so log distance is regressed (ridge) on their local mean and deviation.
+so the map fills with speckle; and all channels weigh alike, however well the student predicts them. Here two distances
+are taken per modality and pyramid level, both over a few cells, since a defect is coherent over neighbours and noise is
+not:
+- "departure": the squared Mahalanobis distance of the averaged residual teacher - student to those of good parts;
+- "direction": the paper's 1 - cos, averaged.
+Each is divided by what is usual for such a place. Edges and seeds never fit well; the student's own features tell where
+they are, so log distance is regressed (ridge) on their local mean and deviation. Then both are brought to mean 0 and
+deviation 1 on good parts and added. They miss different defects: see docs/lite-recipe.md.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ SHRINKAGE = 0.03  # of the mean channel variance, mixed into the covariance so t
 RIDGE = 0.01  # per sample, on standardised regressors
 CONTEXT = 3  # cells: side of the square over which the student's features are summarised
 TINY = 1e-6
+HIGHEST = 3.0  # standard deviations of log distance that a place may be excused at most
+DISTANCES = 2  # departure, direction
 REGION_SHARE = 0.3  # of a cell's pixels that must be scored for the cell to count in the fit
 
 Observations = Callable[[], Iterable[tuple[NetworkOutput, Tensor | None]]]
@@ -52,9 +56,9 @@ class LevelDistance(nn.Module):
         self.register_buffer("whitening", torch.eye(channels))
         self.register_buffer("context_mean", torch.zeros(2 * channels))
         self.register_buffer("context_std", torch.ones(2 * channels))
-        self.register_buffer("context_weight", torch.zeros(2 * channels + 1))
-        self.register_buffer("log_range", torch.tensor([-30.0, 30.0]))
-        self.register_buffer("scale", torch.tensor([0.0, 1.0]))  # mean and deviation on good parts
+        self.register_buffer("context_weight", torch.zeros(2 * channels + 1, DISTANCES))
+        self.register_buffer("log_range", torch.tensor([[-30.0] * DISTANCES, [30.0] * DISTANCES]))
+        self.register_buffer("scale", torch.tensor([[0.0] * DISTANCES, [1.0] * DISTANCES]))  # mean, deviation
 
     def residual(self, student: Tensor, teacher: Tensor) -> Tensor:
         """(B, C, h, w) twice -> (B, h, w, C)."""
@@ -71,20 +75,26 @@ class LevelDistance(nn.Module):
         """(..., C) -> (...): squared distance per channel, about 1 on good parts."""
         return ((residual - self.mean) @ self.whitening).square().mean(dim=-1).clamp_min(TINY)
 
+    def distances(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """(B, h, w, 2): departure and direction."""
+        departure = self.mahalanobis(self.residual(student, teacher))
+        cosine = F.cosine_similarity(student.float(), teacher.float(), dim=1)
+        direction = _box(1 - cosine[:, None], self.pool)[:, 0].clamp_min(TINY)
+        return torch.stack([departure, direction], dim=-1)
+
     def expected_log(self, context: Tensor) -> Tensor:
-        """(..., 2C) -> (...): log of the distance that good parts show at such a place."""
+        """(..., 2C) -> (..., 2): log of the distances that good parts show at such a place."""
         weight = self.context_weight
         value = (context - self.context_mean) / self.context_std @ weight[:-1] + weight[-1]
         return value.clamp(self.log_range[0], self.log_range[1])
 
     def relative(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """(B, h, w): the distance divided by what is usual there."""
-        distance = self.mahalanobis(self.residual(student, teacher))
-        return distance * torch.exp(-self.expected_log(self.context(student)))
+        """(B, h, w, 2): the distances divided by what is usual there."""
+        return self.distances(student, teacher) * torch.exp(-self.expected_log(self.context(student)))
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """(B, h, w): standardised, mean 0 and deviation 1 on good parts, so that levels can be added."""
-        return (self.relative(student, teacher) - self.scale[0]) / self.scale[1]
+        """(B, h, w): sum of both, each of mean 0 and deviation 1 on good parts, so that levels can be added."""
+        return ((self.relative(student, teacher) - self.scale[0]) / self.scale[1]).sum(dim=-1)
 
 
 class ResidualDistance(nn.Module):
@@ -102,9 +112,13 @@ class ResidualDistance(nn.Module):
         return torch.stack(levels).sum(dim=0)[:, 0]
 
 
-def fit_residual_distances(distances: nn.ModuleDict, training: Observations, validation: Observations) -> None:
+def fit_residual_distances(
+    distances: nn.ModuleDict, training: Observations, validation: Observations, floor: float = -3.0
+) -> None:
     """Fit all modalities at once: steps 1-3 on the training parts, the levels' scale on the validation parts.
 
+    floor: the least that may be expected of a place, in standard deviations of log distance from its mean. -3 holds
+    quiet places to their own low noise; 1 excuses noisy places and amplifies no quiet ones (see ScoringConfig).
     Three passes, each over moments only, so memory does not grow with the number of parts.
     """
     parts = {
@@ -125,17 +139,17 @@ def fit_residual_distances(distances: nn.ModuleDict, training: Observations, val
     regressions = {key: _Moments() for key in parts}
     for key, level, student, teacher, inside in _cells(parts, training):
         context = (level.context(student)[inside] - level.context_mean) / level.context_std
-        log_distance = level.mahalanobis(level.residual(student, teacher)[inside]).log()
-        regressions[key].add(torch.cat([context, torch.ones_like(context[:, :1]), log_distance[:, None]], dim=1))
+        log_distances = level.distances(student, teacher)[inside].log()
+        regressions[key].add(torch.cat([context, torch.ones_like(context[:, :1]), log_distances], dim=1))
     for key, level in parts.items():
-        _set_regression(level, regressions[key])
+        _set_regression(level, regressions[key], floor)
 
     relative = {key: _Moments() for key in parts}
     for key, level, student, teacher, inside in _cells(parts, validation):
-        relative[key].add(level.relative(student, teacher)[inside][:, None])
+        relative[key].add(level.relative(student, teacher)[inside])
     for key, level in parts.items():
-        deviation = float(relative[key].covariance.clamp_min(0).sqrt())
-        level.scale.copy_(torch.tensor([float(relative[key].mean), deviation if deviation > 0 else 1.0]))
+        deviation = relative[key].covariance.diagonal().clamp_min(0).sqrt()
+        level.scale.copy_(torch.stack([relative[key].mean, torch.where(deviation > 0, deviation, 1.0)]))
 
 
 class _Moments:
@@ -185,14 +199,14 @@ def _set_whitening(level: LevelDistance, moments: _Moments) -> None:
     level.whitening.copy_(torch.linalg.cholesky(precision))
 
 
-def _set_regression(level: LevelDistance, moments: _Moments) -> None:
-    """Ridge regression of log distance (last column) on context and constant (the others)."""
+def _set_regression(level: LevelDistance, moments: _Moments, floor: float) -> None:
+    """Ridge regression of the log distances (last columns) on context and constant (the others)."""
     second = cast(Tensor, moments.products) / max(moments.count, 1)
-    gram, target = second[:-1, :-1], second[:-1, -1]
+    gram, target = second[:-DISTANCES, :-DISTANCES], second[:-DISTANCES, -DISTANCES:]
     ridge = RIDGE * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     ridge[-1, -1] = 0  # the constant is not shrunk
     level.context_weight.copy_(torch.linalg.solve(gram + ridge, target))
-    mean = moments.mean[-1]
-    deviation = (second[-1, -1] - mean.square()).clamp_min(0).sqrt()
+    mean = moments.mean[-DISTANCES:]
+    deviation = (second.diagonal()[-DISTANCES:] - mean.square()).clamp_min(0).sqrt()
     # A part unlike all training parts must not be excused by an extrapolated expectation.
-    level.log_range.copy_(torch.stack([mean - 3 * deviation, mean + 3 * deviation]))
+    level.log_range.copy_(torch.stack([mean + floor * deviation, mean + HIGHEST * deviation]))

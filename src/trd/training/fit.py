@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+import math
+import os
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator
@@ -21,9 +27,10 @@ from trd.config import Recipe
 from trd.data.folder import list_class
 from trd.data.loading import load_sample, with_validation
 from trd.detector import Detector
+from trd.errors import CheckpointError, OutputError, TRDError
 from trd.files import write_json
 from trd.model.network import FeatureScaler, TunedReverseDistillation, build_network
-from trd.model.precision import resolve_precision
+from trd.model.precision import resolve_device, resolve_precision
 from trd.model.teachers import Teacher
 from trd.preprocess.dataset import EpochShuffle, PreparedDataset, collate
 from trd.preprocess.pipeline import Pipeline
@@ -49,7 +56,7 @@ def fit_class(
     KeyboardInterrupt after Ctrl-C, with the last checkpoint kept.
     """
     console = console or Console(quiet=True)
-    recipe = recipe.for_class(class_name)
+    recipe = recipe.for_class(class_name or data.resolve().name)
     config = recipe.training
     begin = time.monotonic()
     listed = list_class(data, class_name, recipe.sources, recipe.point_cloud_sources)
@@ -60,8 +67,10 @@ def fit_class(
         "training_samples": len(files.train),
         "validation_samples": len(files.validation),
         "held_out_of_training": [] if listed.validation else [s.id for s in files.validation],
+        "fingerprint": _fingerprint(recipe, files),
         "seconds": {},
     }
+    _refuse_foreign_checkpoint(out, record["fingerprint"])
     write_json(out / "training.json", record)
     if record["held_out_of_training"]:
         console.print(
@@ -82,12 +91,12 @@ def fit_class(
     network = build_network(recipe)
     if recipe.teacher.standardize:
         fit_feature_scalers(network, training)
-    accelerator = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    train_network(network, training, recipe, out, accelerator, console, files.name)
+    where = resolve_device(device)
+    train_network(network, training, recipe, out, where, console, files.name)
     record["seconds"]["training"] = time.monotonic() - begin
 
     begin = time.monotonic()
-    detector = calibrate_detector(recipe, pipeline, network, training, validation, files.name, accelerator)
+    detector = calibrate_detector(recipe, pipeline, network, training, validation, files.name, where)
     record["seconds"]["calibration"] = time.monotonic() - begin
     detector.save(out)
     write_json(out / "training.json", record)
@@ -115,18 +124,23 @@ def train_network(
     sampler = EpochShuffle(len(training), config.seed)
     loader = DataLoader(training, config.batch_size, sampler=sampler, collate_fn=collate)
     checkpoint = out / CHECKPOINT
-    if checkpoint.exists() and int(read_state(checkpoint)["epoch"]) + 1 >= config.epochs:
-        state = read_state(checkpoint)["state_dict"]
-        TrainingModule(network, recipe).load_state_dict(state)
-        network.eval()
-        return
+    done = 0
+    if checkpoint.exists():
+        state = read_state(checkpoint)
+        done = int(state["epoch"]) + 1
+        if done >= config.epochs:
+            TrainingModule(network, recipe).load_state_dict(state["state_dict"])
+            network.eval()
+            return
+        _keep_log(out / "logs", done)
+    on_interrupt = signal.getsignal(signal.SIGINT)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's hints on worker counts and log intervals: decided here
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         trainer = pl.Trainer(
             max_epochs=config.epochs,
-            accelerator="gpu" if device.startswith("cuda") else device,
-            devices=1,
+            accelerator="gpu" if device.startswith("cuda") else "cpu",
+            devices=[torch.device(device).index or 0] if device.startswith("cuda") else 1,
             precision=cast(Any, resolve_precision(config.precision, device)),
             deterministic=config.deterministic,
             logger=[CSVLogger(out, "logs", version=""), TensorBoardLogger(out, "logs", version="")],
@@ -148,6 +162,11 @@ def train_network(
             )
         except SystemExit as interrupted:  # how Lightning ends after Ctrl-C
             raise KeyboardInterrupt from interrupted
+        except OSError as error:  # of its loggers; our own files raise OutputError
+            raise OutputError(f"cannot write into {out}: {error}; free some space and start again") from error
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, on_interrupt)  # Lightning leaves Ctrl-C ignored after the first one
         if trainer.interrupted:
             raise KeyboardInterrupt
     network.eval()
@@ -162,6 +181,8 @@ class _Checkpoints(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         done = trainer.current_epoch + 1
+        if not math.isfinite(float(trainer.callback_metrics["loss"])):
+            raise TRDError(f"training diverged in epoch {done} (the loss is not finite); lower training.learning_rate")
         if done % self.every == 0 or done == trainer.max_epochs:
             trainer.save_checkpoint(self.path)
 
@@ -206,7 +227,12 @@ def calibrate_detector(
 
     if len(scorer.distances):
         with torch.no_grad():
-            fit_residual_distances(scorer.distances, lambda: observations(training), lambda: observations(validation))
+            fit_residual_distances(
+                scorer.distances,
+                lambda: observations(training),
+                lambda: observations(validation),
+                recipe.scoring.context_floor,
+            )
     maps = [detector.raw_maps(batch) for batch in _chunks(validation)]
     config = recipe.scoring
     calibration = calibrate(
@@ -240,8 +266,37 @@ def _prepared(part: tuple[SampleFiles, ...], files: ClassFiles, pipeline: Pipeli
     return PreparedDataset(len(part), lambda index: pipeline(load_sample(part[index], clouds, files.camera)))
 
 
+def _fingerprint(recipe: Recipe, files: ClassFiles) -> str:
+    """Of what a checkpoint depends on: the recipe (but for its length) and the training parts."""
+    tree = recipe.model_dump(mode="json")
+    return hashlib.sha256(json.dumps([tree, [s.id for s in files.train]]).encode()).hexdigest()[:16]
+
+
+def _refuse_foreign_checkpoint(out: Path, fingerprint: str) -> None:
+    if not (out / CHECKPOINT).exists():
+        return
+    try:
+        before = json.loads((out / "training.json").read_text("utf-8"))["fingerprint"]
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{out} holds a checkpoint without a readable training.json ({error}); delete it"
+        ) from error
+    if before != fingerprint:
+        raise CheckpointError(
+            f"the checkpoint in {out} is of another recipe or other training parts (fingerprint {before}, now "
+            f"{fingerprint}): choose another --out, or delete {out / CHECKPOINT}"
+        )
+
+
+def _keep_log(logs: Path, done: int) -> None:
+    """Put the log of the epochs before a resume aside: Lightning starts metrics.csv anew."""
+    if (logs / "metrics.csv").exists():
+        (logs / "metrics.csv").rename(logs / f"metrics-to-epoch-{done}.csv")
+
+
 def _seed(seed: int, deterministic: bool) -> None:
     torch.manual_seed(seed)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on GPUs need it
     torch.use_deterministic_algorithms(deterministic)
     # Filling every fresh tensor with NaN guards against reading unset memory, which nothing here does, and costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a module property

@@ -71,6 +71,12 @@ class TrainingProgress(ProgressBar):
             self._console.print(f"{self._title}: epoch {done}/{trainer.max_epochs}  {status}  {left:.0f} s left")
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -69,4 +69,6 @@ class WideResNet50(nn.Module):
 
         Raises KeyError naming the first tensor that is missing.
         """
-        self.load_state_dict({name: weights[name] for name in self.state_dict()})
+        counters = ("num_batches_tracked",)  # older files lack them; nothing reads them in eval mode
+        names = [name for name in self.state_dict() if name in weights or not name.endswith(counters)]
+        self.load_state_dict({**self.state_dict(), **{name: weights[name] for name in names}})
