@@ -105,3 +105,48 @@ def test_not_a_run_folder(tmp_path: Path) -> None:
         trd.evaluate(tmp_path)
     with pytest.raises(DataError, match="does not exist"):
         trd.fit(tmp_path / "nowhere", tmp_path / "out")
+
+
+def test_a_class_folder_itself_gets_its_classs_numbers(data: Path, tmp_path: Path, recipe: Recipe) -> None:
+    """`--data ROOT/cookie` must train with the same per-class overrides as `--data ROOT --classes cookie`."""
+    own = recipe.model_copy(update={"classes": {"biscuit": {"modalities": {"normals": {"sigma": 4.0}}}}})
+    detectors = trd.fit(data / "biscuit", tmp_path / "run", own, classes=["biscuit"], device="cpu")
+    (detector,) = detectors.values()
+    assert detector.class_name == "biscuit"
+    assert detector.recipe.modalities["normals"].sigma == 4.0  # type: ignore[union-attr]
+
+
+def test_other_data_in_the_same_folder_is_refused(trained: Path, data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(trained, tmp_path / "run"))
+    with pytest.raises(CheckpointError, match="holds a run on other data"):
+        trd.fit(data, out, recipe)
+
+
+def test_an_unexpected_fault_costs_one_class_only(
+    data: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import trd.runs
+
+    shutil.copytree(data / "biscuit", data / "apple")
+    real = trd.runs.fit_class
+
+    def fault(root, name, *rest):  # type: ignore[no-untyped-def]
+        if name == "apple":
+            raise ZeroDivisionError("a bug")
+        return real(root, name, *rest)
+
+    monkeypatch.setattr(trd.runs, "fit_class", fault)
+    with pytest.raises(TRDError, match="unexpected ZeroDivisionError: a bug"):
+        trd.fit(data, tmp_path / "run", recipe, device="cpu")
+    assert (tmp_path / "run/biscuit/detector.json").exists()
+    assert "ZeroDivisionError" in (tmp_path / "run/run.json").read_text()
+
+
+def test_good_parts_only_in_the_test_split(data: Path, trained: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(trained, tmp_path / "run"))
+    for kind in ("chip", "dent", "stain"):
+        shutil.rmtree(data / "biscuit/test" / kind)
+    metrics = trd.evaluate(out, data)["biscuit"]
+    assert metrics["by_defect"] == {}
+    assert json.loads((out / "biscuit/metrics.json").read_text())["fused"]["image_auroc"] is None
+    assert (out / "report.html").exists()

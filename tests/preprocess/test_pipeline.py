@@ -153,3 +153,26 @@ def test_the_cache_is_bounded() -> None:
         for index in range(3):
             dataset[index]
     assert calls == [0, 1, 2, 2]
+
+
+def test_gaps_in_the_part_are_scored_and_a_part_elsewhere_is_not_waved_through() -> None:
+    sample = flat_sample(150, 200)
+    pipeline = Pipeline.fit(load_recipe("lite-rgb-normals", ["frame.size=128"]), [sample])
+    whole = pipeline(sample).region
+    xyz = np.array(sample.arrays["xyz"])
+    xyz[55:68, 90:110] = 0  # not measured
+    xyz[55:68, 70:85, 2] = 0.4  # broken out down to the table
+    holed = pipeline(Sample("holed", {**sample.arrays, "xyz": xyz})).region
+    assert whole is not None
+    assert holed is not None
+    assert (holed & whole).sum() > 0.97 * whole.sum()
+    away = {name: np.roll(array, 70, axis=0) for name, array in sample.arrays.items()}
+    moved = pipeline(Sample("away", away)).region
+    assert moved is None or moved.any()
+
+
+def test_empty_pixels_of_a_vector_map_stay_empty() -> None:
+    image = torch.rand(2, 3, 16, 16)
+    image[..., :4, :] = 0
+    turned = flip_and_turn({"normals": image}, ["normals"], np.random.default_rng(1))["normals"]
+    assert (turned == 0).all(dim=1).sum() == 2 * 4 * 16

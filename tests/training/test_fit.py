@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from trd.config import Recipe, load_recipe
 from trd.detector import WEIGHTS
-from trd.errors import CheckpointError, OutputError
+from trd.errors import CheckpointError, OutputError, RecipeError, TRDError
 from trd.training import fit as fit_module
 from trd.training.checkpoint import SafetensorsIO, read_state
 from trd.training.fit import CHECKPOINT, fit_class
@@ -48,12 +49,14 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         handler = signal.getsignal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             fit_class(drawn, "biscuit", four_epochs, tmp_path / "broken", "cpu")
-        signal.signal(signal.SIGINT, handler)  # Lightning ignores further Ctrl-C while it shuts down
+    assert signal.getsignal(signal.SIGINT) is handler  # a notebook can be interrupted again
     assert read_state(tmp_path / "broken" / CHECKPOINT)["epoch"] == 1
     assert not (tmp_path / "broken" / WEIGHTS).exists()
     torch.manual_seed(999)  # whatever happened in between must not matter
     fit_class(drawn, "biscuit", four_epochs, tmp_path / "broken", "cpu")
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
+    logs = sorted(p.name for p in (tmp_path / "broken/logs").glob("metrics*.csv"))
+    assert logs == ["metrics-to-epoch-2.csv", "metrics.csv"]  # nothing of the log is lost
     # the detector's own files gone, the last checkpoint still there: nothing is trained again
     (tmp_path / "broken" / WEIGHTS).unlink()
     with monkeypatch.context() as patch:
@@ -101,11 +104,11 @@ def test_a_full_disk_keeps_the_last_checkpoint(
         calls.append(path)
         if len(calls) > 2:
             Path(path).write_bytes(b"half")
-            raise OSError(28, "No space left on device")
+            raise SafetensorError("I/O error: No space left on device (os error 28)")  # what the library raises
         real(tensors, path, metadata)
 
     monkeypatch.setattr(checkpoint_module, "save_file", full)
-    with pytest.raises(OutputError, match=r"last\.safetensors: No space left on device"):
+    with pytest.raises(OutputError, match=r"last\.safetensors: .*No space left on device"):
         fit_class(drawn, "biscuit", four_epochs, tmp_path, "cpu")
     assert read_state(tmp_path / CHECKPOINT)["epoch"] == 1
 
@@ -124,7 +127,7 @@ def test_training_learns(drawn: Path, tmp_path: Path) -> None:
     import csv
 
     recipe = load_recipe(
-        "lite-rgb-normals", ["frame.size=64", "training.epochs=8", "training.batch_size=2", "training.precision=32"]
+        "lite-rgb-normals", ["frame.size=64", "training.epochs=16", "training.batch_size=2", "training.precision=32"]
     )
     fit_class(drawn, "biscuit", recipe, tmp_path, "cpu")
     with (tmp_path / "logs/metrics.csv").open() as file:
@@ -171,3 +174,30 @@ def test_checkpoints_hold_any_tree_without_pickle(tmp_path: Path) -> None:
     (tmp_path / "c.safetensors").write_bytes(whole[:-5])
     with pytest.raises(CheckpointError, match="is damaged: .* delete it to start"):
         read_state(tmp_path / "c.safetensors")
+
+
+def test_a_checkpoint_of_other_parts_or_another_recipe_is_refused(drawn: Path, tmp_path: Path, recipe: Recipe) -> None:
+    fit_class(drawn, "biscuit", recipe, tmp_path, "cpu")
+    other = recipe.model_copy(update={"training": recipe.training.model_copy(update={"learning_rate": 0.1})})
+    with pytest.raises(CheckpointError, match="is of another recipe or other training parts"):
+        fit_class(drawn, "biscuit", other, tmp_path, "cpu")
+
+
+def test_diverging_training_ends_in_an_error(
+    drawn: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = fit_module.TrainingModule.training_step
+    monkeypatch.setattr(fit_module.TrainingModule, "training_step", lambda *a: step(*a) * float("nan"))
+    monkeypatch.setattr(fit_module.TrainingModule, "log", lambda self, name, value, **k: None)
+    monkeypatch.setattr(
+        "lightning.pytorch.Trainer.callback_metrics", {"loss": torch.tensor(float("nan"))}, raising=False
+    )
+    with pytest.raises(TRDError, match="training diverged in epoch 1"):
+        fit_class(drawn, "biscuit", recipe, tmp_path, "cpu")
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:7", "meta"])
+def test_devices_that_are_not_there(drawn: Path, tmp_path: Path, recipe: Recipe, device: str) -> None:
+    with pytest.raises(RecipeError, match=f"--device {device}"):
+        fit_class(drawn, "biscuit", recipe, tmp_path, device)
