@@ -25,7 +25,7 @@ def test_metrics_tables_and_report(trained: Path) -> None:
     assert float(rows[0]["image_auroc"]) == metrics["fused"]["image_auroc"]
     assert "| biscuit | fused |" in (trained / "metrics.md").read_text()
     report = (trained / "report.html").read_text()
-    assert report.count("data:image/png;base64,") > 10
+    assert report.count("data:image/jpeg;base64,") > 10
     assert "http" not in report.replace("http-equiv", "")  # self-contained
     record = json.loads((trained / "run.json").read_text())
     assert record["recipe"]["name"] == "lite-rgb-normals"

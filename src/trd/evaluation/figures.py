@@ -50,7 +50,9 @@ def png(picture: Picture) -> bytes:
 
 
 def data_uri(picture: Picture) -> str:
-    return "data:image/png;base64," + base64.b64encode(png(picture)).decode()
+    """As JPEG, a sixth of the size of PNG: a report holds a hundred pictures per class."""
+    data = bytes(imagecodecs.jpeg_encode(np.ascontiguousarray(picture), level=88))
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
 
 
 def curves_figure(
