@@ -150,3 +150,17 @@ def test_good_parts_only_in_the_test_split(data: Path, trained: Path, tmp_path: 
     assert metrics["by_defect"] == {}
     assert json.loads((out / "biscuit/metrics.json").read_text())["fused"]["image_auroc"] is None
     assert (out / "report.html").exists()
+
+
+def test_a_complete_run_started_again_does_nothing(
+    trained: Path, drawn: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Path(shutil.copytree(trained, tmp_path / "run"))
+    monkeypatch.setattr("trd.runs.evaluate_class", lambda *_: pytest.fail("evaluated again"))
+    monkeypatch.setattr("trd.runs.fit_class", lambda *_: pytest.fail("trained again"))
+    metrics = Run.open(drawn, out, recipe, ["biscuit"]).train_and_evaluate("cpu")
+    assert metrics["biscuit"] == json.loads((trained / "biscuit/metrics.json").read_text())
+    (out / "report.html").unlink()
+    monkeypatch.undo()
+    Run.open(drawn, out, recipe, ["biscuit"]).train_and_evaluate("cpu")
+    assert (out / "report.html").exists()

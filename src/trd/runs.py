@@ -162,11 +162,18 @@ class Run:
         """The whole job; classes without a test split are trained only."""
 
         def work(name: str) -> None:
-            self.detector(name, device)
+            if not (self.folder(name) / FACTS).is_file():
+                self.detector(name, device)
 
         self.each_class(work, "training")
         failed = set(self.failures)
         with_test = [name for name in self.classes if name not in failed and self._has_labelled_test(name)]
+        if with_test and not failed and self._evaluated(with_test):
+            self.console.print(f"{self.out} is complete: nothing to do (`trd evaluate` scores the test split again)")
+            return {
+                self.folder(name).name: json.loads((self.folder(name) / METRICS).read_text("utf-8"))
+                for name in with_test
+            }
         return self.evaluate(device, with_test) if with_test else {}
 
     def evaluate(self, device: str, names: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -194,6 +201,15 @@ class Run:
         facts = {key: value for key, value in self._facts().items() if isinstance(value, str)}
         write_text(self.out / "report.html", html_report(f"TRD: {self.recipe.name}", facts, sections, self.failures))
         return metrics
+
+    def _evaluated(self, names: Sequence[str]) -> bool:
+        """Whether metrics and report are there and newer than every detector."""
+        report = self.out / "report.html"
+        results = [report, *(self.folder(name) / METRICS for name in names)]
+        if not all(path.is_file() for path in results):
+            return False
+        trained = max((self.folder(name) / FACTS).stat().st_mtime_ns for name in names)
+        return min(path.stat().st_mtime_ns for path in results) > trained
 
     def _has_labelled_test(self, name: str) -> bool:
         files = list_class(self.data, name, self.recipe.sources, self.recipe.point_cloud_sources)

@@ -33,11 +33,11 @@ class Curves:
 
     @property
     def true_positive_rate(self) -> Floats:
-        return np.asarray(self.true_positives / self.true_positives[-1])
+        return np.asarray(self.true_positives / max(self.true_positives[-1], 1.0))
 
     @property
     def false_positive_rate(self) -> Floats:
-        return np.asarray(self.false_positives / self.false_positives[-1])
+        return np.asarray(self.false_positives / max(self.false_positives[-1], 1.0))
 
     def auroc(self) -> float:
         """Area under the ROC curve; nan without both kinds."""
