@@ -6,13 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import isnan
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from trd.errors import DataError, TRDError
+
+if TYPE_CHECKING:  # at run time each command imports what it needs, so that `trd --help` does not wait for torch
+    from trd.detector import Detector
+    from trd.runs import Run
+    from trd.types import SampleFiles
 
 app = typer.Typer(
     help="Find defects in colour and in 3D, trained on good parts only.", no_args_is_help=True, add_completion=False,
@@ -168,12 +173,10 @@ def _describe(run: Path) -> None:
     console.print(table)
 
 
-def _inputs(inputs: list[Path], detector: object) -> tuple:  # type: ignore[type-arg]
+def _inputs(inputs: list[Path], detector: Detector) -> tuple[SampleFiles, ...]:
     from trd.data.folder import list_unlabelled
-    from trd.detector import Detector
     from trd.types import UNLABELLED, SampleFiles
 
-    assert isinstance(detector, Detector)
     sources = detector.recipe.sources
     if len(inputs) == 1 and inputs[0].is_dir():
         return list_unlabelled(inputs[0], sources, detector.recipe.point_cloud_sources)
@@ -206,17 +209,14 @@ def _names(classes: str | None) -> list[str] | None:
     return None if classes is None else [name.strip() for name in classes.split(",") if name.strip()]
 
 
-def _finish(run: object, device: str) -> None:
-    from trd.runs import Run
-
-    assert isinstance(run, Run)
+def _finish(run: Run, device: str) -> None:
     with _interruptible():
         metrics = run.train_and_evaluate(device)
     _summary(metrics, run.out)
     run.raise_failures()
 
 
-def _summary(metrics: dict, out: Path) -> None:  # type: ignore[type-arg]
+def _summary(metrics: dict[str, dict[str, Any]], out: Path) -> None:
     from trd.evaluation.tables import class_rows
 
     if not metrics:

@@ -22,7 +22,7 @@ from trd.files import write_json, write_text, write_whole
 from trd.model.network import TunedReverseDistillation, build_network
 from trd.model.precision import resolve_device, resolve_precision
 from trd.model.teachers import Teacher
-from trd.preprocess.dataset import collate
+from trd.preprocess.dataset import batches, collate
 from trd.preprocess.frame import Frame
 from trd.preprocess.pipeline import Pipeline
 from trd.scoring.calibration import Calibration, fuse, image_score
@@ -84,8 +84,6 @@ class Detector:
             self.recipe, self.pipeline, self.network, self.scorer, calibration, self.class_name, self.device
         )
 
-    # -- from samples to maps
-
     @torch.inference_mode()
     def forward(self, samples: Sequence[PreparedSample]) -> NetworkOutput:
         """Pyramids of a batch of prepared samples, on the detector's device."""
@@ -101,7 +99,7 @@ class Detector:
 
     def score(self, samples: Iterable[PreparedSample], batch_size: int = 8) -> Iterator[ScoredSample]:
         """z-scored, smoothed maps of prepared samples, computed in batches, in order."""
-        for batch in _batches(samples, batch_size):
+        for batch in batches(samples, batch_size):
             raw = self.raw_maps(batch)
             for index, sample in enumerate(batch):
                 maps = self.calibration.modality_maps({n: m[index] for n, m in raw.items()}, sample.region)
@@ -148,8 +146,6 @@ class Detector:
             ),
             pixel_threshold=calibration.pixel_threshold.value,
         )
-
-    # -- on disk
 
     def save(self, folder: Path) -> None:
         """Weights (teacher included, so the folder needs nothing else), recipe and calibration; no pickle."""
@@ -249,17 +245,6 @@ def _is_image(array: NDArray[np.generic]) -> bool:
 
 def _as_sample(sample: Sample | Arrays, index: int) -> Sample:
     return sample if isinstance(sample, Sample) else Sample(f"sample-{index}", sample)
-
-
-def _batches(samples: Iterable[PreparedSample], size: int) -> Iterator[list[PreparedSample]]:
-    batch: list[PreparedSample] = []
-    for sample in samples:
-        batch.append(sample)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _fingerprint(recipe_text: str) -> str:

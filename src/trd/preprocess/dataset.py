@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -35,6 +36,9 @@ class PreparedDataset(Dataset[PreparedSample]):
 
     def __len__(self) -> int:
         return self.count
+
+    def __iter__(self) -> Iterator[PreparedSample]:
+        return (self[index] for index in range(self.count))
 
     def __getitem__(self, index: int) -> PreparedSample:
         if index in self._kept:
@@ -103,3 +107,10 @@ def _turn_vectors(image: Tensor, quarter_turns: int, mirrored: bool) -> Tensor:
         x, y = y, 1 - x
     turned = torch.stack([1 - x if mirrored else x, y, z])
     return torch.where(empty, torch.zeros_like(turned), turned)
+
+
+def batches(samples: Iterable[PreparedSample], size: int) -> Iterator[list[PreparedSample]]:
+    """Consecutive lists of `size` samples, the last one perhaps shorter; at most one is held."""
+    iterator = iter(samples)
+    while batch := list(islice(iterator, size)):
+        yield batch

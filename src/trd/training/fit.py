@@ -32,7 +32,7 @@ from trd.files import write_json
 from trd.model.network import FeatureScaler, TunedReverseDistillation, build_network
 from trd.model.precision import resolve_device, resolve_precision
 from trd.model.teachers import Teacher
-from trd.preprocess.dataset import EpochShuffle, PreparedDataset, collate
+from trd.preprocess.dataset import EpochShuffle, PreparedDataset, batches, collate
 from trd.preprocess.pipeline import Pipeline
 from trd.scoring.calibration import calibrate
 from trd.scoring.residuals import fit_residual_distances
@@ -193,7 +193,7 @@ def fit_feature_scalers(network: TunedReverseDistillation, training: PreparedDat
     scalers = {name: cast(FeatureScaler, network.scalers[name]) for name in network.modalities}
     network.scalers = torch.nn.ModuleDict()  # raw features while measuring
     sums: dict[tuple[str, int], list[Tensor]] = {}
-    for batch in _chunks(training):
+    for batch in batches(training, SCORING_BATCH):
         for name, pyramid in network.teacher_pyramids(collate(batch).images).items():
             for level, features in enumerate(pyramid):
                 values = features.double().transpose(0, 1).flatten(1)
@@ -222,7 +222,7 @@ def calibrate_detector(
     detector = Detector(recipe, pipeline, network, scorer, class_name=class_name, device=device)
 
     def observations(dataset: PreparedDataset) -> Iterator[tuple[NetworkOutput, Tensor | None]]:
-        for batch in _chunks(dataset):
+        for batch in batches(dataset, SCORING_BATCH):
             yield detector.forward(batch), _stacked_regions(batch, pipeline)
 
     if len(scorer.distances):
@@ -233,7 +233,7 @@ def calibrate_detector(
                 lambda: observations(validation),
                 recipe.scoring.context_floor,
             )
-    maps = [detector.raw_maps(batch) for batch in _chunks(validation)]
+    maps = [detector.raw_maps(batch) for batch in batches(validation, SCORING_BATCH)]
     config = recipe.scoring
     calibration = calibrate(
         {name: np.concatenate([m[name] for m in maps]) for name in recipe.modalities},
@@ -250,11 +250,6 @@ def _stacked_regions(batch: list[PreparedSample], pipeline: Pipeline) -> Tensor 
         return None
     whole = np.ones(pipeline.frame.size, bool)
     return torch.from_numpy(np.stack([whole if s.region is None else s.region for s in batch]))
-
-
-def _chunks(dataset: PreparedDataset) -> Iterator[list[PreparedSample]]:
-    for start in range(0, len(dataset), SCORING_BATCH):
-        yield [dataset[index] for index in range(start, min(start + SCORING_BATCH, len(dataset)))]
 
 
 def _samples(part: Iterable[SampleFiles], files: ClassFiles, recipe: Recipe) -> Iterator[Sample]:
