@@ -3,6 +3,8 @@ import json
 import shutil
 from pathlib import Path
 
+import imagecodecs
+import numpy as np
 import pytest
 import tifffile
 from typer.testing import CliRunner
@@ -115,3 +117,24 @@ def test_predictions_before_a_damaged_part_are_kept(trained: Path, data: Path, t
     assert "001.png cannot be read" in str(result.exception)
     with (tmp_path / "out/scores.csv").open() as file:
         assert [row["id"] for row in csv.DictReader(file)] == ["000"]
+
+
+def test_depth_images_of_a_users_own(drawn: Path, tmp_path: Path) -> None:
+    """Depth PNGs with camera.json, no validation and no test split; new parts need no camera file of their own."""
+    for place, source in (("project/parts/train", "train/good"), ("elsewhere/new", "test/chip")):
+        for path in (drawn / "biscuit" / source / "rgb").iterdir():
+            z = tifffile.imread(drawn / "biscuit" / source / "xyz" / f"{path.stem}.tiff")[..., 2]
+            for folder in ("rgb", "depth"):
+                (tmp_path / place / folder).mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, tmp_path / place / "rgb" / path.name)
+            depth = imagecodecs.png_encode((z * 1e5).round().astype(np.uint16))
+            (tmp_path / place / "depth" / path.name).write_bytes(depth)
+    camera = {"fx": 620, "fy": 620, "cx": 95.5, "cy": 95.5, "depth_scale": 1e-5}
+    (tmp_path / "project/parts/camera.json").write_text(json.dumps(camera))
+    out = tmp_path / "run"
+    arguments = ["train", "--data", str(tmp_path / "project/parts"), "--out", str(out), "--set", "frame.size=64"]
+    trained = runner.invoke(app, [*arguments, "--set", "training.epochs=1"], catch_exceptions=False)
+    assert "no labelled test split" in " ".join(trained.output.split())
+    arguments = ["predict", str(out), "--input", str(tmp_path / "elsewhere/new"), "--out", str(tmp_path / "results")]
+    assert runner.invoke(app, arguments, catch_exceptions=False).exit_code == 0
+    assert (tmp_path / "results/scores.csv").exists()

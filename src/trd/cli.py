@@ -104,7 +104,7 @@ def predict(
 
     detector = Detector.load(run, device)
     files = _inputs(inputs, detector)
-    camera = camera_near(next(iter(files[0].sources.values())).parent)
+    camera = camera_near(next(iter(files[0].sources.values())).parent) or detector.camera
     clouds = detector.recipe.point_cloud_sources
 
     def samples() -> Iterator[Sample]:
@@ -213,6 +213,8 @@ def _finish(run: Run, device: str) -> None:
     with _interruptible():
         metrics = run.train_and_evaluate(device)
     _summary(metrics, run.out)
+    if not metrics and not run.failures:
+        console.print(f"trained; no labelled test split to evaluate. Detectors in {run.out}")
     run.raise_failures()
 
 

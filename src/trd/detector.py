@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,7 +27,7 @@ from trd.preprocess.frame import Frame
 from trd.preprocess.pipeline import Pipeline
 from trd.scoring.calibration import Calibration, fuse, image_score
 from trd.scoring.scorer import MapScorer, build_scorer
-from trd.types import NetworkOutput, Prediction, PreparedSample, Sample
+from trd.types import Camera, NetworkOutput, Prediction, PreparedSample, Sample
 
 FORMAT_VERSION = 1
 WEIGHTS, RECIPE, FACTS = "weights.safetensors", "recipe.toml", "detector.json"
@@ -62,8 +62,10 @@ class Detector:
         calibration: Calibration | None = None,
         class_name: str = "",
         device: torch.device | str = "cpu",
+        camera: Camera | None = None,
     ) -> None:
         self.recipe = recipe
+        self.camera = camera  # of the training data's depth images; what new ones are read with
         self.pipeline = pipeline
         self.device = torch.device(device)
         self.network = network.to(self.device).eval()
@@ -81,7 +83,14 @@ class Detector:
     def calibrated(self, calibration: Calibration) -> Detector:
         """The same detector with a calibration; network and scorer are shared."""
         return Detector(
-            self.recipe, self.pipeline, self.network, self.scorer, calibration, self.class_name, self.device
+            self.recipe,
+            self.pipeline,
+            self.network,
+            self.scorer,
+            calibration,
+            self.class_name,
+            self.device,
+            self.camera,
         )
 
     @torch.inference_mode()
@@ -160,6 +169,7 @@ class Detector:
             "format_version": FORMAT_VERSION,
             "recipe_fingerprint": fingerprint,
             "class_name": self.class_name,
+            "camera": None if self.camera is None else asdict(self.camera),
             "frame": self.pipeline.frame.to_json(),
             "calibration": self.calibration.to_json(),
         }
@@ -187,10 +197,18 @@ class Detector:
         try:
             pipeline = Pipeline(recipe, Frame.from_json(facts["frame"]))
             calibration = Calibration.from_json(facts["calibration"])
+            camera = Camera(**facts["camera"]) if facts.get("camera") else None
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"{folder / FACTS} is damaged: {error}; train again or restore the file") from error
         return cls(
-            recipe, pipeline, network, scorer, calibration, facts.get("class_name", ""), resolve_device(str(device))
+            recipe,
+            pipeline,
+            network,
+            scorer,
+            calibration,
+            facts.get("class_name", ""),
+            resolve_device(str(device)),
+            camera,
         )
 
 

@@ -40,7 +40,7 @@ from trd.scoring.scorer import build_scorer
 from trd.training.checkpoint import SafetensorsIO, read_state
 from trd.training.module import TrainingModule
 from trd.training.progress import TrainingProgress
-from trd.types import ClassFiles, NetworkOutput, PreparedSample, Sample, SampleFiles
+from trd.types import Camera, ClassFiles, NetworkOutput, PreparedSample, Sample, SampleFiles
 
 CHECKPOINT = "checkpoints/last.safetensors"
 SCORING_BATCH = 8
@@ -96,7 +96,7 @@ def fit_class(
     record["seconds"]["training"] = time.monotonic() - begin
 
     begin = time.monotonic()
-    detector = calibrate_detector(recipe, pipeline, network, training, validation, files.name, where)
+    detector = calibrate_detector(recipe, pipeline, network, training, validation, files.name, where, files.camera)
     record["seconds"]["calibration"] = time.monotonic() - begin
     detector.save(out)
     write_json(out / "training.json", record)
@@ -216,10 +216,11 @@ def calibrate_detector(
     validation: PreparedDataset,
     class_name: str,
     device: str,
+    camera: Camera | None = None,
 ) -> Detector:
     """Fit what the scoring needs: residual distances on training parts, z-scores and thresholds on validation parts."""
     scorer = build_scorer(recipe, cast(Teacher, network.teacher).channels)
-    detector = Detector(recipe, pipeline, network, scorer, class_name=class_name, device=device)
+    detector = Detector(recipe, pipeline, network, scorer, class_name=class_name, device=device, camera=camera)
 
     def observations(dataset: PreparedDataset) -> Iterator[tuple[NetworkOutput, Tensor | None]]:
         for batch in batches(dataset, SCORING_BATCH):
