@@ -55,7 +55,7 @@ def test_paper_recipes_hold_the_published_numbers(name: str, key: str) -> None:
 )  # fmt: skip
 def test_paper_sobel_kernels_per_class(name: str, kernel: int) -> None:
     recipe = load_recipe("mvtec3d-rgb-normals").for_class(name)
-    assert recipe.modalities["normals"].kernel == kernel  # type: ignore[union-attr]
+    assert recipe.modalities["normals"].kernel == kernel
     assert recipe.classes == {}
 
 
@@ -95,7 +95,7 @@ def test_unknown_recipe_lists_the_known_ones() -> None:
         load_recipe("light")
 
 
-def test_unreadable_recipe_files(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_unreadable_recipe_files(tmp_path) -> None:
     with pytest.raises(RecipeError, match="cannot read"):
         load_recipe(tmp_path / "none.toml")
     (tmp_path / "broken.toml").write_text("name = [")

@@ -86,7 +86,7 @@ def test_frames_of_another_size_are_scaled(detector: Detector, samples: list[Sam
         (lambda a: a.update(xyz=a["xyz"][..., 2]), r"must be \(H, W, 3\)"),
     ],
 )
-def test_arrays_that_cannot_be_used(detector: Detector, samples: list[Sample], change, complaint: str) -> None:  # type: ignore[no-untyped-def]
+def test_arrays_that_cannot_be_used(detector: Detector, samples: list[Sample], change, complaint: str) -> None:
     arrays = dict(samples[0].arrays)
     change(arrays)
     with pytest.raises(DataError, match=complaint):

@@ -113,7 +113,7 @@ def test_a_class_folder_itself_gets_its_classs_numbers(data: Path, tmp_path: Pat
     detectors = trd.fit(data / "biscuit", tmp_path / "run", own, classes=["biscuit"], device="cpu")
     (detector,) = detectors.values()
     assert detector.class_name == "biscuit"
-    assert detector.recipe.modalities["normals"].sigma == 4.0  # type: ignore[union-attr]
+    assert detector.recipe.modalities["normals"].sigma == 4.0
 
 
 def test_other_data_in_the_same_folder_is_refused(trained: Path, data: Path, recipe: Recipe, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_an_unexpected_fault_costs_one_class_only(
     shutil.copytree(data / "biscuit", data / "apple")
     real = trd.runs.fit_class
 
-    def fault(root, name, *rest):  # type: ignore[no-untyped-def]
+    def fault(root, name, *rest):
         if name == "apple":
             raise ZeroDivisionError("a bug")
         return real(root, name, *rest)

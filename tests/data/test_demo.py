@@ -19,7 +19,7 @@ def test_defects_are_of_the_nature_they_are_called(kind: str, colour: bool, geom
     assert np.abs(damaged.colour - part.colour)[~mask].max() < 0.2  # what fades out under the mask's limit is faint
 
 
-def test_drawing_is_seeded_and_not_repeated(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_drawing_is_seeded_and_not_repeated(tmp_path) -> None:
     counts = {"train": 1, "validation": 1, "good": 1, "per_kind": 1}
     one, two = demo.draw_demo(tmp_path / "a", 7, **counts), demo.draw_demo(tmp_path / "b", 7, **counts)
     for path in sorted(one.rglob("*.png")):

@@ -9,12 +9,12 @@ from trd.training.loss import network_loss, pyramid_distance, relative_squared_e
 RGB = "modalities.rgb={representation='image'}"
 
 
-def network(*overrides: str, modalities: int = 2):  # type: ignore[no-untyped-def]
+def network(*overrides: str, modalities: int = 2):
     extra = [f"modalities.m{i}={{representation='image', source='m{i}'}}" for i in range(1, modalities)]
     return build_network(load_recipe("lite-rgb", ["teacher.weights=random", *extra, *overrides]))
 
 
-def images(names, size: int = 64):  # type: ignore[no-untyped-def]
+def images(names, size: int = 64):
     return {name: torch.rand(2, 3, size, size) for name in names}
 
 

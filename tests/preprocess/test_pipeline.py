@@ -143,7 +143,7 @@ def test_the_cache_is_bounded() -> None:
     pipeline = Pipeline.fit(load_recipe("lite-rgb", ["frame.size=64"]), [sample])
     calls: list[int] = []
 
-    def prepare(index: int):  # type: ignore[no-untyped-def]
+    def prepare(index: int):
         calls.append(index)
         return pipeline(sample)
 

@@ -24,7 +24,7 @@ def fitted(pool: int = 1) -> ResidualDistance:
         lambda: ((observation(s), None) for s in range(6)),
         lambda: ((observation(s), None) for s in range(6, 9)),
     )
-    return distances["rgb"]  # type: ignore[return-value]
+    return distances["rgb"]
 
 
 def apply(distance: ResidualDistance, output: NetworkOutput) -> torch.Tensor:
@@ -57,10 +57,10 @@ def test_the_fit_can_be_limited_to_a_region() -> None:
     distances = torch.nn.ModuleDict({"rgb": ResidualDistance((3,), (1,))})
     passes = [lambda: ((observation(s), region) for s in range(6))] * 2
     fit_residual_distances(distances, *passes)
-    level = distances["rgb"].levels[0]  # type: ignore[union-attr, index]
+    level = distances["rgb"].levels[0]
     residual = observation(0).teachers["rgb"][0] - observation(0).students["rgb"].fused[0]
     inside = level.mahalanobis(residual.permute(0, 2, 3, 1)[..., :12, :])
-    everywhere = fitted().levels[0].mahalanobis(residual.permute(0, 2, 3, 1)[..., :12, :])  # type: ignore[operator]
+    everywhere = fitted().levels[0].mahalanobis(residual.permute(0, 2, 3, 1)[..., :12, :])
     assert 0.6 < inside.mean() < 1.1  # under 1 for the shrinkage of the covariance
     assert everywhere.mean() < 0.3
 

@@ -39,7 +39,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     fit_class(drawn, "biscuit", four_epochs, tmp_path / "whole", "cpu")
     step = fit_module.TrainingModule.training_step
 
-    def interrupt(self, batch, index):  # type: ignore[no-untyped-def]
+    def interrupt(self, batch, index):
         if self.current_epoch == 2 and index == 1:
             raise KeyboardInterrupt
         return step(self, batch, index)
@@ -100,7 +100,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(
 
     real, calls = checkpoint_module.save_file, []
 
-    def full(tensors, path, metadata):  # type: ignore[no-untyped-def]
+    def full(tensors, path, metadata):
         calls.append(path)
         if len(calls) > 2:
             Path(path).write_bytes(b"half")
