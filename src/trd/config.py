@@ -20,6 +20,8 @@ else:
 
 DEFAULT_RECIPE = "lite-rgb-normals"
 
+JOINT = "joint"  # the one branch of a fused teacher
+
 PoolSide = Literal[1, 3, 5, 7, 9]
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
@@ -70,13 +72,15 @@ class FrameConfig(_Frozen):
     size: pixels of the longer side, a multiple of 32. aspect: "square" stretches to size x size as published, "keep"
     keeps the aspect ratio up to rounding each side to a multiple of 32. crop: "part" cuts the frame to the window
     that held the part in all training samples (found in 3D; see `preprocess.pipeline`), "none" uses the whole frame.
-    margin: added on each side of that window, as a fraction of its longer side.
+    margin: added on each side of that window, as a fraction of its longer side. part_source: the cloud in which the
+    part is found, for cropping and scoring; "" takes the first that a modality is made from.
     """
 
     size: Annotated[int, Field(ge=64, le=2048, multiple_of=32)] = 256
     aspect: Literal["square", "keep"] = "square"
     crop: Literal["none", "part"] = "none"
     margin: Annotated[float, Field(ge=0, le=1)] = 0.08
+    part_source: str = ""
 
 
 class TeacherConfig(_Frozen):
@@ -91,8 +95,12 @@ class TeacherConfig(_Frozen):
 
 
 class StudentConfig(_Frozen):
-    """filter and amplifier switch the crossmodal tuners (ablations); blocks per decoder stage, coarse to fine."""
+    """branches: "per_modality" as published, or "fused": ONE student of all teachers' concatenated features, without
+    tuners (the baseline that the paper argues against). filter and amplifier switch the crossmodal tuners (ablations).
+    blocks per decoder stage, coarse to fine.
+    """
 
+    branches: Literal["per_modality", "fused"] = "per_modality"
     filter: bool = True
     amplifier: bool = True
     blocks: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (3, 4, 6)
@@ -158,35 +166,50 @@ class Recipe(_Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        reserved = {"fused", "by_defect"} & set(self.modalities)
+        reserved = {"fused", "by_defect", JOINT} & set(self.modalities)
         if reserved:
             raise ValueError(f"a modality cannot be called {sorted(reserved)}: results use that name")
-        sources = self.point_cloud_sources
-        if (self.frame.crop == "part" or self.scoring.region == "part") and not sources:
+        if self._needs_part and not self.point_cloud_sources:
             raise ValueError(
-                "frame.crop or scoring.region is 'part', but no modality is made from a point cloud: "
-                "the part is found in 3D; use crop = 'none' and region = 'frame'"
+                "frame.crop or scoring.region is 'part', but no modality is made from a point cloud: the part is found "
+                "in 3D; name the cloud in frame.part_source, or use crop = 'none' and region = 'frame'"
             )
         if self.scoring.distance == "residual" and self.training.loss != "squared":
             raise ValueError(
                 "scoring.distance = 'residual' needs training.loss = 'squared': cosine leaves the scale open"
             )
-        if len(self.modalities) == 1 and not (self.student.filter and self.student.amplifier):
-            raise ValueError("student.filter / amplifier are switched off, but one modality has no tuners to switch")
+        if len(self.branches) == 1 and not (self.student.filter and self.student.amplifier):
+            raise ValueError("student.filter / amplifier are switched off, but one branch has no tuners to switch")
         for name in self.classes:
             self.for_class(name)  # a misspelt key shows now, not when that class has its turn
         return self
 
     @property
     def point_cloud_sources(self) -> tuple[str, ...]:
-        """Sources that are organised clouds, in order, each once."""
+        """Sources that are organised clouds, in order, each once; the one in which the part is found comes first."""
         clouds = [m.source for m in self.modalities.values() if m.representation != "image"]
+        if self._needs_part and self.frame.part_source:
+            clouds.insert(0, self.frame.part_source)
         return tuple(dict.fromkeys(clouds))
+
+    @property
+    def _needs_part(self) -> bool:
+        return self.frame.crop == "part" or self.scoring.region == "part"
 
     @property
     def sources(self) -> tuple[str, ...]:
         """Every source that a sample must have, in order, each once."""
-        return tuple(dict.fromkeys(m.source for m in self.modalities.values()))
+        return tuple(dict.fromkeys([*(m.source for m in self.modalities.values()), *self.point_cloud_sources]))
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """Names of the network's branches, one anomaly map each: the modalities, or one joint branch."""
+        return (JOINT,) if self.student.branches == "fused" else tuple(self.modalities)
+
+    def branch_channels(self, teacher_channels: Sequence[int]) -> tuple[int, ...]:
+        """Widths of one branch's pyramid: the teacher's, or those of all modalities' teachers side by side."""
+        teachers = len(self.modalities) // len(self.branches)
+        return tuple(teachers * width for width in teacher_channels)
 
     def for_class(self, name: str) -> Recipe:
         """This recipe with the overrides of one class applied and the table of overrides emptied."""

@@ -28,7 +28,7 @@ class StudentOutput(NamedTuple):
 
 
 class NetworkOutput(NamedTuple):
-    """Per modality, in the recipe's order: what the frozen teacher says and what the student rebuilt."""
+    """Per branch (modality), in the recipe's order: what the frozen teacher says and what the student rebuilt."""
 
     teachers: dict[str, Pyramid]
     students: dict[str, StudentOutput]

@@ -93,3 +93,16 @@ def test_distances_in_closed_form() -> None:
     half = torch.ones(1, 2, 2, 2)
     half[:, 1] = -1
     assert pyramid_distance((half,), (torch.ones(1, 2, 2, 2),)).item() == pytest.approx(1)
+
+
+def test_a_fused_teacher_has_one_student_of_all_features() -> None:
+    model = network("student.branches=fused").train()
+    pictures = images(model.modalities)
+    output = model(pictures)
+    separate = model.teacher_pyramids(pictures)
+    assert set(output.students) == set(output.teachers) == {"joint"}
+    for level, (joint, student) in enumerate(zip(output.teachers["joint"], output.students["joint"].fused, strict=True)):
+        assert torch.equal(joint, torch.cat([separate[name][level] for name in model.modalities], dim=1))
+        assert student.shape == joint.shape
+    assert output.students["joint"].filtered is None
+    assert set(network_loss(output)["joint"]) == {"fused"}

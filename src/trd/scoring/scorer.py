@@ -13,12 +13,12 @@ from trd.types import NetworkOutput
 
 
 class MapScorer(nn.Module):
-    """modality -> (B, H, W) raw map. `distances` is empty for the paper's cosine, which has nothing to fit."""
+    """branch -> (B, H, W) raw map. `distances` is empty for the paper's cosine, which has nothing to fit."""
 
-    def __init__(self, modalities: Sequence[str], channels: Sequence[int], pool: Sequence[int] | None) -> None:
+    def __init__(self, branches: Sequence[str], channels: Sequence[int], pool: Sequence[int] | None) -> None:
         super().__init__()
         self.distances = nn.ModuleDict(
-            {name: ResidualDistance(channels, pool) for name in modalities} if pool is not None else {}
+            {name: ResidualDistance(channels, pool) for name in branches} if pool is not None else {}
         )
 
     def forward(self, output: NetworkOutput, size: tuple[int, int]) -> dict[str, Tensor]:
@@ -35,4 +35,4 @@ class MapScorer(nn.Module):
 
 def build_scorer(recipe: Recipe, channels: Sequence[int]) -> MapScorer:
     pool = recipe.scoring.pool if recipe.scoring.distance == "residual" else None
-    return MapScorer(tuple(recipe.modalities), channels, pool)
+    return MapScorer(recipe.branches, recipe.branch_channels(channels), pool)

@@ -237,7 +237,7 @@ def calibrate_detector(
     maps = [detector.raw_maps(batch) for batch in batches(validation, SCORING_BATCH)]
     config = recipe.scoring
     calibration = calibrate(
-        {name: np.concatenate([m[name] for m in maps]) for name in recipe.modalities},
+        {name: np.concatenate([m[name] for m in maps]) for name in recipe.branches},
         [validation[index].region for index in range(len(validation))],
         config.sigma,
         config.false_alarm_rate,

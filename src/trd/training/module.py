@@ -46,7 +46,12 @@ class TrainingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         config = self.recipe.training
-        optimizer = torch.optim.Adam(self.network.students.parameters(), lr=config.learning_rate, betas=config.betas)
+        optimizer = torch.optim.Adam(
+            self.network.students.parameters(),
+            lr=config.learning_rate,
+            betas=config.betas,
+            fused=True,  # one pass over all parameters; 4 % of a lite step on a CPU core
+        )
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: rate_factor(self.recipe, epoch))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
 

