@@ -12,7 +12,8 @@ def test_shipped_recipes_load_and_round_trip(name: str) -> None:
 
 
 def test_the_promised_recipes_are_shipped() -> None:
-    promised = {"lite-rgb-normals", "lite-rgb-depth", "lite-rgb", "mvtec3d-rgb-normals", "mvtec3d-rgb-depth"}
+    promised = {"lite-rgb-normals", "lite-rgb-depth", "lite-rgb", "mvtec3d-rgb-normals", "mvtec3d-rgb-depth",
+                "eyecandies-rgb-normals", "eyecandies-all"}  # fmt: skip
     assert promised <= set(recipe_names())
 
 
@@ -22,10 +23,10 @@ PUBLISHED = {
     "frame.size": 256,
     "frame.aspect": "square",
     "frame.crop": "none",
+    "student.branches": "per_modality",
     "student.filter": True,
     "student.amplifier": True,
     "student.blocks": (3, 4, 6),
-    "training.epochs": 200,
     "training.batch_size": 16,
     "training.learning_rate": 0.005,
     "training.betas": (0.5, 0.999),
@@ -41,7 +42,22 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", ["mvtec3d-rgb-normals", "mvtec3d-rgb-depth"])
+EPOCHS = {"mvtec3d-rgb-normals": 200, "mvtec3d-rgb-depth": 200, "eyecandies-rgb-normals": 100}
+INPUTS = {
+    "mvtec3d-rgb-normals": {"rgb": ("image", "rgb"), "normals": ("sobel_normals", "xyz")},
+    "mvtec3d-rgb-depth": {"rgb": ("image", "rgb"), "depth": ("depth_image", "xyz")},
+    "eyecandies-rgb-normals": {"rgb": ("image", "image_4"), "normals": ("image", "normals")},
+}
+
+
+@pytest.mark.parametrize("name", EPOCHS)
+def test_paper_recipes_epochs_and_inputs(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.training.epochs == EPOCHS[name]
+    assert {key: (m.representation, m.source) for key, m in recipe.modalities.items()} == INPUTS[name]
+
+
+@pytest.mark.parametrize("name", EPOCHS)
 @pytest.mark.parametrize("key", PUBLISHED)
 def test_paper_recipes_hold_the_published_numbers(name: str, key: str) -> None:
     section, field = key.split(".")

@@ -38,10 +38,12 @@ class ImageInput(_Frozen):
 
 
 class DepthImageInput(_Frozen):
-    """The paper's depth image of an organised cloud."""
+    """The paper's depth image of an organised cloud. background: "plane" blanks the support plane as published, "keep"
+    takes every measured point, for scenes that do not stand on a plane."""
 
     representation: Literal["depth_image"]
     source: str = "xyz"
+    background: Literal["plane", "keep"] = "plane"
 
 
 class SobelNormalsInput(_Frozen):

@@ -12,6 +12,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import tifffile
+import yaml
 from numpy.typing import NDArray
 from plyfile import PlyData
 from pypcd4.pypcd4 import PointCloud
@@ -58,6 +59,7 @@ def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] 
         cloud = np.where(np.isnan(cloud).any(axis=-1, keepdims=True), np.float32(0), cloud)
     else:
         grid = _numbers(_read_grid(path), path)
+        grid = _in_range(grid, path) if suffix == ".png" else grid
         cloud = depth_to_cloud(grid, _required(camera, path)) if grid.ndim == 2 else np.asarray(grid, np.float32)
     if cloud.ndim != 3 or cloud.shape[2] != 3:
         raise DataError(
@@ -158,6 +160,19 @@ def _organised(points: NDArray[np.float32], shape: tuple[int, int] | None, path:
             "row, missing ones as NaN or zero) can be compared with an image; export it organised"
         )
     return points.reshape(*shape, 3)
+
+
+def _in_range(depth: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
+    """Metres where Eyecandies' `ID_info_depth.yaml` lies beside `ID_depth.png`: its numbers scale this one image."""
+    info = path.with_name(path.name.removesuffix("depth.png") + "info_depth.yaml")
+    if not (path.name.endswith("depth.png") and info.is_file()):
+        return depth
+    try:
+        limits = yaml.safe_load(info.read_text("utf-8"))["normalization"]
+        low, high = float(limits["min"]), float(limits["max"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{info}: expected 'normalization' with 'min' and 'max' in metres: {error!r}") from error
+    return depth.astype(np.float64) / np.iinfo(np.uint16).max * (high - low) + low
 
 
 def _numbers(grid: NDArray[np.generic], path: Path) -> NDArray[np.generic]:

@@ -39,13 +39,17 @@ def scale_foreground(
     return scaled
 
 
-def full_size_depth_image(xyz: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(1, H, W) float32 in [0, 1], 0 = missing, at the size of a (H, W, 3) cloud in metres; paper, section 4.1."""
-    scaled = scale_foreground(xyz[..., 2], paper_foreground(xyz), low=0.1, high=0.9)
+def full_size_depth_image(xyz: NDArray[np.float32], whole_scene: bool = False) -> NDArray[np.float32]:
+    """(1, H, W) float32 in [0, 1], 0 = missing, at the size of a (H, W, 3) cloud in metres; paper, section 4.1.
+
+    whole_scene: every measured point counts, not only those off the support plane (ours).
+    """
+    foreground = xyz[..., 2] != 0 if whole_scene else paper_foreground(xyz)
+    scaled = scale_foreground(xyz[..., 2], foreground, low=0.1, high=0.9)
     return fill_zeros(scaled)[None].astype(np.float32)
 
 
-def depth_image(xyz: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+def depth_image(xyz: NDArray[np.float32], size: int, whole_scene: bool = False) -> NDArray[np.float32]:
     """(1, size, size): the depth image of the cloud resized by nearest neighbour first, as published."""
     small = cv2.resize(xyz, (size, size), interpolation=cv2.INTER_NEAREST)
-    return full_size_depth_image(np.asarray(small, np.float32))
+    return full_size_depth_image(np.asarray(small, np.float32), whole_scene)

@@ -71,10 +71,10 @@ class Pipeline:
                 full = full_scale_of(array)
                 return unit_range(resize_antialiased(self.frame.crop(array), self.frame.size), full)
             case DepthImageInput():
-                xyz = cast(NDArray[np.float32], array)
+                xyz, keep = cast(NDArray[np.float32], array), config.background == "keep"
                 if self._whole_square(xyz):
-                    return np.repeat(depth_image(xyz, self.frame.size[0]), 3, axis=0)
-                return np.repeat(self._window_of(full_size_depth_image(xyz)), 3, axis=0)
+                    return np.repeat(depth_image(xyz, self.frame.size[0], keep), 3, axis=0)
+                return np.repeat(self._window_of(full_size_depth_image(xyz, keep)), 3, axis=0)
             case SobelNormalsInput():
                 xyz = cast(NDArray[np.float32], array)
                 if self._whole_square(xyz):
