@@ -5,7 +5,7 @@ from importlib import metadata
 from trd.config import Recipe, load_recipe, recipe_names
 from trd.detector import Detector
 from trd.errors import TRDError
-from trd.runs import evaluate, fit
+from trd.runs import evaluate, fit, import_reference
 from trd.types import Prediction, Sample
 
 __version__ = metadata.version("trd-anomaly")
@@ -18,6 +18,7 @@ __all__ = [
     "TRDError",
     "evaluate",
     "fit",
+    "import_reference",
     "load_recipe",
     "recipe_names",
 ]

@@ -84,6 +84,24 @@ def evaluate(
     opened.raise_failures()
 
 
+@app.command("import-reference")
+def import_reference(
+    file: Annotated[Path, typer.Argument(help="Checkpoint (.pth) of the reference implementation, one class.")],
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", help="Run folder; several classes may go into one.")],
+    recipe: RecipeOption = "mvtec3d-rgb-normals",
+    class_name: Annotated[str | None, typer.Option("--class", help="Needed where --data holds several.")] = None,
+    overrides: SetOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Take over trained reference weights; calibrate on the validation split. Then evaluate or predict as usual."""
+    from trd import runs
+    from trd.config import load_recipe
+
+    detector = runs.import_reference(file, data, out, load_recipe(recipe, overrides or ()), class_name, device, console)
+    console.print(f"{detector.class_name}: imported into {out}; `trd evaluate {out}` scores the test split")
+
+
 @app.command()
 def predict(
     run: Annotated[Path, typer.Argument(help="Run folder of one class, or RUN/CLASS.")],
@@ -96,7 +114,7 @@ def predict(
     device: DeviceOption = "auto",
 ) -> None:
     """Score parts: scores.csv, scores.jsonl and heat-map overlays."""
-    from trd.data.folder import camera_near
+    from trd.data.listing import camera_near
     from trd.data.loading import load_sample
     from trd.detector import Detector
     from trd.predictions import write_predictions
@@ -174,7 +192,7 @@ def _describe(run: Path) -> None:
 
 
 def _inputs(inputs: list[Path], detector: Detector) -> tuple[SampleFiles, ...]:
-    from trd.data.folder import list_unlabelled
+    from trd.data.listing import list_unlabelled
     from trd.types import UNLABELLED, SampleFiles
 
     sources = detector.recipe.sources

@@ -19,6 +19,7 @@ from torch import Tensor
 from trd.config import Recipe, recipe_from_toml
 from trd.errors import CheckpointError, DataError
 from trd.files import write_json, write_text, write_whole
+from trd.model.initialisation import WithoutInitialisation
 from trd.model.network import TunedReverseDistillation, build_network
 from trd.model.precision import resolve_device, resolve_precision
 from trd.model.teachers import Teacher
@@ -190,7 +191,8 @@ class Detector:
             raise CheckpointError(f"cannot read {folder / RECIPE}: {error}") from error
         recipe = recipe_from_toml(text, str(folder / RECIPE))
         tensors = _read_weights(folder / WEIGHTS, _fingerprint(text), facts)
-        network = build_network(recipe, load_teacher=False)
+        with WithoutInitialisation():  # every tensor is in the file, or `_fill` complains
+            network = build_network(recipe, load_teacher=False)
         scorer = build_scorer(recipe, cast(Teacher, network.teacher).channels)
         _fill(network, tensors, "network.", folder / WEIGHTS)
         _fill(scorer, tensors, "scorer.", folder / WEIGHTS)

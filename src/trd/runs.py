@@ -23,7 +23,7 @@ import torch
 from rich.console import Console
 
 from trd.config import DEFAULT_RECIPE, Recipe, load_recipe
-from trd.data.folder import class_names, list_class
+from trd.data.listing import class_names, list_class
 from trd.detector import FACTS, Detector
 from trd.errors import CheckpointError, DataError, TRDError
 from trd.evaluation.evaluate import ClassResult, evaluate_class
@@ -31,6 +31,7 @@ from trd.evaluation.report import class_section, html_report
 from trd.evaluation.tables import class_rows, defect_rows, to_csv, to_markdown
 from trd.files import write_json, write_text
 from trd.training.fit import fit_class
+from trd.training.imported import import_class
 from trd.types import UNLABELLED
 
 RUN_FILE, METRICS = "run.json", "metrics.json"
@@ -75,6 +76,28 @@ def evaluate(
     return metrics
 
 
+def import_reference(
+    file: str | Path,
+    data: str | Path,
+    out: str | Path,
+    recipe: Recipe | str | Path,
+    class_name: str | None = None,
+    device: str = "auto",
+    console: Console | None = None,
+) -> Detector:
+    """A run folder from a checkpoint of the reference implementation, calibrated on the data's validation split.
+
+    class_name: the class that the weights are of; needed where `data` holds several. More classes can be imported into
+    the same folder one after another.
+    """
+    chosen = _chosen(Path(data), None if class_name is None else [class_name])
+    if len(chosen) != 1:
+        raise DataError(f"{data} holds {len(chosen)} classes, the checkpoint is of one: name it with --class")
+    run = Run.open(Path(data), Path(out), _recipe(recipe), chosen, console)
+    (name,) = chosen
+    return import_class(Path(file), run.data, name, run.recipe, run.folder(name), device, console)
+
+
 class Run:
     """One run folder. Its state lives in the files; this object only walks them."""
 
@@ -97,7 +120,7 @@ class Run:
             raise CheckpointError(
                 f"{out} holds a run on other data ({record.get('data')}): choose another --out, or delete that folder"
             )
-        if record and record.get("recipe") != recipe.model_dump(mode="json"):
+        if record and _recorded(record) != recipe:
             raise CheckpointError(
                 f"{out} holds a run of another recipe ('{record.get('recipe', {}).get('name')}', or other values): "
                 "choose another --out, or delete that folder"
@@ -252,6 +275,14 @@ class Run:
 
 def _recipe(recipe: Recipe | str | Path) -> Recipe:
     return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+
+
+def _recorded(record: dict[str, Any]) -> Recipe | None:
+    """The recipe of a run.json; what newer versions added to recipes takes its default. None for a foreign record."""
+    try:
+        return Recipe.model_validate(record.get("recipe"))
+    except ValueError:
+        return None
 
 
 def _processor() -> str:

@@ -66,8 +66,8 @@ def test_gradients_and_adam_steps(weights: dict[str, torch.Tensor]) -> None:
 
     The golden numbers themselves are up to 2.3e-3 off the float64 gradients (small sums over two images behind a
     BatchNorm), and ours change as much with the number of threads. Adam's first steps divide by the gradient's size,
-    so that this noise grows: in float64 the three losses are 5.936719, 5.548153, 5.124510; golden is 5.936711, 5.548322,
-    5.118042; ours with one thread 5.936712, 5.548318, 5.125876 and with two 5.936712, 5.548801, 5.136389.
+    so that this noise grows: in float64 the three losses are 5.936719, 5.548153, 5.124510; golden is 5.936711,
+    5.548322, 5.118042; ours with one thread 5.936712, 5.548318, 5.125876 and with two 5.936712, 5.548801, 5.136389.
     """
     student = load_reference_student(weights).train()
     optimizer = torch.optim.Adam(student.parameters(), lr=0.005, betas=(0.5, 0.999))

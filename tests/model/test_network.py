@@ -101,7 +101,9 @@ def test_a_fused_teacher_has_one_student_of_all_features() -> None:
     output = model(pictures)
     separate = model.teacher_pyramids(pictures)
     assert set(output.students) == set(output.teachers) == {"joint"}
-    for level, (joint, student) in enumerate(zip(output.teachers["joint"], output.students["joint"].fused, strict=True)):
+    for level, (joint, student) in enumerate(
+        zip(output.teachers["joint"], output.students["joint"].fused, strict=True)
+    ):
         assert torch.equal(joint, torch.cat([separate[name][level] for name in model.modalities], dim=1))
         assert student.shape == joint.shape
     assert output.students["joint"].filtered is None

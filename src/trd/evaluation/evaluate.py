@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from trd.data.folder import list_class
+from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector, ScoredSample
 from trd.errors import DataError

@@ -68,7 +68,7 @@ class TunedReverseDistillation(nn.Module):
         self.students = nn.ModuleDict(students)
         self.scalers = nn.ModuleDict(scalers or {})
         self._frozen_copies: dict[tuple[torch.device, torch.dtype], nn.Module] = {}
-        self.register_load_state_dict_post_hook(lambda *_: self._frozen_copies.clear())
+        self.register_load_state_dict_post_hook(self._forget_copies)  # type: ignore[no-untyped-call]  # torch's gap
         facts = cast(Teacher, teacher)
         self.register_buffer("input_mean", torch.tensor(facts.input_mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("input_std", torch.tensor(facts.input_std).view(1, 3, 1, 1), persistent=False)
@@ -94,6 +94,9 @@ class TunedReverseDistillation(nn.Module):
         chunks = zip(*(level.float().contiguous().chunk(len(self.modalities)) for level in levels), strict=True)
         pyramids = dict(zip(self.modalities, chunks, strict=True))
         return {name: self.scalers[name](p) if name in self.scalers else p for name, p in pyramids.items()}
+
+    def _forget_copies(self, *_: object) -> None:
+        self._frozen_copies.clear()
 
     def _frozen_teacher(self, device: torch.device, dtype: torch.dtype) -> nn.Module:
         """The teacher with BatchNorm folded, converted once; `self.teacher` stays what is saved and loaded."""

@@ -6,11 +6,15 @@ A reference checkpoint is a dict of two such state dicts, `student_rgb` and `stu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from trd.errors import CheckpointError
+from trd.files import write_whole
+from trd.model.initialisation import WithoutInitialisation
 from trd.model.student import Student
 
 PAPER_CHANNELS = (256, 512, 1024)
@@ -47,7 +51,8 @@ def load_reference_student(state_dict: Mapping[str, Tensor]) -> Student:
 
     Raises CheckpointError naming the first tensor that is missing, unknown, or has another shape.
     """
-    student = Student(PAPER_CHANNELS)
+    with WithoutInitialisation():
+        student = Student(PAPER_CHANNELS)
     own = student.state_dict()
     names = {name: reference_name(name) for name in own}
     for name, theirs in names.items():
@@ -68,3 +73,52 @@ def load_reference_student(state_dict: Mapping[str, Tensor]) -> Student:
 def reference_state_dict(student: Student) -> dict[str, Tensor]:
     """The weights of a paper-size student under the reference's names."""
     return {reference_name(name): tensor for name, tensor in student.state_dict().items()}
+
+
+def reference_keys(modalities: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """modality -> the names under which a reference checkpoint may hold its student.
+
+    The first modality is `student_rgb`. The second is `student_depth`, also where that image shows normals (the
+    reference calls them so for MVTec 3D-AD), or `student_normals`.
+    """
+    colour, other = modalities
+    return {
+        colour: ("student_rgb",),
+        other: ("student_normals", "student_depth") if other == "normals" else (f"student_{other}",),
+    }
+
+
+def read_reference_checkpoint(path: Path, modalities: Sequence[str]) -> dict[str, Student]:
+    """modality -> student, from a reference `.pth` file, unpickled with weights only.
+
+    Raises CheckpointError naming the file and, inside it, the student or tensor that is missing, unknown or misshapen.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"the reference checkpoint {path} does not exist") from error
+    except Exception as error:  # torch.load raises half a dozen types on foreign files
+        raise CheckpointError(f"{path} cannot be read as a PyTorch weight file: {error}") from error
+    wanted = reference_keys(modalities)
+    found = sorted(map(str, content)) if isinstance(content, Mapping) else []
+    students = {}
+    for modality, keys in wanted.items():
+        key = next((key for key in keys if key in found), None)
+        if key is None or not isinstance(content[key], Mapping):
+            raise CheckpointError(
+                f"{path} holds no '{keys[0]}' for the modality '{modality}' (it holds: "
+                f"{', '.join(found[:4]) or 'no dict'}); a reference checkpoint is a dict of two student state dicts; "
+                "does the recipe fit it?"
+            )
+        try:
+            students[modality] = load_reference_student(content[key])
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}, '{key}': {error}") from error
+    return students
+
+
+def write_reference_checkpoint(path: Path, students: Mapping[str, Student]) -> None:
+    """The students of a colour modality and another one, as a file that the reference implementation reads."""
+    keys = reference_keys(tuple(students))
+    content = {keys[name][0]: reference_state_dict(student) for name, student in students.items()}
+    write_whole(path, lambda temporary: torch.save(content, temporary))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -11,7 +10,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,8 +23,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from trd.config import Recipe
-from trd.data.folder import list_class
-from trd.data.loading import load_sample, with_validation
 from trd.detector import Detector
 from trd.errors import CheckpointError, OutputError, TRDError
 from trd.files import write_json
@@ -39,8 +36,9 @@ from trd.scoring.residuals import fit_residual_distances
 from trd.scoring.scorer import build_scorer
 from trd.training.checkpoint import SafetensorsIO, read_state
 from trd.training.module import TrainingModule
+from trd.training.prepare import PreparedClass, list_parts, prepare_class
 from trd.training.progress import TrainingProgress
-from trd.types import Camera, ClassFiles, NetworkOutput, PreparedSample, Sample, SampleFiles
+from trd.types import Camera, NetworkOutput, PreparedSample
 
 CHECKPOINT = "checkpoints/last.safetensors"
 SCORING_BATCH = 8
@@ -57,46 +55,32 @@ def fit_class(
     """
     console = console or Console(quiet=True)
     recipe = recipe.for_class(class_name or data.resolve().name)
-    config = recipe.training
-    begin = time.monotonic()
-    listed = list_class(data, class_name, recipe.sources, recipe.point_cloud_sources)
-    files = with_validation(listed, config.holdout, config.seed)
-    record: dict[str, Any] = {
-        "class": files.name,
-        "data": str(files.root),
-        "training_samples": len(files.train),
-        "validation_samples": len(files.validation),
-        "held_out_of_training": [] if listed.validation else [s.id for s in files.validation],
-        "fingerprint": _fingerprint(recipe, files),
-        "seconds": {},
-    }
+    files, record = list_parts(data, class_name, recipe, console)
     _refuse_foreign_checkpoint(out, record["fingerprint"])
     write_json(out / "training.json", record)
-    if record["held_out_of_training"]:
-        console.print(
-            f"{files.name}: no validation split; {len(files.validation)} of {len(listed.train)} good parts are held "
-            "out of training for calibration (listed in training.json)"
-        )
-
-    _seed(config.seed, config.deterministic)
-    pipeline = Pipeline.fit(recipe, _samples(files.train, files, recipe))
-    training, validation = (_prepared(part, files, pipeline) for part in (files.train, files.validation))
-    for dataset in (training, validation):  # all bad files show now, not after an hour
-        for index in range(len(dataset)):
-            dataset[index]
-    record["seconds"]["preparation"] = time.monotonic() - begin
+    _seed(recipe.training.seed, recipe.training.deterministic)
+    parts = prepare_class(files, recipe, record)
     write_json(out / "training.json", record)
 
     begin = time.monotonic()
     network = build_network(recipe)
     if recipe.teacher.standardize:
-        fit_feature_scalers(network, training)
+        fit_feature_scalers(network, parts.training)
     where = resolve_device(device)
-    train_network(network, training, recipe, out, where, console, files.name)
+    train_network(network, parts.training, recipe, out, where, console, files.name)
     record["seconds"]["training"] = time.monotonic() - begin
+    return calibrate_and_save(parts, network, out, where, console)
 
+
+def calibrate_and_save(
+    parts: PreparedClass, network: TunedReverseDistillation, out: Path, device: str, console: Console
+) -> Detector:
+    """The last step of `fit_class`: a calibrated detector and training.json in `out`."""
     begin = time.monotonic()
-    detector = calibrate_detector(recipe, pipeline, network, training, validation, files.name, where, files.camera)
+    files, record = parts.files, parts.record
+    detector = calibrate_detector(
+        parts.recipe, parts.pipeline, network, parts.training, parts.validation, files.name, device, files.camera
+    )
     record["seconds"]["calibration"] = time.monotonic() - begin
     detector.save(out)
     write_json(out / "training.json", record)
@@ -251,21 +235,6 @@ def _stacked_regions(batch: list[PreparedSample], pipeline: Pipeline) -> Tensor 
         return None
     whole = np.ones(pipeline.frame.size, bool)
     return torch.from_numpy(np.stack([whole if s.region is None else s.region for s in batch]))
-
-
-def _samples(part: Iterable[SampleFiles], files: ClassFiles, recipe: Recipe) -> Iterator[Sample]:
-    return (load_sample(sample, recipe.point_cloud_sources, files.camera) for sample in part)
-
-
-def _prepared(part: tuple[SampleFiles, ...], files: ClassFiles, pipeline: Pipeline) -> PreparedDataset:
-    clouds = pipeline.recipe.point_cloud_sources
-    return PreparedDataset(len(part), lambda index: pipeline(load_sample(part[index], clouds, files.camera)))
-
-
-def _fingerprint(recipe: Recipe, files: ClassFiles) -> str:
-    """Of what a checkpoint depends on: the recipe (but for its length) and the training parts."""
-    tree = recipe.model_dump(mode="json")
-    return hashlib.sha256(json.dumps([tree, [s.id for s in files.train]]).encode()).hexdigest()[:16]
 
 
 def _refuse_foreign_checkpoint(out: Path, fingerprint: str) -> None:

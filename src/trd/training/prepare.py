@@ -1,0 +1,80 @@
+"""One class's folder -> its samples, the fitted pipeline, and prepared training and calibration parts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from trd.config import Recipe
+from trd.data.listing import list_class
+from trd.data.loading import load_sample, with_validation
+from trd.preprocess.dataset import PreparedDataset
+from trd.preprocess.pipeline import Pipeline
+from trd.types import ClassFiles, Sample, SampleFiles
+
+
+@dataclass(frozen=True)
+class PreparedClass:
+    """What training and calibration start from. recipe: with the class's overrides. record: for training.json."""
+
+    recipe: Recipe
+    files: ClassFiles
+    pipeline: Pipeline
+    training: PreparedDataset
+    validation: PreparedDataset
+    record: dict[str, Any]
+
+
+def list_parts(data: Path, class_name: str, recipe: Recipe, console: Console) -> tuple[ClassFiles, dict[str, Any]]:
+    """The samples of a class, calibration parts held out of training where it has none, and the record's beginning."""
+    listed = list_class(data, class_name, recipe.sources, recipe.point_cloud_sources)
+    files = with_validation(listed, recipe.training.holdout, recipe.training.seed)
+    record: dict[str, Any] = {
+        "class": files.name,
+        "data": str(files.root),
+        "training_samples": len(files.train),
+        "validation_samples": len(files.validation),
+        "held_out_of_training": [] if listed.validation else [s.id for s in files.validation],
+        "fingerprint": _fingerprint(recipe, files),
+        "seconds": {},
+    }
+    if record["held_out_of_training"]:
+        console.print(
+            f"{files.name}: no validation split; {len(files.validation)} of {len(listed.train)} good parts are held "
+            "out of training for calibration (listed in training.json)"
+        )
+    return files, record
+
+
+def prepare_class(files: ClassFiles, recipe: Recipe, record: dict[str, Any]) -> PreparedClass:
+    """Fit the pipeline and decode every sample once. Raises DataError for the first one that cannot be used."""
+    begin = time.monotonic()
+    pipeline = Pipeline.fit(recipe, _samples(files.train, files, recipe))
+    training, validation = (_prepared(part, files, pipeline) for part in (files.train, files.validation))
+    for dataset in (training, validation):  # all bad files show now, not after an hour
+        for index in range(len(dataset)):
+            dataset[index]
+    record["seconds"]["preparation"] = time.monotonic() - begin
+    return PreparedClass(recipe, files, pipeline, training, validation, record)
+
+
+def _samples(part: Iterable[SampleFiles], files: ClassFiles, recipe: Recipe) -> Iterator[Sample]:
+    return (load_sample(sample, recipe.point_cloud_sources, files.camera) for sample in part)
+
+
+def _prepared(part: tuple[SampleFiles, ...], files: ClassFiles, pipeline: Pipeline) -> PreparedDataset:
+    clouds = pipeline.recipe.point_cloud_sources
+    return PreparedDataset(len(part), lambda index: pipeline(load_sample(part[index], clouds, files.camera)))
+
+
+def _fingerprint(recipe: Recipe, files: ClassFiles) -> str:
+    """Of what a checkpoint depends on: the recipe and the training parts."""
+    tree = recipe.model_dump(mode="json")
+    return hashlib.sha256(json.dumps([tree, [s.id for s in files.train]]).encode()).hexdigest()[:16]
