@@ -16,6 +16,7 @@ ORDER = [
     ["training"],
     ["evaluation"],
     ["predictions", "runs"],
+    ["reproduce"],
     ["cli"],
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}

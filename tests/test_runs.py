@@ -16,7 +16,7 @@ KEYS = {"image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pi
 
 def test_metrics_tables_and_report(trained: Path) -> None:
     metrics = json.loads((trained / "biscuit/metrics.json").read_text())
-    assert set(metrics) == {"fused", "rgb", "normals", "by_defect"}
+    assert set(metrics) == {"fused", "rgb", "normals", "by_defect", "sampled_aupro"}
     assert all(set(metrics[name]) == KEYS for name in ("fused", "rgb", "normals"))
     assert set(metrics["by_defect"]) == {"chip", "dent", "stain"}
     assert all(set(m) == {"image_auroc", "pixel_auroc", "aupro_30"} for m in metrics["by_defect"].values())

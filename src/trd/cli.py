@@ -103,6 +103,41 @@ def import_reference(
 
 
 @app.command()
+def reproduce(
+    benchmark: Annotated[str, typer.Argument(help="mvtec3d, eyecandies, or folder (any data, nothing published).")],
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", help="Folder for all runs and the tables; the same one goes on.")],
+    recipe: Annotated[str | None, typer.Option("--recipe", help="By default the benchmark's published one.")] = None,
+    seeds: Annotated[str, typer.Option("--seeds", help="Comma-separated.")] = "42",
+    classes: ClassesOption = None,
+    ablation: Annotated[bool, typer.Option("--ablation", help="All variants: one modality, no tuners, ...")] = False,
+    variants: Annotated[str | None, typer.Option("--variants", help="Only these, comma-separated.")] = None,
+    executor: Annotated[str, typer.Option("--executor", help="local, or ray (several GPUs or machines).")] = "local",
+    overrides: SetOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train and score every class and seed; write the published table's layout with our numbers beside it."""
+    from trd.config import load_recipe
+    from trd.errors import RecipeError
+    from trd.reproduce.published import BENCHMARKS
+    from trd.reproduce.reproduce import reproduce as run_all
+    from trd.reproduce.reproduce import variant_names
+    from trd.reproduce.variants import FULL
+
+    numbers = _names(seeds) or []
+    if not numbers or not all(number.isdecimal() for number in numbers):
+        raise RecipeError(f"--seeds {seeds}: expected whole numbers, for example 42,43,44")
+    default = BENCHMARKS[benchmark].recipe if benchmark in BENCHMARKS else "lite-rgb-normals"
+    chosen = load_recipe(recipe or default, overrides or ())
+    wanted = _names(variants) or (variant_names(chosen) if ablation else (FULL,))
+    with _interruptible():
+        run_all(
+            benchmark, data, out, chosen, [int(n) for n in numbers], _names(classes), wanted, executor, device, console
+        )
+    console.print(f"tables: {out / 'table.md'}, {out / 'table.tex'}, {out / 'table.csv'}")
+
+
+@app.command()
 def predict(
     run: Annotated[Path, typer.Argument(help="Run folder of one class, or RUN/CLASS.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for scores and pictures.")],

@@ -168,7 +168,7 @@ class Recipe(_Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        reserved = {"fused", "by_defect", JOINT} & set(self.modalities)
+        reserved = {"fused", "by_defect", "sampled_aupro", JOINT} & set(self.modalities)
         if reserved:
             raise ValueError(f"a modality cannot be called {sorted(reserved)}: results use that name")
         if self._needs_part and not self.point_cloud_sources:

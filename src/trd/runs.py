@@ -173,7 +173,7 @@ class Run:
                 self.failures[name] = f"{stage}: unexpected {type(error).__name__}: {error}"
                 state = {"state": "failed", "reason": traceback.format_exc()}
                 self.console.print_exception()
-            self._note(name, stage, state)
+            self.note(name, stage, state)
 
     def raise_failures(self) -> None:
         if self.failures:
@@ -253,7 +253,8 @@ class Run:
             "command": " ".join(sys.argv),
         }
 
-    def _note(self, name: str, stage: str, state: dict[str, Any]) -> None:
+    def note(self, name: str, stage: str, state: dict[str, Any]) -> None:
+        """Record how a stage of one class went."""
         record = self._read()
         entry = record.setdefault("progress", {}).setdefault(name or self.data.resolve().name, {})
         entry[stage] = {**state, "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}

@@ -59,12 +59,26 @@ class Curves:
         found = self.true_positives + self.false_positives
         return float((2 * self.true_positives / (found + self.true_positives[-1])).max())
 
-    def aupro(self, limit: float) -> float:
-        """Area under overlap over false positive rate up to `limit`, divided by `limit`; nan without both kinds."""
+    def aupro(self, limit: float, thresholds: int | None = None) -> float:
+        """Area under overlap over false positive rate up to `limit`, divided by `limit`; nan without both kinds.
+
+        thresholds: None for the whole curve, or the papers' number of samples of it (`sampled_pro`).
+        """
         if not (self.overlap.size and self.true_positives[-1] and self.false_positives[-1]):
             return float("nan")
-        rate, overlap = self.pro()
+        rate, overlap = self.pro() if thresholds is None else self.sampled_pro(thresholds)
         return _area(rate, overlap, limit) / limit
+
+    def sampled_pro(self, thresholds: int) -> tuple[Floats, Floats]:
+        """The curve at `thresholds` good pixels, evenly by rank, as the published numbers sample it; ends at (1, 1).
+
+        Kept for comparison with published tables: at small limits the grid is coarse. Good pixels of equal score are
+        counted one after another, as there.
+        """
+        good = int(self.false_positives[-1])
+        above = good - 1 - np.linspace(0, good - 1, thresholds).astype(int)[::-1]  # good pixels ranked before
+        score = np.searchsorted(self.false_positives, above, side="right")
+        return np.append(above / good, 1.0), np.append(_from_zero(self.overlap)[score], 1.0)
 
     def pro(self) -> tuple[Floats, Floats]:
         """False positive rate and overlap, one point per good pixel (those of equal score share two), ending at (1, 1).
@@ -161,28 +175,6 @@ def _area(x: Floats, y: Floats, limit: float = 1.0) -> float:
     return area
 
 
-def sampled_aupro(maps: NDArray[np.float32], masks: NDArray[np.bool_], thresholds: int, limit: float) -> float:
-    """The papers' AUPRO: the curve sampled at `thresholds` points, evenly by rank among the good pixels' scores.
-
-    Kept for comparison with published tables: at small limits the grid is coarse. Good pixels of equal score are
-    counted one after another, as there.
-    """
-    labels, sizes = region_labels(np.asarray(masks, bool))
-    good = np.sort(maps[labels == 0])
-    if len(sizes) < 2 or not len(good):
-        return float("nan")
-    positions = np.linspace(0, len(good) - 1, thresholds).astype(int)
-    rate = 1 - (positions + 1) / len(good)
-    defect = labels > 0
-    order = np.argsort(maps[defect], kind="stable")
-    scores, regions = maps[defect][order], labels[defect][order]
-    # overlap strictly above each threshold = 1 - mean over regions of the share at or below it
-    below = np.append(0.0, np.cumsum(1 / sizes[regions]))
-    overlap = 1 - below[np.searchsorted(scores, good[positions], side="right")] / (len(sizes) - 1)
-    x, y = np.append(rate[::-1], 1.0), np.append(overlap[::-1], 1.0)
-    return _area(x, y, limit) / limit
-
-
 def evaluate_maps(
     maps: NDArray[np.float32],
     masks: NDArray[np.bool_],
@@ -198,22 +190,26 @@ def evaluate_maps(
     """
     scores = maps.max(axis=(1, 2)) if image_scores is None else np.asarray(image_scores, np.float32)
     defective = np.asarray(masks.any(axis=(1, 2)) if labels is None else labels)
-    images = image_curves(scores, defective)
     pixels = pixel_curves(maps, masks)
-    metrics = image_metrics(images) | {
-        "pixel_auroc": pixels.auroc(),
-        "pixel_ap": pixels.average_precision(),
-        "pixel_f1max": pixels.f1max(),
-    }
-    for limit in AUPRO_LIMITS:
-        exact = aupro_thresholds is None
-        area = pixels.aupro(limit) if exact else sampled_aupro(maps, masks, aupro_thresholds or 0, limit)
-        metrics[aupro_key(limit)] = area
-    return metrics
+    return image_metrics(image_curves(scores, defective)) | pixel_metrics(pixels, aupro_thresholds)
 
 
 def image_metrics(curves: Curves) -> dict[str, float]:
     return {"image_auroc": curves.auroc(), "image_ap": curves.average_precision(), "image_f1max": curves.f1max()}
+
+
+def pixel_metrics(curves: Curves, aupro_thresholds: int | None = None) -> dict[str, float]:
+    return {
+        "pixel_auroc": curves.auroc(),
+        "pixel_ap": curves.average_precision(),
+        "pixel_f1max": curves.f1max(),
+        **aupro_metrics(curves, aupro_thresholds),
+    }
+
+
+def aupro_metrics(curves: Curves, thresholds: int | None = None) -> dict[str, float]:
+    """AUPRO at every limit; `thresholds` as in `Curves.aupro`."""
+    return {aupro_key(limit): curves.aupro(limit, thresholds) for limit in AUPRO_LIMITS}
 
 
 def aupro_key(limit: float) -> str:

@@ -17,11 +17,20 @@ from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector, ScoredSample
 from trd.errors import DataError
-from trd.evaluation.curves import aupro_key, evaluate_maps, image_curves, image_metrics
+from trd.evaluation.curves import (
+    aupro_key,
+    aupro_metrics,
+    evaluate_maps,
+    image_curves,
+    image_metrics,
+    pixel_curves,
+    pixel_metrics,
+)
 from trd.files import write_json
 from trd.types import GOOD, UNLABELLED, ClassFiles, PreparedSample
 
-FUSED = "fused"
+FUSED, SAMPLED = "fused", "sampled_aupro"
+PAPERS_THRESHOLDS = 100
 DEFECT_METRICS = ("image_auroc", "pixel_auroc", aupro_key(0.30))
 
 
@@ -114,15 +123,18 @@ def class_metrics(
     masks: NDArray[np.bool_] | None,
     defects: tuple[str, ...],
 ) -> dict[str, Any]:
-    """The content of metrics.json. Without masks there are image metrics only; a metric that needs both good and
-    defective samples is null (nan here) where one kind is missing."""
+    """The content of metrics.json: metrics per map, `by_defect` kind, and `sampled_aupro` (fused map, 100 thresholds as
+    in published tables). Without masks there are image metrics only; a metric that needs both good and defective
+    samples is null (nan here) where one kind is missing."""
     defective = np.array([defect != GOOD for defect in defects])
     metrics: dict[str, Any] = {}
     for name, values in maps.items():
+        metrics[name] = image_metrics(image_curves(scores[name], defective))
         if masks is not None:
-            metrics[name] = evaluate_maps(values, masks, scores[name], labels=defective)
-        else:
-            metrics[name] = image_metrics(image_curves(scores[name], defective))
+            curves = pixel_curves(values, masks)
+            metrics[name] |= pixel_metrics(curves)
+            if name == FUSED:
+                metrics[SAMPLED] = {"thresholds": PAPERS_THRESHOLDS, **aupro_metrics(curves, PAPERS_THRESHOLDS)}
     metrics["by_defect"] = {}
     for kind in sorted(set(defects) - {GOOD}):
         chosen = np.array([defect in (kind, GOOD) for defect in defects])

@@ -23,12 +23,14 @@ COLUMNS = {
     "aupro_1": "AUPRO@1",
 }
 
+OTHER_KEYS = ("by_defect", "sampled_aupro")  # of metrics.json; all others are maps
+
 Rows = list[dict[str, str | float]]
 
 
 def class_rows(metrics: Mapping[str, Mapping[str, Any]]) -> Rows:
     """class -> metrics.json content, as rows (class, map, metrics...), each map closed by a mean row over classes."""
-    maps = [name for name in next(iter(metrics.values())) if name != "by_defect"]
+    maps = [name for name in next(iter(metrics.values())) if name not in OTHER_KEYS]
     rows: Rows = []
     for name in maps:
         of_map: Rows = [

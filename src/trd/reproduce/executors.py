@@ -1,0 +1,61 @@
+"""Where jobs run: one after another here, or spread over GPUs and machines by Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from trd.errors import RecipeError
+from trd.reproduce.jobs import Job, Outcome, run_job
+
+
+def sequential(jobs: Sequence[Job], device: str, console: Console) -> Iterator[tuple[Job, Outcome]]:
+    """One after another, with each training's own progress."""
+    for job in jobs:
+        console.print(f"[bold]{job.title}[/bold]")
+        yield job, run_job(job, device, console)
+
+
+def ray_cluster(jobs: Sequence[Job], device: str, console: Console) -> Iterator[tuple[Job, Outcome]]:
+    """As many at once as there are GPUs in the Ray cluster, without GPUs as CPU cores / threads of one job.
+
+    Takes the cluster that RAY_ADDRESS names, else one on this machine. All machines must see `data` and `out` under
+    the same paths. Yields jobs as they finish. Raises RecipeError when Ray is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise RecipeError("--executor ray needs Ray: pip install 'trd-anomaly[ray]'") from error
+
+    ray.init(ignore_reinit_error=True, log_to_driver=False, configure_logging=False)
+    try:
+        gpus = ray.cluster_resources().get("GPU", 0) > 0 and device != "cpu"
+        threads = 1 if gpus else torch.get_num_threads()
+        where = ("cuda" if device == "auto" else device) if gpus else "cpu"
+        console.print(f"Ray: {ray.cluster_resources().get('GPU', 0):.0f} GPUs, {len(jobs)} jobs on {where}")
+        # a job that the machine killed for memory is tried once more; it goes on from its checkpoint
+        options: dict[str, Any] = {"num_gpus": int(gpus), "num_cpus": threads, "max_retries": 1}
+        remote = ray.remote(**options)(_with_threads)
+        waiting = {remote.remote(job, where, threads): job for job in jobs}
+        while waiting:
+            (done,), _ = ray.wait(list(waiting), num_returns=1)
+            job = waiting.pop(done)
+            try:
+                outcome = ray.get(done)
+            except ray.exceptions.RayError as error:
+                outcome = Outcome(0.0, f"the worker was lost: {str(error).splitlines()[0]}", str(error))
+            yield job, outcome
+    finally:
+        ray.shutdown()
+
+
+def _with_threads(job: Job, device: str, threads: int) -> Outcome:
+    if device == "cpu":
+        torch.set_num_threads(threads)
+    return run_job(job, device)
+
+
+EXECUTORS = {"local": sequential, "ray": ray_cluster}

@@ -1,0 +1,77 @@
+"""The unit of work: one class of one variant with one seed, trained and scored in its own folder.
+
+OUT/VARIANT/seed-S/         a run folder as `trd train` makes it
+OUT/VARIANT/seed-S/CLASS/   one job's: detector, training.json, metrics.json
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from trd.config import Recipe
+from trd.detector import FACTS, Detector
+from trd.errors import TRDError
+from trd.evaluation.evaluate import SAMPLED, evaluate_class
+from trd.runs import METRICS
+from trd.training.fit import fit_class
+
+
+@dataclass(frozen=True)
+class Job:
+    """recipe: of the variant, with the seed set. out: the run folder OUT/VARIANT/seed-S."""
+
+    variant: str
+    seed: int
+    class_name: str
+    recipe: Recipe
+    data: Path
+    out: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.out / self.class_name
+
+    @property
+    def title(self) -> str:
+        return f"{self.variant}, seed {self.seed}, {self.class_name}"
+
+    def metrics(self) -> dict[str, Any] | None:
+        """What has been measured; None where the job is still to be done, or was done by an older version."""
+        try:
+            content: dict[str, Any] = json.loads((self.folder / METRICS).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        masked = "aupro_30" in content["fused"]
+        return content if (self.folder / FACTS).is_file() and (SAMPLED in content or not masked) else None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended. failure: None, or the reason in one line; details: a traceback where it was unexpected."""
+
+    seconds: float
+    failure: str | None = None
+    details: str = ""
+
+
+def run_job(job: Job, device: str = "auto", console: Console | None = None) -> Outcome:
+    """Train (from the last checkpoint) and score; an error is an outcome, so that the other jobs go on."""
+    begin = time.monotonic()
+    try:
+        if (job.folder / FACTS).is_file():
+            detector = Detector.load(job.folder, device)
+        else:
+            detector = fit_class(job.data, job.class_name, job.recipe, job.folder, device, console)
+        evaluate_class(detector, job.data, job.class_name, job.folder)
+    except TRDError as error:
+        return Outcome(time.monotonic() - begin, str(error))
+    except Exception as error:  # a fault of ours or of a library must not cost the other jobs
+        return Outcome(time.monotonic() - begin, f"unexpected {type(error).__name__}: {error}", traceback.format_exc())
+    return Outcome(time.monotonic() - begin)

@@ -1,0 +1,152 @@
+"""One command to a benchmark's table: all classes, seeds and variants, going on where it stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from trd.config import Recipe, load_recipe
+from trd.data.listing import class_names
+from trd.errors import DataError, RecipeError, TRDError
+from trd.files import write_text
+from trd.reproduce.executors import EXECUTORS
+from trd.reproduce.jobs import Job
+from trd.reproduce.published import BENCHMARKS, Benchmark
+from trd.reproduce.tables import Result, ablation_tables, benchmark_tables, long_csv, to_latex, to_markdown
+from trd.reproduce.variants import FULL, ablation, with_seed
+from trd.runs import Run
+
+
+def reproduce(
+    benchmark: str,
+    data: Path,
+    out: Path,
+    recipe: Recipe | None = None,
+    seeds: Sequence[int] = (42,),
+    classes: Sequence[str] | None = None,
+    variants: Sequence[str] = (FULL,),
+    executor: str = "local",
+    device: str = "auto",
+    console: Console | None = None,
+    label: str = "",
+) -> list[Result]:
+    """Train and score every class, seed and variant that `out` does not hold yet, and write the tables.
+
+    benchmark: a key of BENCHMARKS. recipe: the benchmark's own by default. classes: by default those of the benchmark
+    that `data` holds. variants: of `variants.ablation`. label: the tables' heading, the recipe's name by default.
+    Writes out/table.md, table.tex and table.csv after every job. Raises TRDError naming the jobs that failed, after all
+    others have been done; their reasons are in the run.json of each run folder.
+    """
+    console = console or Console(quiet=True)
+    begin = time.monotonic()
+    known = _known_benchmark(benchmark)
+    recipe = recipe or load_recipe(known.recipe)
+    label = label or recipe.name
+    if executor not in EXECUTORS:
+        raise RecipeError(f"no executor is called '{executor}'; there are: {', '.join(EXECUTORS)}")
+    data, chosen = _classes(data, known, classes, console)
+    jobs = _jobs(data, out, recipe, seeds, chosen, variants, console)
+    todo = [job for job in jobs if job.metrics() is None]
+    console.print(
+        f"{len(jobs)} jobs ({len(variants)} variants, {len(seeds)} seeds, {len(chosen)} classes), "
+        f"{len(jobs) - len(todo)} of them done before"
+    )
+    failed: dict[str, str] = {}
+    for count, (job, outcome) in enumerate(EXECUTORS[executor](todo, device, console), start=1):
+        run = Run.open(data, job.out, job.recipe, [job.class_name])
+        if outcome.failure is None:
+            run.note(job.class_name, "job", {"state": "done", "seconds": outcome.seconds})
+        else:
+            failed[job.title] = outcome.failure
+            run.note(job.class_name, "job", {"state": "failed", "reason": outcome.details or outcome.failure})
+            console.print(f"[red]{job.title} failed[/red]: ", end="")
+            console.print(outcome.failure, markup=False)
+        left = (time.monotonic() - begin) / count * (len(todo) - count)
+        console.print(f"job {count}/{len(todo)} {job.title}: {outcome.seconds:.0f} s, {left / 60:.0f} min left")
+        write_tables(out, _results(jobs), known, chosen, label)
+    results = _results(jobs)
+    write_tables(out, results, known, chosen, label)
+    if failed:
+        lines = "\n".join(f"  {title}: {reason}" for title, reason in failed.items())
+        raise TRDError(f"{len(failed)} of {len(jobs)} jobs failed:\n{lines}\nThe same command tries them again.")
+    return results
+
+
+def write_tables(out: Path, results: Sequence[Result], benchmark: Benchmark, classes: Sequence[str], name: str) -> None:
+    """table.md, table.tex and table.csv of what there is so far; nothing where there is nothing."""
+    if not results:
+        return
+    tables = []
+    if any(r.variant == FULL for r in results):
+        tables += benchmark_tables(results, benchmark, classes, name)
+    if {r.variant for r in results} - {FULL}:
+        tables += ablation_tables(results, classes)
+    write_text(out / "table.md", f"# {name}\n\n" + to_markdown(tables))
+    write_text(out / "table.tex", to_latex(tables))
+    write_text(out / "table.csv", long_csv(results))
+
+
+def variant_names(recipe: Recipe) -> tuple[str, ...]:
+    """All variants that an ablation of this recipe has."""
+    return tuple(ablation(recipe))
+
+
+def _known_benchmark(name: str) -> Benchmark:
+    if name not in BENCHMARKS:
+        raise RecipeError(f"no benchmark is called '{name}'; there are: {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name]
+
+
+def _classes(
+    data: Path, benchmark: Benchmark, wanted: Sequence[str] | None, console: Console
+) -> tuple[Path, tuple[str, ...]]:
+    """The folder that holds the classes, and which of them to run."""
+    there = class_names(data)
+    if there == ("",):
+        data, there = data.resolve().parent, (data.resolve().name,)
+    chosen = tuple(wanted or [name for name in benchmark.classes or there if name in there])
+    absent = [name for name in chosen if name not in there]
+    if absent or not chosen:
+        raise DataError(
+            f"{data} holds no class '{absent[0] if absent else benchmark.classes[0]}'; there are: {', '.join(there)} "
+            "(`trd reproduce folder` takes any class names)"
+        )
+    missing = [name for name in benchmark.classes if name not in there]
+    if missing and not wanted:
+        console.print(f"not in {data}, left out: {', '.join(missing)}")
+    return data, chosen
+
+
+def _jobs(
+    data: Path,
+    out: Path,
+    recipe: Recipe,
+    seeds: Sequence[int],
+    classes: Sequence[str],
+    variants: Sequence[str],
+    console: Console,
+) -> list[Job]:
+    """In the order seed, variant, class, so that whole tables come early. Raises CheckpointError for foreign runs."""
+    recipes = {FULL: recipe} if tuple(variants) == (FULL,) else ablation(recipe)
+    unknown = [variant for variant in variants if variant not in recipes]
+    if unknown:
+        raise RecipeError(f"no variant is called '{unknown[0]}'; there are: {', '.join(recipes)}")
+    jobs = []
+    for seed in seeds:
+        for variant in variants:
+            seeded = with_seed(recipes[variant], seed)
+            folder = out / variant / f"seed-{seed}"
+            Run.open(data, folder, seeded, classes, console)
+            jobs += [Job(variant, seed, name, seeded, data, folder) for name in classes]
+    return jobs
+
+
+def _results(jobs: Sequence[Job]) -> list[Result]:
+    """Of all jobs that are done, by variant."""
+    done = [(job, metrics) for job in jobs if (metrics := job.metrics()) is not None]
+    order = {variant: rank for rank, variant in enumerate(dict.fromkeys(job.variant for job in jobs))}
+    done.sort(key=lambda pair: order[pair[0].variant])
+    return [Result(job.variant, job.seed, job.class_name, metrics) for job, metrics in done]
