@@ -96,3 +96,43 @@ def test_one_kind_alone_gives_nan_and_wrong_input_an_error() -> None:
     maps[0, 0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         pixel_curves(maps, np.ones((2, 4, 4), bool))
+
+
+def scored(seed: int = 0, digits: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    masks = np.zeros((7, 24, 24), bool)
+    masks[1, 3:9, 4:20] = masks[2, 10:12, 1:3] = masks[2, 20:, 20:] = masks[6, ::5, ::5] = True
+    return (rng.normal(size=masks.shape) + 0.7 * masks).round(digits).astype(np.float32), masks
+
+
+@pytest.mark.parametrize("chunk", [1, 576, 2000])
+def test_chunks_add_up(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    maps, masks = scored()
+    whole = evaluate_maps(maps, masks) | {"sampled": evaluate_maps(maps, masks, aupro_thresholds=100)["aupro_1"]}
+    monkeypatch.setattr("trd.evaluation.curves.CHUNK", chunk)
+    parts = evaluate_maps(maps, masks) | {"sampled": evaluate_maps(maps, masks, aupro_thresholds=100)["aupro_1"]}
+    assert parts == whole
+
+
+def test_memory_mapped_maps_and_masks(tmp_path: Path) -> None:
+    maps, masks = scored()
+    np.save(tmp_path / "maps.npy", maps)
+    np.save(tmp_path / "masks.npy", masks)
+    mapped = (np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in ("maps", "masks"))
+    assert evaluate_maps(*mapped) == evaluate_maps(maps, masks)
+
+
+@pytest.mark.parametrize("place", [(0, 0, 0), (1, 4, 5)])
+def test_nan_is_refused_among_good_and_defective_pixels(place: tuple[int, int, int]) -> None:
+    maps, masks = scored()
+    maps[place] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        pixel_curves(maps, masks)
+
+
+def test_roc_corners_enclose_the_auroc() -> None:
+    maps, masks = scored(digits=1)
+    curves = pixel_curves(maps, masks)
+    rate, found = curves.roc()
+    assert np.trapezoid(found, rate) == pytest.approx(curves.auroc(), abs=1e-12)
+    assert curves.auroc() == pytest.approx(roc_auc_score(masks.ravel(), maps.ravel()), abs=1e-12)

@@ -1,73 +1,110 @@
-"""AUROC, AP, F1max and exact AUPRO at every limit, from ONE sort of the scores.
+"""AUROC, AP, F1max and exact AUPRO at every limit, from one sort of the good pixels' scores.
 
-Every pixel becomes a 64-bit key, its score's bits (made order-preserving) above its region number (0 = good pixel).
-One sort of the keys puts pixels in score order with their region beside them; every curve is then a running sum, with
-one point per distinct score, so equal scores count together and no threshold grid is involved.
+Every one of these numbers changes only where a defective pixel is passed. So it is enough to know, for every defective
+pixel, how many good pixels score above it and how many at least as high: its two ranks among the good ones. Those are
+counts, and counts over parts of the data add up: the good pixels are sorted a chunk at a time, by all cores, and maps
+that do not fit into memory may be memory-mapped files.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 AUPRO_LIMITS = (0.30, 0.10, 0.05, 0.01)
+CHUNK = 1 << 21  # pixels sorted at a time and thread: 8 MB of scores, which stay near the processor
 
 Floats = NDArray[np.float64]
+Scores = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Running sums down the distinct scores, highest first; each array is (T,) float64.
+    """One step per distinct score of a defective pixel (or image), highest first; each array is (T,) float64.
 
-    threshold: the score. true_positives, false_positives: pixels (or images) at or above it. overlap: per-region
-    overlap there, averaged over regions, 0 to 1; empty for images.
+    threshold: the score. true_positives: defective ones at or above it. good_above, false_positives: good ones above
+    it, and at or above it. overlap: per-region overlap at or above it, averaged over regions, 0 to 1; empty for images.
+    good: number of good ones in all. Between two steps only good ones are passed, and nothing but the false positive
+    rate changes.
     """
 
     threshold: Floats
     true_positives: Floats
+    good_above: Floats
     false_positives: Floats
     overlap: Floats
+    good: int
 
     @property
-    def true_positive_rate(self) -> Floats:
-        return np.asarray(self.true_positives / max(self.true_positives[-1], 1.0))
-
-    @property
-    def false_positive_rate(self) -> Floats:
-        return np.asarray(self.false_positives / max(self.false_positives[-1], 1.0))
+    def defective(self) -> int:
+        return int(self.true_positives[-1]) if self.true_positives.size else 0
 
     def auroc(self) -> float:
-        """Area under the ROC curve; nan without both kinds."""
-        if not (self.true_positives[-1] and self.false_positives[-1]):
+        """Area under the ROC curve: the share of pairs in the right order, ties half; nan without both kinds."""
+        if not (self.defective and self.good):
             return float("nan")
-        return _area(_from_zero(self.false_positive_rate), _from_zero(self.true_positive_rate))
+        found = np.diff(self.true_positives, prepend=0)
+        below = self.good - (self.good_above + self.false_positives) / 2
+        return float((found * below).sum() / (self.defective * self.good))
 
     def average_precision(self) -> float:
         """Sum of precision times the rise in recall; nan without positives."""
-        if not self.true_positives[-1]:
+        if not self.defective:
             return float("nan")
         precision = self.true_positives / (self.true_positives + self.false_positives)
-        return float((precision * np.diff(self.true_positive_rate, prepend=0)).sum())
+        return float((precision * np.diff(self.true_positives, prepend=0)).sum() / self.defective)
 
     def f1max(self) -> float:
         """Best F1 over all thresholds; nan without positives."""
-        if not self.true_positives[-1]:
+        if not self.defective:
             return float("nan")
         found = self.true_positives + self.false_positives
-        return float((2 * self.true_positives / (found + self.true_positives[-1])).max())
+        return float((2 * self.true_positives / (found + self.defective)).max())
+
+    def roc(self) -> tuple[Floats, Floats]:
+        """False and true positive rate, corner points from (0, 0) to (1, 1); a tie is a slope."""
+        before = np.concatenate([[0.0], self.true_positives[:-1]])
+        good = np.stack([self.good_above, self.false_positives], axis=1).ravel() / max(self.good, 1)
+        found = np.stack([before, self.true_positives], axis=1).ravel() / max(self.defective, 1)
+        return np.concatenate([[0.0], good, [1.0]]), np.concatenate([[0.0], found, [1.0]])
 
     def aupro(self, limit: float, thresholds: int | None = None) -> float:
         """Area under overlap over false positive rate up to `limit`, divided by `limit`; nan without both kinds.
 
         thresholds: None for the whole curve, or the papers' number of samples of it (`sampled_pro`).
         """
-        if not (self.overlap.size and self.true_positives[-1] and self.false_positives[-1]):
+        if not (self.overlap.size and self.defective and self.good):
             return float("nan")
         rate, overlap = self.pro() if thresholds is None else self.sampled_pro(thresholds)
         return _area(rate, overlap, limit) / limit
+
+    def pro(self) -> tuple[Floats, Floats]:
+        """False positive rate and overlap: the curve with one point per good pixel, at its corners, ending at (1, 1).
+
+        The overlap at a good pixel counts defective pixels strictly above it: one that merely ties with good pixels is
+        found after all of them. Without ties this is the plain curve; with ties it is the cautious reading, and the
+        one that the published evaluation converges to when every good pixel's score is a threshold.
+        """
+        if not (self.defective and self.good):
+            return np.array([0.0, 1.0]), np.array([0.0, 1.0])
+        last = np.append(self.false_positives[1:] > self.false_positives[:-1], True)  # of several at one rank
+        rank, after = self.false_positives[last], self.overlap[last]
+        before = np.append(0.0, after[:-1])
+        first = float(after[0]) if rank[0] == 0 else 0.0
+        inner = (rank > 0) & (rank < self.good)
+        steps = np.stack([rank[inner] - 1, rank[inner]], axis=1).ravel()
+        heights = np.stack([before[inner], after[inner]], axis=1).ravel()
+        final = heights[-1] if heights.size else first
+        ranks = np.concatenate([[0.0], steps, [self.good - 1.0, float(self.good)]])
+        return ranks / self.good, np.concatenate([[first], heights, [final, 1.0]])
 
     def sampled_pro(self, thresholds: int) -> tuple[Floats, Floats]:
         """The curve at `thresholds` good pixels, evenly by rank, as the published numbers sample it; ends at (1, 1).
@@ -75,93 +112,127 @@ class Curves:
         Kept for comparison with published tables: at small limits the grid is coarse. Good pixels of equal score are
         counted one after another, as there.
         """
-        good = int(self.false_positives[-1])
-        above = good - 1 - np.linspace(0, good - 1, thresholds).astype(int)[::-1]  # good pixels ranked before
-        score = np.searchsorted(self.false_positives, above, side="right")
-        return np.append(above / good, 1.0), np.append(_from_zero(self.overlap)[score], 1.0)
-
-    def pro(self) -> tuple[Floats, Floats]:
-        """False positive rate and overlap, one point per good pixel (those of equal score share two), ending at (1, 1).
-
-        The overlap at a good pixel counts defect pixels strictly above it: one that merely ties with good pixels is
-        found after all of them. Without ties this is the plain curve; with ties it is the cautious reading, and the
-        one that the published evaluation converges to when every good pixel's score is a threshold.
-        """
-        good = self.false_positives[-1]
-        found = _from_zero(self.false_positives)
-        holds_good = found[1:] > found[:-1]
-        start, end = found[:-1][holds_good], found[1:][holds_good] - 1
-        above = _from_zero(self.overlap)[:-1][holds_good]
-        rate = np.append(np.stack([start, end], axis=1).ravel() / good, 1.0)
-        return rate, np.append(np.repeat(above, 2), 1.0)
+        above = self.good - 1 - np.linspace(0, self.good - 1, thresholds).astype(int)[::-1]  # good pixels before it
+        passed = np.searchsorted(self.false_positives, above, side="right")
+        return np.append(above / self.good, 1.0), np.append(np.append(0.0, self.overlap)[passed], 1.0)
 
 
-def region_labels(masks: NDArray[np.bool_]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+def region_labels(masks: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """8-connected defect regions of (N, H, W) masks: labels (0 = good, then 1.. over all masks) and sizes per label."""
-    labels = np.zeros(masks.shape, np.uint32)
+    labels = np.zeros(masks.shape, np.int32)
     count = 0
     for label, mask in zip(labels, masks, strict=True):
-        found, components = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-        label[mask] = components[mask].astype(np.uint32) + np.uint32(count)
-        count += found - 1
+        if mask.any():
+            found, components = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+            label[mask] = components[mask] + count
+            count += found - 1
     return labels, np.bincount(labels.ravel(), minlength=count + 1)
 
 
-def pixel_curves(maps: NDArray[np.float32], masks: NDArray[np.bool_]) -> Curves:
-    """Curves over all pixels of (N, H, W) float32 maps and bool masks. Raises ValueError on shape mismatch or NaN."""
+def pixel_curves(maps: Scores, masks: Mask) -> Curves:
+    """Curves over all pixels of (N, H, W) float32 maps and bool masks, which may be memory-mapped.
+
+    Peak memory beside the arrays: one chunk per thread, and the defective pixels. Raises ValueError on shape mismatch
+    or NaN.
+    """
     if maps.shape != masks.shape:
         raise ValueError(f"maps are {maps.shape}, masks {masks.shape}")
-    labels, sizes = region_labels(np.asarray(masks, bool))
-    return _curves(np.asarray(maps, np.float32).ravel(), labels.ravel(), sizes)
+    step = max(1, CHUNK // max(maps[0].size, 1)) if len(maps) else 1
+    parts = [slice(start, start + step) for start in range(0, len(maps), step)]
+    scores, regions, sizes = [], [], [np.zeros(1, np.int64)]
+    for part in parts:
+        mask = np.asarray(masks[part], bool)
+        labels, count = region_labels(mask)
+        seen = sum(map(len, sizes)) - len(sizes)
+        scores.append(np.asarray(maps[part])[mask])
+        regions.append(labels[mask] + seen)
+        sizes.append(count)
+    region_sizes = np.concatenate([[0], *(count[1:] for count in sizes)])
+
+    def good() -> Iterator[Scores]:
+        return (np.asarray(maps[part], np.float32)[~np.asarray(masks[part], bool)] for part in parts)
+
+    return _curves(np.concatenate(scores) if scores else np.zeros(0, np.float32), good(), regions, region_sizes)
 
 
-def image_curves(scores: NDArray[np.float32], labels: NDArray[np.bool_]) -> Curves:
+def image_curves(scores: Scores, labels: Mask) -> Curves:
     """Curves over (N,) image scores, labels True for defective."""
     if scores.shape != labels.shape:
         raise ValueError(f"scores are {scores.shape}, labels {labels.shape}")
-    flags = np.asarray(labels).astype(np.uint32)
-    curves = _curves(np.asarray(scores, np.float32), flags, np.bincount(flags, minlength=2))
-    return Curves(curves.threshold, curves.true_positives, curves.false_positives, np.empty(0))
+    values, flags = np.asarray(scores, np.float32), np.asarray(labels, bool)
+    return _curves(values[flags], iter([values[~flags]]))
 
 
-def _curves(scores: NDArray[np.float32], regions: NDArray[np.uint32], sizes: NDArray[np.int64]) -> Curves:
-    if np.isnan(scores).any():
+def _curves(
+    defective: Scores,
+    good: Iterator[Scores],
+    regions: list[NDArray[np.int32]] | None = None,
+    sizes: NDArray[np.int64] | None = None,
+) -> Curves:
+    """From the defective scores (with their regions and the regions' sizes) and chunks of good ones."""
+    order = np.argsort(-defective, kind="stable")
+    ordered = defective[order]
+    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if ordered.size else np.zeros(0, int)
+    threshold = ordered[last]
+    above, at_least, total = _ranks(threshold, good)
+    if np.isnan(ordered).any():
         raise ValueError("scores contain NaN")
-    keys = _descending_bits(scores).astype(np.uint64)
-    keys <<= np.uint64(32)
-    keys |= regions
-    keys.sort()
-    regions = (keys & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    bits = (keys >> np.uint64(32)).astype(np.uint32)
-    del keys
-    last = np.flatnonzero(np.append(bits[1:] != bits[:-1], True))  # the last pixel of every distinct score
-    positives = np.cumsum(regions > 0)[last]
-    # a defect pixel adds its share of its region, and every region weighs the same
-    share = np.zeros(len(sizes))
-    share[1:] = 1 / (np.maximum(sizes[1:], 1) * max(len(sizes) - 1, 1))
-    overlap = np.cumsum(share[regions])[last]
+    overlap = np.zeros(0)
+    if regions and sizes is not None:
+        # a defective pixel adds its share of its region, and every region weighs the same
+        share = 1 / (np.maximum(sizes, 1) * max(len(sizes) - 1, 1))
+        overlap = np.cumsum(share[np.concatenate(regions)[order]])[last]
     return Curves(
-        threshold=_scores_of(bits[last]).astype(np.float64),
-        true_positives=positives.astype(np.float64),
-        false_positives=(last + 1 - positives).astype(np.float64),
-        overlap=overlap,
+        threshold.astype(np.float64),
+        (last + 1).astype(np.float64),
+        above.astype(np.float64),
+        at_least.astype(np.float64),
+        overlap,
+        total,
     )
 
 
-def _descending_bits(scores: NDArray[np.float32]) -> NDArray[np.uint32]:
-    """uint32 that sorts ascending as the scores sort descending; -0.0 counts as 0.0."""
-    bits = (scores + np.float32(0)).view(np.uint32)
-    ascending = np.where(bits >> np.uint32(31), ~bits, bits | np.uint32(0x80000000))
-    return ~ascending
+def _ranks(threshold: Scores, chunks: Iterator[Scores]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """For descending thresholds: how many good scores are above each, and at or above it; and how many there are."""
+    ascending = np.ascontiguousarray(threshold[::-1])
+    count = _counted_on_gpu if torch.cuda.is_available() else _counted
+    above, at_least, total = np.zeros(len(ascending), np.int64), np.zeros(len(ascending), np.int64), 0
+    with ThreadPoolExecutor(threads := max(1, min(torch.get_num_threads(), os.cpu_count() or 1))) as pool:
+        waiting = []
+        for chunk in chunks:
+            waiting.append(pool.submit(count, chunk, ascending))
+            if len(waiting) > threads:  # no more chunks in memory than are worked on
+                above, at_least, total = _added(waiting.pop(0).result(), above, at_least, total)
+        for result in waiting:
+            above, at_least, total = _added(result.result(), above, at_least, total)
+    return above[::-1], at_least[::-1], total
 
 
-def _scores_of(bits: NDArray[np.uint32]) -> NDArray[np.float32]:
-    ascending = ~bits
-    return np.where(ascending >> np.uint32(31), ascending & np.uint32(0x7FFFFFFF), ~ascending).view(np.float32)
+Counts = tuple[NDArray[np.int64], NDArray[np.int64], int]
 
 
-def _from_zero(values: Floats) -> Floats:
-    return np.concatenate([[0.0], values])
+def _added(counts: Counts, above: NDArray[np.int64], at_least: NDArray[np.int64], total: int) -> Counts:
+    return above + counts[0], at_least + counts[1], total + counts[2]
+
+
+def _counted(chunk: Scores, ascending: Scores) -> Counts:
+    chunk.sort()
+    if chunk.size and np.isnan(chunk[-1]):  # NaN sorts last
+        raise ValueError("scores contain NaN")
+    return (
+        len(chunk) - np.searchsorted(chunk, ascending, side="right"),
+        len(chunk) - np.searchsorted(chunk, ascending, side="left"),
+        len(chunk),
+    )
+
+
+def _counted_on_gpu(chunk: Scores, ascending: Scores) -> Counts:
+    values = torch.from_numpy(chunk).cuda().sort().values
+    if len(values) and bool(values[-1].isnan()):
+        raise ValueError("scores contain NaN")
+    wanted = torch.from_numpy(ascending).cuda()
+    right, left = (torch.searchsorted(values, wanted, right=side).cpu().numpy() for side in (True, False))
+    return len(chunk) - right, len(chunk) - left, len(chunk)
 
 
 def _area(x: Floats, y: Floats, limit: float = 1.0) -> float:

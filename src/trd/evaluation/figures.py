@@ -66,10 +66,7 @@ def curves_figure(
     roc, pro = figure.subplots(1, 2)
     for name, values in scores.items():
         curve = image_curves(values, defective)
-        roc.plot(
-            np.append(0, curve.false_positive_rate), np.append(0, curve.true_positive_rate),
-            label=f"{name} {curve.auroc():.3f}", lw=2 if name == "fused" else 1,
-        )  # fmt: skip
+        roc.plot(*curve.roc(), label=f"{name} {curve.auroc():.3f}", lw=2 if name == "fused" else 1)
         if masks is not None:
             pixels = pixel_curves(maps[name], masks)
             rate, overlap = pixels.pro()
