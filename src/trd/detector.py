@@ -20,13 +20,14 @@ from trd.config import Recipe, recipe_from_toml
 from trd.errors import CheckpointError, DataError
 from trd.files import write_json, write_text, write_whole
 from trd.model.initialisation import WithoutInitialisation
-from trd.model.network import TunedReverseDistillation, build_network
+from trd.model.network import FrozenNetwork, TunedReverseDistillation, build_network
 from trd.model.precision import resolve_device, resolve_precision
 from trd.model.teachers import Teacher
-from trd.preprocess.dataset import batches, collate
+from trd.preprocess.dataset import batches, collate, stacked_regions
 from trd.preprocess.frame import Frame
 from trd.preprocess.pipeline import Pipeline
-from trd.scoring.calibration import Calibration, fuse, image_score
+from trd.scoring.calibration import Calibration
+from trd.scoring.fusion import fuse, modality_maps
 from trd.scoring.scorer import MapScorer, build_scorer
 from trd.types import Camera, NetworkOutput, Prediction, PreparedSample, Sample
 
@@ -73,7 +74,9 @@ class Detector:
         self.scorer = scorer.to(self.device).eval()
         self._calibration = calibration
         self.class_name = class_name
-        self._bf16 = resolve_precision(recipe.training.precision, self.device) == "bf16-mixed"
+        bf16 = resolve_precision(recipe.training.precision, self.device) == "bf16-mixed"
+        self._dtype = torch.bfloat16 if bf16 else torch.float32
+        self._frozen: FrozenNetwork | None = None
 
     @property
     def calibration(self) -> Calibration:
@@ -83,7 +86,7 @@ class Detector:
 
     def calibrated(self, calibration: Calibration) -> Detector:
         """The same detector with a calibration; network and scorer are shared."""
-        return Detector(
+        result = Detector(
             self.recipe,
             self.pipeline,
             self.network,
@@ -93,28 +96,35 @@ class Detector:
             self.device,
             self.camera,
         )
+        result._frozen = self._frozen
+        return result
 
     @torch.inference_mode()
     def forward(self, samples: Sequence[PreparedSample]) -> NetworkOutput:
-        """Pyramids of a batch of prepared samples, on the detector's device."""
+        """Pyramids of a batch of prepared samples, on the detector's device (`FrozenNetwork`)."""
         images = {name: stack.to(self.device) for name, stack in collate(samples).images.items()}
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-            return cast(NetworkOutput, self.network(images))
+        if self._frozen is None:  # made once, when first needed
+            self._frozen = FrozenNetwork(self.network, self.device, self._dtype)
+        return cast(NetworkOutput, self._frozen(images))
 
     @torch.inference_mode()
-    def raw_maps(self, samples: Sequence[PreparedSample]) -> dict[str, NDArray[np.float32]]:
-        """modality -> (B, h, w) float32 raw anomaly maps at the network's size."""
-        maps: dict[str, Tensor] = self.scorer(self.forward(samples), self.pipeline.frame.size)
-        return {name: values.float().cpu().numpy() for name, values in maps.items()}
+    def raw_maps(self, samples: Sequence[PreparedSample]) -> dict[str, Tensor]:
+        """branch -> (B, h, w) float32 raw anomaly maps at the network's size, on the detector's device."""
+        return cast(dict[str, Tensor], self.scorer(self.forward(samples), self.pipeline.frame.size))
 
+    @torch.inference_mode()
     def score(self, samples: Iterable[PreparedSample], batch_size: int = 8) -> Iterator[ScoredSample]:
         """z-scored, smoothed maps of prepared samples, computed in batches, in order."""
+        calibration = self.calibration
         for batch in batches(samples, batch_size):
-            raw = self.raw_maps(batch)
+            regions = stacked_regions(batch, self.device)
+            maps = modality_maps(self.raw_maps(batch), calibration.maps, calibration.sigma, regions)
+            together = fuse(maps)
+            scores = together.amax(dim=(1, 2)).tolist()
+            fused, parts = together.cpu().numpy(), {name: values.cpu().numpy() for name, values in maps.items()}
             for index, sample in enumerate(batch):
-                maps = self.calibration.modality_maps({n: m[index] for n, m in raw.items()}, sample.region)
-                fused = fuse(maps)
-                yield ScoredSample(sample, maps, fused, float(image_score(fused)))
+                single = {name: values[index] for name, values in parts.items()}
+                yield ScoredSample(sample, single, fused[index], scores[index])
 
     def predict(
         self, samples: Sample | Arrays | Sequence[Sample | Arrays], batch_size: int = 8

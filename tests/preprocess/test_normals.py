@@ -63,7 +63,7 @@ def test_the_part_stands_off_the_table() -> None:
     plane = border_plane(xyz)
     assert plane is not None
     assert abs(np.median(height_over_plane(xyz, plane)[30:50, 40:70]) - 0.01) < 3e-4
-    part = part_foreground(xyz)
+    part = part_foreground(xyz, border_plane(xyz))
     assert part is not None
     inside = height > 0
     assert (part & inside).sum() / (part | inside).sum() > 0.9
@@ -74,5 +74,6 @@ def test_no_plane_means_no_part() -> None:
     steps[:, ::2] = 0.2  # more than half of the border off any plane
     steps[::3] = 0.1
     assert border_plane(cloud(steps)) is None
-    assert part_foreground(cloud(steps)) is None
-    assert part_foreground(cloud(np.zeros((60, 60)))) is None  # an empty table
+    assert part_foreground(cloud(steps), border_plane(cloud(steps))) is None
+    table = cloud(np.zeros((60, 60)))
+    assert part_foreground(table, border_plane(table)) is None  # an empty table

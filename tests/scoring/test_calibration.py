@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from trd.scoring.anomaly_map import anomaly_map, smooth
 from trd.scoring.calibration import (
@@ -7,11 +8,24 @@ from trd.scoring.calibration import (
     calibrate,
     conformal_pixel_threshold,
     conformal_threshold,
-    fuse,
-    image_score,
+    map_statistics,
 )
+from trd.scoring.fusion import fuse, modality_maps, smooth_maps
 
-torch = pytest.importorskip("torch")
+
+def calibrated(raw: dict[str, np.ndarray], regions: list, sigma: float, image_rate: float, pixel_rate: float):
+    statistics = {name: map_statistics(maps, regions) for name, maps in raw.items()}
+    whole = None if regions[0] is None else torch.from_numpy(np.stack(regions))
+    fused = fuse(modality_maps({n: torch.from_numpy(m) for n, m in raw.items()}, statistics, sigma, whole))
+    return calibrate(statistics, fused.numpy(), regions, sigma, image_rate, pixel_rate)
+
+
+@pytest.mark.parametrize(
+    ("shape", "sigma"), [((2, 64, 64), 4.0), ((1, 32, 96), 1.5), ((3, 16, 16), 6.0), ((1, 8, 8), 0.0)]
+)
+def test_smoothing_by_matrices_is_the_published_filter(shape: tuple[int, int, int], sigma: float) -> None:
+    maps = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    np.testing.assert_allclose(smooth_maps(torch.from_numpy(maps), sigma).numpy(), smooth(maps, sigma), atol=2e-6)
 
 
 def test_the_map_in_closed_form() -> None:
@@ -27,14 +41,13 @@ def test_calibration_is_the_published_z_score_and_sum() -> None:
         "rgb": rng.normal(3, 2, (5, 16, 16)).astype(np.float32),
         "xyz": rng.normal(-1, 5, (5, 16, 16)).astype(np.float32),
     }
-    calibration = calibrate(raw, [None] * 5, sigma=1.5, image_rate=0.2, pixel_rate=0.05)
+    calibration = calibrated(raw, [None] * 5, sigma=1.5, image_rate=0.2, pixel_rate=0.05)
     assert calibration.maps["rgb"].mean == pytest.approx(raw["rgb"].astype(float).mean())
     assert calibration.maps["xyz"].std == pytest.approx(raw["xyz"].astype(float).std())
     test = {name: rng.normal(size=(2, 16, 16)).astype(np.float32) for name in raw}
     z = sum((test[n] - raw[n].astype(float).mean()) / raw[n].astype(float).std() for n in raw)
-    fused = fuse(calibration.modality_maps(test))
-    np.testing.assert_allclose(fused, smooth(z.astype(np.float32), 1.5), atol=1e-5)
-    np.testing.assert_allclose(image_score(fused), fused.max(axis=(1, 2)))
+    fused = fuse(modality_maps({n: torch.from_numpy(m) for n, m in test.items()}, calibration.maps, calibration.sigma))
+    np.testing.assert_allclose(fused.numpy(), smooth(z.astype(np.float32), 1.5), atol=1e-5)
     assert Calibration.from_json(calibration.to_json()) == calibration
 
 
@@ -43,9 +56,10 @@ def test_pixels_outside_the_region_count_as_the_least_anomalous() -> None:
     region = np.zeros((8, 8), bool)
     region[2:6, 2:6] = True
     raw["rgb"][:, ~region] = 100
-    calibration = calibrate(raw, [region] * 3, sigma=0, image_rate=0.3, pixel_rate=0.3)
+    calibration = calibrated(raw, [region] * 3, sigma=0, image_rate=0.3, pixel_rate=0.3)
     assert calibration.maps["rgb"].mean < 1
-    maps = calibration.modality_maps({"rgb": raw["rgb"][0]}, region)["rgb"]
+    first = {"rgb": torch.from_numpy(raw["rgb"][:1])}
+    maps = modality_maps(first, calibration.maps, 0, torch.from_numpy(region))["rgb"][0].numpy()
     assert np.allclose(maps[~region], calibration.maps["rgb"].floor)
     assert maps[region].min() >= calibration.maps["rgb"].floor - 1e-5
 
@@ -87,7 +101,7 @@ def test_the_pixel_risk_is_controlled() -> None:
 
 def test_p_values_count_good_parts_at_least_as_anomalous() -> None:
     raw = {"rgb": np.random.default_rng(0).normal(size=(9, 4, 4)).astype(np.float32)}
-    calibration = calibrate(raw, [None] * 9, sigma=0, image_rate=0.1, pixel_rate=0.1)
+    calibration = calibrated(raw, [None] * 9, sigma=0, image_rate=0.1, pixel_rate=0.1)
     assert calibration.p_value(1e9) == pytest.approx(0.1)
     assert calibration.p_value(-1e9) == 1
     assert calibration.p_value(calibration.good_scores[4]) == pytest.approx(0.6)

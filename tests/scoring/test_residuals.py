@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from trd.scoring.residuals import LevelDistance, ResidualDistance, fit_residual_distances
+from trd.scoring.residuals import LevelDistance, ResidualDistance, _box, _cosine, fit_residual_distances
 from trd.types import NetworkOutput, StudentOutput
 
 
@@ -70,3 +71,12 @@ def test_an_unheard_of_context_is_not_excused() -> None:
     assert isinstance(level, LevelDistance)
     wild = torch.full((1, 1, 1, 6), 1e4)
     assert (level.expected_log(wild) <= level.log_range[1]).all()
+
+
+@pytest.mark.parametrize("side", [1, 3, 5])
+def test_the_separable_mean_is_the_square_mean(side: int) -> None:
+    features = torch.randn(2, 4, 9, 11)
+    square = torch.nn.functional.avg_pool2d(features, side, 1, side // 2, count_include_pad=False)
+    torch.testing.assert_close(_box(features, side), square, rtol=1e-4, atol=1e-5)
+    other = torch.randn(2, 4, 9, 11)
+    torch.testing.assert_close(_cosine(features, other), torch.cosine_similarity(features, other, dim=1))

@@ -78,6 +78,14 @@ def collate(samples: Sequence[PreparedSample]) -> Batch:
     return Batch(images, tuple(samples))
 
 
+def stacked_regions(samples: Sequence[PreparedSample], device: torch.device | str = "cpu") -> Tensor | None:
+    """(B, h, w) bool of scored pixels, None where every sample is scored whole."""
+    if all(sample.region is None for sample in samples):
+        return None
+    whole = np.ones(next(iter(samples[0].images.values())).shape[1:], bool)
+    return torch.from_numpy(np.stack([whole if s.region is None else s.region for s in samples])).to(device)
+
+
 def flip_and_turn(images: dict[str, Tensor], vector_maps: Sequence[str], rng: np.random.Generator) -> dict[str, Tensor]:
     """Mirror and turn each sample by a random multiple of 90 degrees, the same for all its modalities.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from trd.config import FrameConfig
 from trd.errors import DataError
-from trd.preprocess.foreground import part_foreground
+from trd.preprocess.foreground import border_plane, part_foreground
 from trd.preprocess.image import resize_map
 
 STRIDE = 32  # the network's coarsest stride: sides are multiples of it
@@ -94,7 +94,7 @@ def _part_window(
 ) -> tuple[int, int, int, int]:
     seen = np.zeros(shape, bool)
     for cloud in clouds:
-        part = part_foreground(cloud)
+        part = part_foreground(cloud, border_plane(cloud))
         if part is not None:
             seen |= part
     if not seen.any():

@@ -72,6 +72,11 @@ def surface_slopes(
     return slopes, known
 
 
+def window_reach(sigma: float) -> int:
+    """Pixels that the plane fit looks at in each direction: four standard deviations, where OpenCV cuts the weights."""
+    return int(4 * sigma + 1)
+
+
 def _in_plane_frame(points: NDArray[np.float64], plane: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rotate (..., 3) points so that the plane's normal becomes (0, 0, -1), towards the camera, by the least angle."""
     normal, camera = plane[:3], np.array([0.0, 0.0, -1.0])
@@ -93,9 +98,8 @@ def surface_normals_image(
     and 0 in z, which no measured normal can be.
     """
     slopes, known = surface_slopes(xyz, sigma, plane)
-    steep = -slope_gain * slopes
-    length = np.sqrt(1 + (steep**2).sum(axis=-1))
-    normals = np.concatenate([steep, np.ones_like(length)[..., None]], axis=-1) / length[..., None]
-    image = (normals + 1) / 2
-    image[~known] = (0.5, 0.5, 0.0)
-    return np.asarray(image.transpose(2, 0, 1), np.float32)
+    steep = np.float32(-slope_gain) * slopes.astype(np.float32).transpose(2, 0, 1)
+    half = np.float32(0.5) / np.sqrt(1 + steep[0] ** 2 + steep[1] ** 2)
+    image = np.stack([steep[0] * half + np.float32(0.5), steep[1] * half + np.float32(0.5), half + np.float32(0.5)])
+    image[:, ~known] = np.array([[0.5], [0.5], [0.0]], np.float32)
+    return np.asarray(image, np.float32)

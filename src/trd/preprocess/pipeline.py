@@ -15,7 +15,12 @@ from trd.preprocess.depth import depth_image, full_size_depth_image
 from trd.preprocess.foreground import border_plane, part_foreground
 from trd.preprocess.frame import Frame, fit_frame
 from trd.preprocess.image import full_scale_of, resize_antialiased, resize_mask, unit_range
-from trd.preprocess.normals import full_size_sobel_normals, sobel_normals_image, surface_normals_image
+from trd.preprocess.normals import (
+    full_size_sobel_normals,
+    sobel_normals_image,
+    surface_normals_image,
+    window_reach,
+)
 from trd.types import PreparedSample, Sample
 
 REGION_DILATION = 5  # pixels of the network's input: a defect at the part's rim shows just outside it too
@@ -57,14 +62,15 @@ class Pipeline:
         for source in self.recipe.sources:
             if source not in sample.arrays:
                 raise DataError(f"sample {sample.id} has no '{source}'; the recipe '{self.recipe.name}' needs it")
-        images = {name: self._image(config, sample) for name, config in self.recipe.modalities.items()}
+        planes = _Planes(sample)
+        images = {name: self._image(config, sample, planes) for name, config in self.recipe.modalities.items()}
         mask = None
         if sample.mask is not None:
             mask = resize_mask(sample.mask, self.frame.canvas)
-        region = self._region(sample) if self.recipe.scoring.region == "part" else None
+        region = self._region(sample, planes) if self.recipe.scoring.region == "part" else None
         return PreparedSample(sample.id, sample.defect, images, region, mask, _shape(sample))
 
-    def _image(self, config: ModalityInput, sample: Sample) -> NDArray[np.float32]:
+    def _image(self, config: ModalityInput, sample: Sample, planes: _Planes) -> NDArray[np.float32]:
         array = sample.arrays[config.source]
         match config:
             case ImageInput():
@@ -82,7 +88,19 @@ class Pipeline:
                 return self._window_of(full_size_sobel_normals(xyz, config.kernel))
             case SurfaceNormalsInput():
                 xyz = cast(NDArray[np.float32], array)
-                return self._window_of(surface_normals_image(xyz, config.sigma, config.slope_gain, border_plane(xyz)))
+                return self._surface_normals(xyz, config, planes[config.source])
+
+    def _surface_normals(
+        self, xyz: NDArray[np.float32], config: SurfaceNormalsInput, plane: NDArray[np.float64] | None
+    ) -> NDArray[np.float32]:
+        """Of the window alone, with as much around it as the plane fits at its edge look at."""
+        rows, columns = self.frame.window_in((xyz.shape[0], xyz.shape[1]))
+        reach = window_reach(config.sigma)
+        top, left = max(0, rows.start - reach), max(0, columns.start - reach)
+        around = xyz[top : rows.stop + reach, left : columns.stop + reach]
+        image = surface_normals_image(around, config.sigma, config.slope_gain, plane)
+        inner = image[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        return self._resized(inner)
 
     def _whole_square(self, xyz: NDArray[np.float32]) -> bool:
         rows, columns = self.frame.window_in((xyz.shape[0], xyz.shape[1]))
@@ -91,17 +109,19 @@ class Pipeline:
 
     def _window_of(self, image: NDArray[np.floating]) -> NDArray[np.float32]:
         """(C, H, W) at native size -> the window at the network's size."""
-        cropped = self.frame.crop(np.moveaxis(image, 0, -1).astype(np.float32))
-        resized = resize_antialiased(cropped, self.frame.size)
+        return self._resized(np.moveaxis(self.frame.crop(np.moveaxis(image, 0, -1)), -1, 0))
+
+    def _resized(self, image: NDArray[np.floating]) -> NDArray[np.float32]:
+        resized = resize_antialiased(np.moveaxis(image, 0, -1).astype(np.float32), self.frame.size)
         return np.ascontiguousarray(np.moveaxis(resized, -1, 0), np.float32)
 
-    def _region(self, sample: Sample) -> NDArray[np.bool_] | None:
+    def _region(self, sample: Sample, planes: _Planes) -> NDArray[np.bool_] | None:
         """Pixels on and near the part and in gaps of its outline (holes, unmeasured points: they may be the defect).
 
         None (the whole window) where this sample shows no support plane or no part inside the window.
         """
-        xyz = cast(NDArray[np.float32], sample.arrays[self.recipe.point_cloud_sources[0]])
-        part = part_foreground(xyz)
+        source = self.recipe.point_cloud_sources[0]
+        part = part_foreground(cast(NDArray[np.float32], sample.arrays[source]), planes[source])
         if part is None:
             return None
         height, width = self.frame.size
@@ -111,6 +131,18 @@ class Pipeline:
         outlines, _ = cv2.findContours(small, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         filled = cv2.drawContours(small, [cv2.convexHull(outline) for outline in outlines], -1, 1, cv2.FILLED)
         return cv2.dilate(filled, np.ones((REGION_DILATION,) * 2, np.uint8)).astype(bool)
+
+
+class _Planes(dict[str, NDArray[np.float64] | None]):
+    """The support plane of each cloud of one sample, fitted once."""
+
+    def __init__(self, sample: Sample) -> None:
+        super().__init__()
+        self._arrays = sample.arrays
+
+    def __missing__(self, source: str) -> NDArray[np.float64] | None:
+        self[source] = border_plane(cast(NDArray[np.float32], self._arrays[source]))
+        return self[source]
 
 
 def _shape(sample: Sample) -> tuple[int, int]:

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trd.errors import TRDError
-from trd.scoring.anomaly_map import smooth
 
 
 @dataclass(frozen=True)
@@ -68,12 +67,6 @@ class Calibration:
         """Share of good parts (with this one) at least as anomalous: (1 + #{good >= score}) / (n + 1)."""
         return (1 + sum(good >= score for good in self.good_scores)) / (len(self.good_scores) + 1)
 
-    def modality_maps(
-        self, raw: Mapping[str, NDArray[np.float32]], region: NDArray[np.bool_] | None = None
-    ) -> dict[str, NDArray[np.float32]]:
-        """z-scored, smoothed maps (..., H, W) per modality; their sum is the fused map."""
-        return modality_maps(raw, self.maps, self.sigma, region)
-
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -88,37 +81,6 @@ class Calibration:
         )
 
 
-def modality_maps(
-    raw: Mapping[str, NDArray[np.float32]],
-    statistics: Mapping[str, MapStatistics],
-    sigma: float,
-    region: NDArray[np.bool_] | None = None,
-) -> dict[str, NDArray[np.float32]]:
-    """z-score each modality's (..., H, W) map, set pixels outside `region` to the floor, smooth.
-
-    The paper smooths the sum; smoothing is linear, so smoothing the parts gives the same fused map and each
-    modality's exact share of it.
-    """
-    result = {}
-    for name, values in raw.items():
-        numbers = statistics[name]
-        scores = (values - np.float32(numbers.mean)) / np.float32(numbers.std)
-        if region is not None:
-            scores = np.where(region, scores, np.float32(numbers.floor))
-        result[name] = smooth(scores.astype(np.float32, copy=False), sigma)
-    return result
-
-
-def fuse(maps: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Sum over modalities."""
-    return np.asarray(np.sum(np.stack(list(maps.values())), axis=0, dtype=np.float32))
-
-
-def image_score(fused: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Maximum of each (..., H, W) map."""
-    return np.asarray(fused.max(axis=(-2, -1)), np.float32)
-
-
 def map_statistics(maps: NDArray[np.float32], regions: Sequence[NDArray[np.bool_] | None]) -> MapStatistics:
     """Over the scored pixels of (N, H, W) maps of good parts."""
     if not np.isfinite(maps).all():
@@ -131,19 +93,15 @@ def map_statistics(maps: NDArray[np.float32], regions: Sequence[NDArray[np.bool_
 
 
 def calibrate(
-    raw: Mapping[str, NDArray[np.float32]],
+    statistics: Mapping[str, MapStatistics],
+    fused: NDArray[np.float32],
     regions: Sequence[NDArray[np.bool_] | None],
     sigma: float,
     image_rate: float,
     pixel_rate: float,
 ) -> Calibration:
-    """Calibration from the raw (N, H, W) maps of N good parts per modality; N regions as in `modality_maps`."""
-    statistics = {name: map_statistics(maps, regions) for name, maps in raw.items()}
-    fused = [
-        fuse(modality_maps({name: maps[index] for name, maps in raw.items()}, statistics, sigma, region))
-        for index, region in enumerate(regions)
-    ]
-    scores = np.sort([float(image_score(m)) for m in fused])
+    """Calibration from the smoothed fused maps (N, H, W) of N good parts; N regions of scored pixels, None for all."""
+    scores = np.sort(fused.max(axis=(1, 2)).astype(np.float64))
     scored = [m.ravel() if region is None else m[region] for m, region in zip(fused, regions, strict=True)]
     return Calibration(
         maps=statistics,

@@ -35,7 +35,19 @@ Observations = Callable[[], Iterable[tuple[NetworkOutput, Tensor | None]]]
 
 
 def _box(features: Tensor, side: int) -> Tensor:
-    return F.avg_pool2d(features, side, stride=1, padding=side // 2, count_include_pad=False)
+    """Mean over a square of cells, of those inside the map at its border; first down, then across: 2 n instead of n^2
+    additions."""
+    if side == 1:
+        return features
+    half = side // 2
+    down = F.avg_pool2d(features, (side, 1), stride=1, padding=(half, 0), count_include_pad=False)
+    return F.avg_pool2d(down, (1, side), stride=1, padding=(0, half), count_include_pad=False)
+
+
+def _cosine(student: Tensor, teacher: Tensor) -> Tensor:
+    """(B, h, w) cosine along the channels. As F.cosine_similarity, which is 5 x slower on channels-last tensors."""
+    product = (student * teacher).sum(dim=1)
+    return product / (student.square().sum(dim=1).sqrt() * teacher.square().sum(dim=1).sqrt()).clamp_min(1e-8)
 
 
 class LevelDistance(nn.Module):
@@ -78,7 +90,7 @@ class LevelDistance(nn.Module):
     def distances(self, student: Tensor, teacher: Tensor) -> Tensor:
         """(B, h, w, 2): departure and direction."""
         departure = self.mahalanobis(self.residual(student, teacher))
-        cosine = F.cosine_similarity(student.float(), teacher.float(), dim=1)
+        cosine = _cosine(student.float(), teacher.float())
         direction = _box(1 - cosine[:, None], self.pool)[:, 0].clamp_min(TINY)
         return torch.stack([departure, direction], dim=-1)
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
@@ -29,16 +28,17 @@ from trd.files import write_json
 from trd.model.network import FeatureScaler, TunedReverseDistillation, build_network
 from trd.model.precision import resolve_device, resolve_precision
 from trd.model.teachers import Teacher
-from trd.preprocess.dataset import EpochShuffle, PreparedDataset, batches, collate
+from trd.preprocess.dataset import EpochShuffle, PreparedDataset, batches, collate, stacked_regions
 from trd.preprocess.pipeline import Pipeline
-from trd.scoring.calibration import calibrate
+from trd.scoring.calibration import calibrate, map_statistics
+from trd.scoring.fusion import fuse, modality_maps
 from trd.scoring.residuals import fit_residual_distances
 from trd.scoring.scorer import build_scorer
 from trd.training.checkpoint import SafetensorsIO, read_state
 from trd.training.module import TrainingModule
 from trd.training.prepare import PreparedClass, list_parts, prepare_class
 from trd.training.progress import TrainingProgress
-from trd.types import Camera, NetworkOutput, PreparedSample
+from trd.types import Camera, NetworkOutput
 
 CHECKPOINT = "checkpoints/last.safetensors"
 SCORING_BATCH = 8
@@ -208,7 +208,7 @@ def calibrate_detector(
 
     def observations(dataset: PreparedDataset) -> Iterator[tuple[NetworkOutput, Tensor | None]]:
         for batch in batches(dataset, SCORING_BATCH):
-            yield detector.forward(batch), _stacked_regions(batch, pipeline)
+            yield detector.forward(batch), stacked_regions(batch, detector.device)
 
     if len(scorer.distances):
         with torch.no_grad():
@@ -218,23 +218,21 @@ def calibrate_detector(
                 lambda: observations(validation),
                 recipe.scoring.context_floor,
             )
-    maps = [detector.raw_maps(batch) for batch in batches(validation, SCORING_BATCH)]
-    config = recipe.scoring
+    parts = list(validation)
+    maps = [detector.raw_maps(batch) for batch in batches(parts, SCORING_BATCH)]
+    raw = {name: torch.cat([m[name] for m in maps]) for name in recipe.branches}
+    regions, config = [sample.region for sample in parts], recipe.scoring
+    statistics = {name: map_statistics(values.cpu().numpy(), regions) for name, values in raw.items()}
+    fused = fuse(modality_maps(raw, statistics, config.sigma, stacked_regions(parts, detector.device)))
     calibration = calibrate(
-        {name: np.concatenate([m[name] for m in maps]) for name in recipe.branches},
-        [validation[index].region for index in range(len(validation))],
+        statistics,
+        fused.cpu().numpy(),
+        regions,
         config.sigma,
         config.false_alarm_rate,
         config.pixel_false_alarm_rate,
     )
     return detector.calibrated(calibration)
-
-
-def _stacked_regions(batch: list[PreparedSample], pipeline: Pipeline) -> Tensor | None:
-    if all(sample.region is None for sample in batch):
-        return None
-    whole = np.ones(pipeline.frame.size, bool)
-    return torch.from_numpy(np.stack([whole if s.region is None else s.region for s in batch]))
 
 
 def _refuse_foreign_checkpoint(out: Path, fingerprint: str) -> None:

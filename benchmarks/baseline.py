@@ -1,0 +1,126 @@
+"""The straightforward version of each path, which the ratios of `run.py` are against.
+
+Eager float32 modules, one modality after the other, BatchNorm as a layer, preprocessing in every epoch, scikit-learn's
+metrics and a loop over thresholds for AUPRO: what one writes first, and what published code does. Same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+from torch import Tensor
+
+from trd.config import Recipe
+from trd.detector import Detector
+from trd.model.network import TunedReverseDistillation
+from trd.preprocess.dataset import collate
+from trd.preprocess.pipeline import Pipeline
+from trd.scoring.anomaly_map import smooth
+from trd.training.loss import network_loss
+from trd.types import NetworkOutput, Sample
+
+
+def forward(network: TunedReverseDistillation, images: Mapping[str, Tensor]) -> NetworkOutput:
+    """Plain modules, teacher after teacher, student after student."""
+    teachers = {}
+    for name in network.modalities:
+        with torch.no_grad():
+            pyramid = network.teacher((images[name] - network.input_mean) / network.input_std)
+            teachers[name] = network.scalers[name](pyramid) if name in network.scalers else pyramid
+    students = {
+        name: network.students[name](teachers[name], network.other_pyramids(teachers, name))
+        for name in network.modalities
+    }
+    return NetworkOutput(teachers, students)
+
+
+def optimiser(network: TunedReverseDistillation, recipe: Recipe) -> torch.optim.Adam:
+    config = recipe.training
+    return torch.optim.Adam(network.students.parameters(), lr=config.learning_rate, betas=config.betas)
+
+
+def training_step(
+    network: TunedReverseDistillation,
+    adam: torch.optim.Adam,
+    pipeline: Pipeline,
+    samples: Sequence[Sample],
+    loss: str,
+) -> float:
+    """One step from decoded samples: preparation belongs to every step, nothing is kept."""
+    images = collate([pipeline(sample) for sample in samples]).images
+    terms = network_loss(forward(network, images), loss)
+    total = torch.stack([term for branch in terms.values() for term in branch.values()]).sum()
+    adam.zero_grad()
+    total.backward()
+    adam.step()
+    return float(total.detach())
+
+
+@torch.no_grad()
+def predict(detector: Detector, sample: Sample) -> tuple[NDArray[np.float32], float]:
+    """Decoded arrays -> fused map and score, one sample at a time, as the paper's script does it."""
+    prepared = detector.pipeline(sample)
+    output = forward(detector.network, collate([prepared]).images)
+    raw = detector.scorer(output, detector.pipeline.frame.size)
+    fused = np.zeros(detector.pipeline.frame.size, np.float32)
+    for name, numbers in detector.calibration.maps.items():
+        scores = (raw[name][0].numpy() - numbers.mean) / numbers.std
+        if prepared.region is not None:
+            scores = np.where(prepared.region, scores, numbers.floor)
+        fused += scores.astype(np.float32)
+    fused = smooth(fused, detector.calibration.sigma)
+    return fused, float(fused.max())
+
+
+def metrics(maps: NDArray[np.float32], masks: NDArray[np.bool_], limits: Sequence[float]) -> dict[str, float]:
+    """scikit-learn over all pixels; per-region overlap threshold by threshold, 100 of them."""
+    labels, scores = masks.ravel(), maps.ravel()
+    precision, recall, _ = precision_recall_curve(labels, scores)
+    result = {
+        "pixel_auroc": roc_auc_score(labels, scores),
+        "pixel_ap": average_precision_score(labels, scores),
+        "pixel_f1max": float((2 * precision * recall / np.maximum(precision + recall, 1e-12)).max()),
+    }
+    regions = [np.zeros(0, np.float32)] * 0
+    for values, mask in zip(maps, masks, strict=True):
+        found, count = ndimage.label(mask, np.ones((3, 3)))
+        regions += [np.sort(values[found == index]) for index in range(1, count + 1)]
+    good = np.sort(maps[~masks])
+    positions = np.linspace(0, len(good) - 1, 100).astype(int)
+    rate = np.append((1 - (positions + 1) / len(good))[::-1], 1.0)
+    overlap = [np.mean([(region > good[p]).mean() for region in regions]) for p in positions[::-1]]
+    curve = np.append(overlap, 1.0)
+    for limit in limits:
+        inside = rate <= limit
+        x, y = np.append(rate[inside], limit), np.append(curve[inside], np.interp(limit, rate, curve))
+        result[f"aupro_{round(100 * limit)}"] = float(np.trapezoid(y, x) / limit)
+    return result
+
+
+def sobel_normals(xyz: NDArray[np.float32], size: int, kernel: int) -> NDArray[np.float32]:
+    """The published normals image with neighbours gathered one by one and generic filters."""
+    import cv2
+
+    from trd.preprocess.foreground import paper_foreground
+
+    foreground = paper_foreground(xyz)
+    z = np.where(foreground, xyz[..., 2], 0).astype(np.float64)
+    known = z != 0
+    z[known] = (z[known] - z[known].min()) / (z[known].max() - z[known].min())
+    for _ in range(2):
+        padded = np.pad(z, 1)
+        height, width = z.shape
+        stack = np.stack([padded[i : i + height, j : j + width] for i in range(3) for j in range(3)])
+        count = (stack != 0).sum(axis=0)
+        mean = stack.sum(axis=0) / np.maximum(count, 1)
+        z = np.where(z == 0, mean, z)
+    slopes = [cv2.Sobel(z, cv2.CV_64F, 1 - axis, axis, ksize=kernel) for axis in (0, 1)]
+    normals = np.dstack([-slopes[0], -slopes[1], np.ones_like(z)])
+    normals /= np.linalg.norm(normals, axis=2, keepdims=True)
+    image = (normals + 1) / 2 * foreground[..., None]
+    return np.moveaxis(cv2.resize(image, (size, size)), -1, 0).astype(np.float32)
