@@ -9,20 +9,24 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from trd.model.resample import Doubling, Halving
+
 Resample = Literal["same", "down", "up"]
 
 
 def conv_norm(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """Convolution and BatchNorm; odd kernels keep the size (divided by the stride), 2 x 2 stride 2 halves it."""
-    conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding=(kernel - 1) // 2, bias=False)
+    if kernel == stride == 2:
+        conv: nn.Conv2d = Halving(channels_in, channels_out)
+    else:
+        conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding=(kernel - 1) // 2, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     return nn.Sequential(conv, nn.BatchNorm2d(channels_out))
 
 
 def up_norm(channels_in: int, channels_out: int) -> nn.Sequential:
     """2 x 2 stride-2 transposed convolution and BatchNorm: doubles the resolution."""
-    conv = nn.ConvTranspose2d(channels_in, channels_out, kernel_size=2, stride=2, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(channels_out))
+    return nn.Sequential(Doubling(channels_in, channels_out), nn.BatchNorm2d(channels_out))
 
 
 def activation(linear: bool = False) -> nn.Module:
