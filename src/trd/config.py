@@ -114,6 +114,9 @@ class TrainingConfig(_Frozen):
     augment: "none" or "flips" (mirrorings and quarter turns, applied to all modalities together, vectors turned too).
     loss: "cosine" as published, "squared" is the relative squared error, which fixes the features' scale too.
     precision: "32", "bf16", or "auto" (bf16 where the processor multiplies it in hardware).
+    accumulate: equal parts of a batch that go through the network one after the other and share a step, for GPUs with
+    little memory; BatchNorm then sees the parts. feature_memory: GiB for the teacher's features of all training
+    parts, kept from epoch to epoch where there is no augmentation and they fit; 0 computes them anew.
     checkpoint_every: epochs between resumable checkpoints. holdout: the part of training that stands in for a missing
     validation split. deterministic: bit-for-bit repeatable algorithms.
     """
@@ -129,6 +132,8 @@ class TrainingConfig(_Frozen):
     precision: Annotated[Literal["32", "bf16", "auto"], BeforeValidator(str)] = "32"
     seed: Annotated[int, Field(ge=0)] = 42
     deterministic: bool = True
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    feature_memory: Annotated[float, Field(ge=0)] = 4.0
     checkpoint_every: Annotated[int, Field(ge=1)] = 10
     holdout: Probability = 0.15
 
@@ -182,6 +187,8 @@ class Recipe(_Frozen):
             )
         if len(self.branches) == 1 and not (self.student.filter and self.student.amplifier):
             raise ValueError("student.filter / amplifier are switched off, but one branch has no tuners to switch")
+        if self.training.batch_size % self.training.accumulate:
+            raise ValueError("training.batch_size must be a multiple of training.accumulate")
         for name in self.classes:
             self.for_class(name)  # a misspelt key shows now, not when that class has its turn
         return self

@@ -74,15 +74,23 @@ class TunedReverseDistillation(nn.Module):
         self.register_buffer("input_std", torch.tensor(facts.input_std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Mapping[str, Tensor]) -> NetworkOutput:
-        teachers = self.branch_pyramids(self.teacher_pyramids(images))
+        return self.rebuild(self.teacher_pyramids(images))
+
+    def rebuild(self, teachers: dict[str, Pyramid]) -> NetworkOutput:
+        """What the students make of the teachers' pyramids."""
+        teachers = self.branch_pyramids(teachers)
         students = {
             name: self.students[name](teachers[name], self.other_pyramids(teachers, name)) for name in self.branches
         }
         return NetworkOutput(teachers, students)
 
-    @torch.no_grad()
     def teacher_pyramids(self, images: Mapping[str, Tensor]) -> dict[str, Pyramid]:
-        """All modalities in one batched forward; standardised where the recipe says so; float32."""
+        """modality -> the frozen teacher's pyramid, standardised where the recipe says so; float32."""
+        return self.scaled(self.raw_teacher_pyramids(images))
+
+    @torch.no_grad()
+    def raw_teacher_pyramids(self, images: Mapping[str, Tensor]) -> dict[str, Pyramid]:
+        """All modalities in one batched forward; bf16 under autocast, else float32."""
         stacked = torch.cat([images[name] for name in self.modalities])
         bf16 = torch.is_autocast_enabled(stacked.device.type)
         dtype = torch.bfloat16 if bf16 else torch.float32
@@ -91,10 +99,14 @@ class TunedReverseDistillation(nn.Module):
         normalised = ((stacked - self.input_mean) / self.input_std).to(dtype, memory_format=torch.channels_last)
         with torch.autocast(stacked.device.type, enabled=False):  # the copy is in that precision as a whole
             levels = self._frozen_teacher(stacked.device, dtype)(normalised)
-        order = torch.contiguous_format if self.training else torch.channels_last
-        levels = tuple(level.to(torch.float32, memory_format=order) for level in levels)
         chunks = zip(*(level.chunk(len(self.modalities)) for level in levels), strict=True)
-        pyramids = dict(zip(self.modalities, chunks, strict=True))
+        return dict(zip(self.modalities, chunks, strict=True))
+
+    @torch.no_grad()
+    def scaled(self, raw: Mapping[str, Pyramid]) -> dict[str, Pyramid]:
+        """Raw pyramids in float32, in the memory order that suits what follows, standardised."""
+        order = torch.contiguous_format if self.training else torch.channels_last
+        pyramids = {n: tuple(level.to(torch.float32, memory_format=order) for level in p) for n, p in raw.items()}
         return {name: self.scalers[name](p) if name in self.scalers else p for name, p in pyramids.items()}
 
     def _forget_copies(self, *_: object) -> None:

@@ -35,6 +35,7 @@ from trd.scoring.fusion import fuse, modality_maps
 from trd.scoring.residuals import fit_residual_distances
 from trd.scoring.scorer import build_scorer
 from trd.training.checkpoint import SafetensorsIO, read_state
+from trd.training.features import kept_features
 from trd.training.module import TrainingModule
 from trd.training.prepare import PreparedClass, list_parts, prepare_class
 from trd.training.progress import TrainingProgress
@@ -106,7 +107,7 @@ def train_network(
     """Run the epochs that are still to be done; `network` holds the last epoch's weights afterwards."""
     config = recipe.training
     sampler = EpochShuffle(len(training), config.seed)
-    loader = DataLoader(training, config.batch_size, sampler=sampler, collate_fn=collate)
+    loader = DataLoader(training, config.batch_size // config.accumulate, sampler=sampler, collate_fn=collate)
     checkpoint = out / CHECKPOINT
     done = 0
     if checkpoint.exists():
@@ -117,6 +118,12 @@ def train_network(
             network.eval()
             return
         _keep_log(out / "logs", done)
+    where, precision = torch.device(device), resolve_precision(config.precision, device)
+    features = None
+    if config.augment == "none" and config.feature_memory > 0:
+        network.to(where)
+        dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
+        features = kept_features(network.train(), training, int(config.feature_memory * 2**30), dtype, where)
     on_interrupt = signal.getsignal(signal.SIGINT)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's hints on worker counts and log intervals: decided here
@@ -124,9 +131,10 @@ def train_network(
         trainer = pl.Trainer(
             max_epochs=config.epochs,
             accelerator="gpu" if device.startswith("cuda") else "cpu",
-            devices=[torch.device(device).index or 0] if device.startswith("cuda") else 1,
-            precision=cast(Any, resolve_precision(config.precision, device)),
+            devices=[where.index or 0] if device.startswith("cuda") else 1,
+            precision=cast(Any, precision),
             deterministic=config.deterministic,
+            accumulate_grad_batches=config.accumulate,
             logger=[CSVLogger(out, "logs", version=""), TensorBoardLogger(out, "logs", version="")],
             callbacks=[
                 _Checkpoints(checkpoint, config.checkpoint_every),
@@ -140,7 +148,7 @@ def train_network(
         )
         try:
             trainer.fit(
-                TrainingModule(network, recipe),
+                TrainingModule(network, recipe, features),
                 loader,
                 ckpt_path=str(checkpoint) if checkpoint.exists() else None,
             )

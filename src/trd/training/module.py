@@ -13,16 +13,21 @@ from torch import Tensor
 from trd.config import Recipe, SobelNormalsInput, SurfaceNormalsInput
 from trd.model.network import TunedReverseDistillation
 from trd.preprocess.dataset import Batch, flip_and_turn
+from trd.training.features import TeacherFeatures
 from trd.training.loss import network_loss
+from trd.types import NetworkOutput
 
 
 class TrainingModule(pl.LightningModule):
     """Minimises the sum of all loss terms; logs each as `loss/<modality>/<pyramid>`."""
 
-    def __init__(self, network: TunedReverseDistillation, recipe: Recipe) -> None:
+    def __init__(
+        self, network: TunedReverseDistillation, recipe: Recipe, features: TeacherFeatures | None = None
+    ) -> None:
         super().__init__()
         self.network = network
         self.recipe = recipe
+        self.features = features
         self.vector_maps = tuple(
             name
             for name, config in recipe.modalities.items()
@@ -35,7 +40,8 @@ class TrainingModule(pl.LightningModule):
         if config.augment == "flips":
             rng = np.random.default_rng([config.seed, self.current_epoch, index])  # the same again after a resume
             images = flip_and_turn(images, self.vector_maps, rng)
-        losses = network_loss(self.network(images), config.loss)
+        output = self.network(images) if self.features is None else self._from_kept(self.features, batch)
+        losses = network_loss(output, config.loss)
         total = torch.stack([term for terms in losses.values() for term in terms.values()]).sum()
         size = len(batch.samples)
         self.log("loss", total, on_step=False, on_epoch=True, batch_size=size)
@@ -43,6 +49,9 @@ class TrainingModule(pl.LightningModule):
             for name, term in terms.items():
                 self.log(f"loss/{modality}/{name}", term, on_step=False, on_epoch=True, batch_size=size)
         return total
+
+    def _from_kept(self, features: TeacherFeatures, batch: Batch) -> NetworkOutput:
+        return self.network.rebuild(self.network.scaled(features.batch(batch.samples)))
 
     def configure_optimizers(self) -> Any:
         config = self.recipe.training
