@@ -77,3 +77,15 @@ def test_no_plane_means_no_part() -> None:
     assert part_foreground(cloud(steps), border_plane(cloud(steps))) is None
     table = cloud(np.zeros((60, 60)))
     assert part_foreground(table, border_plane(table)) is None  # an empty table
+
+
+@pytest.mark.parametrize("strip", [7, 16, 1000])
+def test_strips_do_not_show(strip: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    xyz = cloud(rng.normal(0, 1e-4, (50, 40)))
+    xyz[rng.random((50, 40)) < 0.1] = 0
+    slopes, known = surface_slopes(xyz, 2.0, border_plane(xyz))
+    monkeypatch.setattr("trd.preprocess.normals.STRIP", strip)
+    again, also = surface_slopes(xyz, 2.0, border_plane(xyz))
+    np.testing.assert_allclose(again, slopes, atol=1e-12)
+    np.testing.assert_array_equal(also, known)

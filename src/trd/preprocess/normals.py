@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from trd.preprocess.depth import fill_zeros, scale_foreground
 from trd.preprocess.foreground import paper_foreground, valid_points
 
+STRIP = 64  # rows fitted at a time: their two dozen intermediate arrays then stay in the processor's cache
+
 
 def full_size_sobel_normals(xyz: NDArray[np.float32], kernel: int) -> NDArray[np.float64]:
     """(3, H, W) float64 in [0, 1], 0 off the part, at the size of a (H, W, 3) cloud in metres; as published.
@@ -43,14 +45,26 @@ def surface_slopes(
     to be at least a tenth of the whole window and the points to span an area: holes up to about the window's size are
     bridged by the fit itself, larger ones are False (slope 0). Nothing is scaled per image.
     """
-    points = xyz.astype(np.float64)
-    if plane is not None:
-        points = _in_plane_frame(points, plane)
     valid = valid_points(xyz)
-    weight = valid.astype(np.float64)
+    rotation = np.eye(3) if plane is None else _to_plane_frame(plane)
     # Coordinates relative to the cloud's centre keep the sums of squares small against float64 rounding.
-    centre = points[valid].mean(axis=0) if valid.any() else np.zeros(3)
-    x, y, z = np.moveaxis((points - centre) * weight[..., None], -1, 0)
+    centre = xyz[valid].mean(axis=0, dtype=np.float64) if valid.any() else np.zeros(3)
+    height, reach = len(xyz), window_reach(sigma)
+    slopes, known = np.empty((*xyz.shape[:2], 2)), np.empty(xyz.shape[:2], bool)
+    for top in range(0, height, STRIP):
+        first, last = max(0, top - reach), min(height, top + STRIP + reach)
+        points = (xyz[first:last].astype(np.float64) - centre) @ rotation.T
+        inner = slice(top - first, min(top + STRIP, height) - first)
+        for whole, part in zip((slopes, known), _fitted_slopes(points, valid[first:last], sigma), strict=True):
+            whole[top : top + STRIP] = part[inner]
+    return slopes, known
+
+
+def _fitted_slopes(
+    points: NDArray[np.float64], valid: NDArray[np.bool_], sigma: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    weight = valid.astype(np.float64)
+    x, y, z = (np.ascontiguousarray(axis) for axis in np.moveaxis(points * weight[..., None], -1, 0))
 
     def windowed(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT), np.float64)
@@ -77,15 +91,15 @@ def window_reach(sigma: float) -> int:
     return int(4 * sigma + 1)
 
 
-def _in_plane_frame(points: NDArray[np.float64], plane: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rotate (..., 3) points so that the plane's normal becomes (0, 0, -1), towards the camera, by the least angle."""
+def _to_plane_frame(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rotation (3, 3) that turns the plane's normal to (0, 0, -1), towards the camera, by the least angle."""
     normal, camera = plane[:3], np.array([0.0, 0.0, -1.0])
     axis = np.cross(normal, camera)
     sine, cosine = float(np.linalg.norm(axis)), float(normal @ camera)
     if sine < 1e-12:
-        return points
+        return np.eye(3)
     rotation, _ = cv2.Rodrigues(axis / sine * np.arctan2(sine, cosine))
-    return np.asarray(points @ rotation.T)
+    return np.asarray(rotation, np.float64)
 
 
 def surface_normals_image(
