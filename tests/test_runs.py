@@ -3,6 +3,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import trd
@@ -164,3 +165,16 @@ def test_a_complete_run_started_again_does_nothing(
     monkeypatch.undo()
     Run.open(drawn, out, recipe, ["biscuit"]).train_and_evaluate("cpu")
     assert (out / "report.html").exists()
+
+
+def test_maps_that_do_not_fit_into_memory(
+    trained: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Path(shutil.copytree(trained, tmp_path / "run"))
+    mapped = []
+    real = np.memmap
+    monkeypatch.setattr("trd.evaluation.evaluate.MEMORY", 0)
+    monkeypatch.setattr(np, "memmap", lambda *rest, **options: mapped.append(1) or real(*rest, **options))
+    metrics = trd.evaluate(out, drawn)
+    assert len(mapped) == 3  # fused, rgb, normals
+    assert metrics["biscuit"] == json.loads((trained / "biscuit/metrics.json").read_text())

@@ -146,6 +146,7 @@ def predict(
         typer.Option("--input", help="A folder with one folder per source, or one file per source (repeat)."),
     ],
     raw_maps: Annotated[bool, typer.Option("--raw-maps", help="Also write float32 TIFF maps.")] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="torch.compile, for many parts on a GPU.")] = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Score parts: scores.csv, scores.jsonl and heat-map overlays."""
@@ -155,7 +156,7 @@ def predict(
     from trd.predictions import write_predictions
     from trd.types import Sample
 
-    detector = Detector.load(run, device)
+    detector = Detector.load(run, device, compiled)
     files = _inputs(inputs, detector)
     camera = camera_near(next(iter(files[0].sources.values())).parent) or detector.camera
     clouds = detector.recipe.point_cloud_sources

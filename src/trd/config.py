@@ -114,6 +114,7 @@ class TrainingConfig(_Frozen):
     augment: "none" or "flips" (mirrorings and quarter turns, applied to all modalities together, vectors turned too).
     loss: "cosine" as published, "squared" is the relative squared error, which fixes the features' scale too.
     precision: "32", "bf16", or "auto" (bf16 where the processor multiplies it in hardware).
+    compile: torch.compile the students, for long trainings on GPUs (a minute or two before the first step).
     accumulate: equal parts of a batch that go through the network one after the other and share a step, for GPUs with
     little memory; BatchNorm then sees the parts. feature_memory: GiB for the teacher's features of all training
     parts, kept from epoch to epoch where there is no augmentation and they fit; 0 computes them anew.
@@ -132,6 +133,7 @@ class TrainingConfig(_Frozen):
     precision: Annotated[Literal["32", "bf16", "auto"], BeforeValidator(str)] = "32"
     seed: Annotated[int, Field(ge=0)] = 42
     deterministic: bool = True
+    compile: bool = False
     accumulate: Annotated[int, Field(ge=1)] = 1
     feature_memory: Annotated[float, Field(ge=0)] = 4.0
     checkpoint_every: Annotated[int, Field(ge=1)] = 10

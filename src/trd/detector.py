@@ -65,6 +65,7 @@ class Detector:
         class_name: str = "",
         device: torch.device | str = "cpu",
         camera: Camera | None = None,
+        compiled: bool = False,
     ) -> None:
         self.recipe = recipe
         self.camera = camera  # of the training data's depth images; what new ones are read with
@@ -76,6 +77,7 @@ class Detector:
         self.class_name = class_name
         bf16 = resolve_precision(recipe.training.precision, self.device) == "bf16-mixed"
         self._dtype = torch.bfloat16 if bf16 else torch.float32
+        self._compiled = compiled
         self._frozen: FrozenNetwork | None = None
 
     @property
@@ -95,6 +97,7 @@ class Detector:
             self.class_name,
             self.device,
             self.camera,
+            self._compiled,
         )
         result._frozen = self._frozen
         return result
@@ -105,6 +108,8 @@ class Detector:
         images = {name: stack.to(self.device) for name, stack in collate(samples).images.items()}
         if self._frozen is None:  # made once, when first needed
             self._frozen = FrozenNetwork(self.network, self.device, self._dtype)
+            if self._compiled:
+                self._frozen.speed_up()
         return cast(NetworkOutput, self._frozen(images))
 
     @torch.inference_mode()
@@ -187,11 +192,11 @@ class Detector:
         write_json(folder / FACTS, facts)  # last: its presence means that the detector is complete
 
     @classmethod
-    def load(cls, path: str | Path, device: torch.device | str = "auto") -> Detector:
+    def load(cls, path: str | Path, device: torch.device | str = "auto", compiled: bool = False) -> Detector:
         """Read a detector from its folder, or from a run folder that holds one class.
 
-        device: "cuda" where there is one by default. Raises CheckpointError naming the file and the remedy when it is
-        missing, truncated, from another recipe, or from a newer version.
+        device: "cuda" where there is one by default. compiled: see `FrozenNetwork.speed_up`. Raises CheckpointError
+        naming the file and the remedy when it is missing, truncated, from another recipe, or from a newer version.
         """
         folder = detector_folder(Path(path))
         facts = _read_facts(folder / FACTS)
@@ -221,6 +226,7 @@ class Detector:
             facts.get("class_name", ""),
             resolve_device(str(device)),
             camera,
+            compiled,
         )
 
 

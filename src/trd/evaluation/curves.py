@@ -71,7 +71,7 @@ class Curves:
 
     def roc(self) -> tuple[Floats, Floats]:
         """False and true positive rate, corner points from (0, 0) to (1, 1); a tie is a slope."""
-        before = np.concatenate([[0.0], self.true_positives[:-1]])
+        before = np.append(0.0, self.true_positives)[:-1]
         good = np.stack([self.good_above, self.false_positives], axis=1).ravel() / max(self.good, 1)
         found = np.stack([before, self.true_positives], axis=1).ravel() / max(self.defective, 1)
         return np.concatenate([[0.0], good, [1.0]]), np.concatenate([[0.0], found, [1.0]])
@@ -129,16 +129,20 @@ def region_labels(masks: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     return labels, np.bincount(labels.ravel(), minlength=count + 1)
 
 
-def pixel_curves(maps: Scores, masks: Mask) -> Curves:
+def pixel_curves(maps: Scores, masks: Mask, chosen: Mask | None = None) -> Curves:
     """Curves over all pixels of (N, H, W) float32 maps and bool masks, which may be memory-mapped.
 
+    chosen: (N,) True for the images that count, None for all.
     Peak memory beside the arrays: one chunk per thread, and the defective pixels. Raises ValueError on shape mismatch
     or NaN.
     """
     if maps.shape != masks.shape:
         raise ValueError(f"maps are {maps.shape}, masks {masks.shape}")
     step = max(1, CHUNK // max(maps[0].size, 1)) if len(maps) else 1
-    parts = [slice(start, start + step) for start in range(0, len(maps), step)]
+    parts: list[slice | NDArray[np.intp]] = [slice(start, start + step) for start in range(0, len(maps), step)]
+    if chosen is not None:
+        which = np.flatnonzero(chosen)
+        parts = [which[start : start + step] for start in range(0, len(which), step)]
     scores, regions, sizes = [], [], [np.zeros(1, np.int64)]
     for part in parts:
         mask = np.asarray(masks[part], bool)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from trd.errors import DataError
 from trd.evaluation.curves import (
     aupro_key,
     aupro_metrics,
-    evaluate_maps,
     image_curves,
     image_metrics,
     pixel_curves,
@@ -31,6 +31,7 @@ from trd.types import GOOD, UNLABELLED, ClassFiles, PreparedSample
 
 FUSED, SAMPLED = "fused", "sampled_aupro"
 PAPERS_THRESHOLDS = 100
+MEMORY = 2 * 2**30  # bytes of maps of one class that are held in memory; more go to a temporary file
 DEFECT_METRICS = ("image_auroc", "pixel_auroc", aupro_key(0.30))
 
 
@@ -85,36 +86,39 @@ def evaluate_class(
         ):
             yield detector.pipeline(load_sample(sample, recipe.point_cloud_sources, files.camera))
 
-    scored = list(detector.score(prepared()))
-    result = _result(detector, files, scored, time.monotonic() - begin)
+    result = _result(detector, files, detector.score(prepared()), begin)
     if out is not None:
         write_json(out / "metrics.json", result.metrics)
     return result
 
 
-def _result(detector: Detector, files: ClassFiles, scored: list[ScoredSample], seconds: float) -> ClassResult:
-    frame = detector.pipeline.frame
+def _result(detector: Detector, files: ClassFiles, scored: Iterable[ScoredSample], begin: float) -> ClassResult:
+    frame, count = detector.pipeline.frame, len(files.test)
     floors = {name: numbers.floor for name, numbers in detector.calibration.maps.items()}
-    maps = {FUSED: frame.to_canvas(np.stack([s.fused for s in scored]), sum(floors.values()))}
-    for name, floor in floors.items():
-        maps[name] = frame.to_canvas(np.stack([s.modality_maps[name] for s in scored]), floor)
-    ground_truth = [s.sample.mask for s in scored]
+    floors = {FUSED: sum(floors.values()), **floors}
+    maps = {name: _room((count, *frame.canvas), count * len(floors)) for name in floors}
+    ids, defects, ground_truth = [], [], []
+    for index, one in enumerate(scored):
+        for name, values in {FUSED: one.fused, **one.modality_maps}.items():
+            maps[name][index] = frame.to_canvas(values, floors[name])
+        ids.append(one.sample.id)
+        defects.append(one.sample.defect)
+        ground_truth.append(one.sample.mask)
     masks = None
     if all(mask is not None for mask in ground_truth):
         masks = np.stack([mask for mask in ground_truth if mask is not None])
-    defects = tuple(s.sample.defect for s in scored)
-    scores = {name: values.max(axis=(1, 2)) for name, values in maps.items()}
-    return ClassResult(
-        files.name,
-        files,
-        tuple(s.sample.id for s in scored),
-        defects,
-        scores,
-        maps,
-        masks,
-        class_metrics(maps, scores, masks, defects),
-        seconds,
-    )
+    scores = {name: np.array([values.max() for values in of_map], np.float32) for name, of_map in maps.items()}
+    metrics = class_metrics(maps, scores, masks, tuple(defects))
+    seconds = time.monotonic() - begin
+    return ClassResult(files.name, files, tuple(ids), tuple(defects), scores, maps, masks, metrics, seconds)
+
+
+def _room(shape: tuple[int, int, int], maps: int) -> NDArray[np.float32]:
+    """An array for one kind of map; a temporary file where all `maps` single maps together would fill the memory."""
+    if maps * shape[1] * shape[2] * 4 <= MEMORY:
+        return np.empty(shape, np.float32)
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the array does, and is gone with it
+    return np.memmap(file, np.float32, mode="w+", shape=shape)
 
 
 def class_metrics(
@@ -138,9 +142,8 @@ def class_metrics(
     metrics["by_defect"] = {}
     for kind in sorted(set(defects) - {GOOD}):
         chosen = np.array([defect in (kind, GOOD) for defect in defects])
+        subset = image_metrics(image_curves(scores[FUSED][chosen], defective[chosen]))
         if masks is not None:
-            subset = evaluate_maps(maps[FUSED][chosen], masks[chosen], scores[FUSED][chosen], labels=defective[chosen])
-        else:
-            subset = image_metrics(image_curves(scores[FUSED][chosen], defective[chosen]))
+            subset |= pixel_metrics(pixel_curves(maps[FUSED], masks, chosen))
         metrics["by_defect"][kind] = {key: subset[key] for key in DEFECT_METRICS if key in subset}
     return metrics

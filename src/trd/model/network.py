@@ -98,7 +98,7 @@ class TunedReverseDistillation(nn.Module):
         # without it (111 against 138 ms per sample, 2 cores, lite size), so there the pyramids change back.
         normalised = ((stacked - self.input_mean) / self.input_std).to(dtype, memory_format=torch.channels_last)
         with torch.autocast(stacked.device.type, enabled=False):  # the copy is in that precision as a whole
-            levels = self._frozen_teacher(stacked.device, dtype)(normalised)
+            levels = self.frozen_teacher(stacked.device, dtype)(normalised)
         chunks = zip(*(level.chunk(len(self.modalities)) for level in levels), strict=True)
         return dict(zip(self.modalities, chunks, strict=True))
 
@@ -112,7 +112,7 @@ class TunedReverseDistillation(nn.Module):
     def _forget_copies(self, *_: object) -> None:
         self._frozen_copies.clear()
 
-    def _frozen_teacher(self, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    def frozen_teacher(self, device: torch.device, dtype: torch.dtype) -> nn.Module:
         """The teacher with BatchNorm folded, converted once; `self.teacher` stays what is saved and loaded."""
         key = device, dtype
         if key not in self._frozen_copies:
@@ -150,6 +150,16 @@ class FrozenNetwork(nn.Module):
         self._network = (network,)  # in a tuple: not to be registered, moved or saved a second time
         self.dtype = dtype
         self.students = nn.ModuleDict({n: frozen(network.students[n], device, dtype) for n in network.branches})
+
+    def speed_up(self) -> None:
+        """Compile teacher and students (torch.compile; the first call of every batch size takes a minute or two).
+
+        Meant for GPUs, where it fuses what surrounds the convolutions; on CPUs it gained nothing (docs/speed.md).
+        """
+        (network,) = self._network
+        device = next(self.students.parameters()).device
+        for module in (network.frozen_teacher(device, self.dtype), *self.students.values()):
+            module.compile()
 
     def forward(self, images: Mapping[str, Tensor]) -> NetworkOutput:
         (network,) = self._network

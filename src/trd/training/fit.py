@@ -124,6 +124,9 @@ def train_network(
         network.to(where)
         dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
         features = kept_features(network.train(), training, int(config.feature_memory * 2**30), dtype, where)
+    if config.compile:
+        for student in network.students.values():
+            student.compile()
     on_interrupt = signal.getsignal(signal.SIGINT)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's hints on worker counts and log intervals: decided here
