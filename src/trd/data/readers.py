@@ -162,10 +162,16 @@ def _organised(points: NDArray[np.float32], shape: tuple[int, int] | None, path:
     return points.reshape(*shape, 3)
 
 
-def _in_range(depth: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
-    """Metres where Eyecandies' `ID_info_depth.yaml` lies beside `ID_depth.png`: its numbers scale this one image."""
+def depth_range_file(path: Path) -> Path | None:
+    """Eyecandies' `ID_info_depth.yaml` where it lies beside `ID_depth.png`: its numbers scale this one image."""
     info = path.with_name(path.name.removesuffix("depth.png") + "info_depth.yaml")
-    if not (path.name.endswith("depth.png") and info.is_file()):
+    return info if path.name.endswith("depth.png") and info.is_file() else None
+
+
+def _in_range(depth: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
+    """Metres where a range file says what the image's 0 and 65535 mean, else the image as it is."""
+    info = depth_range_file(path)
+    if info is None:
         return depth
     try:
         limits = yaml.safe_load(info.read_text("utf-8"))["normalization"]

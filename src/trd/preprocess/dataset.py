@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, Sampler
 
 from trd.types import PreparedSample
 
-CACHE_LIMIT = 2 * 2**30  # bytes of prepared samples kept; further ones are prepared anew in every epoch
+CACHE_LIMIT = 2 * 2**30  # bytes of prepared samples kept; further ones are read or prepared anew in every epoch
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Batch:
 
 
 class PreparedDataset(Dataset[PreparedSample]):
-    """Samples prepared on first use and kept up to `limit` bytes."""
+    """Samples prepared on first use and kept in memory up to `limit` bytes; `prepare` may have a cache behind it."""
 
     def __init__(self, count: int, prepare: Callable[[int], PreparedSample], limit: int = CACHE_LIMIT) -> None:
         self.count = count

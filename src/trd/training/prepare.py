@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import time
@@ -15,9 +16,10 @@ from rich.console import Console
 from trd.config import Recipe
 from trd.data.listing import list_class
 from trd.data.loading import load_sample, with_validation
+from trd.preprocess.cache import PreparedCache, sample_key, user_cache
 from trd.preprocess.dataset import PreparedDataset
 from trd.preprocess.pipeline import Pipeline
-from trd.types import ClassFiles, Sample, SampleFiles
+from trd.types import ClassFiles, PreparedSample, Sample, SampleFiles
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,14 @@ def list_parts(data: Path, class_name: str, recipe: Recipe, console: Console) ->
 
 
 def prepare_class(files: ClassFiles, recipe: Recipe, record: dict[str, Any]) -> PreparedClass:
-    """Fit the pipeline and decode every sample once. Raises DataError for the first one that cannot be used."""
+    """Fit the pipeline and prepare every sample once, or take it from the user's cache (`preprocess.cache`).
+
+    Raises DataError for the first one that cannot be used, RecipeError for settings of the cache that cannot be.
+    """
     begin = time.monotonic()
+    cache = user_cache()
     pipeline = Pipeline.fit(recipe, _samples(files.train, files, recipe))
-    training, validation = (_prepared(part, files, pipeline) for part in (files.train, files.validation))
+    training, validation = (_prepared(part, files, pipeline, cache) for part in (files.train, files.validation))
     for dataset in (training, validation):  # all bad files show now, not after an hour
         for index in range(len(dataset)):
             dataset[index]
@@ -69,9 +75,21 @@ def _samples(part: Iterable[SampleFiles], files: ClassFiles, recipe: Recipe) -> 
     return (load_sample(sample, recipe.point_cloud_sources, files.camera) for sample in part)
 
 
-def _prepared(part: tuple[SampleFiles, ...], files: ClassFiles, pipeline: Pipeline) -> PreparedDataset:
-    clouds = pipeline.recipe.point_cloud_sources
-    return PreparedDataset(len(part), lambda index: pipeline(load_sample(part[index], clouds, files.camera)))
+def _prepared(
+    part: tuple[SampleFiles, ...], files: ClassFiles, pipeline: Pipeline, cache: PreparedCache | None
+) -> PreparedDataset:
+    recipe, camera = pipeline.recipe, files.camera
+
+    def prepare(index: int) -> PreparedSample:
+        return pipeline(load_sample(part[index], recipe.point_cloud_sources, camera))
+
+    @functools.cache  # a run takes the files as they are at its beginning
+    def key(index: int) -> str | None:
+        return sample_key(recipe, pipeline.frame, camera, part[index])
+
+    if cache is None:
+        return PreparedDataset(len(part), prepare)
+    return PreparedDataset(len(part), lambda index: cache.get(key(index), lambda: prepare(index)))
 
 
 def _fingerprint(recipe: Recipe, files: ClassFiles) -> str:

@@ -1,0 +1,214 @@
+"""Prepared samples on disk, so that decoding and preprocessing are done once, also over several runs.
+
+A file's name is a digest of all that its content depends on: nothing in the folder is ever out of date, only unused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import logging
+import math
+import os
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from trd.config import Recipe
+from trd.data.readers import depth_range_file
+from trd.errors import OutputError, RecipeError
+from trd.files import write_whole
+from trd.preprocess.frame import Frame
+from trd.types import Camera, PreparedSample, SampleFiles
+
+FORMAT = 1  # raise it when the files' layout changes
+DEFAULT_GB = 4.0
+KEPT_SHARE = 0.9  # of the limit, after deleting
+LISTING_SHARE = 0.05  # of the limit written between two listings: other processes write here too
+ABANDONED = 3600.0  # seconds after which a temporary file is taken for a killed process's
+HEADER = 4096  # bytes of a file beside its arrays, at most
+MAKERS = ("trd-anomaly", "numpy", "scipy", "opencv-python-headless", "pillow", "imagecodecs", "tifffile")
+
+
+class PreparedCache:
+    """A folder of prepared samples, least recently used ones deleted beyond `limit` bytes; processes may share it.
+
+    A failed write is no error: it is logged once, and this object writes nothing more.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.folder = folder
+        self.limit = limit
+        self._writable = True
+        self._written: set[str] = set()
+        self._total: int | None = None  # bytes in the folder, as far as this process knows
+        self._unlisted = 0  # of these, written since the folder was listed
+
+    def get(self, key: str | None, prepare: Callable[[], PreparedSample]) -> PreparedSample:
+        """The sample kept under `key` (`sample_key`), else what `prepare` returns, which is kept; None is no key."""
+        if key is None:
+            return prepare()
+        path = self.folder / f"{key}.safetensors"
+        sample = _read(path)
+        if sample is None:
+            sample = prepare()
+            # What this process wrote and others displaced would displace them in turn, in every epoch.
+            if key not in self._written or path.exists():
+                self._write(path, sample)
+                self._written.add(key)
+        return sample
+
+    def _write(self, path: Path, sample: PreparedSample) -> None:
+        arrays, facts = _packed(sample)
+        size = sum(array.nbytes for array in arrays.values()) + HEADER
+        if not self._writable or size > KEPT_SHARE * self.limit:
+            return
+        try:
+            write_whole(path, lambda temporary: save_file(arrays, temporary, facts))
+            self._count(size)
+        except (OutputError, OSError) as error:
+            self._writable = False
+            logging.getLogger("trd").warning(
+                "prepared samples are no longer stored in %s (%s); the run goes on without. Free some space, name "
+                "another folder in TRD_CACHE_DIR, or switch this off with TRD_CACHE_GB=0",
+                self.folder,
+                error.__cause__ or error,
+            )
+
+    def _count(self, size: int) -> None:
+        self._unlisted += size
+        if self._total is not None:
+            self._total += size
+        if self._total is None or self._total > self.limit or self._unlisted > LISTING_SHARE * self.limit:
+            self._total, self._unlisted = self._delete_oldest(), 0
+
+    def _delete_oldest(self) -> int:
+        """Bytes in the folder, after deleting where they were more than the limit."""
+        entries, now = [], time.time()
+        for path in self.folder.glob("*.safetensors"):  # lists temporary files, `.KEY...`, as well
+            with contextlib.suppress(OSError):  # deleted by another process meanwhile
+                facts = path.stat()
+                if not path.name.startswith(".") or now - facts.st_mtime > ABANDONED:
+                    entries.append((facts.st_mtime_ns, facts.st_size, path))
+        total = sum(size for _, size, _ in entries)
+        if total > self.limit:
+            for _, size, path in sorted(entries):
+                if total <= KEPT_SHARE * self.limit:
+                    break
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+                    total -= size
+        return total
+
+
+def sample_key(recipe: Recipe, frame: Frame, camera: Camera | None, files: SampleFiles) -> str | None:
+    """Digest of everything that the prepared sample depends on; None when a file cannot be read."""
+    read = [*files.sources.values(), *([files.mask] if files.mask else [])]
+    try:
+        contents = [[path.name, *(_digest(part) for part in (path, depth_range_file(path)) if part)] for path in read]
+    except OSError:
+        return None
+    modalities = {name: config.model_dump(mode="json") for name, config in recipe.modalities.items()}
+    recipe_parts = [modalities, recipe.frame.model_dump(mode="json"), recipe.scoring.region]
+    sample_parts = [files.id, files.defect, list(files.sources), contents]
+    parts = [FORMAT, _makers(), recipe_parts, frame.to_json(), camera and asdict(camera), sample_parts]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]
+
+
+def user_cache() -> PreparedCache | None:
+    """The cache that the environment asks for, one object per process; None where it is switched off.
+
+    TRD_CACHE_DIR: the folder, else one in the user's cache folder. TRD_CACHE_GB: its limit in GiB, 4 by default, 0
+    switches it off. Raises RecipeError for a limit that is not a number of 0 or more.
+    """
+    text = os.environ.get("TRD_CACHE_GB", "").strip() or str(DEFAULT_GB)
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = math.nan
+    if not 0 <= limit < math.inf:
+        raise RecipeError(
+            f"the environment variable TRD_CACHE_GB is '{text}'; expected the GiB of disk for prepared samples, such "
+            "as 4, or 0 for none"
+        )
+    try:
+        folder = _user_folder()
+    except RuntimeError:  # a user without a home folder, as in some containers
+        return None
+    return _shared(folder, int(limit * 2**30)) if limit else None
+
+
+_shared = functools.cache(PreparedCache)
+
+
+def _user_folder() -> Path:
+    if chosen := os.environ.get("TRD_CACHE_DIR"):
+        return Path(chosen).expanduser()
+    if sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", ""))
+        base = base if base.is_absolute() else Path.home() / ".cache"
+    return base / "trd" / "prepared"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@functools.cache
+def _makers() -> list[Any]:
+    """Versions of the packages that make a sample, and our code: in a working tree it changes without the version."""
+    root = Path(__file__).parents[1]
+    code = [_digest(path) for room in ("data", "preprocess") for path in sorted((root / room).glob("*.py"))]
+    return [{name: metadata.version(name) for name in MAKERS}, code]
+
+
+def _packed(sample: PreparedSample) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Arrays and metadata of the file; the checksum finds what a crash left zeroed.
+
+    One entry of metadata: the library writes several in random order, and equal samples shall be equal files.
+    """
+    arrays: dict[str, NDArray[Any]] = {f"image.{name}": np.ascontiguousarray(a) for name, a in sample.images.items()}
+    for name, flags in (("region", sample.region), ("mask", sample.mask)):
+        if flags is not None:
+            arrays[name] = np.ascontiguousarray(flags, np.uint8)
+    facts = [sample.id, sample.defect, list(sample.shape), list(sample.images)]
+    return arrays, {"sample": json.dumps([facts, _checksum(facts, arrays)])}
+
+
+def _read(path: Path) -> PreparedSample | None:
+    """The sample of a file, which counts as used now; None for a missing or damaged one."""
+    try:
+        with safe_open(path, framework="np") as file:
+            facts, checksum = json.loads((file.metadata() or {})["sample"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        if checksum != _checksum(facts, arrays):
+            return None
+        sample_id, defect, (height, width), names = facts
+        images = {name: arrays[f"image.{name}"] for name in names}
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    region, mask = (arrays[name].astype(bool) if name in arrays else None for name in ("region", "mask"))
+    return PreparedSample(sample_id, defect, images, region, mask, (height, width))
+
+
+def _checksum(facts: list[Any], arrays: dict[str, NDArray[Any]]) -> int:
+    value = zlib.crc32(json.dumps(facts).encode())
+    for name in sorted(arrays):
+        value = zlib.crc32(arrays[name].data, value)
+    return value
