@@ -116,7 +116,7 @@ def training(data: Path, size: str, repeats: int) -> None:
     bf16 = resolve_precision("auto", "cpu") == "bf16-mixed"
     features = None
     if recipe.training.augment == "none":
-        features = kept_features(fast, dataset, 2**32, torch.bfloat16 if bf16 else torch.float32, torch.device("cpu"))
+        features = kept_features(fast, dataset, 2**32, torch.device("cpu"))
 
     def ours() -> None:
         prepared = list(dataset)

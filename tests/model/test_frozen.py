@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from trd.config import load_recipe
-from trd.model.frozen import FrozenReLU6, folded, frozen
+from trd.model.frozen import folded, frozen
 from trd.model.network import FrozenNetwork, build_network
 from trd.model.student import Student
 from trd.model.teachers.efficientnet_lite import EfficientNetLite0, SameConv
@@ -61,11 +61,23 @@ def test_same_padding_inside_the_convolution(kernel: int, stride: int, groups: i
     torch.testing.assert_close(plain.frozen_form()(image), plain(image))
 
 
-def test_relu6_on_the_bits() -> None:
-    values = torch.cat([torch.randn(1000) * 5, torch.tensor([0.0, -0.0, 6.0, 5.97, 6.03, -1e-30, 3e38])])
-    for dtype in (torch.bfloat16, torch.float32):
-        expected = nn.functional.relu6(values.to(dtype))
-        torch.testing.assert_close(FrozenReLU6()(values.to(dtype)), expected, rtol=0, atol=0)
+@pytest.mark.parametrize("size", [64, 320, 512])
+def test_the_teacher_sees_few_images_at_a_time(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build_network(load_recipe("lite-rgb", ["teacher.weights=random"])).eval()
+    images = {"rgb": torch.rand(3, 3, size, size)}
+    parts = model.teacher_pyramids(images)
+    monkeypatch.setattr("trd.model.network.CACHED_PIXELS", 10**9)
+    for ours, whole in zip(parts["rgb"], model.teacher_pyramids(images)["rgb"], strict=True):
+        torch.testing.assert_close(ours, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_the_teacher_stays_in_float32_under_autocast() -> None:
+    model = build_network(load_recipe("lite-rgb", ["teacher.weights=random"])).eval()
+    images = {"rgb": torch.rand(1, 3, 64, 64)}
+    with torch.autocast("cpu", torch.bfloat16):
+        under = model.teacher_pyramids(images)["rgb"]
+    for ours, plain in zip(under, model.teacher_pyramids(images)["rgb"], strict=True):
+        assert torch.equal(ours, plain)
 
 
 @pytest.mark.parametrize(

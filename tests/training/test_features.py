@@ -34,7 +34,7 @@ def random_parts(count: int) -> PreparedDataset:
 def test_kept_features_are_the_teachers() -> None:
     network = build_network(load_recipe("lite-rgb")).train()
     parts = random_parts(10)
-    features = kept_features(network, parts, 2**30, torch.float32, torch.device("cpu"))
+    features = kept_features(network, parts, 2**30, torch.device("cpu"))
     assert features is not None
     assert features.size == 10 * 4 * sum(c * (64 // s) ** 2 for c, s in ((24, 4), (40, 8), (112, 16)))
     chosen = [parts[index] for index in (7, 0, 9)]
@@ -46,14 +46,11 @@ def test_kept_features_are_the_teachers() -> None:
 
 def test_features_that_do_not_fit_are_not_kept() -> None:
     network = build_network(load_recipe("lite-rgb"))
-    one = kept_features(network, random_parts(1), 2**30, torch.float32, torch.device("cpu"))
+    one = kept_features(network, random_parts(1), 2**30, torch.device("cpu"))
     assert one is not None
     for limit, fits in ((10 * one.size, True), (10 * one.size - 1, False)):
-        kept = kept_features(network, random_parts(10), limit, torch.float32, torch.device("cpu"))
+        kept = kept_features(network, random_parts(10), limit, torch.device("cpu"))
         assert (kept is not None) == fits
-    half = kept_features(network, random_parts(1), 2**30, torch.bfloat16, torch.device("cpu"))
-    assert half is not None
-    assert half.size * 2 == one.size
 
 
 def test_training_is_the_same_with_and_without(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,27 +11,10 @@ from itertools import pairwise
 from typing import TypeVar, cast
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 Module = TypeVar("Module", bound=nn.Module)
-
-BF16_SIX = 0x40C0  # the bits of 6.0 in bfloat16
-
-
-class FrozenReLU6(nn.Module):
-    """min(max(x, 0), 6) in place, without gradient.
-
-    Non-negative bfloat16 numbers are ordered like their bits read as int16, and negative ones have negative bits: the
-    clamp can be done on integers, which is 4 x faster on CPUs (0.34 against 1.4 ms for 4.7 million values, one core).
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.dtype == torch.bfloat16:
-            x.view(torch.int16).clamp_(0, BF16_SIX)
-            return x
-        return F.hardtanh(x, 0.0, 6.0, inplace=True)
 
 
 def folded(module: Module) -> Module:
@@ -49,7 +32,7 @@ def folded(module: Module) -> Module:
                 setattr(parent, following, nn.Identity())
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.ReLU6):
-                setattr(parent, name, FrozenReLU6())
+                child.inplace = True
             elif hasattr(child, "frozen_form"):  # a layer of ours that knows a faster one
                 setattr(parent, name, cast(Callable[[], nn.Module], child.frozen_form)())
     return result

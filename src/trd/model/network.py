@@ -17,6 +17,8 @@ from trd.model.student import Student
 from trd.model.teachers import Teacher, build_teacher
 from trd.types import NetworkOutput, Pyramid, StudentOutput
 
+CACHED_PIXELS = 2 * 320 * 320
+
 
 class FeatureScaler(nn.Module):
     """Brings every teacher channel of one modality to mean 0, deviation 1 over the training set.
@@ -67,7 +69,7 @@ class TunedReverseDistillation(nn.Module):
         self.teacher = teacher
         self.students = nn.ModuleDict(students)
         self.scalers = nn.ModuleDict(scalers or {})
-        self._frozen_copies: dict[tuple[torch.device, torch.dtype], nn.Module] = {}
+        self._frozen_copies: dict[torch.device, nn.Module] = {}
         self.register_load_state_dict_post_hook(self._forget_copies)  # type: ignore[no-untyped-call]  # torch's gap
         facts = cast(Teacher, teacher)
         self.register_buffer("input_mean", torch.tensor(facts.input_mean).view(1, 3, 1, 1), persistent=False)
@@ -90,34 +92,39 @@ class TunedReverseDistillation(nn.Module):
 
     @torch.no_grad()
     def raw_teacher_pyramids(self, images: Mapping[str, Tensor]) -> dict[str, Pyramid]:
-        """All modalities in one batched forward; bf16 under autocast, else float32."""
+        """The frozen teacher's pyramids of all modalities, as it gives them; float32, also under autocast.
+
+        They are what everything is measured against: bf16 makes them 3 to 7 % noise, which cost up to 0.017 image AUROC
+        (docs/speed.md), while bf16 students cost nothing that could be measured.
+        """
         stacked = torch.cat([images[name] for name in self.modalities])
-        bf16 = torch.is_autocast_enabled(stacked.device.type)
-        dtype = torch.bfloat16 if bf16 else torch.float32
-        # Channels-last makes the frozen teacher 1.5 x faster on CPUs; the student's BatchNorm in training is faster
-        # without it (111 against 138 ms per sample, 2 cores, lite size), so there the pyramids change back.
-        normalised = ((stacked - self.input_mean) / self.input_std).to(dtype, memory_format=torch.channels_last)
-        with torch.autocast(stacked.device.type, enabled=False):  # the copy is in that precision as a whole
-            levels = self.frozen_teacher(stacked.device, dtype)(normalised)
-        chunks = zip(*(level.chunk(len(self.modalities)) for level in levels), strict=True)
-        return dict(zip(self.modalities, chunks, strict=True))
+        normalised = ((stacked - self.input_mean) / self.input_std).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(stacked.device.type, enabled=False):
+            teacher = self.frozen_teacher(stacked.device)
+            chunks = [teacher(chunk) for chunk in torch.split(normalised, _images_at_once(normalised))]
+        levels = [torch.cat(level) for level in zip(*chunks, strict=True)]
+        split = zip(*(level.chunk(len(self.modalities)) for level in levels), strict=True)
+        return dict(zip(self.modalities, split, strict=True))
 
     @torch.no_grad()
     def scaled(self, raw: Mapping[str, Pyramid]) -> dict[str, Pyramid]:
-        """Raw pyramids in float32, in the memory order that suits what follows, standardised."""
+        """Raw pyramids standardised where the recipe says so, in the memory order that suits what follows.
+
+        Students train faster on contiguous maps (BatchNorm: 111 against 138 ms per sample, 2 cores, lite size) and
+        predict faster on channels-last ones, in which the teacher works.
+        """
         order = torch.contiguous_format if self.training else torch.channels_last
-        pyramids = {n: tuple(level.to(torch.float32, memory_format=order) for level in p) for n, p in raw.items()}
+        pyramids = {n: tuple(level.contiguous(memory_format=order) for level in p) for n, p in raw.items()}
         return {name: self.scalers[name](p) if name in self.scalers else p for name, p in pyramids.items()}
+
+    def frozen_teacher(self, device: torch.device) -> nn.Module:
+        """The teacher with BatchNorm folded, made once per device; `self.teacher` stays what is saved and loaded."""
+        if device not in self._frozen_copies:
+            self._frozen_copies[device] = frozen(self.teacher, device, torch.float32)
+        return self._frozen_copies[device]
 
     def _forget_copies(self, *_: object) -> None:
         self._frozen_copies.clear()
-
-    def frozen_teacher(self, device: torch.device, dtype: torch.dtype) -> nn.Module:
-        """The teacher with BatchNorm folded, converted once; `self.teacher` stays what is saved and loaded."""
-        key = device, dtype
-        if key not in self._frozen_copies:
-            self._frozen_copies[key] = frozen(self.teacher, device, dtype)
-        return self._frozen_copies[key]
 
     def branch_pyramids(self, teachers: dict[str, Pyramid]) -> dict[str, Pyramid]:
         """What each branch has to rebuild: its modality's pyramid, or all of them side by side."""
@@ -138,8 +145,18 @@ class TunedReverseDistillation(nn.Module):
         return self
 
 
+def _images_at_once(images: Tensor) -> int:
+    """On CPUs the teacher takes few images at a time, so that its widest maps stay in the cache.
+
+    Two of 320 x 320: 16 ms per pair of images, against 32 ms with sixteen at once (small teacher, two cores).
+    """
+    if images.device.type != "cpu":
+        return len(images)
+    return max(1, CACHED_PIXELS // (images.shape[2] * images.shape[3]))
+
+
 class FrozenNetwork(nn.Module):
-    """A trained network for inference: the same pyramids from folded students in one precision.
+    """A trained network for inference: the same pyramids from folded students in precision `dtype`.
 
     Shares the teacher's frozen copy and the scalers with `network`, which stays as it is. Gives what a map needs:
     the teachers' pyramids (float32) and each student's, whose filtered and amplified parts are None.
@@ -158,14 +175,12 @@ class FrozenNetwork(nn.Module):
         """
         (network,) = self._network
         device = next(self.students.parameters()).device
-        for module in (network.frozen_teacher(device, self.dtype), *self.students.values()):
+        for module in (network.frozen_teacher(device), *self.students.values()):
             module.compile()
 
     def forward(self, images: Mapping[str, Tensor]) -> NetworkOutput:
         (network,) = self._network
-        device = next(iter(images.values())).device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            teachers = network.branch_pyramids(network.teacher_pyramids(images))
+        teachers = network.branch_pyramids(network.teacher_pyramids(images))
         inputs = {name: tuple(level.to(self.dtype) for level in pyramid) for name, pyramid in teachers.items()}
         outputs = {}
         for name, student in self.students.items():

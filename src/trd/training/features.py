@@ -15,7 +15,7 @@ BATCH = 8
 
 
 class TeacherFeatures:
-    """Raw teacher pyramids by sample, in the precision that the teacher computes in, so that nothing is rounded.
+    """Raw teacher pyramids by sample, float32 as the teacher gives them, so that nothing is rounded.
 
     Only without augmentation: a turned part has other features. Filled before the first epoch in a fixed order, so a
     resumed training sees the same numbers. Made by `kept_features`.
@@ -44,15 +44,13 @@ class TeacherFeatures:
 
 @torch.no_grad()
 def kept_features(
-    network: TunedReverseDistillation, training: PreparedDataset, limit: int, dtype: torch.dtype, device: torch.device
+    network: TunedReverseDistillation, training: PreparedDataset, limit: int, device: torch.device
 ) -> TeacherFeatures | None:
     """The features of all training samples on `device`, or None where they would take more than `limit` bytes."""
     features = TeacherFeatures()
     for number, batch in enumerate(batches(training, BATCH)):
         images = {name: stack.to(device) for name, stack in collate(batch).images.items()}
-        with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
-            raw = network.raw_teacher_pyramids(images)
-        features.add(batch, raw)
+        features.add(batch, network.raw_teacher_pyramids(images))
         if number == 0 and features.size / len(batch) * len(training) > limit:
             return None
     return features

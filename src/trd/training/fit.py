@@ -122,8 +122,7 @@ def train_network(
     features = None
     if config.augment == "none" and config.feature_memory > 0:
         network.to(where)
-        dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
-        features = kept_features(network.train(), training, int(config.feature_memory * 2**30), dtype, where)
+        features = kept_features(network.train(), training, int(config.feature_memory * 2**30), where)
     if config.compile:
         for student in network.students.values():
             student.compile()
