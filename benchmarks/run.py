@@ -1,6 +1,6 @@
 """Speeds as ratios to the straightforward version (`baseline.py`), measured side by side in one run.
 
-    python benchmarks/run.py [preparation] [training] [inference] [metrics] [limits] [--size lite|paper|both]
+    python benchmarks/run.py [preparation] [training] [inference] [metrics] [limits] [profile] [--size lite|paper|both]
 
 Each line: what, straightforward, ours, ratio. Both run alternately and the median counts, so that a machine that slows
 down in between hurts both. Nothing else may run meanwhile. `growth.py` measures how cost grows.
@@ -35,12 +35,15 @@ from trd.training.fit import fit_class
 from trd.training.loss import network_loss
 from trd.types import Sample
 
+PARTS = ["preparation", "training", "inference", "metrics", "limits", "profile"]
 RECIPES = {"lite": "lite-rgb-normals", "paper": "mvtec3d-rgb-normals"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", default=["preparation", "training", "inference", "metrics", "limits"])
+    parser.add_argument(
+        "parts", nargs="*", default=["preparation", "training", "inference", "metrics", "limits", "profile"]
+    )
     parser.add_argument("--size", choices=["lite", "paper", "both"], default="both")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
@@ -54,7 +57,7 @@ def main() -> None:
         draw_demo(data, train=8, validation=4, good=4, per_kind=4)
         for part in arguments.parts:
             print(f"\n{part}")
-            if part in ("training", "inference"):
+            if part in ("training", "inference", "profile"):
                 for size in sizes:
                     globals()[part](data, size, arguments.repeats)
             else:
@@ -104,7 +107,26 @@ def preparation(repeats: int) -> None:
     torch.set_num_threads(default_threads)
 
 
-def training(data: Path, size: str, repeats: int) -> None:
+def shares(work: Callable[[], object], rows: int = 10) -> None:
+    """Where the time goes: operations by their own share of the processor's time."""
+    work()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as measured:
+        work()
+    events = sorted(measured.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    total = sum(event.self_cpu_time_total for event in events)
+    for event in events[:rows]:
+        print(f"    {event.self_cpu_time_total / total:6.1%} {event.key} ({event.count} calls)")
+
+
+def profile(data: Path, size: str, repeats: int) -> None:
+    """Operations of a training step and of a prediction."""
+    print(f"  {size}: training step")
+    training(data, size, repeats, profile=True)
+    print(f"  {size}: prediction, batch of 8")
+    inference(data, size, repeats, profile=True)
+
+
+def training(data: Path, size: str, repeats: int, profile: bool = False) -> None:
     recipe = load_recipe(RECIPES[size], ["training.precision=auto"])
     batch = 4 if size == "lite" else 2
     samples = decoded(data, recipe)[:batch]
@@ -130,6 +152,9 @@ def training(data: Path, size: str, repeats: int) -> None:
         torch.stack([term for branch in terms.values() for term in branch.values()]).sum().backward()
         adam.step()
 
+    if profile:
+        shares(ours)
+        return
     compare(
         f"{size}: training step, batch {batch}, per sample",
         lambda: baseline.training_step(plain, slow_adam, pipeline, samples, recipe.training.loss),
@@ -139,7 +164,7 @@ def training(data: Path, size: str, repeats: int) -> None:
     )
 
 
-def inference(data: Path, size: str, repeats: int) -> None:
+def inference(data: Path, size: str, repeats: int, profile: bool = False) -> None:
     recipe = random_teacher(load_recipe(RECIPES[size], ["training.precision=auto", "training.epochs=1"]))
     with tempfile.TemporaryDirectory() as folder:
         fit_class(data, CLASS_NAME, recipe, Path(folder), "cpu")
@@ -147,6 +172,9 @@ def inference(data: Path, size: str, repeats: int) -> None:
     samples = decoded(data, recipe)[:8]
     prepared = [detector.pipeline(sample) for sample in samples]
     count = len(samples)
+    if profile:
+        shares(lambda: scores(detector, samples))
+        return
 
     def plain() -> None:
         baseline.predict(detector, samples[0])

@@ -41,7 +41,7 @@ def cells(markdown: str, heading: str, row: str) -> list[str]:
 
 def test_the_table_beside_the_published_numbers(mvtec: Path, tmp_path: Path) -> None:
     recipe = load_recipe("lite-rgb-normals", SHORT)
-    results = reproduce("mvtec3d", mvtec, tmp_path, recipe, seeds=(42, 43), device="cpu")
+    results = reproduce("mvtec3d", mvtec, tmp_path, recipe, seeds=(42, 43, 42), device="cpu")
     assert [(r.seed, r.class_name) for r in results] == [(s, c) for s in (42, 43) for c in ("bagel", "cookie")]
     table = (tmp_path / "table.md").read_text()
     on_disk = {
@@ -143,6 +143,11 @@ def test_wrong_names_are_refused(mvtec: Path, tmp_path: Path, drawn: Path) -> No
         reproduce("mvtec3d", mvtec, tmp_path, recipe, executor="slurm")
     with pytest.raises(DataError, match="holds no class 'bagel'; there are: biscuit"):
         reproduce("mvtec3d", drawn, tmp_path, recipe)
+    unlabelled = Path(shutil.copytree(mvtec, tmp_path / "unlabelled"))
+    shutil.rmtree(unlabelled / "cookie/test")
+    with pytest.raises(DataError, match=r"cookie has no test split: .*--classes"):
+        reproduce("mvtec3d", unlabelled, tmp_path / "out", recipe)
+    assert not (tmp_path / "out").exists()  # nothing was trained before
     with pytest.raises(RecipeError, match="one modality"):
         ablation(load_recipe("lite-rgb"))
     with pytest.raises(RecipeError, match="switches tuners off itself"):

@@ -108,7 +108,7 @@ def reproduce(
     data: DataOption,
     out: Annotated[Path, typer.Option("--out", help="Folder for all runs and the tables; the same one goes on.")],
     recipe: Annotated[str | None, typer.Option("--recipe", help="By default the benchmark's published one.")] = None,
-    seeds: Annotated[str, typer.Option("--seeds", help="Comma-separated.")] = "42",
+    seeds: Annotated[str | None, typer.Option("--seeds", help="Comma-separated; by default the recipe's.")] = None,
     classes: ClassesOption = None,
     ablation: Annotated[bool, typer.Option("--ablation", help="All variants: one modality, no tuners, ...")] = False,
     variants: Annotated[str | None, typer.Option("--variants", help="Only these, comma-separated.")] = None,
@@ -124,16 +124,16 @@ def reproduce(
     from trd.reproduce.reproduce import variant_names
     from trd.reproduce.variants import FULL
 
-    numbers = _names(seeds) or []
-    if not numbers or not all(number.isdecimal() for number in numbers):
-        raise RecipeError(f"--seeds {seeds}: expected whole numbers, for example 42,43,44")
     default = BENCHMARKS[benchmark].recipe if benchmark in BENCHMARKS else "lite-rgb-normals"
     chosen = load_recipe(recipe or default, overrides or ())
+    numbers = _names(seeds) or [str(chosen.training.seed)]
+    if not all(number.isdecimal() for number in numbers):
+        raise RecipeError(f"--seeds {seeds}: expected whole numbers, for example 42,43,44")
     wanted = _names(variants) or (variant_names(chosen) if ablation else (FULL,))
+    label = chosen.name + "".join(f", {override}" for override in overrides or ())
+    whole = [int(number) for number in numbers]
     with _interruptible():
-        run_all(
-            benchmark, data, out, chosen, [int(n) for n in numbers], _names(classes), wanted, executor, device, console
-        )
+        run_all(benchmark, data, out, chosen, whole, _names(classes), wanted, executor, device, console, label)
     console.print(f"tables: {out / 'table.md'}, {out / 'table.tex'}, {out / 'table.csv'}")
 
 

@@ -22,6 +22,8 @@ DEFAULT_RECIPE = "lite-rgb-normals"
 
 JOINT = "joint"  # the one branch of a fused teacher
 
+WITHOUT_EFFECT = ("feature_memory", "compile", "checkpoint_every")  # of training: on memory and time only
+
 PoolSide = Literal[1, 3, 5, 7, 9]
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
@@ -116,8 +118,9 @@ class TrainingConfig(_Frozen):
     precision: "32", "bf16", or "auto" (bf16 where the processor multiplies it in hardware).
     compile: torch.compile the students, for long trainings on GPUs (a minute or two before the first step).
     accumulate: equal parts of a batch that go through the network one after the other and share a step, for GPUs with
-    little memory; BatchNorm then sees the parts. feature_memory: GiB for the teacher's features of all training
-    parts, kept from epoch to epoch where there is no augmentation and they fit; 0 computes them anew.
+    little memory; BatchNorm then sees the parts, and a last batch with fewer of them weighs less. feature_memory: GiB
+    for the teacher's features of all training parts, kept from epoch to epoch where there is no augmentation and they
+    fit; 0 computes them anew.
     checkpoint_every: epochs between resumable checkpoints. holdout: the part of training that stands in for a missing
     validation split. deterministic: bit-for-bit repeatable algorithms.
     """
@@ -221,6 +224,13 @@ class Recipe(_Frozen):
         """Widths of one branch's pyramid: the teacher's, or those of all modalities' teachers side by side."""
         teachers = len(self.modalities) // len(self.branches)
         return tuple(teachers * width for width in teacher_channels)
+
+    def identity(self) -> dict[str, Any]:
+        """What makes it the same experiment: all values but defaults and those that change no weight. Keys that later
+        versions add therefore leave what was recorded before them valid."""
+        tree = self.model_dump(mode="json", exclude_defaults=True)
+        kept = {k: v for k, v in tree.get("training", {}).items() if k not in WITHOUT_EFFECT}
+        return {**tree, "training": kept}
 
     def for_class(self, name: str) -> Recipe:
         """This recipe with the overrides of one class applied and the table of overrides emptied."""

@@ -120,7 +120,7 @@ class Run:
             raise CheckpointError(
                 f"{out} holds a run on other data ({record.get('data')}): choose another --out, or delete that folder"
             )
-        if record and _recorded(record) != recipe:
+        if record and _recorded(record) != recipe.identity():
             raise CheckpointError(
                 f"{out} holds a run of another recipe ('{record.get('recipe', {}).get('name')}', or other values): "
                 "choose another --out, or delete that folder"
@@ -278,10 +278,10 @@ def _recipe(recipe: Recipe | str | Path) -> Recipe:
     return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
 
 
-def _recorded(record: dict[str, Any]) -> Recipe | None:
-    """The recipe of a run.json; what newer versions added to recipes takes its default. None for a foreign record."""
+def _recorded(record: dict[str, Any]) -> dict[str, Any] | None:
+    """The identity of the recipe of a run.json; None for a foreign record."""
     try:
-        return Recipe.model_validate(record.get("recipe"))
+        return Recipe.model_validate(record.get("recipe")).identity()
     except ValueError:
         return None
 

@@ -108,3 +108,15 @@ def test_a_fused_teacher_has_one_student_of_all_features() -> None:
         assert student.shape == joint.shape
     assert output.students["joint"].filtered is None
     assert set(network_loss(output)["joint"]) == {"fused"}
+
+
+def test_the_loss_stays_in_float32_under_autocast() -> None:
+    model = network().eval()
+    output = model(images(model.modalities))
+    plain = network_loss(output, "cosine")
+    with torch.autocast("cpu", torch.bfloat16):
+        under = network_loss(output, "cosine")
+    for name, terms in plain.items():
+        for key, term in terms.items():
+            assert under[name][key].dtype == torch.float32
+            assert torch.equal(under[name][key], term)

@@ -12,6 +12,7 @@ from trd.detector import Detector
 from trd.errors import CheckpointError, DataError, RecipeError
 from trd.model.reference import load_reference_student, read_reference_checkpoint, write_reference_checkpoint
 from trd.runs import import_reference
+from trd.training.imported import import_class
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "golden"))
 import fill
@@ -49,6 +50,13 @@ def test_imported_weights_evaluate_and_predict(checkpoint: Path, drawn: Path, tm
     result = runner.invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert (tmp_path / "p/scores.csv").read_text().count("\n") == 3
+
+
+def test_a_trained_class_is_not_overwritten(trained: Path, checkpoint: Path, drawn: Path) -> None:
+    with pytest.raises(CheckpointError, match="holds a trained or imported detector"):
+        import_class(
+            checkpoint, drawn, "biscuit", load_recipe("mvtec3d-rgb-normals", SMALL), trained / "biscuit", "cpu"
+        )
 
 
 def test_written_and_read_back(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -129,10 +130,10 @@ def region_labels(masks: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     return labels, np.bincount(labels.ravel(), minlength=count + 1)
 
 
-def pixel_curves(maps: Scores, masks: Mask, chosen: Mask | None = None) -> Curves:
+def pixel_curves(maps: Scores, masks: Mask, chosen: Mask | None = None, device: str = "cpu") -> Curves:
     """Curves over all pixels of (N, H, W) float32 maps and bool masks, which may be memory-mapped.
 
-    chosen: (N,) True for the images that count, None for all.
+    chosen: (N,) True for the images that count, None for all. device: where the good pixels are sorted.
     Peak memory beside the arrays: one chunk per thread, and the defective pixels. Raises ValueError on shape mismatch
     or NaN.
     """
@@ -156,7 +157,8 @@ def pixel_curves(maps: Scores, masks: Mask, chosen: Mask | None = None) -> Curve
     def good() -> Iterator[Scores]:
         return (np.asarray(maps[part], np.float32)[~np.asarray(masks[part], bool)] for part in parts)
 
-    return _curves(np.concatenate(scores) if scores else np.zeros(0, np.float32), good(), regions, region_sizes)
+    defective = np.concatenate(scores) if scores else np.zeros(0, np.float32)
+    return _curves(defective, good(), regions, region_sizes, device)
 
 
 def image_curves(scores: Scores, labels: Mask) -> Curves:
@@ -172,13 +174,14 @@ def _curves(
     good: Iterator[Scores],
     regions: list[NDArray[np.int32]] | None = None,
     sizes: NDArray[np.int64] | None = None,
+    device: str = "cpu",
 ) -> Curves:
     """From the defective scores (with their regions and the regions' sizes) and chunks of good ones."""
     order = np.argsort(-defective, kind="stable")
     ordered = defective[order]
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if ordered.size else np.zeros(0, int)
     threshold = ordered[last]
-    above, at_least, total = _ranks(threshold, good)
+    above, at_least, total = _ranks(threshold, good, device)
     if np.isnan(ordered).any():
         raise ValueError("scores contain NaN")
     overlap = np.zeros(0)
@@ -196,10 +199,12 @@ def _curves(
     )
 
 
-def _ranks(threshold: Scores, chunks: Iterator[Scores]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+def _ranks(
+    threshold: Scores, chunks: Iterator[Scores], device: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """For descending thresholds: how many good scores are above each, and at or above it; and how many there are."""
     ascending = np.ascontiguousarray(threshold[::-1])
-    count = _counted_on_gpu if torch.cuda.is_available() else _counted
+    count = _counted if device == "cpu" else partial(_counted_on_gpu, torch.from_numpy(ascending.copy()).to(device))
     above, at_least, total = np.zeros(len(ascending), np.int64), np.zeros(len(ascending), np.int64), 0
     with ThreadPoolExecutor(threads := max(1, min(torch.get_num_threads(), os.cpu_count() or 1))) as pool:
         waiting = []
@@ -230,11 +235,10 @@ def _counted(chunk: Scores, ascending: Scores) -> Counts:
     )
 
 
-def _counted_on_gpu(chunk: Scores, ascending: Scores) -> Counts:
-    values = torch.from_numpy(chunk).cuda().sort().values
+def _counted_on_gpu(wanted: torch.Tensor, chunk: Scores, _: Scores) -> Counts:
+    values = torch.from_numpy(chunk).to(wanted.device).sort().values
     if len(values) and bool(values[-1].isnan()):
         raise ValueError("scores contain NaN")
-    wanted = torch.from_numpy(ascending).cuda()
     right, left = (torch.searchsorted(values, wanted, right=side).cpu().numpy() for side in (True, False))
     return len(chunk) - right, len(chunk) - left, len(chunk)
 

@@ -108,7 +108,7 @@ def _result(detector: Detector, files: ClassFiles, scored: Iterable[ScoredSample
     if all(mask is not None for mask in ground_truth):
         masks = np.stack([mask for mask in ground_truth if mask is not None])
     scores = {name: np.array([values.max() for values in of_map], np.float32) for name, of_map in maps.items()}
-    metrics = class_metrics(maps, scores, masks, tuple(defects))
+    metrics = class_metrics(maps, scores, masks, tuple(defects), str(detector.device))
     seconds = time.monotonic() - begin
     return ClassResult(files.name, files, tuple(ids), tuple(defects), scores, maps, masks, metrics, seconds)
 
@@ -126,6 +126,7 @@ def class_metrics(
     scores: Mapping[str, NDArray[np.float32]],
     masks: NDArray[np.bool_] | None,
     defects: tuple[str, ...],
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """The content of metrics.json: metrics per map, `by_defect` kind, and `sampled_aupro` (fused map, 100 thresholds as
     in published tables). Without masks there are image metrics only; a metric that needs both good and defective
@@ -135,7 +136,7 @@ def class_metrics(
     for name, values in maps.items():
         metrics[name] = image_metrics(image_curves(scores[name], defective))
         if masks is not None:
-            curves = pixel_curves(values, masks)
+            curves = pixel_curves(values, masks, device=device)
             metrics[name] |= pixel_metrics(curves)
             if name == FUSED:
                 metrics[SAMPLED] = {"thresholds": PAPERS_THRESHOLDS, **aupro_metrics(curves, PAPERS_THRESHOLDS)}
@@ -144,6 +145,6 @@ def class_metrics(
         chosen = np.array([defect in (kind, GOOD) for defect in defects])
         subset = image_metrics(image_curves(scores[FUSED][chosen], defective[chosen]))
         if masks is not None:
-            subset |= pixel_metrics(pixel_curves(maps[FUSED], masks, chosen))
+            subset |= pixel_metrics(pixel_curves(maps[FUSED], masks, chosen, device))
         metrics["by_defect"][kind] = {key: subset[key] for key in DEFECT_METRICS if key in subset}
     return metrics

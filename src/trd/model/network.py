@@ -70,7 +70,8 @@ class TunedReverseDistillation(nn.Module):
         self.students = nn.ModuleDict(students)
         self.scalers = nn.ModuleDict(scalers or {})
         self._frozen_copies: dict[torch.device, nn.Module] = {}
-        self.register_load_state_dict_post_hook(self._forget_copies)  # type: ignore[no-untyped-call]  # torch's gap
+        # not a bound method: that would be a cycle, and a network with its copies is gigabytes
+        self.register_load_state_dict_post_hook(_forget_copies)  # type: ignore[no-untyped-call]  # torch's gap
         facts = cast(Teacher, teacher)
         self.register_buffer("input_mean", torch.tensor(facts.input_mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("input_std", torch.tensor(facts.input_std).view(1, 3, 1, 1), persistent=False)
@@ -123,9 +124,6 @@ class TunedReverseDistillation(nn.Module):
             self._frozen_copies[device] = frozen(self.teacher, device, torch.float32)
         return self._frozen_copies[device]
 
-    def _forget_copies(self, *_: object) -> None:
-        self._frozen_copies.clear()
-
     def branch_pyramids(self, teachers: dict[str, Pyramid]) -> dict[str, Pyramid]:
         """What each branch has to rebuild: its modality's pyramid, or all of them side by side."""
         if self.branches == self.modalities:
@@ -143,6 +141,10 @@ class TunedReverseDistillation(nn.Module):
         super().train(mode)
         self.teacher.eval()
         return self
+
+
+def _forget_copies(network: TunedReverseDistillation, _: object) -> None:
+    network._frozen_copies.clear()
 
 
 def _images_at_once(images: Tensor) -> int:

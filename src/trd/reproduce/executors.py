@@ -34,10 +34,12 @@ def ray_cluster(jobs: Sequence[Job], device: str, console: Console) -> Iterator[
     try:
         gpus = ray.cluster_resources().get("GPU", 0) > 0 and device != "cpu"
         threads = 1 if gpus else torch.get_num_threads()
-        where = ("cuda" if device == "auto" else device) if gpus else "cpu"
+        if device.startswith("cuda") and not gpus:
+            raise RecipeError(f"--device {device}: the Ray cluster has no GPU")
+        where = "cuda" if gpus else "cpu"  # a worker sees only its own GPU
         console.print(f"Ray: {ray.cluster_resources().get('GPU', 0):.0f} GPUs, {len(jobs)} jobs on {where}")
-        # a job that the machine killed for memory is tried once more; it goes on from its checkpoint
-        options: dict[str, Any] = {"num_gpus": int(gpus), "num_cpus": threads, "max_retries": 1}
+        # no retries: a lost worker is reported, and the same command goes on from its checkpoint
+        options: dict[str, Any] = {"num_gpus": int(gpus), "num_cpus": threads, "max_retries": 0}
         remote = ray.remote(**options)(_with_threads)
         waiting = {remote.remote(job, where, threads): job for job in jobs}
         while waiting:

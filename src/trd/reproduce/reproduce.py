@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from trd.config import Recipe, load_recipe
-from trd.data.listing import class_names
+from trd.data.listing import class_names, list_class
 from trd.errors import DataError, RecipeError, TRDError
 from trd.files import write_text
 from trd.reproduce.executors import EXECUTORS
@@ -18,6 +18,7 @@ from trd.reproduce.published import BENCHMARKS, Benchmark
 from trd.reproduce.tables import Result, ablation_tables, benchmark_tables, long_csv, to_latex, to_markdown
 from trd.reproduce.variants import FULL, ablation, with_seed
 from trd.runs import Run
+from trd.types import UNLABELLED
 
 
 def reproduce(
@@ -47,7 +48,10 @@ def reproduce(
     label = label or recipe.name
     if executor not in EXECUTORS:
         raise RecipeError(f"no executor is called '{executor}'; there are: {', '.join(EXECUTORS)}")
+    data, out = data.resolve(), out.resolve()  # workers on other machines have another working directory
     data, chosen = _classes(data, known, classes, console)
+    seeds, variants = tuple(dict.fromkeys(seeds)), tuple(dict.fromkeys(variants))
+    _refuse_unlabelled(data, chosen, recipe)
     jobs = _jobs(data, out, recipe, seeds, chosen, variants, console)
     todo = [job for job in jobs if job.metrics() is None]
     console.print(
@@ -57,13 +61,16 @@ def reproduce(
     failed: dict[str, str] = {}
     for count, (job, outcome) in enumerate(EXECUTORS[executor](todo, device, console), start=1):
         run = Run.open(data, job.out, job.recipe, [job.class_name])
-        if outcome.failure is None:
+        reason = outcome.failure
+        if reason is None and job.metrics() is None:
+            reason = f"no results in {job.folder}: do all machines see it under this path?"
+        if reason is None:
             run.note(job.class_name, "job", {"state": "done", "seconds": outcome.seconds})
         else:
-            failed[job.title] = outcome.failure
-            run.note(job.class_name, "job", {"state": "failed", "reason": outcome.details or outcome.failure})
+            failed[job.title] = reason
+            run.note(job.class_name, "job", {"state": "failed", "reason": outcome.details or reason})
             console.print(f"[red]{job.title} failed[/red]: ", end="")
-            console.print(outcome.failure, markup=False)
+            console.print(reason, markup=False)
         left = (time.monotonic() - begin) / count * (len(todo) - count)
         console.print(f"job {count}/{len(todo)} {job.title}: {outcome.seconds:.0f} s, {left / 60:.0f} min left")
         write_tables(out, _results(jobs), known, chosen, label)
@@ -107,7 +114,7 @@ def _classes(
     there = class_names(data)
     if there == ("",):
         data, there = data.resolve().parent, (data.resolve().name,)
-    chosen = tuple(wanted or [name for name in benchmark.classes or there if name in there])
+    chosen = tuple(dict.fromkeys(wanted or [name for name in benchmark.classes or there if name in there]))
     absent = [name for name in chosen if name not in there]
     if absent or not chosen:
         raise DataError(
@@ -118,6 +125,17 @@ def _classes(
     if missing and not wanted:
         console.print(f"not in {data}, left out: {', '.join(missing)}")
     return data, chosen
+
+
+def _refuse_unlabelled(data: Path, classes: Sequence[str], recipe: Recipe) -> None:
+    """Before anything is trained: a class whose test split cannot be scored raises DataError."""
+    for name in classes:
+        test = list_class(data, name, recipe.sources, recipe.point_cloud_sources).test
+        unlabelled = [sample for sample in test if sample.defect == UNLABELLED]
+        if not test or unlabelled:
+            first = next(iter(unlabelled[0].sources.values())) if unlabelled else data / name
+            what = f"{first} has no label (or its mask is missing)" if unlabelled else f"{first} has no test split"
+            raise DataError(f"{what}: a benchmark scores labelled test parts; leave the class out with --classes")
 
 
 def _jobs(

@@ -191,6 +191,7 @@ def _published_row(p: Published, key: str, benchmark: Benchmark, classes: Sequen
 def _paired(of: Sequence[Result], full: Sequence[Result], number: Callable[[Mapping[str, Any]], float]) -> str:
     against = {(r.seed, r.class_name): number(r.metrics) for r in full}
     pairs = [number(r.metrics) - against[r.seed, r.class_name] for r in of if (r.seed, r.class_name) in against]
+    pairs = [pair for pair in pairs if not np.isnan(pair)]
     if not pairs:
         return MISSING
     error = f" ± {100 * np.std(pairs, ddof=1) / np.sqrt(len(pairs)):.1f}" if len(pairs) > 1 else ""

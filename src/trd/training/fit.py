@@ -122,10 +122,14 @@ def train_network(
     features = None
     if config.augment == "none" and config.feature_memory > 0:
         network.to(where)
-        features = kept_features(network.train(), training, int(config.feature_memory * 2**30), where)
+        limit = config.feature_memory * 2**30
+        if where.type == "cuda":
+            limit = min(limit, torch.cuda.mem_get_info(where)[0] / 2)  # the other half is for the training itself
+        features = kept_features(network.train(), training, int(limit), where)
     if config.compile:
         for student in network.students.values():
             student.compile()
+    module = TrainingModule(network, recipe, features)
     on_interrupt = signal.getsignal(signal.SIGINT)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's hints on worker counts and log intervals: decided here
@@ -150,15 +154,20 @@ def train_network(
         )
         try:
             trainer.fit(
-                TrainingModule(network, recipe, features),
+                module,
                 loader,
                 ckpt_path=str(checkpoint) if checkpoint.exists() else None,
             )
+        except torch.OutOfMemoryError as error:
+            raise TRDError(
+                f"the GPU's memory is full ({error}): set training.accumulate=2 or more, or training.feature_memory=0"
+            ) from error
         except SystemExit as interrupted:  # how Lightning ends after Ctrl-C
             raise KeyboardInterrupt from interrupted
         except OSError as error:  # of its loggers; our own files raise OutputError
             raise OutputError(f"cannot write into {out}: {error}; free some space and start again") from error
         finally:
+            module.features = None  # gigabytes, and Lightning's cycles would keep the module for a while
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, on_interrupt)  # Lightning leaves Ctrl-C ignored after the first one
         if trainer.interrupted:

@@ -9,14 +9,14 @@ import torch
 from rich.console import Console
 
 from trd.config import Recipe
-from trd.detector import Detector
-from trd.errors import RecipeError
+from trd.detector import FACTS, Detector
+from trd.errors import CheckpointError, RecipeError
 from trd.files import write_json
 from trd.model.network import build_network
 from trd.model.precision import resolve_device
 from trd.model.reference import read_reference_checkpoint
 from trd.model.student import PAPER_BLOCKS
-from trd.training.fit import calibrate_and_save
+from trd.training.fit import CHECKPOINT, calibrate_and_save
 from trd.training.prepare import list_parts, prepare_class
 
 
@@ -36,6 +36,10 @@ def import_class(
     console = console or Console(quiet=True)
     recipe = recipe.for_class(class_name or data.resolve().name)
     _refuse_other_students(recipe)
+    if (out / FACTS).exists() or (out / CHECKPOINT).exists():
+        raise CheckpointError(
+            f"{out} holds a trained or imported detector: choose another --out, or delete that folder"
+        )
     students = read_reference_checkpoint(file, tuple(recipe.modalities))
     files, record = list_parts(data, class_name, recipe, console)
     record["imported"] = {"file": str(file.resolve()), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}

@@ -47,11 +47,12 @@ DISTANCES = {"cosine": pyramid_distance, "squared": relative_squared_error}
 
 def branch_loss(student: StudentOutput, teacher: Pyramid, distance: str = "cosine") -> dict[str, Tensor]:
     """The loss terms of one branch by the name of the pyramid: filtered, amplified, plain, fused (those that exist)."""
-    return {
-        name: DISTANCES[distance](tuple(level.float() for level in pyramid), teacher)
-        for name, pyramid in student._asdict().items()
-        if pyramid is not None and not (name == "plain" and pyramid is student.fused)
-    }
+    with torch.autocast(teacher[0].device.type, enabled=False):  # dot products of a million values need float32
+        return {
+            name: DISTANCES[distance](tuple(level.float() for level in pyramid), teacher)
+            for name, pyramid in student._asdict().items()
+            if pyramid is not None and not (name == "plain" and pyramid is student.fused)
+        }
 
 
 def network_loss(output: NetworkOutput, distance: str = "cosine") -> dict[str, dict[str, Tensor]]:

@@ -94,5 +94,4 @@ def _prepared(
 
 def _fingerprint(recipe: Recipe, files: ClassFiles) -> str:
     """Of what a checkpoint depends on: the recipe and the training parts."""
-    tree = recipe.model_dump(mode="json")
-    return hashlib.sha256(json.dumps([tree, [s.id for s in files.train]]).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([recipe.identity(), [s.id for s in files.train]]).encode()).hexdigest()[:16]
