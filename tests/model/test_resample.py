@@ -37,3 +37,9 @@ def test_float32_keeps_the_convolution() -> None:
     assert not product_pays(torch.zeros(1, dtype=torch.bfloat16), 101, 100)
     with torch.autocast("cpu", torch.bfloat16):
         assert product_pays(torch.zeros(1), 1, 100)
+
+
+def test_devices_without_autocast_keep_the_convolution() -> None:
+    with torch.device("meta"):
+        assert Halving(8, 4)(torch.zeros(1, 8, 4, 4)).shape == (1, 4, 2, 2)
+        assert Doubling(8, 4)(torch.zeros(1, 8, 4, 4)).shape == (1, 4, 8, 8)

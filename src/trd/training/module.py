@@ -65,6 +65,8 @@ class TrainingModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        if self.features is not None:  # the images have done their work
+            return batch
         return Batch({name: image.to(device) for name, image in batch.images.items()}, batch.samples)
 
 
