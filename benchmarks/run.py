@@ -27,10 +27,10 @@ from trd.detector import Detector
 from trd.evaluation.curves import AUPRO_LIMITS, evaluate_maps
 from trd.model.network import build_network
 from trd.model.precision import resolve_precision
-from trd.preprocess.dataset import PreparedDataset, collate
+from trd.preprocess.dataset import UPRIGHT, PreparedDataset
 from trd.preprocess.normals import sobel_normals_image, surface_normals_image
 from trd.preprocess.pipeline import Pipeline
-from trd.training.features import kept_features
+from trd.training.features import teacher_features
 from trd.training.fit import fit_class
 from trd.training.loss import network_loss
 from trd.types import Sample
@@ -64,8 +64,10 @@ def main() -> None:
                 globals()[part](arguments.repeats)
 
 
-def compare(title: str, plain: Callable[[], object], ours: Callable[[], object], repeats: int, per: int = 1) -> None:
-    """Alternate both, print medians in ms per unit (`per` units a call) and their ratio."""
+def compare(
+    title: str, plain: Callable[[], object], ours: Callable[[], object], repeats: int, per: int = 1
+) -> tuple[float, float]:
+    """Alternate both, print and return their medians in ms per unit (`per` units a call)."""
     plain(), ours()
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeats):
@@ -75,6 +77,7 @@ def compare(title: str, plain: Callable[[], object], ours: Callable[[], object],
             kept.append((time.perf_counter() - begin) * 1000 / per)
     slow, fast = (float(np.median(values)) for values in times)
     print(f"  {title:58s} {slow:9.1f} ms {fast:9.1f} ms   {slow / fast:6.1f} x   ({1000 / fast:.1f} per second)")
+    return slow, fast
 
 
 def scan(size: int = 800) -> np.ndarray:
@@ -136,32 +139,37 @@ def training(data: Path, size: str, repeats: int, profile: bool = False) -> None
     adam = torch.optim.Adam(fast.students.parameters(), lr=recipe.training.learning_rate, fused=True)
     dataset = PreparedDataset(batch, lambda index: pipeline(samples[index]))
     bf16 = resolve_precision("auto", "cpu") == "bf16-mixed"
-    features = None
-    if recipe.training.augment == "none":
-        features = kept_features(fast, dataset, 2**32, torch.device("cpu"))
+    features = teacher_features(fast, recipe, batch, torch.device("cpu"))
 
     def ours() -> None:
-        prepared = list(dataset)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            if features is None:
-                output = fast(collate(prepared).images)
-            else:
-                output = fast.rebuild(fast.scaled(features.batch(prepared)))
+            output = fast.rebuild(features(list(dataset), [UPRIGHT] * batch))
         terms = network_loss(output, recipe.training.loss)
         adam.zero_grad()
         torch.stack([term for branch in terms.values() for term in branch.values()]).sum().backward()
         adam.step()
 
+    def first_time() -> None:
+        features.forget()
+        ours()
+
     if profile:
         shares(ours)
         return
-    compare(
-        f"{size}: training step, batch {batch}, per sample",
-        lambda: baseline.training_step(plain, slow_adam, pipeline, samples, recipe.training.loss),
-        ours,
-        repeats,
-        batch,
-    )
+    seconds = [
+        compare(
+            f"{size}: training step, batch {batch}, per sample, {title}",
+            lambda: baseline.training_step(plain, slow_adam, pipeline, samples, recipe.training.loss),
+            step,
+            repeats,
+            batch,
+        )
+        for title, step in (("new views", first_time), ("known views", ours))
+    ]
+    epochs, views = recipe.training.epochs, 8 if recipe.training.augment == "flips" else 1
+    new = views * (1 - (1 - 1 / views) ** epochs) / epochs  # expected share of steps that need the teacher
+    ratio = sum(slow for slow, _ in seconds) / 2 / (new * seconds[0][1] + (1 - new) * seconds[1][1])
+    print(f"    over all {epochs} epochs, {new:.0%} of whose views are new: {ratio:.2f} x")
 
 
 def inference(data: Path, size: str, repeats: int, profile: bool = False) -> None:

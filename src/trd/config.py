@@ -119,8 +119,8 @@ class TrainingConfig(_Frozen):
     compile: torch.compile the students, for long trainings on GPUs (a minute or two before the first step).
     accumulate: equal parts of a batch that go through the network one after the other and share a step, for GPUs with
     little memory; BatchNorm then sees the parts, and a last batch with fewer of them weighs less. feature_memory: GiB
-    for the teacher's features of all training parts, kept from epoch to epoch where there is no augmentation and they
-    fit; 0 computes them anew.
+    for the teacher's features of the training parts (in all eight views with "flips"), kept from epoch to epoch; of
+    as many parts as fit, the others' are computed anew.
     checkpoint_every: epochs between resumable checkpoints. holdout: the part of training that stands in for a missing
     validation split. deterministic: bit-for-bit repeatable algorithms.
     """
@@ -205,6 +205,11 @@ class Recipe(_Frozen):
         if self._needs_part and self.frame.part_source:
             clouds.insert(0, self.frame.part_source)
         return tuple(dict.fromkeys(clouds))
+
+    @property
+    def vector_maps(self) -> tuple[str, ...]:
+        """Modalities whose images hold vector components in image axes, which turn with the picture."""
+        return tuple(n for n, m in self.modalities.items() if isinstance(m, SobelNormalsInput | SurfaceNormalsInput))
 
     @property
     def _needs_part(self) -> bool:

@@ -4,7 +4,7 @@ from PIL import Image
 
 from trd.config import Recipe, load_recipe
 from trd.errors import DataError
-from trd.preprocess.dataset import EpochShuffle, PreparedDataset, flip_and_turn
+from trd.preprocess.dataset import UPRIGHT, EpochShuffle, PreparedDataset, View, random_views, seen
 from trd.preprocess.depth import depth_image
 from trd.preprocess.frame import Frame
 from trd.preprocess.normals import sobel_normals_image
@@ -114,18 +114,20 @@ def test_training_frames_of_two_sizes(recipe: Recipe) -> None:
 def test_turning_a_picture_of_vectors_turns_the_vectors() -> None:
     """A field of arrows away from the centre looks the same however it is mirrored and turned."""
     y, x = np.mgrid[-1:1:33j, -1:1:33j]
-    field = torch.tensor(np.stack([(x + 1) / 2, (y + 1) / 2, np.ones_like(x)]), dtype=torch.float32)[None]
-    moved = False
-    for seed in range(12):
-        turned = flip_and_turn({"normals": field, "rgb": field}, ["normals"], np.random.default_rng(seed))
+    field = torch.tensor(np.stack([(x + 1) / 2, (y + 1) / 2, np.ones_like(x)]), dtype=torch.float32)
+    views = {View(turns, mirrored) for turns in range(4) for mirrored in (False, True)}
+    for view in views:
+        turned = seen({"normals": field, "rgb": field}, ["normals"], view)
         torch.testing.assert_close(turned["normals"], field)
-        moved = moved or not torch.equal(turned["rgb"], field)
-    assert moved
+        assert torch.equal(turned["rgb"], field) == (view == UPRIGHT)
+    assert set(random_views(200, True, np.random.default_rng(0))) == views
 
 
 def test_oblong_pictures_are_only_turned_by_half() -> None:
-    image = torch.rand(4, 3, 20, 30)
-    assert flip_and_turn({"rgb": image}, [], np.random.default_rng(0))["rgb"].shape == image.shape
+    views = set(random_views(100, False, np.random.default_rng(0)))
+    assert views == {View(turns, mirrored) for turns in (0, 2) for mirrored in (False, True)}
+    image = torch.rand(3, 20, 30)
+    assert all(seen({"rgb": image}, [], view)["rgb"].shape == image.shape for view in views)
 
 
 def test_epoch_order_depends_on_seed_and_epoch_alone() -> None:
@@ -172,7 +174,7 @@ def test_gaps_in_the_part_are_scored_and_a_part_elsewhere_is_not_waved_through()
 
 
 def test_empty_pixels_of_a_vector_map_stay_empty() -> None:
-    image = torch.rand(2, 3, 16, 16)
-    image[..., :4, :] = 0
-    turned = flip_and_turn({"normals": image}, ["normals"], np.random.default_rng(1))["normals"]
-    assert (turned == 0).all(dim=1).sum() == 2 * 4 * 16
+    image = torch.rand(3, 16, 16)
+    image[:, :4, :] = 0
+    turned = seen({"normals": image}, ["normals"], View(3, True))["normals"]
+    assert (turned == 0).all(dim=0).sum() == 4 * 16

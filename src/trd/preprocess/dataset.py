@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -86,34 +87,43 @@ def stacked_regions(samples: Sequence[PreparedSample], device: torch.device | st
     return torch.from_numpy(np.stack([whole if s.region is None else s.region for s in samples])).to(device)
 
 
-def flip_and_turn(images: dict[str, Tensor], vector_maps: Sequence[str], rng: np.random.Generator) -> dict[str, Tensor]:
-    """Mirror and turn each sample by a random multiple of 90 degrees, the same for all its modalities.
+class View(NamedTuple):
+    """One of the eight ways to lay a part down: quarter turns (0 to 3, counterclockwise), then perhaps mirrored."""
 
-    images: modality -> (B, 3, H, W); quarter turns only where H = W. vector_maps: modalities whose first two channels
-    are x and y components stored as (n + 1) / 2 in image axes (x right, y down): they turn with the picture.
+    turns: int
+    mirrored: bool
+
+
+UPRIGHT = View(0, False)
+
+
+def random_views(count: int, square: bool, rng: np.random.Generator) -> list[View]:
+    """One view for each of `count` parts; quarter turns would change the shape of images that are not square."""
+    drawn = [View(int(rng.integers(4)), bool(rng.integers(2))) for _ in range(count)]
+    return drawn if square else [View(turns // 2 * 2, mirrored) for turns, mirrored in drawn]
+
+
+def seen(images: Mapping[str, Tensor], vector_maps: Collection[str], view: View) -> dict[str, Tensor]:
+    """modality -> (3, H, W) image of one part as it looks in a view.
+
+    vector_maps: modalities whose first two channels are x and y components stored as (n + 1) / 2 in image axes (x
+    right, y down): they turn with the picture.
     """
-    batch = len(next(iter(images.values())))
-    results: dict[str, list[Tensor]] = {name: [] for name in images}
-    for index in range(batch):
-        turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
-        for name, stack in images.items():
-            image = stack[index]
-            steps = turns if image.shape[1] == image.shape[2] else turns // 2 * 2
-            image = torch.rot90(image, steps, (1, 2))
-            if mirrored:
-                image = image.flip(2)
-            if name in vector_maps:
-                image = _turn_vectors(image, steps, mirrored)
-            results[name].append(image)
-    return {name: torch.stack(stack) for name, stack in results.items()}
+    results = {}
+    for name, image in images.items():
+        result = torch.rot90(image, view.turns, (1, 2))
+        if view.mirrored:
+            result = result.flip(2)
+        results[name] = _turn_vectors(result, view) if name in vector_maps else result
+    return results
 
 
-def _turn_vectors(image: Tensor, quarter_turns: int, mirrored: bool) -> Tensor:
+def _turn_vectors(image: Tensor, view: View) -> Tensor:
     x, y, z = image
     empty = (image == 0).all(dim=0)  # the published normals image is 0 off the part
-    for _ in range(quarter_turns):  # rot90 moves the right edge to the top: (x, y) -> (y, -x) with y down
+    for _ in range(view.turns):  # rot90 moves the right edge to the top: (x, y) -> (y, -x) with y down
         x, y = y, 1 - x
-    turned = torch.stack([1 - x if mirrored else x, y, z])
+    turned = torch.stack([1 - x if view.mirrored else x, y, z])
     return torch.where(empty, torch.zeros_like(turned), turned)
 
 

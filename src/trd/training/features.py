@@ -1,60 +1,121 @@
-"""The frozen teacher's features of the training parts, computed once instead of in every epoch."""
+"""The frozen teacher's features of the training parts, computed when first needed and kept for the later epochs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
 
+from trd.config import Recipe
 from trd.model.network import TunedReverseDistillation
-from trd.preprocess.dataset import PreparedDataset, batches, collate
+from trd.model.precision import resolve_precision
+from trd.preprocess.dataset import View, seen
 from trd.types import PreparedSample, Pyramid
 
-BATCH = 8
+LARGEST = torch.finfo(torch.float16).max
+
+Features = dict[str, Pyramid]
+"""modality -> pyramid of one part, levels (C_l, H_l, W_l)."""
 
 
 class TeacherFeatures:
-    """Raw teacher pyramids by sample, float32 as the teacher gives them, so that nothing is rounded.
+    """Standardised teacher pyramids by part and view (augmentation by flips knows eight of each part).
 
-    Only without augmentation: a turned part has other features. Filled before the first epoch in a fixed order, so a
-    resumed training sees the same numbers. Made by `kept_features`.
+    count: training parts. views: how many of each may come. limit: bytes to keep on `device`; where all do not fit, the
+    same share of the parts is kept in every run. half: round to float16 (relative 5e-4, an eighth of what bf16
+    students round their inputs by), kept or not, so that the limit decides on time and memory alone.
     """
 
-    def __init__(self) -> None:
-        self._kept: dict[str, dict[str, Pyramid]] = {}
+    def __init__(
+        self,
+        network: TunedReverseDistillation,
+        vector_maps: Collection[str],
+        *,
+        count: int,
+        views: int,
+        limit: float,
+        half: bool,
+        device: torch.device,
+    ) -> None:
+        self._network = network
+        self._vector_maps = vector_maps
+        self._places = count * views
+        self._limit = limit
+        self._half = half
+        self._device = device
+        self._kept: dict[tuple[str, View], Features] = {}
+        self._share: float | None = None  # of the parts that are kept; known once one has been computed
 
-    def add(self, samples: Sequence[PreparedSample], raw: dict[str, Pyramid]) -> None:
-        for index, sample in enumerate(samples):
-            self._kept[sample.id] = {name: tuple(level[index] for level in levels) for name, levels in raw.items()}
-
-    def batch(self, samples: Sequence[PreparedSample]) -> dict[str, Pyramid]:
-        """modality -> raw pyramid of these samples, as `TunedReverseDistillation.raw_teacher_pyramids`."""
-        kept = [self._kept[sample.id] for sample in samples]
+    @torch.no_grad()
+    def __call__(self, parts: Sequence[PreparedSample], views: Sequence[View]) -> Features:
+        """modality -> (B, C_l, H_l, W_l) float32 pyramid, as `TunedReverseDistillation.teacher_pyramids` gives it."""
+        places = list(zip([part.id for part in parts], views, strict=True))
+        wanted = {place: part for place, part in zip(places, parts, strict=True) if place not in self._kept}
+        passing: dict[tuple[str, View], Features] = {}
+        # Those to keep one at a time: what a part gets must not depend on which came along, or a resumed training,
+        # which computes them in another order, would not repeat to the bit.
+        for place in [place for place in wanted if self._keeps(place[0])]:
+            (features,) = self._computed([wanted.pop(place)], [place[1]])
+            if self._share is None:
+                self._share = self._limit / (_size(features) * self._places)
+            (self._kept if self._keeps(place[0]) else passing)[place] = features
+        if wanted:
+            rest = self._computed(list(wanted.values()), [view for _, view in wanted])
+            passing |= zip(wanted, rest, strict=True)
+        found = [self._kept[place] if place in self._kept else passing[place] for place in places]
         return {
-            name: tuple(torch.stack(level) for level in zip(*(sample[name] for sample in kept), strict=True))
-            for name in kept[0]
+            name: tuple(
+                torch.stack([one.float() for one in level])
+                for level in zip(*(features[name] for features in found), strict=True)
+            )
+            for name in found[0]
         }
+
+    def forget(self) -> None:
+        self._kept.clear()
 
     @property
     def size(self) -> int:
         """Bytes held."""
-        return sum(_bytes(levels) for sample in self._kept.values() for levels in sample.values())
+        return sum(_size(features) for features in self._kept.values())
+
+    def _keeps(self, part: str) -> bool:
+        if self._share is None:
+            return self._limit > 0
+        return zlib.crc32(part.encode()) < self._share * 2**32
+
+    def _computed(self, parts: Sequence[PreparedSample], views: Sequence[View]) -> list[Features]:
+        images: dict[str, list[Tensor]] = {}
+        for part, view in zip(parts, views, strict=True):
+            upright = {name: torch.from_numpy(image).to(self._device) for name, image in part.images.items()}
+            for name, image in seen(upright, self._vector_maps, view).items():
+                images.setdefault(name, []).append(image)
+        pyramids = self._network.teacher_pyramids({name: torch.stack(stack) for name, stack in images.items()})
+        if self._half:
+            pyramids = {n: tuple(level.clamp(-LARGEST, LARGEST).half() for level in p) for n, p in pyramids.items()}
+        return [{n: tuple(level[index] for level in p) for n, p in pyramids.items()} for index in range(len(parts))]
 
 
-@torch.no_grad()
-def kept_features(
-    network: TunedReverseDistillation, training: PreparedDataset, limit: int, device: torch.device
-) -> TeacherFeatures | None:
-    """The features of all training samples on `device`, or None where they would take more than `limit` bytes."""
-    features = TeacherFeatures()
-    for number, batch in enumerate(batches(training, BATCH)):
-        images = {name: stack.to(device) for name, stack in collate(batch).images.items()}
-        features.add(batch, network.raw_teacher_pyramids(images))
-        if number == 0 and features.size / len(batch) * len(training) > limit:
-            return None
-    return features
+def teacher_features(
+    network: TunedReverseDistillation, recipe: Recipe, count: int, device: torch.device
+) -> TeacherFeatures:
+    """What the recipe asks for, for `count` training parts."""
+    config = recipe.training
+    limit = config.feature_memory * 2**30
+    if device.type == "cuda":
+        limit = min(limit, torch.cuda.mem_get_info(device)[0] / 2)  # the other half is for the training itself
+    return TeacherFeatures(
+        network,
+        recipe.vector_maps,
+        count=count,
+        views=8 if config.augment == "flips" else 1,
+        limit=limit,
+        half=resolve_precision(config.precision, device) != "32-true",
+        device=device,
+    )
 
 
-def _bytes(levels: Sequence[Tensor]) -> int:
-    return sum(level.numel() * level.element_size() for level in levels)
+def _size(features: Features) -> int:
+    return sum(level.numel() * level.element_size() for pyramid in features.values() for level in pyramid)

@@ -35,7 +35,7 @@ from trd.scoring.fusion import fuse, modality_maps
 from trd.scoring.residuals import fit_residual_distances
 from trd.scoring.scorer import build_scorer
 from trd.training.checkpoint import SafetensorsIO, read_state
-from trd.training.features import kept_features
+from trd.training.features import teacher_features
 from trd.training.module import TrainingModule
 from trd.training.prepare import PreparedClass, list_parts, prepare_class
 from trd.training.progress import TrainingProgress
@@ -107,29 +107,23 @@ def train_network(
     """Run the epochs that are still to be done; `network` holds the last epoch's weights afterwards."""
     config = recipe.training
     sampler = EpochShuffle(len(training), config.seed)
-    loader = DataLoader(training, config.batch_size // config.accumulate, sampler=sampler, collate_fn=collate)
+    loader = DataLoader(training, config.batch_size // config.accumulate, sampler=sampler, collate_fn=list)
+    where, precision = torch.device(device), resolve_precision(config.precision, device)
+    features = teacher_features(network, recipe, len(training), where)
+    module = TrainingModule(network, recipe, features)
     checkpoint = out / CHECKPOINT
     done = 0
     if checkpoint.exists():
         state = read_state(checkpoint)
         done = int(state["epoch"]) + 1
         if done >= config.epochs:
-            TrainingModule(network, recipe).load_state_dict(state["state_dict"])
+            module.load_state_dict(state["state_dict"])
             network.eval()
             return
         _keep_log(out / "logs", done)
-    where, precision = torch.device(device), resolve_precision(config.precision, device)
-    features = None
-    if config.augment == "none" and config.feature_memory > 0:
-        network.to(where)
-        limit = config.feature_memory * 2**30
-        if where.type == "cuda":
-            limit = min(limit, torch.cuda.mem_get_info(where)[0] / 2)  # the other half is for the training itself
-        features = kept_features(network.train(), training, int(limit), where)
     if config.compile:
         for student in network.students.values():
             student.compile()
-    module = TrainingModule(network, recipe, features)
     on_interrupt = signal.getsignal(signal.SIGINT)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's hints on worker counts and log intervals: decided here
@@ -167,7 +161,7 @@ def train_network(
         except OSError as error:  # of its loggers; our own files raise OutputError
             raise OutputError(f"cannot write into {out}: {error}; free some space and start again") from error
         finally:
-            module.features = None  # gigabytes, and Lightning's cycles would keep the module for a while
+            features.forget()  # gigabytes, and Lightning's cycles would keep the module for a while
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, on_interrupt)  # Lightning leaves Ctrl-C ignored after the first one
         if trainer.interrupted:
