@@ -30,6 +30,7 @@ from trd.model.precision import resolve_precision
 from trd.preprocess.dataset import UPRIGHT, PreparedDataset
 from trd.preprocess.normals import sobel_normals_image, surface_normals_image
 from trd.preprocess.pipeline import Pipeline
+from trd.preprocess.threads import in_threads
 from trd.training.features import teacher_features
 from trd.training.fit import fit_class
 from trd.training.loss import network_loss
@@ -192,7 +193,7 @@ def inference(data: Path, size: str, repeats: int, profile: bool = False) -> Non
             lambda: [baseline.predict(detector, sample) for sample in samples],
             lambda: scores(detector, samples), max(2, repeats // 2), count)  # fmt: skip
     for title, work in (
-        ("preparation", lambda: [detector.pipeline(sample) for sample in samples]),
+        ("preparation", lambda: list(in_threads(detector.pipeline, samples))),
         ("network", lambda: detector.forward(prepared)),
         ("network and maps", lambda: detector.raw_maps(prepared)),
         ("all but preparation", lambda: list(detector.score(prepared))),
@@ -201,8 +202,7 @@ def inference(data: Path, size: str, repeats: int, profile: bool = False) -> Non
 
 
 def scores(detector: Detector, samples: list[Sample]) -> list[float]:
-    prepared = (detector.pipeline(sample) for sample in samples)
-    return [scored.score for scored in detector.score(prepared)]
+    return [scored.score for scored in detector.score(in_threads(detector.pipeline, samples))]
 
 
 def metrics(repeats: int) -> None:

@@ -26,6 +26,7 @@ from trd.model.teachers import Teacher
 from trd.preprocess.dataset import batches, collate, stacked_regions
 from trd.preprocess.frame import Frame
 from trd.preprocess.pipeline import Pipeline
+from trd.preprocess.threads import in_threads
 from trd.scoring.calibration import Calibration
 from trd.scoring.fusion import fuse, modality_maps
 from trd.scoring.scorer import MapScorer, build_scorer
@@ -145,7 +146,8 @@ class Detector:
 
     def predict_all(self, samples: Iterable[Sample], batch_size: int = 8) -> Iterator[Prediction]:
         """Predictions one after another, so that a long list needs no more memory than one batch."""
-        for scored in self.score((self.pipeline(checked(s, self.recipe)) for s in samples), batch_size):
+        prepared = in_threads(lambda sample: self.pipeline(checked(sample, self.recipe)), samples, batch_size)
+        for scored in self.score(prepared, batch_size):
             yield self._prediction(scored)
 
     def _prediction(self, scored: ScoredSample) -> Prediction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ from trd.evaluation.curves import (
     pixel_metrics,
 )
 from trd.files import write_json
-from trd.types import GOOD, UNLABELLED, ClassFiles, PreparedSample
+from trd.preprocess.threads import in_threads
+from trd.types import GOOD, UNLABELLED, ClassFiles, PreparedSample, SampleFiles
 
 FUSED, SAMPLED = "fused", "sampled_aupro"
 PAPERS_THRESHOLDS = 100
@@ -80,13 +81,17 @@ def evaluate_class(
             "or use `trd predict`"
         )
 
-    def prepared() -> Iterator[PreparedSample]:
-        for sample in track(
-            files.test, f"{files.name}: scoring", console=console or Console(quiet=True), transient=True
-        ):
-            yield detector.pipeline(load_sample(sample, recipe.point_cloud_sources, files.camera))
+    def prepared(sample: SampleFiles) -> PreparedSample:
+        return detector.pipeline(load_sample(sample, recipe.point_cloud_sources, files.camera))
 
-    result = _result(detector, files, detector.score(prepared()), begin)
+    scored = track(
+        detector.score(in_threads(prepared, files.test)),
+        f"{files.name}: scoring",
+        total=len(files.test),
+        console=console or Console(quiet=True),
+        transient=True,
+    )
+    result = _result(detector, files, scored, begin)
     if out is not None:
         write_json(out / "metrics.json", result.metrics)
     return result

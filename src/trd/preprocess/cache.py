@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,10 @@ MAKERS = ("trd-anomaly", "numpy", "scipy", "opencv-python-headless", "pillow", "
 
 
 class PreparedCache:
-    """A folder of prepared samples, least recently used ones deleted beyond `limit` bytes; processes may share it.
+    """A folder of prepared samples, least recently used ones deleted beyond `limit` bytes.
 
-    A failed write is no error: it is logged once, and this object writes nothing more.
+    Threads may share this object and processes the folder. A failed write is no error: it is logged once, and this
+    object writes nothing more.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -55,6 +57,7 @@ class PreparedCache:
         self._written: set[str] = set()
         self._total: int | None = None  # bytes in the folder, as far as this process knows
         self._unlisted = 0  # of these, written since the folder was listed
+        self._lock = Lock()  # over these numbers and the deleting
 
     def get(self, key: str | None, prepare: Callable[[], PreparedSample]) -> PreparedSample:
         """The sample kept under `key` (`sample_key`), else what `prepare` returns, which is kept; None is no key."""
@@ -77,7 +80,8 @@ class PreparedCache:
             return
         try:
             write_whole(path, lambda temporary: save_file(arrays, temporary, facts))
-            self._count(size)
+            with self._lock:
+                self._count(size)
         except (OutputError, OSError) as error:
             self._writable = False
             logging.getLogger("trd").warning(

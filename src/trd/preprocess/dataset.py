@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from threading import Lock
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from trd.types import PreparedSample
+
+Item = TypeVar("Item")
 
 CACHE_LIMIT = 2 * 2**30  # bytes of prepared samples kept; further ones are read or prepared anew in every epoch
 
@@ -26,7 +29,10 @@ class Batch:
 
 
 class PreparedDataset(Dataset[PreparedSample]):
-    """Samples prepared on first use and kept in memory up to `limit` bytes; `prepare` may have a cache behind it."""
+    """Samples prepared on first use and kept in memory up to `limit` bytes; `prepare` may have a cache behind it.
+
+    Threads may share it.
+    """
 
     def __init__(self, count: int, prepare: Callable[[int], PreparedSample], limit: int = CACHE_LIMIT) -> None:
         self.count = count
@@ -34,6 +40,7 @@ class PreparedDataset(Dataset[PreparedSample]):
         self._limit = limit
         self._kept: dict[int, PreparedSample] = {}
         self._bytes = 0
+        self._lock = Lock()  # over what is kept; preparing goes on in parallel
 
     def __len__(self) -> int:
         return self.count
@@ -46,9 +53,10 @@ class PreparedDataset(Dataset[PreparedSample]):
             return self._kept[index]
         sample = self._prepare(index)
         size = sum(image.nbytes for image in sample.images.values())
-        if self._bytes + size <= self._limit:
-            self._kept[index] = sample
-            self._bytes += size
+        with self._lock:
+            if index not in self._kept and self._bytes + size <= self._limit:
+                self._kept[index] = sample
+                self._bytes += size
         return sample
 
 
@@ -127,8 +135,8 @@ def _turn_vectors(image: Tensor, view: View) -> Tensor:
     return torch.where(empty, torch.zeros_like(turned), turned)
 
 
-def batches(samples: Iterable[PreparedSample], size: int) -> Iterator[list[PreparedSample]]:
-    """Consecutive lists of `size` samples, the last one perhaps shorter; at most one is held."""
-    iterator = iter(samples)
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Consecutive lists of `size` items, the last one perhaps shorter; at most one is held."""
+    iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch

@@ -19,6 +19,7 @@ from trd.data.loading import load_sample, with_validation
 from trd.preprocess.cache import PreparedCache, sample_key, user_cache
 from trd.preprocess.dataset import PreparedDataset
 from trd.preprocess.pipeline import Pipeline
+from trd.preprocess.threads import in_threads
 from trd.types import ClassFiles, PreparedSample, Sample, SampleFiles
 
 
@@ -65,14 +66,14 @@ def prepare_class(files: ClassFiles, recipe: Recipe, record: dict[str, Any]) -> 
     pipeline = Pipeline.fit(recipe, _samples(files.train, files, recipe))
     training, validation = (_prepared(part, files, pipeline, cache) for part in (files.train, files.validation))
     for dataset in (training, validation):  # all bad files show now, not after an hour
-        for index in range(len(dataset)):
-            dataset[index]
+        for _ in in_threads(dataset.__getitem__, range(len(dataset))):
+            pass
     record["seconds"]["preparation"] = time.monotonic() - begin
     return PreparedClass(recipe, files, pipeline, training, validation, record)
 
 
 def _samples(part: Iterable[SampleFiles], files: ClassFiles, recipe: Recipe) -> Iterator[Sample]:
-    return (load_sample(sample, recipe.point_cloud_sources, files.camera) for sample in part)
+    return in_threads(lambda sample: load_sample(sample, recipe.point_cloud_sources, files.camera), part)
 
 
 def _prepared(

@@ -1,0 +1,60 @@
+import threading
+import time
+
+import pytest
+
+from trd.preprocess.threads import in_threads
+
+
+def test_results_come_in_order_a_group_at_a_time() -> None:
+    asked: list[int] = []
+
+    def items():
+        for index in range(10):
+            asked.append(index)
+            yield index
+
+    def slow_at_first(index: int) -> int:
+        time.sleep(0.01 if index % 4 == 0 else 0)
+        return index * index
+
+    results = in_threads(slow_at_first, items(), group=4)
+    assert next(results) == 0
+    assert asked == [0, 1, 2, 3]
+    assert list(results) == [index * index for index in range(1, 10)]
+
+
+def test_nothing_runs_while_results_are_used() -> None:
+    running: list[int] = []
+
+    def noted(index: int) -> int:
+        running.append(index)
+        time.sleep(0.01)
+        running.remove(index)
+        return index
+
+    for _ in in_threads(noted, range(9), group=3):
+        assert not running
+
+
+def test_the_first_failing_item_is_named() -> None:
+    def broken(index: int) -> int:
+        if index in (2, 3):
+            time.sleep(0.02 if index == 2 else 0)
+            raise ValueError(f"part {index}")
+        return index
+
+    done = []
+    with pytest.raises(ValueError, match="part 2"):
+        for result in in_threads(broken, range(6), group=2):
+            done.append(result)
+    assert done == [0, 1]
+
+
+def test_it_ends_its_threads() -> None:
+    before = threading.active_count()
+    results = in_threads(abs, range(20), group=2)
+    next(results)
+    results.close()
+    list(in_threads(abs, range(3)))
+    assert threading.active_count() == before
