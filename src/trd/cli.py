@@ -150,24 +150,22 @@ def predict(
     device: DeviceOption = "auto",
 ) -> None:
     """Score parts: scores.csv, scores.jsonl and heat-map overlays."""
+    from functools import partial
+
+    from rich.progress import track
+
     from trd.data.listing import camera_near
     from trd.data.loading import load_sample
     from trd.detector import Detector
     from trd.predictions import write_predictions
-    from trd.types import Sample
+    from trd.preprocess.threads import in_threads
 
     detector = Detector.load(run, device, compiled)
     files = _inputs(inputs, detector)
     camera = camera_near(next(iter(files[0].sources.values())).parent) or detector.camera
-    clouds = detector.recipe.point_cloud_sources
-
-    def samples() -> Iterator[Sample]:
-        from rich.progress import track
-
-        for sample in track(files, "predicting", console=console, transient=True):
-            yield load_sample(sample, clouds, camera)
-
-    rows = write_predictions(detector, samples(), out, raw_maps)
+    load = partial(load_sample, clouds=detector.recipe.point_cloud_sources, camera=camera)
+    samples = in_threads(load, track(files, "predicting", console=console, transient=True))
+    rows = write_predictions(detector, samples, out, raw_maps)
     found = sum(row.is_anomalous for row in rows)
     console.print(
         f"{len(rows)} parts, {found} anomalous (threshold {rows[0].threshold:.2f}); scores in {out / 'scores.csv'}"

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from itertools import tee
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +31,9 @@ def write_predictions(
     same. Returns the predictions without their maps, which are on disk.
     """
     rows: list[Prediction] = []
+    given, shown = tee(samples)  # in batches to the network, one by one to the pictures
     try:
-        for sample in samples:
-            prediction = detector.predict(sample)
-            assert isinstance(prediction, Prediction)
+        for prediction, sample in zip(detector.predict_all(given), shown, strict=True):
             name = sample.id.replace("/", "_")
             write_bytes(out / "overlays" / f"{name}.png", png(picture(detector, sample, prediction)))
             if raw_maps:

@@ -37,18 +37,17 @@ def test_nothing_runs_while_results_are_used() -> None:
         assert not running
 
 
-def test_the_first_failing_item_is_named() -> None:
+def test_the_first_failing_item_is_named_after_what_came_before() -> None:
     def broken(index: int) -> int:
         if index in (2, 3):
             time.sleep(0.02 if index == 2 else 0)
             raise ValueError(f"part {index}")
         return index
 
-    done = []
+    results = in_threads(broken, range(6), group=4)
+    assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ValueError, match="part 2"):
-        for result in in_threads(broken, range(6), group=2):
-            done.append(result)
-    assert done == [0, 1]
+        next(results)
 
 
 def test_it_ends_its_threads() -> None:

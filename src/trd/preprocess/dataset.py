@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from threading import Lock
 from typing import NamedTuple, TypeVar
 
@@ -136,7 +135,20 @@ def _turn_vectors(image: Tensor, view: View) -> Tensor:
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Consecutive lists of `size` items, the last one perhaps shorter; at most one is held."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
+    """Consecutive lists of `size` items, the last one perhaps shorter; at most one is held.
+
+    Where the source of items fails, those before come as a shorter list first, then its error.
+    """
+    batch: list[Item] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
         yield batch

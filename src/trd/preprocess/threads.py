@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import torch
@@ -18,9 +18,12 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item], group:
     """`function` of each item, in order, computed by as many threads as PyTorch would use (OMP_NUM_THREADS).
 
     A group is finished before its first result is given away and the next one is begun when that is asked for: at most
-    `group` results are held, and nothing runs beside what the caller does with them (a network would crawl). The first
-    failing item's error is raised in its place.
+    `group` results are held, and nothing runs beside what the caller does with them (a network would crawl). An item's
+    error is raised in its place, after the results before it.
     """
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         for together in batches(items, group):
-            yield from list(pool.map(function, together))
+            futures = [pool.submit(function, item) for item in together]
+            wait(futures)
+            for future in futures:
+                yield future.result()
