@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from trd.errors import DataError, TRDError
+from trd import processes
+from trd.errors import DataError, RecipeError, TRDError
 
 if TYPE_CHECKING:  # at run time each command imports what it needs, so that `trd --help` does not wait for torch
     from trd.detector import Detector
@@ -23,7 +24,7 @@ app = typer.Typer(
     help="Find defects in colour and in 3D, trained on good parts only.", no_args_is_help=True, add_completion=False,
     pretty_exceptions_enable=False,
 )  # fmt: skip
-console = Console()
+console = Console(quiet=processes.rank() > 0)
 errors = Console(stderr=True)
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of one class or of several classes.")]
@@ -31,6 +32,15 @@ RecipeOption = Annotated[str, typer.Option("--recipe", help="Name of a shipped r
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override, e.g. training.epochs=20. Repeatable.")]
 ClassesOption = Annotated[str | None, typer.Option("--classes", help="Comma-separated; all by default.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+
+
+@app.callback()
+def _check(context: typer.Context) -> None:
+    if processes.count() > 1 and context.invoked_subcommand != "train":
+        raise RecipeError(
+            f"torchrun started {processes.count()} processes: only `trd train` works with several. Start trd itself; "
+            "several classes at once are `trd reproduce --executor ray`"
+        )
 
 
 @app.command()
@@ -118,7 +128,6 @@ def reproduce(
 ) -> None:
     """Train and score every class and seed; write the published table's layout with our numbers beside it."""
     from trd.config import load_recipe
-    from trd.errors import RecipeError
     from trd.reproduce.published import BENCHMARKS
     from trd.reproduce.reproduce import reproduce as run_all
     from trd.reproduce.reproduce import variant_names

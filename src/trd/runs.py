@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from trd import processes
 from trd.config import DEFAULT_RECIPE, Recipe, load_recipe
 from trd.data.listing import class_names, list_class
 from trd.detector import FACTS, Detector
@@ -158,18 +159,25 @@ class Run:
         return fit_class(self.data, name, self.recipe, folder, device, self.console)
 
     def each_class(self, work: Callable[[str], object], stage: str) -> None:
-        """Do `work` for every class; a TRDError is noted and the next class goes on."""
+        """Do `work` for every class; a TRDError is noted and the next class goes on.
+
+        Of several processes, one cannot go on without the others: there the first error ends the run.
+        """
         for name in self.classes:
             begin = time.monotonic()
             try:
                 work(name)
                 state: dict[str, Any] = {"state": "done", "seconds": time.monotonic() - begin}
             except TRDError as error:
+                if processes.count() > 1:
+                    raise
                 self.failures[name] = f"{stage}: {error}"
                 state = {"state": "failed", "reason": str(error)}
                 self.console.print(f"[red]{name or self.data}: {stage} failed[/red]: ", end="")
                 self.console.print(str(error), markup=False)
             except Exception as error:  # a fault of ours or of a library must not cost the other classes
+                if processes.count() > 1:
+                    raise
                 self.failures[name] = f"{stage}: unexpected {type(error).__name__}: {error}"
                 state = {"state": "failed", "reason": traceback.format_exc()}
                 self.console.print_exception()
@@ -189,6 +197,8 @@ class Run:
                 self.detector(name, device)
 
         self.each_class(work, "training")
+        if processes.rank() > 0:
+            return {}
         failed = set(self.failures)
         with_test = [name for name in self.classes if name not in failed and self._has_labelled_test(name)]
         if with_test and not failed and self._evaluated(with_test):
@@ -249,6 +259,7 @@ class Run:
             "python": platform.python_version(),
             "versions": {name: metadata.version(name) for name in RECORDED},
             "processor": torch.cuda.get_device_name() if torch.cuda.is_available() else _processor(),
+            "processes": processes.count(),
             "threads": torch.get_num_threads(),
             "command": " ".join(sys.argv),
         }
@@ -271,7 +282,8 @@ class Run:
         return record
 
     def _write(self, record: dict[str, Any]) -> None:
-        write_json(self.out / RUN_FILE, record)
+        if processes.rank() == 0:
+            write_json(self.out / RUN_FILE, record)
 
 
 def _recipe(recipe: Recipe | str | Path) -> Recipe:

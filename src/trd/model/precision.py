@@ -6,13 +6,19 @@ from typing import Literal
 
 import torch
 
+from trd import processes
 from trd.errors import RecipeError
 
 
 def resolve_device(name: str) -> str:
-    """ "auto" is the GPU where there is one. Raises RecipeError for a device that this machine does not have."""
+    """ "auto" is the GPU where there is one; of several processes (`trd.processes`) each gets its own.
+
+    Raises RecipeError for a device that this machine does not have.
+    """
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and processes.count() > 1:
+        name = f"cuda:{processes.rank_here()}"
     try:
         device = torch.device(name)
     except RuntimeError as error:

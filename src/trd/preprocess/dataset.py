@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import BatchSampler, Dataset, Sampler
 
 from trd.types import PreparedSample
 
@@ -77,6 +77,23 @@ class EpochShuffle(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
         return iter(order.tolist())
+
+
+class ShareOfBatches(BatchSampler):
+    """Of each batch of `size`, the consecutive part that one of several processes computes; never an empty one.
+
+    The last batch may be shorter; with fewer samples than processes, those left over repeat its first one.
+    """
+
+    def __init__(self, sampler: Sampler[int], size: int, process: int = 0, processes: int = 1) -> None:
+        super().__init__(sampler, size, drop_last=False)
+        self.process = process
+        self.processes = processes
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in super().__iter__():
+            begin, end = (len(batch) * place // self.processes for place in (self.process, self.process + 1))
+            yield batch[begin:end] or batch[:1]
 
 
 def collate(samples: Sequence[PreparedSample]) -> Batch:

@@ -21,14 +21,15 @@ from rich.console import Console
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from trd import processes
 from trd.config import Recipe
-from trd.detector import Detector
+from trd.detector import FACTS, Detector
 from trd.errors import CheckpointError, OutputError, TRDError
 from trd.files import write_json
 from trd.model.network import FeatureScaler, TunedReverseDistillation, build_network
 from trd.model.precision import resolve_device, resolve_precision
 from trd.model.teachers import Teacher
-from trd.preprocess.dataset import EpochShuffle, PreparedDataset, batches, collate, stacked_regions
+from trd.preprocess.dataset import EpochShuffle, PreparedDataset, ShareOfBatches, batches, collate, stacked_regions
 from trd.preprocess.pipeline import Pipeline
 from trd.scoring.calibration import calibrate, map_statistics
 from trd.scoring.fusion import fuse, modality_maps
@@ -43,6 +44,7 @@ from trd.types import Camera, NetworkOutput
 
 CHECKPOINT = "checkpoints/last.safetensors"
 SCORING_BATCH = 8
+POLL = 0.5  # seconds
 
 
 def fit_class(
@@ -52,16 +54,20 @@ def fit_class(
 
     Writes training.json (record) early, checkpoints and logs on the way, and the detector's files last. A killed run
     that is started again ends in the same weights as one that was not. Raises TRDError for the user's mistakes and
-    KeyboardInterrupt after Ctrl-C, with the last checkpoint kept.
+    KeyboardInterrupt after Ctrl-C, with the last checkpoint kept. Of several processes (`trd.processes`) the first one
+    does all but the training; the others wait for its detector.
     """
     console = console or Console(quiet=True)
     recipe = recipe.for_class(class_name or data.resolve().name)
     files, record = list_parts(data, class_name, recipe, console)
+    first = processes.rank() == 0
     _refuse_foreign_checkpoint(out, record["fingerprint"])
-    write_json(out / "training.json", record)
+    if first:
+        write_json(out / "training.json", record)
     _seed(recipe.training.seed, recipe.training.deterministic)
     parts = prepare_class(files, recipe, record)
-    write_json(out / "training.json", record)
+    if first:
+        write_json(out / "training.json", record)
 
     begin = time.monotonic()
     network = build_network(recipe)
@@ -69,6 +75,10 @@ def fit_class(
         fit_feature_scalers(network, parts.training)
     where = resolve_device(device)
     train_network(network, parts.training, recipe, out, where, console, files.name)
+    if not first:
+        while not (out / FACTS).exists():  # should the first process fail, torchrun ends this one
+            time.sleep(POLL)
+        return Detector.load(out, where)
     record["seconds"]["training"] = time.monotonic() - begin
     return calibrate_and_save(parts, network, out, where, console)
 
@@ -107,7 +117,8 @@ def train_network(
     """Run the epochs that are still to be done; `network` holds the last epoch's weights afterwards."""
     config = recipe.training
     sampler = EpochShuffle(len(training), config.seed)
-    loader = DataLoader(training, config.batch_size // config.accumulate, sampler=sampler, collate_fn=list)
+    together = ShareOfBatches(sampler, config.batch_size // config.accumulate, processes.rank(), processes.count())
+    loader = DataLoader(training, batch_sampler=together, collate_fn=list)
     where, precision = torch.device(device), resolve_precision(config.precision, device)
     features = teacher_features(network, recipe, len(training), where)
     module = TrainingModule(network, recipe, features)
@@ -120,7 +131,8 @@ def train_network(
             module.load_state_dict(state["state_dict"])
             network.eval()
             return
-        _keep_log(out / "logs", done)
+        if processes.rank() == 0:
+            _keep_log(out / "logs", done)
     if config.compile:
         for student in network.students.values():
             student.compile()
@@ -130,8 +142,8 @@ def train_network(
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         trainer = pl.Trainer(
             max_epochs=config.epochs,
-            accelerator="gpu" if device.startswith("cuda") else "cpu",
-            devices=[where.index or 0] if device.startswith("cuda") else 1,
+            accelerator="gpu" if where.type == "cuda" else "cpu",
+            **_devices(where),
             precision=cast(Any, precision),
             deterministic=config.deterministic,
             accumulate_grad_batches=config.accumulate,
@@ -167,6 +179,19 @@ def train_network(
         if trainer.interrupted:
             raise KeyboardInterrupt
     network.eval()
+
+
+def _devices(device: torch.device) -> dict[str, Any]:
+    """Lightning's words for this one device, or for one per process."""
+    if processes.count() == 1:
+        return {"devices": [device.index or 0] if device.type == "cuda" else 1}
+    here = processes.count_here()
+    return {
+        "devices": here,
+        "num_nodes": processes.count() // here,
+        "strategy": "ddp",
+        "use_distributed_sampler": False,  # `ShareOfBatches` does it
+    }
 
 
 class _Checkpoints(pl.Callback):

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trd import processes
 from trd.config import Recipe
 from trd.model.network import TunedReverseDistillation
 from trd.preprocess.dataset import UPRIGHT, View, random_views
@@ -32,11 +33,14 @@ class TrainingModule(pl.LightningModule):
         output = self.network.rebuild(self.features(parts, self._views(parts, index)))
         losses = network_loss(output, self.recipe.training.loss)
         total = torch.stack([term for terms in losses.values() for term in terms.values()]).sum()
-        size = len(parts)
-        self.log("loss", total, on_step=False, on_epoch=True, batch_size=size)
-        for modality, terms in losses.items():
-            for name, term in terms.items():
-                self.log(f"loss/{modality}/{name}", term, on_step=False, on_epoch=True, batch_size=size)
+        values = {f"loss/{branch}/{name}": term for branch, terms in losses.items() for name, term in terms.items()}
+        self.log_dict(
+            {"loss": total, **values},
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(parts),
+            sync_dist=processes.count() > 1,
+        )
         return total
 
     def _views(self, parts: Sequence[PreparedSample], index: int) -> list[View]:
@@ -44,7 +48,8 @@ class TrainingModule(pl.LightningModule):
         if config.augment == "none":
             return [UPRIGHT] * len(parts)
         height, width = next(iter(parts[0].images.values())).shape[1:]
-        rng = np.random.default_rng([config.seed, self.current_epoch, index])  # the same again after a resume
+        number = index * processes.count() + processes.rank()
+        rng = np.random.default_rng([config.seed, self.current_epoch, number])  # the same again after a resume
         return random_views(len(parts), height == width, rng)
 
     def configure_optimizers(self) -> Any:
