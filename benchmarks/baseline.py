@@ -30,7 +30,8 @@ def forward(network: TunedReverseDistillation, images: Mapping[str, Tensor]) -> 
     teachers = {}
     for name in network.modalities:
         with torch.no_grad():
-            pyramid = network.teacher((images[name] - network.input_mean) / network.input_std)
+            image = images[name].to(network.input_mean.device)
+            pyramid = network.teacher((image - network.input_mean) / network.input_std)
             teachers[name] = network.scalers[name](pyramid) if name in network.scalers else pyramid
     students = {
         name: network.students[name](teachers[name], network.other_pyramids(teachers, name))
@@ -69,7 +70,7 @@ def predict(detector: Detector, sample: Sample) -> tuple[NDArray[np.float32], fl
     raw = detector.scorer(output, detector.pipeline.frame.size)
     fused = np.zeros(detector.pipeline.frame.size, np.float32)
     for name, numbers in detector.calibration.maps.items():
-        scores = (raw[name][0].numpy() - numbers.mean) / numbers.std
+        scores = (raw[name][0].cpu().numpy() - numbers.mean) / numbers.std
         if prepared.region is not None:
             scores = np.where(prepared.region, scores, numbers.floor)
         fused += scores.astype(np.float32)

@@ -21,48 +21,56 @@ import torch
 from trd.config import load_recipe
 from trd.model.network import FrozenNetwork, build_network
 from trd.model.precision import resolve_precision
-from trd.preprocess.dataset import PreparedDataset, collate
+from trd.preprocess.dataset import UPRIGHT, View, batches, collate
+from trd.training.features import teacher_features
 from trd.training.loss import network_loss
 from trd.types import PreparedSample
 
 BATCH = 4
+ROWS = [
+    *((size, modalities, 50) for size in (256, 384, 512) for modalities in (1, 2, 3, 4)),
+    *((256, 2, samples) for samples in (200, 1000)),
+]
+HEADINGS = (
+    "size", "modalities", "samples", "parameters", "first step", "step", "epoch", "inference", "peak training",
+    "peak inference",
+)  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", default="lite-rgb")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--row", help="internal: one row, as JSON")
+    parser.add_argument("--rows", nargs="*", metavar="SIZE,MODALITIES,SAMPLES", help="instead of the whole table")
+    parser.add_argument("--stage", choices=["training", "inference"], help="internal: one row of this process, as JSON")
     arguments = parser.parse_args()
-    if arguments.row:
-        print(json.dumps(row(arguments.recipe, arguments.device, **json.loads(arguments.row))))
+    rows = [tuple(map(int, row.split(","))) for row in arguments.rows or ()] or ROWS
+    if arguments.stage:
+        print(json.dumps(measured(arguments.recipe, arguments.device, *rows[0], arguments.stage)))
         return
-    print("| size | modalities | samples | parameters | step | epoch | inference | peak training | peak inference |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    rows = [(size, modalities, 50) for size in (256, 384, 512) for modalities in (1, 2, 3, 4)]
-    rows += [(256, 2, samples) for samples in (200, 1000)]
+    print(f"| {' | '.join(HEADINGS)} |\n|{' --- |' * len(HEADINGS)}")
     for size, modalities, samples in rows:
-        cell = {"size": size, "modalities": modalities, "samples": samples}
         numbers = {}
         for stage in ("training", "inference"):
             command = [sys.executable, __file__, "--recipe", arguments.recipe, "--device", arguments.device]
-            done = subprocess.run(
-                [*command, "--row", json.dumps({**cell, "stage": stage})], capture_output=True, text=True, check=True
-            )
+            command += ["--rows", f"{size},{modalities},{samples}", "--stage", stage]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             numbers[stage] = json.loads(done.stdout.splitlines()[-1])
         t, i = numbers["training"], numbers["inference"]
         print(
-            f"| {size} | {modalities} | {samples} | {t['parameters'] / 1e6:.1f} M | {t['ms']:.0f} ms | "
-            f"{t['ms'] * samples / 1000:.1f} s | {i['ms']:.0f} ms | {t['gb']:.1f} GB | {i['gb']:.1f} GB |",
+            f"| {size} | {modalities} | {samples} | {t['parameters'] / 1e6:.1f} M | {t['first']:.0f} ms | "
+            f"{t['ms']:.0f} ms | {t['ms'] * samples / 1000:.1f} s | {i['ms']:.0f} ms | {t['gb']:.1f} GB | "
+            f"{i['gb']:.1f} GB |",
             flush=True,
         )
 
 
-def row(recipe_name: str, device: str, size: int, modalities: int, samples: int, stage: str) -> dict[str, float]:
+def measured(recipe_name: str, device: str, size: int, modalities: int, samples: int, stage: str) -> dict[str, float]:
     """ms per sample and peak memory of one stage."""
-    extra = [f"modalities.m{i}={{representation='image', source='m{i}'}}" for i in range(1, modalities)]
+    known = load_recipe(recipe_name).modalities
+    extra = [f"modalities.m{i}={{representation='image', source='m{i}'}}" for i in range(len(known), modalities)]
     random = ["teacher.weights=random"] if load_recipe(recipe_name).teacher.name != "efficientnet_lite0" else []
-    recipe = load_recipe(recipe_name, [*extra, *random])
+    recipe = load_recipe(recipe_name, [*extra, *random, "training.precision=auto"])
     network = build_network(recipe).to(device)
     bf16 = resolve_precision("auto", device) == "bf16-mixed"
     rng = np.random.default_rng(0)
@@ -71,57 +79,63 @@ def row(recipe_name: str, device: str, size: int, modalities: int, samples: int,
         images = {name: rng.random((3, size, size), np.float32) for name in recipe.modalities}
         return PreparedSample(str(index), "good", images, None, None, (size, size))
 
-    dataset = PreparedDataset(samples, part)
-    for index in range(samples):
-        dataset[index]
-    work = (
-        _training(network, dataset, recipe, device, bf16)
-        if stage == "training"
-        else _inference(network, dataset, device, bf16)
-    )
+    parts = [part(index) for index in range(samples if stage == "training" else BATCH)]
+    first = 0.0
+    if stage == "training":
+        work, first = _training(network, parts, recipe, device, bf16)
+    else:
+        work = _inference(network, parts, device, bf16)
     work()
-    times = []
-    for _ in range(5):
-        begin = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - begin) / BATCH * 1000)
+    ms = float(np.median([_timed(work, device) for _ in range(5)]))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     if device.startswith("cuda"):
         peak = torch.cuda.max_memory_allocated() / 2**30
-    return {
-        "ms": float(np.median(times)), "gb": peak, "parameters": sum(p.numel() for p in network.students.parameters())
-    }  # fmt: skip
+    parameters = sum(p.numel() for p in network.students.parameters())
+    return {"ms": ms, "first": first + ms, "gb": peak, "parameters": parameters}
 
 
-def _images(dataset, device):
-    return {name: stack.to(device) for name, stack in collate([dataset[i] for i in range(BATCH)]).images.items()}
+def _timed(work, device: str, samples: int = BATCH) -> float:
+    """ms per sample."""
+    begin = time.perf_counter()
+    work()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return (time.perf_counter() - begin) / samples * 1000
 
 
-def _training(network, dataset, recipe, device, bf16):
+def _training(network, parts, recipe, device, bf16):
+    """A step with the teacher's features at hand, and what it takes per sample and view to get them there."""
     network.train()
     adam = torch.optim.Adam(network.students.parameters(), lr=1e-3, fused=True)
+    features = teacher_features(network, recipe, len(parts), torch.device(device))
+    flips = recipe.training.augment == "flips"
+    views = [View(turns, mirrored) for turns in range(4) for mirrored in (False, True)] if flips else [UPRIGHT]
+
+    def fill() -> None:
+        for batch in batches(parts, BATCH):
+            for view in views:
+                features(batch, [view] * len(batch))
 
     def step() -> None:
-        with torch.autocast(device, torch.bfloat16, enabled=bf16):
-            output = network(_images(dataset, device))
+        chosen = [parts[index] for index in rng.integers(len(parts), size=BATCH)]
+        with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=bf16):
+            output = network.rebuild(features(chosen, [views[index] for index in rng.integers(len(views), size=BATCH)]))
         terms = network_loss(output, recipe.training.loss)
         adam.zero_grad()
         torch.stack([term for branch in terms.values() for term in branch.values()]).sum().backward()
         adam.step()
-        if device.startswith("cuda"):
-            torch.cuda.synchronize()
 
-    return step
+    rng = np.random.default_rng(0)
+    return step, _timed(fill, device, len(parts) * len(views))
 
 
-def _inference(network, dataset, device, bf16):
+def _inference(network, parts, device, bf16):
     frozen = FrozenNetwork(network.eval(), torch.device(device), torch.bfloat16 if bf16 else torch.float32)
+    images = {name: stack.to(device) for name, stack in collate(parts).images.items()}
 
     @torch.inference_mode()
     def predict() -> None:
-        frozen(_images(dataset, device))
-        if device.startswith("cuda"):
-            torch.cuda.synchronize()
+        frozen(images)
 
     return predict
 

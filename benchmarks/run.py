@@ -1,6 +1,6 @@
 """Speeds as ratios to the straightforward version (`baseline.py`), measured side by side in one run.
 
-    python benchmarks/run.py [preparation] [training] [inference] [metrics] [limits] [profile] [--size lite|paper|both]
+    python benchmarks/run.py [PART ...] [--size lite|paper|both] [--device cuda] [--compile]
 
 Each line: what, straightforward, ours, ratio. Both run alternately and the median counts, so that a machine that slows
 down in between hurts both. Nothing else may run meanwhile. `growth.py` measures how cost grows.
@@ -13,13 +13,17 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import baseline
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
 
-from trd.config import load_recipe
+from trd.config import Recipe, load_recipe
 from trd.data.demo import CLASS_NAME, draw_demo
 from trd.data.listing import list_class
 from trd.data.loading import load_sample
@@ -36,33 +40,77 @@ from trd.training.fit import fit_class
 from trd.training.loss import network_loss
 from trd.types import Sample
 
-PARTS = ["preparation", "training", "inference", "metrics", "limits", "profile"]
 RECIPES = {"lite": "lite-rgb-normals", "paper": "mvtec3d-rgb-normals"}
+CLASS_PARTS = 250  # about a class of MVTec 3D-AD
+
+
+@dataclass(frozen=True)
+class Setting:
+    """data: a drawn class. size: key of RECIPES. batch: samples per training step and per prediction."""
+
+    data: Path
+    size: str
+    device: str
+    repeats: int
+    training_batch: int
+    batch: int
+    compiled: bool
+
+    def wait(self) -> None:
+        if self.device.startswith("cuda"):
+            torch.cuda.synchronize()
+
+    def recipe(self, *overrides: str) -> Recipe:
+        return random_teacher(load_recipe(RECIPES[self.size], ["training.precision=auto", *overrides]))
+
+    def peak(self) -> str:
+        """GPU memory since the last call; the process's own peak says nothing where one process does everything."""
+        if not self.device.startswith("cuda"):
+            return ""
+        peak = torch.cuda.max_memory_allocated() / 2**30
+        torch.cuda.reset_peak_memory_stats()
+        return f", peak {peak:.1f} GB of GPU memory"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "parts", nargs="*", default=["preparation", "training", "inference", "metrics", "limits", "profile"]
-    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--size", choices=["lite", "paper", "both"], default="both")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch", type=int, default=8, help="samples per prediction")
+    parser.add_argument("--training-batch", type=int, help="by default 4 for lite, 2 for paper size (16 on GPUs)")
+    parser.add_argument("--compile", action="store_true", help="torch.compile our side")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
+    unknown = set(arguments.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    gpu = arguments.device.startswith("cuda")
     print(
-        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-        f"precision auto = {resolve_precision('auto', 'cpu')}, {time.strftime('%Y-%m-%d')}"
+        f"{torch.cuda.get_device_name() if gpu else platform.machine()}, {torch.get_num_threads()} threads, "
+        f"torch {torch.__version__}, precision auto = {resolve_precision('auto', arguments.device)}, "
+        f"{time.strftime('%Y-%m-%d')}"
     )
-    sizes = ["lite", "paper"] if arguments.size == "both" else [arguments.size]
     with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder)
-        draw_demo(data, train=8, validation=4, good=4, per_kind=4)
-        for part in arguments.parts:
+        draw_demo(Path(folder), train=max(8, arguments.batch), validation=4, good=4, per_kind=4)
+        for part in arguments.parts or PARTS:
             print(f"\n{part}")
-            if part in ("training", "inference", "profile"):
-                for size in sizes:
-                    globals()[part](data, size, arguments.repeats)
-            else:
-                globals()[part](arguments.repeats)
+            if part not in SIZED:
+                PARTS[part](arguments.repeats, arguments.device)
+                continue
+            for size in ["lite", "paper"] if arguments.size == "both" else [arguments.size]:
+                batch = arguments.training_batch or {"lite": 4, "paper": 16 if gpu else 2}[size]
+                SIZED[part](
+                    Setting(
+                        Path(folder),
+                        size,
+                        arguments.device,
+                        arguments.repeats,
+                        batch,
+                        arguments.batch,
+                        arguments.compile,
+                    )
+                )
 
 
 def compare(
@@ -91,7 +139,7 @@ def scan(size: int = 800) -> np.ndarray:
     return xyz
 
 
-def preparation(repeats: int) -> None:
+def preparation(repeats: int, device: str) -> None:
     torch.set_num_threads(1)
     xyz = scan()
     plain, ours = baseline.sobel_normals(xyz, 256, 5), sobel_normals_image(xyz, 256, 5)
@@ -111,122 +159,171 @@ def preparation(repeats: int) -> None:
     torch.set_num_threads(default_threads)
 
 
-def shares(work: Callable[[], object], rows: int = 10) -> None:
+def shares(work: Callable[[], object], gpu: bool, rows: int = 10) -> None:
     """Where the time goes: operations by their own share of the processor's time."""
     work()
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as measured:
+    kinds = [torch.profiler.ProfilerActivity.CPU, *([torch.profiler.ProfilerActivity.CUDA] if gpu else [])]
+    with torch.profiler.profile(activities=kinds) as measured:
         work()
-    events = sorted(measured.key_averages(), key=lambda event: -event.self_cpu_time_total)
-    total = sum(event.self_cpu_time_total for event in events)
+
+    def own(event) -> float:
+        return event.self_device_time_total if gpu else event.self_cpu_time_total
+
+    events = sorted(measured.key_averages(), key=own, reverse=True)
+    total = sum(map(own, events))
     for event in events[:rows]:
-        print(f"    {event.self_cpu_time_total / total:6.1%} {event.key} ({event.count} calls)")
+        print(f"    {own(event) / total:6.1%} {event.key} ({event.count} calls)")
 
 
-def profile(data: Path, size: str, repeats: int) -> None:
+def profile(setting: Setting) -> None:
     """Operations of a training step and of a prediction."""
-    print(f"  {size}: training step")
-    training(data, size, repeats, profile=True)
-    print(f"  {size}: prediction, batch of 8")
-    inference(data, size, repeats, profile=True)
+    print(f"  {setting.size}: training step")
+    training(setting, profile=True)
+    print(f"  {setting.size}: prediction, batch of {setting.batch}")
+    inference(setting, profile=True)
 
 
-def training(data: Path, size: str, repeats: int, profile: bool = False) -> None:
-    recipe = load_recipe(RECIPES[size], ["training.precision=auto"])
-    batch = 4 if size == "lite" else 2
-    samples = decoded(data, recipe)[:batch]
-    pipeline = Pipeline.fit(recipe, iter(samples))
-    plain, fast = (build_network(random_teacher(recipe)).train() for _ in range(2))
+def training(setting: Setting, profile: bool = False) -> None:
+    recipe, batch, size = setting.recipe(), setting.training_batch, setting.size
+    samples = decoded(setting.data, recipe, batch)
+    pipeline = Pipeline.fit(recipe, iter(samples[:1]))
+    plain, fast = (build_network(recipe).to(setting.device).train() for _ in range(2))
+    if setting.compiled:
+        for student in fast.students.values():
+            student.compile()
     slow_adam = baseline.optimiser(plain, recipe)
     adam = torch.optim.Adam(fast.students.parameters(), lr=recipe.training.learning_rate, fused=True)
     dataset = PreparedDataset(batch, lambda index: pipeline(samples[index]))
-    bf16 = resolve_precision("auto", "cpu") == "bf16-mixed"
-    features = teacher_features(fast, recipe, batch, torch.device("cpu"))
+    bf16 = resolve_precision("auto", setting.device) == "bf16-mixed"
+    features = teacher_features(fast, recipe, batch, torch.device(setting.device))
 
     def ours() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with torch.autocast(setting.device.partition(":")[0], torch.bfloat16, enabled=bf16):
             output = fast.rebuild(features(list(dataset), [UPRIGHT] * batch))
         terms = network_loss(output, recipe.training.loss)
         adam.zero_grad()
         torch.stack([term for branch in terms.values() for term in branch.values()]).sum().backward()
         adam.step()
+        setting.wait()
 
     def first_time() -> None:
         features.forget()
         ours()
 
     if profile:
-        shares(ours)
+        shares(ours, setting.device.startswith("cuda"))
         return
     seconds = [
         compare(
             f"{size}: training step, batch {batch}, per sample, {title}",
             lambda: baseline.training_step(plain, slow_adam, pipeline, samples, recipe.training.loss),
             step,
-            repeats,
+            setting.repeats,
             batch,
         )
         for title, step in (("new views", first_time), ("known views", ours))
     ]
     epochs, views = recipe.training.epochs, 8 if recipe.training.augment == "flips" else 1
     new = views * (1 - (1 - 1 / views) ** epochs) / epochs  # expected share of steps that need the teacher
-    ratio = sum(slow for slow, _ in seconds) / 2 / (new * seconds[0][1] + (1 - new) * seconds[1][1])
-    print(f"    over all {epochs} epochs, {new:.0%} of whose views are new: {ratio:.2f} x")
+    average = new * seconds[0][1] + (1 - new) * seconds[1][1]
+    ratio = sum(slow for slow, _ in seconds) / 2 / average
+    minutes = average * CLASS_PARTS * epochs / 60000
+    print(
+        f"    over all {epochs} epochs, {new:.1%} of whose views are new: {average:.1f} ms, {ratio:.2f} x; "
+        f"with {CLASS_PARTS} parts {minutes:.1f} min{setting.peak()}"
+    )
 
 
-def inference(data: Path, size: str, repeats: int, profile: bool = False) -> None:
-    recipe = random_teacher(load_recipe(RECIPES[size], ["training.precision=auto", "training.epochs=1"]))
+def waiting(setting: Setting) -> None:
+    """Share of real epochs that passes until a batch is there, after the first epoch."""
+    marks: list[tuple[float, float]] = []
+
+    class TimedLoader(DataLoader):
+        def __iter__(self):
+            batches, waited = super().__iter__(), 0.0
+            begin = time.perf_counter()
+            for number in range(len(self)):
+                asked = time.perf_counter()
+                batch = next(batches)
+                waited += time.perf_counter() - asked
+                if number == len(self) - 1:
+                    marks.append((begin, waited))
+                yield batch
+
+    recipe = setting.recipe("training.epochs=5", f"training.batch_size={setting.training_batch}")
+    with tempfile.TemporaryDirectory() as folder, mock.patch("trd.training.fit.DataLoader", TimedLoader):
+        fit_class(setting.data, CLASS_NAME, recipe, Path(folder), setting.device)
+    epochs = [(waited, following - begin) for (begin, waited), (following, _) in pairwise(marks)][1:]
+    share = sum(waited for waited, _ in epochs) / sum(seconds for _, seconds in epochs)
+    print(f"  {setting.size}: {share:.3%} of an epoch's time is spent waiting for data")
+
+
+def inference(setting: Setting, profile: bool = False) -> None:
+    recipe, size, count = setting.recipe("training.epochs=1"), setting.size, setting.batch
     with tempfile.TemporaryDirectory() as folder:
-        fit_class(data, CLASS_NAME, recipe, Path(folder), "cpu")
-        detector = Detector.load(folder, "cpu")
-    samples = decoded(data, recipe)[:8]
+        fit_class(setting.data, CLASS_NAME, recipe, Path(folder), setting.device)
+        detector = Detector.load(folder, setting.device, setting.compiled)
+    samples = decoded(setting.data, recipe, count)
     prepared = [detector.pipeline(sample) for sample in samples]
-    count = len(samples)
     if profile:
-        shares(lambda: scores(detector, samples))
+        shares(lambda: scores(detector, samples), setting.device.startswith("cuda"))
         return
 
     def plain() -> None:
         baseline.predict(detector, samples[0])
 
-    compare(f"{size}: arrays to score, one by one", plain, lambda: scores(detector, samples[:1]), repeats)
+    setting.peak()
+    compare(f"{size}: arrays to score, one by one", plain, lambda: scores(detector, samples[:1]), setting.repeats)
     compare(f"{size}: arrays to score, batch of {count}, per sample",
             lambda: [baseline.predict(detector, sample) for sample in samples],
-            lambda: scores(detector, samples), max(2, repeats // 2), count)  # fmt: skip
+            lambda: scores(detector, samples), max(2, setting.repeats // 2), count)  # fmt: skip
+
+    def network() -> None:
+        detector.forward(prepared)
+        setting.wait()
+
+    def one() -> None:
+        detector.forward(prepared[:1])
+        setting.wait()
+
     for title, work in (
         ("preparation", lambda: list(in_threads(detector.pipeline, samples))),
-        ("network", lambda: detector.forward(prepared)),
-        ("network and maps", lambda: detector.raw_maps(prepared)),
-        ("all but preparation", lambda: list(detector.score(prepared))),
+        ("network", network),
+        ("all but preparation", lambda: list(detector.score(prepared, count))),
     ):
-        print(f"    of which {title:20s} {timed(work) / count:8.1f} ms per sample in the batch")
+        print(f"    of which {title:20s} {timed(work) / count:8.2f} ms per sample in the batch")
+    print(f"    network alone, one sample      {timed(one):8.2f} ms{setting.peak()}")
 
 
 def scores(detector: Detector, samples: list[Sample]) -> list[float]:
-    return [scored.score for scored in detector.score(in_threads(detector.pipeline, samples))]
+    count = len(samples)
+    return [scored.score for scored in detector.score(in_threads(detector.pipeline, samples, count), count)]
 
 
-def metrics(repeats: int) -> None:
+def metrics(repeats: int, device: str) -> None:
     maps, masks = scored_maps()
     plain = baseline.metrics(maps, masks, AUPRO_LIMITS)
-    ours = evaluate_maps(maps, masks, aupro_thresholds=100)
+    ours = evaluate_maps(maps, masks, aupro_thresholds=100, device=device)
     print(f"  largest difference (AUROC, AP, F1max, sampled AUPRO): {max(abs(plain[k] - ours[k]) for k in plain):.1e}")
     compare(
         "100 maps of 256 x 256, all metrics",
         lambda: baseline.metrics(maps, masks, AUPRO_LIMITS),
-        lambda: evaluate_maps(maps, masks),
+        lambda: evaluate_maps(maps, masks, device=device),
         max(2, repeats // 2),
     )
 
 
-def limits(repeats: int) -> None:
+def limits(repeats: int, device: str) -> None:
     """What the machine does on a plain matrix product and a plain copy, to hold the rest against."""
+    wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
     for dtype in (torch.float32, torch.bfloat16):
-        a = torch.randn(4096, 4096).to(dtype)
-        seconds = timed(lambda a=a: a @ a, repeats) / 1000
+        a = torch.randn(4096, 4096).to(device, dtype)
+        seconds = timed(lambda a=a: (a @ a, wait()), repeats) / 1000
         print(f"  matrix product 4096^3, {dtype}: {2 * 4096**3 / seconds / 1e9:.0f} GFLOP/s")
-    big = torch.empty(64 * 2**20)
+    big = torch.empty(64 * 2**20, device=device)
     target = torch.empty_like(big)
-    print(f"  copy: {2 * 4 * big.numel() / timed(lambda: target.copy_(big), repeats) / 1e6:.1f} GB/s read and written")
+    rate = 2 * 4 * big.numel() / timed(lambda: (target.copy_(big), wait()), repeats) / 1e6
+    print(f"  copy: {rate:.1f} GB/s read and written")
 
 
 def timed(work: Callable[[], object], repeats: int = 5) -> float:
@@ -250,12 +347,12 @@ def scored_maps(count: int = 100, size: int = 256) -> tuple[np.ndarray, np.ndarr
     return maps, masks
 
 
-def decoded(data: Path, recipe) -> list[Sample]:
+def decoded(data: Path, recipe: Recipe, count: int) -> list[Sample]:
     files = list_class(data, CLASS_NAME, recipe.sources, recipe.point_cloud_sources)
-    return [load_sample(sample, recipe.point_cloud_sources, files.camera) for sample in files.train]
+    return [load_sample(sample, recipe.point_cloud_sources, files.camera) for sample in files.train[:count]]
 
 
-def random_teacher(recipe):
+def random_teacher(recipe: Recipe) -> Recipe:
     """Speed does not depend on the weights, and the large teacher's must be downloaded."""
     if recipe.teacher.name == "efficientnet_lite0":
         return recipe
@@ -263,6 +360,8 @@ def random_teacher(recipe):
 
 
 default_threads = torch.get_num_threads()
+SIZED = {"training": training, "waiting": waiting, "inference": inference, "profile": profile}
+PARTS = {"preparation": preparation, "metrics": metrics, "limits": limits, **SIZED}
 
 if __name__ == "__main__":
     main()

@@ -260,16 +260,17 @@ def evaluate_maps(
     image_scores: NDArray[np.float32] | None = None,
     aupro_thresholds: int | None = None,
     labels: NDArray[np.bool_] | None = None,
+    device: str = "cpu",
 ) -> dict[str, float]:
     """All metrics of (N, H, W) maps against bool masks; keys as in `metrics.json`.
 
     image_scores: (N,), the maximum of each map by default. labels: (N,) True for defective images; by default those
     whose mask is not empty (a tiny mask can vanish when it is resized). aupro_thresholds: None for the exact AUPRO,
-    100 for the papers' sampled variant.
+    100 for the papers' sampled variant. device: as in `pixel_curves`.
     """
     scores = maps.max(axis=(1, 2)) if image_scores is None else np.asarray(image_scores, np.float32)
     defective = np.asarray(masks.any(axis=(1, 2)) if labels is None else labels)
-    pixels = pixel_curves(maps, masks)
+    pixels = pixel_curves(maps, masks, device=device)
     return image_metrics(image_curves(scores, defective)) | pixel_metrics(pixels, aupro_thresholds)
 
 

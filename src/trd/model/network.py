@@ -168,19 +168,25 @@ class FrozenNetwork(nn.Module):
         super().__init__()
         self._network = (network,)  # in a tuple: not to be registered, moved or saved a second time
         self.dtype = dtype
+        self._compiled = False
         self.students = nn.ModuleDict({n: frozen(network.students[n], device, dtype) for n in network.branches})
 
     def speed_up(self) -> None:
         """Compile teacher and students (torch.compile; the first call of every batch size takes a minute or two).
 
-        Meant for GPUs, where it fuses what surrounds the convolutions; on CPUs it gained nothing (docs/speed.md).
+        Meant for GPUs, where it fuses what surrounds the convolutions and replays all kernels as CUDA graphs; on CPUs
+        it gained nothing (docs/speed.md). An output is valid until the next call.
         """
         (network,) = self._network
         device = next(self.students.parameters()).device
         for module in (network.frozen_teacher(device), *self.students.values()):
-            module.compile()
+            module.compile(mode="reduce-overhead" if device.type == "cuda" else None)
+        self._compiled = True
 
     def forward(self, images: Mapping[str, Tensor]) -> NetworkOutput:
+        if self._compiled:
+            # What the graphs gave before may be overwritten from here on.
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # torch's gap
         (network,) = self._network
         teachers = network.branch_pyramids(network.teacher_pyramids(images))
         inputs = {name: tuple(level.to(self.dtype) for level in pyramid) for name, pyramid in teachers.items()}
