@@ -2,6 +2,9 @@
 
 Shapes: xyz is (H, W, 3) float32, metres, camera frame, missing points (0, 0, 0); planes are (a, b, c, d) with unit
 normal (a, b, c) and a*x + b*y + c*z + d = 0.
+
+Our own sums over points are einsum, not @: scans are prepared in several threads (`preprocess.threads`), and a BLAS
+with threads of its own in each of them made two slower than one.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ Mask = NDArray[np.bool_]
 
 PAPER_PLANE_DISTANCE = 0.005  # metres; method.md, section "Inputs"
 PLANE_ROUGHNESS = 0.0015  # metres: median distance of the border's points from what may be called their plane
+PART_REACH = 8  # pixels that `part_foreground` looks at in each direction: opening and closing by discs of 5
 PLANE_FACING = 0.3  # cosine to the viewing direction: a support seen more steeply than 72 degrees is none
 CORNER = 3  # pixels: the paper averages the valid points of three 3 x 3 image corners
 
@@ -71,38 +75,40 @@ def border_plane(xyz: Floats, width: float = 0.04, rounds: int = 3) -> NDArray[n
     hole in a corner or sensor noise does not tilt it. A part that reaches across the border leaves more than half
     the border off the plane; then there is no plane.
     """
-    height, length = xyz.shape[:2]
-    band = max(3, round(width * min(height, length)))
-    border = np.ones((height, length), bool)
-    border[band:-band, band:-band] = False
-    points = xyz[border & valid_points(xyz)].astype(np.float64)
-    if len(points) < 32:
+    points = _border_points(xyz, max(3, round(width * min(xyz.shape[:2]))))
+    if points.shape[1] < 32:
         return None
-    kept = points
-    plane = None
+    origin = points.mean(axis=1)  # near the points, so that squares lose no digits
+    points -= origin[:, None]
+    kept = np.ones(points.shape[1])
+    plane, typical = np.zeros(4), np.inf
     for _ in range(rounds):
-        centre = kept.mean(axis=0)
-        offsets = kept - centre
-        normal = np.linalg.eigh(offsets.T @ offsets)[1][:, 0]  # the direction of least spread
-        plane = np.append(normal, -normal @ centre)
-        residual = np.abs(points @ normal + plane[3])
+        centre = np.einsum("cn,n->c", points, kept) / kept.sum()
+        spread = np.einsum("in,jn->ij", points * kept, points) / kept.sum() - np.outer(centre, centre)
+        normal = np.linalg.eigh(spread)[1][:, 0]  # the direction of least spread
+        plane = np.append(normal, -normal @ (origin + centre))
+        residual = np.abs(np.einsum("c,cn->n", normal, points) - normal @ centre)
+        typical = float(np.median(residual))
         # 3 x the robust deviation (median absolute residual -> sigma), never under 0.2 mm: sensor resolution
-        limit = max(3 * 1.4826 * float(np.median(residual)), 2e-4)
-        inlier = residual <= limit
-        if inlier.sum() < 32:
+        kept = (residual <= max(3 * 1.4826 * typical, 2e-4)).astype(np.float64)
+        if kept.sum() < 32:
             return None
-        kept = points[inlier]
-    if plane is None or len(kept) < 0.5 * len(points):
-        return None
-    if float(np.median(np.abs(points @ plane[:3] + plane[3]))) > PLANE_ROUGHNESS or abs(plane[2]) < PLANE_FACING:
+    if kept.mean() < 0.5 or typical > PLANE_ROUGHNESS or abs(plane[2]) < PLANE_FACING:
         return None
     return plane if plane[2] < 0 else -plane  # towards the camera: heights over the plane are positive
 
 
+def _border_points(xyz: Floats, band: int) -> NDArray[np.float64]:
+    """(3, N) measured points of a border `band` pixels wide; coordinates in rows of their own compute fastest."""
+    strips = (xyz[:band], xyz[-band:], xyz[band:-band, :band], xyz[band:-band, -band:])
+    points = np.concatenate([strip.reshape(-1, 3) for strip in strips])
+    return np.ascontiguousarray(points[points[:, 2] != 0].T, np.float64)
+
+
 def height_over_plane(xyz: Floats, plane: NDArray[np.float64]) -> Floats:
     """(H, W) signed height over the plane towards the camera, metres; 0 where nothing was measured."""
-    height = xyz.astype(np.float64) @ plane[:3] + plane[3]
-    return np.where(valid_points(xyz), height, 0).astype(np.float32)
+    height = np.einsum("hwc,c->hw", xyz, plane[:3].astype(np.float32)) + np.float32(plane[3])  # to 1e-7 m at a metre
+    return np.where(valid_points(xyz), height, np.float32(0))
 
 
 def part_foreground(xyz: Floats, plane: NDArray[np.float64] | None, clearance: float = 0.003) -> Mask | None:

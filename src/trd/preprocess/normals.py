@@ -48,12 +48,13 @@ def surface_slopes(
     valid = valid_points(xyz)
     rotation = np.eye(3) if plane is None else _to_plane_frame(plane)
     # Coordinates relative to the cloud's centre keep the sums of squares small against float64 rounding.
-    centre = xyz[valid].mean(axis=0, dtype=np.float64) if valid.any() else np.zeros(3)
+    centre = np.einsum("hw,hwc->c", valid, xyz) / max(int(valid.sum()), 1)
     height, reach = len(xyz), window_reach(sigma)
     slopes, known = np.empty((*xyz.shape[:2], 2)), np.empty(xyz.shape[:2], bool)
     for top in range(0, height, STRIP):
         first, last = max(0, top - reach), min(height, top + STRIP + reach)
-        points = (xyz[first:last].astype(np.float64) - centre) @ rotation.T
+        coordinates = np.moveaxis(xyz[first:last], -1, 0).astype(np.float64, order="C") - centre[:, None, None]
+        points = np.einsum("ij,jhw->ihw", rotation, coordinates)
         inner = slice(top - first, min(top + STRIP, height) - first)
         for whole, part in zip((slopes, known), _fitted_slopes(points, valid[first:last], sigma), strict=True):
             whole[top : top + STRIP] = part[inner]
@@ -63,8 +64,9 @@ def surface_slopes(
 def _fitted_slopes(
     points: NDArray[np.float64], valid: NDArray[np.bool_], sigma: float
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """points: (3, h, w)."""
     weight = valid.astype(np.float64)
-    x, y, z = (np.ascontiguousarray(axis) for axis in np.moveaxis(points * weight[..., None], -1, 0))
+    x, y, z = points * weight
 
     def windowed(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT), np.float64)

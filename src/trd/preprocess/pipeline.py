@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from trd.config import DepthImageInput, ImageInput, ModalityInput, Recipe, SobelNormalsInput, SurfaceNormalsInput
 from trd.errors import DataError
 from trd.preprocess.depth import depth_image, full_size_depth_image
-from trd.preprocess.foreground import border_plane, part_foreground
+from trd.preprocess.foreground import PART_REACH, border_plane, part_foreground
 from trd.preprocess.frame import Frame, fit_frame
 from trd.preprocess.image import full_scale_of, resize_antialiased, resize_mask, unit_range
 from trd.preprocess.normals import (
@@ -94,13 +94,16 @@ class Pipeline:
         self, xyz: NDArray[np.float32], config: SurfaceNormalsInput, plane: NDArray[np.float64] | None
     ) -> NDArray[np.float32]:
         """Of the window alone, with as much around it as the plane fits at its edge look at."""
+        around, (rows, columns) = self._around_window(xyz, window_reach(config.sigma))
+        image = surface_normals_image(around, config.sigma, config.slope_gain, plane)
+        return self._resized(image[:, rows, columns])
+
+    def _around_window(self, xyz: NDArray[np.float32], reach: int) -> tuple[NDArray[np.float32], tuple[slice, slice]]:
+        """The window and `reach` pixels around it, as far as there are; and where the window is in that."""
         rows, columns = self.frame.window_in((xyz.shape[0], xyz.shape[1]))
-        reach = window_reach(config.sigma)
         top, left = max(0, rows.start - reach), max(0, columns.start - reach)
         around = xyz[top : rows.stop + reach, left : columns.stop + reach]
-        image = surface_normals_image(around, config.sigma, config.slope_gain, plane)
-        inner = image[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-        return self._resized(inner)
+        return around, (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
 
     def _whole_square(self, xyz: NDArray[np.float32]) -> bool:
         rows, columns = self.frame.window_in((xyz.shape[0], xyz.shape[1]))
@@ -121,11 +124,12 @@ class Pipeline:
         None (the whole window) where this sample shows no support plane or no part inside the window.
         """
         source = self.recipe.point_cloud_sources[0]
-        part = part_foreground(cast(NDArray[np.float32], sample.arrays[source]), planes[source])
+        around, window = self._around_window(cast(NDArray[np.float32], sample.arrays[source]), PART_REACH)
+        part = part_foreground(around, planes[source])
         if part is None:
             return None
         height, width = self.frame.size
-        small = cv2.resize(self.frame.crop(part).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        small = cv2.resize(part[window].astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         if not small.any():
             return None
         outlines, _ = cv2.findContours(small, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
