@@ -47,8 +47,9 @@ def surface_slopes(
     """
     valid = valid_points(xyz)
     rotation = np.eye(3) if plane is None else _to_plane_frame(plane)
-    # Coordinates relative to the cloud's centre keep the sums of squares small against float64 rounding.
-    centre = np.einsum("hw,hwc->c", valid, xyz) / max(int(valid.sum()), 1)
+    # Coordinates relative to about the cloud's centre keep the sums of squares small against float64 rounding.
+    some = xyz[::4, ::4][valid[::4, ::4]]
+    centre = some.mean(axis=0, dtype=np.float64) if len(some) else np.zeros(3)
     height, reach = len(xyz), window_reach(sigma)
     slopes, known = np.empty((*xyz.shape[:2], 2)), np.empty(xyz.shape[:2], bool)
     for top in range(0, height, STRIP):

@@ -65,13 +65,13 @@ class TeacherFeatures:
             rest = self._computed(list(wanted.values()), [view for _, view in wanted])
             passing |= zip(wanted, rest, strict=True)
         found = [self._kept[place] if place in self._kept else passing[place] for place in places]
-        return {
-            name: tuple(
-                torch.stack([one.float() for one in level])
-                for level in zip(*(features[name] for features in found), strict=True)
-            )
-            for name in found[0]
-        }
+        with torch.autocast(self._device.type, enabled=False):  # on CPUs it cannot stack float16
+            return {
+                name: tuple(
+                    torch.stack(level).float() for level in zip(*(features[name] for features in found), strict=True)
+                )
+                for name in found[0]
+            }
 
     def forget(self) -> None:
         self._kept.clear()
