@@ -54,6 +54,8 @@ class SameConv(nn.Conv2d):
             padding=(kernel + lead - 1) // 2,
             groups=self.groups,
             bias=self.bias is not None,
+            device=self.weight.device,
+            dtype=self.weight.dtype,
         ).requires_grad_(False)
         conv.weight.copy_(F.pad(self.weight, (lead, 0, lead, 0)))
         if conv.bias is not None and self.bias is not None:

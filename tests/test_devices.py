@@ -1,0 +1,110 @@
+"""Nothing is left behind on the CPU when network and data are on another device.
+
+No GPU is needed: PyTorch's "meta" device stands for it. Its tensors hold no values, so what needs values (fitting,
+metrics) is not covered here.
+"""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from trd.config import load_recipe
+from trd.data.listing import list_class
+from trd.data.loading import load_sample
+from trd.detector import Detector, stacked_regions
+from trd.model.frozen import frozen
+from trd.model.network import FrozenNetwork
+from trd.preprocess.dataset import View
+from trd.scoring.fusion import fuse, modality_maps
+from trd.training.features import TeacherFeatures
+from trd.training.loss import network_loss
+from trd.types import PreparedSample
+
+ELSEWHERE = torch.device("meta")
+MOVES = {torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default}
+
+
+class OneDevice(TorchDispatchMode):
+    """Fails at the first operation that reads tensors of two devices (numbers aside, which may be anywhere)."""
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        tensors = [leaf for leaf in tree_leaves((args, kwargs or {})) if isinstance(leaf, Tensor) and leaf.dim() > 0]
+        devices = {tensor.device.type for tensor in tensors}
+        assert len(devices) < 2 or operation in MOVES, f"{operation} reads tensors on {sorted(devices)}"
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.fixture(scope="module")
+def on_cpu(trained: Path) -> Detector:
+    return Detector.load(trained, "cpu")
+
+
+@pytest.fixture
+def samples(on_cpu: Detector, drawn: Path) -> list[PreparedSample]:
+    recipe = on_cpu.recipe
+    files = list_class(drawn, "biscuit", recipe.sources, recipe.point_cloud_sources)
+    return [on_cpu.pipeline(load_sample(sample, recipe.point_cloud_sources)) for sample in files.test[:2]]
+
+
+@pytest.fixture
+def elsewhere(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Detector:
+    """The same detector, moved; its own object, because moving a network is in place."""
+    monkeypatch.setattr(torch, "autocast", lambda device, **_: nullcontext())  # this device has none
+    plain = Detector.load(trained, "cpu")
+    return Detector(plain.recipe, plain.pipeline, plain.network, plain.scorer, plain.calibration, device=ELSEWHERE)
+
+
+def test_the_check_itself_sees_a_tensor_left_behind() -> None:
+    with OneDevice(), pytest.raises(AssertionError, match="cpu.*meta"):
+        torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8, device=ELSEWHERE), torch.ones(4, 3, 3, 3))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_prediction(elsewhere: Detector, samples: list[PreparedSample], dtype: torch.dtype) -> None:
+    elsewhere._dtype = dtype
+    with OneDevice(), torch.inference_mode():
+        regions = stacked_regions(samples, elsewhere.device)
+        calibration = elsewhere.calibration
+        maps = modality_maps(elsewhere.raw_maps(samples), calibration.maps, calibration.sigma, regions)
+        together = fuse(maps)
+    assert together.device == ELSEWHERE
+    assert together.shape == (2, 64, 64) and together.dtype == torch.float32
+
+
+@pytest.mark.parametrize("half", [True, False], ids=["half", "float32"])
+def test_training_step(elsewhere: Detector, samples: list[PreparedSample], half: bool) -> None:
+    network = elsewhere.network.train()
+    recipe = elsewhere.recipe
+    features = TeacherFeatures(
+        network, recipe.vector_maps, count=2, views=8, limit=2**30, half=half, device=elsewhere.device
+    )
+    with OneDevice():
+        for view in (View(0, False), View(1, True)):
+            pyramids = features(samples, [view, view])
+            loss = torch.stack([v for terms in network_loss(network.rebuild(pyramids)).values() for v in terms.values()])
+            loss.sum().backward()
+    assert features.size > 0
+    gradients = [p.grad for p in network.students.parameters()]
+    assert all(g is not None and g.device == ELSEWHERE for g in gradients)
+
+
+def test_paper_network() -> None:
+    """The paper's modules, built on the device: two halves of its forward that differ from the small network's."""
+    from trd.model.student import Student
+    from trd.model.teachers.wide_resnet import WideResNet50
+
+    with ELSEWHERE:
+        teacher, student = WideResNet50(), Student((256, 512, 1024))
+    image = torch.ones(2, 3, 64, 64, device=ELSEWHERE)
+    with OneDevice():
+        own = frozen(teacher, ELSEWHERE, torch.float32)(image)
+        output = frozen(student, ELSEWHERE, torch.bfloat16)(
+            tuple(level.bfloat16() for level in own), tuple(level.bfloat16() for level in own)
+        )
+    assert [tuple(level.shape) for level in output.fused] == [(2, 256, 16, 16), (2, 512, 8, 8), (2, 1024, 4, 4)]
