@@ -14,12 +14,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from trd.config import load_recipe
 from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector, stacked_regions
 from trd.model.frozen import frozen
-from trd.model.network import FrozenNetwork
 from trd.preprocess.dataset import View
 from trd.scoring.fusion import fuse, modality_maps
 from trd.training.features import TeacherFeatures
@@ -74,7 +72,8 @@ def test_prediction(elsewhere: Detector, samples: list[PreparedSample], dtype: t
         maps = modality_maps(elsewhere.raw_maps(samples), calibration.maps, calibration.sigma, regions)
         together = fuse(maps)
     assert together.device == ELSEWHERE
-    assert together.shape == (2, 64, 64) and together.dtype == torch.float32
+    assert together.shape == (2, 64, 64)
+    assert together.dtype == torch.float32
 
 
 @pytest.mark.parametrize("half", [True, False], ids=["half", "float32"])
@@ -87,7 +86,9 @@ def test_training_step(elsewhere: Detector, samples: list[PreparedSample], half:
     with OneDevice():
         for view in (View(0, False), View(1, True)):
             pyramids = features(samples, [view, view])
-            loss = torch.stack([v for terms in network_loss(network.rebuild(pyramids)).values() for v in terms.values()])
+            loss = torch.stack(
+                [v for terms in network_loss(network.rebuild(pyramids)).values() for v in terms.values()]
+            )
             loss.sum().backward()
     assert features.size > 0
     gradients = [p.grad for p in network.students.parameters()]

@@ -108,9 +108,7 @@ class Detector:
         """Pyramids of a batch of prepared samples, on the detector's device (`FrozenNetwork`)."""
         images = {name: stack.to(self.device) for name, stack in collate(samples).images.items()}
         if self._frozen is None:  # made once, when first needed
-            self._frozen = FrozenNetwork(self.network, self.device, self._dtype)
-            if self._compiled:
-                self._frozen.speed_up()
+            self._frozen = FrozenNetwork(self.network, self.device, self._dtype, self._compiled)
         return cast(NetworkOutput, self._frozen(images))
 
     @torch.inference_mode()
@@ -197,7 +195,7 @@ class Detector:
     def load(cls, path: str | Path, device: torch.device | str = "auto", compiled: bool = False) -> Detector:
         """Read a detector from its folder, or from a run folder that holds one class.
 
-        device: "cuda" where there is one by default. compiled: see `FrozenNetwork.speed_up`. Raises CheckpointError
+        device: "cuda" where there is one by default. compiled: see `FrozenNetwork`. Raises CheckpointError
         naming the file and the remedy when it is missing, truncated, from another recipe, or from a newer version.
         """
         folder = detector_folder(Path(path))

@@ -113,6 +113,6 @@ def test_a_copy_follows_newly_loaded_weights() -> None:
 
 
 def test_frozen_is_in_one_precision_and_order() -> None:
-    fast = frozen(EfficientNetLite0(), torch.device("cpu"), torch.bfloat16)
+    fast = frozen(EfficientNetLite0(), torch.device("cpu"), torch.bfloat16, fuse=False)
     assert {p.dtype for p in fast.parameters()} == {torch.bfloat16}
     assert fast.stem[0].weight.is_contiguous(memory_format=torch.channels_last)

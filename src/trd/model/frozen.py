@@ -1,4 +1,5 @@
-"""Frozen copies for inference: BatchNorm folded into the convolutions, everything in one precision, channels last.
+"""Frozen copies for inference: BatchNorm folded into the convolutions, everything in one precision, channels last,
+and on CPUs what follows a convolution done with it (`fused`).
 
 The plain modules stay what is trained, saved and read; the copies compute the same, faster (tests hold them to it).
 """
@@ -14,6 +15,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from trd.model.fused import can_fuse, fused
+
 Module = TypeVar("Module", bound=nn.Module)
 
 
@@ -27,8 +30,8 @@ def folded(module: Module) -> Module:
     for parent in list(result.modules()):
         for (name, child), (following, norm) in pairwise(list(parent.named_children())):
             if isinstance(child, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
-                fused = fuse_conv_bn_eval(child, norm, transpose=isinstance(child, nn.ConvTranspose2d))
-                setattr(parent, name, fused.requires_grad_(False))
+                both = fuse_conv_bn_eval(child, norm, transpose=isinstance(child, nn.ConvTranspose2d))
+                setattr(parent, name, both.requires_grad_(False))
                 setattr(parent, following, nn.Identity())
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.ReLU6):
@@ -38,9 +41,12 @@ def folded(module: Module) -> Module:
     return result
 
 
-def frozen(module: Module, device: torch.device, dtype: torch.dtype) -> Module:
-    """`folded`, converted to a device and a precision as a whole, weights in channels-last order."""
+def frozen(module: nn.Module, device: torch.device, dtype: torch.dtype, fuse: bool = True) -> nn.Module:
+    """`folded`, converted to a device and a precision as a whole, weights in channels-last order.
+
+    fuse: `fused` where this processor can; False for what torch.compile shall fuse.
+    """
     with torch.inference_mode(False):  # a copy made while predicting may serve training too
         copied = folded(module).to(device=device, dtype=dtype)
         copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
-        return copied
+        return fused(copied) if fuse and can_fuse(device, dtype) else copied

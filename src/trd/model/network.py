@@ -124,6 +124,11 @@ class TunedReverseDistillation(nn.Module):
             self._frozen_copies[device] = frozen(self.teacher, device, torch.float32)
         return self._frozen_copies[device]
 
+    def compile_teacher(self, device: torch.device, mode: str | None) -> None:
+        """Let torch.compile fuse the frozen teacher, in training and prediction."""
+        self._frozen_copies[device] = frozen(self.teacher, device, torch.float32, fuse=False)
+        self._frozen_copies[device].compile(mode=mode)
+
     def branch_pyramids(self, teachers: dict[str, Pyramid]) -> dict[str, Pyramid]:
         """What each branch has to rebuild: its modality's pyramid, or all of them side by side."""
         if self.branches == self.modalities:
@@ -162,26 +167,27 @@ class FrozenNetwork(nn.Module):
 
     Shares the teacher's frozen copy and the scalers with `network`, which stays as it is. Gives what a map needs:
     the teachers' pyramids (float32) and each student's, whose filtered and amplified parts are None.
+
+    compiled: by torch.compile; the first call of every batch size takes a minute or two. Meant for GPUs, where it fuses
+    what surrounds the convolutions and replays all kernels as CUDA graphs; on CPUs oneDNN's fused operators are
+    faster (docs/speed.md). An output is valid until the next call then.
     """
 
-    def __init__(self, network: TunedReverseDistillation, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, network: TunedReverseDistillation, device: torch.device, dtype: torch.dtype, compiled: bool = False
+    ) -> None:
         super().__init__()
         self._network = (network,)  # in a tuple: not to be registered, moved or saved a second time
         self.dtype = dtype
-        self._compiled = False
-        self.students = nn.ModuleDict({n: frozen(network.students[n], device, dtype) for n in network.branches})
-
-    def speed_up(self) -> None:
-        """Compile teacher and students (torch.compile; the first call of every batch size takes a minute or two).
-
-        Meant for GPUs, where it fuses what surrounds the convolutions and replays all kernels as CUDA graphs; on CPUs
-        it gained nothing (docs/speed.md). An output is valid until the next call.
-        """
-        (network,) = self._network
-        device = next(self.students.parameters()).device
-        for module in (network.frozen_teacher(device), *self.students.values()):
-            module.compile(mode="reduce-overhead" if device.type == "cuda" else None)
-        self._compiled = True
+        self._compiled = compiled
+        self.students = nn.ModuleDict(
+            {name: frozen(network.students[name], device, dtype, fuse=not compiled) for name in network.branches}
+        )
+        if compiled:
+            mode = "reduce-overhead" if device.type == "cuda" else None
+            network.compile_teacher(device, mode)
+            for student in self.students.values():
+                student.compile(mode=mode)
 
     def forward(self, images: Mapping[str, Tensor]) -> NetworkOutput:
         if self._compiled:
