@@ -79,13 +79,15 @@ class LevelDistance(nn.Module):
     def context(self, student: Tensor) -> Tensor:
         """(B, h, w, 2C): local mean and deviation of the student's features, which say what is expected here."""
         student = student.float()
-        mean = _box(student, CONTEXT)
-        variance = (_box(student.square(), CONTEXT) - mean.square()).clamp_min(0)
-        return torch.cat([mean, variance.sqrt()], dim=1).permute(0, 2, 3, 1)
+        moments = _box(torch.cat([student, student.square()], dim=1), CONTEXT)
+        mean, second = moments.chunk(2, dim=1)
+        second.copy_((second - mean.square()).clamp_min_(0).sqrt_())  # roots are slow in place, on half the channels
+        return moments.permute(0, 2, 3, 1)
 
     def mahalanobis(self, residual: Tensor) -> Tensor:
         """(..., C) -> (...): squared distance per channel, about 1 on good parts."""
-        return ((residual - self.mean) @ self.whitening).square().mean(dim=-1).clamp_min(TINY)
+        whitened = residual @ self.whitening - self.mean @ self.whitening  # the mean after the product: C numbers only
+        return whitened.square().mean(dim=-1).clamp_min(TINY)
 
     def distances(self, student: Tensor, teacher: Tensor) -> Tensor:
         """(B, h, w, 2): departure and direction."""
@@ -96,8 +98,8 @@ class LevelDistance(nn.Module):
 
     def expected_log(self, context: Tensor) -> Tensor:
         """(..., 2C) -> (..., 2): log of the distances that good parts show at such a place."""
-        weight = self.context_weight
-        value = (context - self.context_mean) / self.context_std @ weight[:-1] + weight[-1]
+        weight = self.context_weight[:-1] / self.context_std[:, None]  # standardises in the product
+        value = context @ weight + (self.context_weight[-1] - self.context_mean @ weight)
         return value.clamp(self.log_range[0], self.log_range[1])
 
     def relative(self, student: Tensor, teacher: Tensor) -> Tensor:
@@ -106,6 +108,7 @@ class LevelDistance(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
         """(B, h, w): sum of both, each of mean 0 and deviation 1 on good parts, so that levels can be added."""
+        student = student.float()
         return ((self.relative(student, teacher) - self.scale[0]) / self.scale[1]).sum(dim=-1)
 
 
