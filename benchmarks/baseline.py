@@ -18,7 +18,7 @@ from torch import Tensor
 from trd.config import Recipe
 from trd.detector import Detector
 from trd.model.network import TunedReverseDistillation
-from trd.preprocess.dataset import collate
+from trd.preprocess.dataset import stacked_images
 from trd.preprocess.pipeline import Pipeline
 from trd.scoring.anomaly_map import smooth
 from trd.training.loss import network_loss
@@ -53,7 +53,7 @@ def training_step(
     loss: str,
 ) -> float:
     """One step from decoded samples: preparation belongs to every step, nothing is kept."""
-    images = collate([pipeline(sample) for sample in samples]).images
+    images = stacked_images([pipeline(sample) for sample in samples])
     terms = network_loss(forward(network, images), loss)
     total = torch.stack([term for branch in terms.values() for term in branch.values()]).sum()
     adam.zero_grad()
@@ -66,7 +66,7 @@ def training_step(
 def predict(detector: Detector, sample: Sample) -> tuple[NDArray[np.float32], float]:
     """Decoded arrays -> fused map and score, one sample at a time, as the paper's script does it."""
     prepared = detector.pipeline(sample)
-    output = forward(detector.network, collate([prepared]).images)
+    output = forward(detector.network, stacked_images([prepared]))
     raw = detector.scorer(output, detector.pipeline.frame.size)
     fused = np.zeros(detector.pipeline.frame.size, np.float32)
     for name, numbers in detector.calibration.maps.items():

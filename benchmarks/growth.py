@@ -21,7 +21,7 @@ import torch
 from trd.config import load_recipe
 from trd.model.network import FrozenNetwork, build_network
 from trd.model.precision import resolve_precision
-from trd.preprocess.dataset import UPRIGHT, View, batches, collate
+from trd.preprocess.dataset import UPRIGHT, View, batches, stacked_images
 from trd.training.features import teacher_features
 from trd.training.loss import network_loss
 from trd.types import PreparedSample
@@ -131,7 +131,7 @@ def _training(network, parts, recipe, device, bf16):
 
 def _inference(network, parts, device, bf16):
     frozen = FrozenNetwork(network.eval(), torch.device(device), torch.bfloat16 if bf16 else torch.float32)
-    images = {name: stack.to(device) for name, stack in collate(parts).images.items()}
+    images = {name: stack.to(device) for name, stack in stacked_images(parts).items()}
 
     @torch.inference_mode()
     def predict() -> None:

@@ -21,6 +21,7 @@ from trd.model.frozen import frozen
 from trd.preprocess.dataset import View
 from trd.scoring.fusion import fuse, modality_maps
 from trd.training.features import TeacherFeatures
+from trd.training.fit import fit_feature_scalers
 from trd.training.loss import network_loss
 from trd.types import PreparedSample
 
@@ -93,6 +94,12 @@ def test_training_step(elsewhere: Detector, samples: list[PreparedSample], half:
     assert features.size > 0
     gradients = [p.grad for p in network.students.parameters()]
     assert all(g is not None and g.device == ELSEWHERE for g in gradients)
+
+
+def test_standardising_the_teacher(elsewhere: Detector, samples: list[PreparedSample]) -> None:
+    with OneDevice():
+        fit_feature_scalers(elsewhere.network, samples, ELSEWHERE)
+    assert {buffer.device for buffer in elsewhere.network.scalers.buffers()} == {ELSEWHERE}
 
 
 def test_paper_network() -> None:

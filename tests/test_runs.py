@@ -161,6 +161,9 @@ def test_a_complete_run_started_again_does_nothing(
     monkeypatch.setattr("trd.runs.fit_class", lambda *_: pytest.fail("trained again"))
     metrics = Run.open(drawn, out, recipe, ["biscuit"]).train_and_evaluate("cpu")
     assert metrics["biscuit"] == json.loads((trained / "biscuit/metrics.json").read_text())
+    before, after = (json.loads((folder / "run.json").read_text()) for folder in (trained, out))
+    assert after["started"] == before["started"]
+    assert len(after["continued"]) == 1
     (out / "report.html").unlink()
     monkeypatch.undo()
     Run.open(drawn, out, recipe, ["biscuit"]).train_and_evaluate("cpu")

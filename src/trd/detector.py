@@ -23,7 +23,7 @@ from trd.model.initialisation import WithoutInitialisation
 from trd.model.network import FrozenNetwork, TunedReverseDistillation, build_network
 from trd.model.precision import resolve_device, resolve_precision
 from trd.model.teachers import Teacher
-from trd.preprocess.dataset import batches, collate, stacked_regions
+from trd.preprocess.dataset import batches, stacked_images, stacked_regions
 from trd.preprocess.frame import Frame
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
@@ -106,7 +106,7 @@ class Detector:
     @torch.inference_mode()
     def forward(self, samples: Sequence[PreparedSample]) -> NetworkOutput:
         """Pyramids of a batch of prepared samples, on the detector's device (`FrozenNetwork`)."""
-        images = {name: stack.to(self.device) for name, stack in collate(samples).images.items()}
+        images = {name: stack.to(self.device) for name, stack in stacked_images(samples).items()}
         if self._frozen is None:  # made once, when first needed
             self._frozen = FrozenNetwork(self.network, self.device, self._dtype, self._compiled)
         return cast(NetworkOutput, self._frozen(images))

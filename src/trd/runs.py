@@ -127,7 +127,10 @@ class Run:
                 "choose another --out, or delete that folder"
             )
         before = [name for name in record.get("classes", []) if name not in chosen]
-        run._write({**record, **run._facts(), "classes": [*before, *chosen]})
+        facts = run._facts()
+        if "started" in record:
+            facts["continued"] = [*record.get("continued", []), facts.pop("started")]
+        run._write({**record, **facts, "classes": [*before, *chosen]})
         return run
 
     @classmethod

@@ -143,11 +143,11 @@ def test_standardised_features_have_mean_0_and_deviation_1(drawn: Path, tmp_path
     detector = fit_class(drawn, "biscuit", recipe, tmp_path, "cpu")
     from trd.data.folder import list_class
     from trd.data.loading import load_sample
-    from trd.preprocess.dataset import collate
+    from trd.preprocess.dataset import stacked_images
 
     files = list_class(drawn, "biscuit", recipe.sources, recipe.point_cloud_sources)
-    batch = collate([detector.pipeline(load_sample(s, ("xyz",))) for s in files.train])
-    for pyramid in detector.network.teacher_pyramids(batch.images).values():
+    images = stacked_images([detector.pipeline(load_sample(s, ("xyz",))) for s in files.train])
+    for pyramid in detector.network.teacher_pyramids(images).values():
         for level in pyramid:
             torch.testing.assert_close(level.mean((0, 2, 3)), torch.zeros(level.shape[1]), atol=1e-3, rtol=0)
             torch.testing.assert_close(level.std((0, 2, 3)), torch.ones(level.shape[1]), atol=2e-2, rtol=0)

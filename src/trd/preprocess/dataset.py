@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from threading import Lock
 from typing import NamedTuple, TypeVar
 
@@ -17,14 +16,6 @@ from trd.types import PreparedSample
 Item = TypeVar("Item")
 
 CACHE_LIMIT = 2 * 2**30  # bytes of prepared samples kept; further ones are read or prepared anew in every epoch
-
-
-@dataclass(frozen=True)
-class Batch:
-    """images: modality -> (B, 3, H, W) float32 in [0, 1]. samples: where they come from, in order."""
-
-    images: dict[str, Tensor]
-    samples: tuple[PreparedSample, ...]
 
 
 class PreparedDataset(Dataset[PreparedSample]):
@@ -96,11 +87,9 @@ class ShareOfBatches(BatchSampler):
             yield batch[begin:end] or batch[:1]
 
 
-def collate(samples: Sequence[PreparedSample]) -> Batch:
-    """Stack prepared samples of one size."""
-    names = samples[0].images
-    images = {name: torch.from_numpy(np.stack([s.images[name] for s in samples])) for name in names}
-    return Batch(images, tuple(samples))
+def stacked_images(samples: Sequence[PreparedSample]) -> dict[str, Tensor]:
+    """modality -> (B, 3, H, W) float32 in [0, 1], of samples of one size."""
+    return {name: torch.from_numpy(np.stack([s.images[name] for s in samples])) for name in samples[0].images}
 
 
 def stacked_regions(samples: Sequence[PreparedSample], device: torch.device | str = "cpu") -> Tensor | None:

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,7 +29,14 @@ from trd.files import write_json
 from trd.model.network import FeatureScaler, TunedReverseDistillation, build_network
 from trd.model.precision import resolve_device, resolve_precision
 from trd.model.teachers import Teacher
-from trd.preprocess.dataset import EpochShuffle, PreparedDataset, ShareOfBatches, batches, collate, stacked_regions
+from trd.preprocess.dataset import (
+    EpochShuffle,
+    PreparedDataset,
+    ShareOfBatches,
+    batches,
+    stacked_images,
+    stacked_regions,
+)
 from trd.preprocess.pipeline import Pipeline
 from trd.scoring.calibration import calibrate, map_statistics
 from trd.scoring.fusion import fuse, modality_maps
@@ -40,7 +47,7 @@ from trd.training.features import teacher_features
 from trd.training.module import TrainingModule
 from trd.training.prepare import PreparedClass, list_parts, prepare_class
 from trd.training.progress import TrainingProgress
-from trd.types import Camera, NetworkOutput
+from trd.types import Camera, NetworkOutput, PreparedSample
 
 CHECKPOINT = "checkpoints/last.safetensors"
 SCORING_BATCH = 8
@@ -70,10 +77,10 @@ def fit_class(
         write_json(out / "training.json", record)
 
     begin = time.monotonic()
-    network = build_network(recipe)
-    if recipe.teacher.standardize:
-        fit_feature_scalers(network, parts.training)
     where = resolve_device(device)
+    network = build_network(recipe).to(where)
+    if recipe.teacher.standardize:
+        fit_feature_scalers(network, parts.training, torch.device(where))
     train_network(network, parts.training, recipe, out, where, console, files.name)
     if not first:
         while not (out / FACTS).exists():  # should the first process fail, torchrun ends this one
@@ -210,13 +217,19 @@ class _Checkpoints(pl.Callback):
 
 
 @torch.no_grad()
-def fit_feature_scalers(network: TunedReverseDistillation, training: PreparedDataset) -> None:
-    """Set every scaler to the mean and deviation of the teacher's channels over the training samples."""
+def fit_feature_scalers(
+    network: TunedReverseDistillation, training: Iterable[PreparedSample], device: torch.device
+) -> None:
+    """Set every scaler to the mean and deviation of the teacher's channels over the training samples.
+
+    device: where `network` is.
+    """
     scalers = {name: cast(FeatureScaler, network.scalers[name]) for name in network.modalities}
     network.scalers = torch.nn.ModuleDict()  # raw features while measuring
     sums: dict[tuple[str, int], list[Tensor]] = {}
     for batch in batches(training, SCORING_BATCH):
-        for name, pyramid in network.teacher_pyramids(collate(batch).images).items():
+        images = {name: stack.to(device) for name, stack in stacked_images(batch).items()}
+        for name, pyramid in network.teacher_pyramids(images).items():
             for level, features in enumerate(pyramid):
                 values = features.double().transpose(0, 1).flatten(1)
                 moments = torch.stack(
