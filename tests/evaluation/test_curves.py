@@ -50,6 +50,17 @@ def plain_aupro(maps: np.ndarray, masks: np.ndarray, limit: float) -> float:
     return float(np.trapezoid(y, x) / limit)
 
 
+def test_counting_as_on_a_gpu() -> None:
+    """With PyTorch's sort and search, which any device has; "cpu:0" is the CPU by another name."""
+    rng = np.random.default_rng(0)
+    maps, masks = rng.normal(size=(4, 32, 32)).astype(np.float32).round(1), np.zeros((4, 32, 32), bool)
+    masks[:2, 5:15, 5:20] = True
+    assert evaluate_maps(maps, masks, device="cpu:0") == evaluate_maps(maps, masks)
+    maps[3, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        evaluate_maps(maps, masks, device="cpu:0")
+
+
 @pytest.mark.parametrize("limit", AUPRO_LIMITS)
 def test_aupro_against_a_plain_loop(limit: float) -> None:
     rng = np.random.default_rng(0)
