@@ -155,8 +155,8 @@ def _forget_copies(network: TunedReverseDistillation, _: object) -> None:
 def _images_at_once(images: Tensor) -> int:
     """On CPUs the teacher takes few images at a time, so that its widest maps stay in the cache.
 
-    Two of 320 x 320: 14 ms per image on one core, against 23 ms with sixteen at once (small teacher). Always as many, so
-    that the weights stay in the order which oneDNN chose for that number (`fused`).
+    Two of 320 x 320: 14 ms per image on one core, against 23 ms with sixteen at once (small teacher). The same number
+    every time, so that the weights stay in the order which oneDNN chose for it (`fused`).
     """
     count = len(images)
     if images.device.type != "cpu":
