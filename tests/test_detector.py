@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import trd
 from trd.data.folder import list_class
 from trd.data.loading import load_sample
 from trd.detector import FACTS, RECIPE, WEIGHTS, Detector
-from trd.errors import CheckpointError, DataError
+from trd.errors import CheckpointError, DataError, RecipeError, TRDError
 from trd.types import Prediction, Sample
 
 
@@ -48,6 +49,24 @@ def test_batches_equal_single_predictions(detector: Detector, samples: list[Samp
         assert one.id == sample.id
         assert one.score == pytest.approx(alone.score, abs=1e-3)
         np.testing.assert_allclose(one.map, alone.map, atol=1e-2)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("bf16", 0.1), ("fp16", 0.01)])
+def test_students_in_another_precision(trained: Path, samples: list[Sample], precision: str, tolerance: float) -> None:
+    plain, rounded = Detector.load(trained, "cpu"), Detector.load(trained, "cpu", precision=precision)
+    for theirs, ours in zip(plain.predict(samples), rounded.predict(samples), strict=True):
+        assert 0 < np.abs(ours.map - theirs.map).max() < tolerance * np.abs(theirs.map).max()
+
+
+def test_what_overflows_is_no_score(trained: Path, samples: list[Sample]) -> None:
+    detector = Detector.load(trained, "cpu", precision="fp16")
+    with torch.no_grad():
+        for student in detector.network.students.values():
+            next(layer for layer in student.modules() if isinstance(layer, torch.nn.BatchNorm2d)).weight.mul_(1e6)
+    with pytest.raises(TRDError, match="not finite.*65504"):
+        detector.predict(samples[0])
+    with pytest.raises(RecipeError, match="expected 32, bf16, fp16 or auto"):
+        Detector.load(trained, precision="half")
 
 
 def test_plain_arrays_will_do(detector: Detector, samples: list[Sample]) -> None:

@@ -64,9 +64,9 @@ def test_the_check_itself_sees_a_tensor_left_behind() -> None:
         torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8, device=ELSEWHERE), torch.ones(4, 3, 3, 3))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 def test_prediction(elsewhere: Detector, samples: list[PreparedSample], dtype: torch.dtype) -> None:
-    elsewhere._dtype = dtype
+    elsewhere._dtype = dtype  # float16 too: whether this device has it is not the question
     with OneDevice(), torch.inference_mode():
         regions = stacked_regions(samples, elsewhere.device)
         calibration = elsewhere.calibration

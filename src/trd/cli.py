@@ -156,6 +156,9 @@ def predict(
     ],
     raw_maps: Annotated[bool, typer.Option("--raw-maps", help="Also write float32 TIFF maps.")] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="torch.compile, for many parts on a GPU.")] = False,
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="Of the students: 32, bf16, fp16 or auto; as trained by default.")
+    ] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Score parts: scores.csv, scores.jsonl and heat-map overlays."""
@@ -169,7 +172,7 @@ def predict(
     from trd.predictions import write_predictions
     from trd.preprocess.threads import in_threads
 
-    detector = Detector.load(run, device, compiled)
+    detector = Detector.load(run, device, compiled, precision)
     files = _inputs(inputs, detector)
     camera = camera_near(next(iter(files[0].sources.values())).parent) or detector.camera
     load = partial(load_sample, clouds=detector.recipe.point_cloud_sources, camera=camera)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,11 +19,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from trd.config import Recipe, recipe_from_toml
-from trd.errors import CheckpointError, DataError
+from trd.errors import CheckpointError, DataError, TRDError
 from trd.files import write_json, write_text, write_whole
 from trd.model.initialisation import WithoutInitialisation
 from trd.model.network import FrozenNetwork, TunedReverseDistillation, build_network
-from trd.model.precision import resolve_device, resolve_precision
+from trd.model.precision import prediction_dtype, resolve_device
 from trd.model.teachers import Teacher
 from trd.preprocess.dataset import batches, stacked_images, stacked_regions
 from trd.preprocess.frame import Frame
@@ -67,6 +69,7 @@ class Detector:
         device: torch.device | str = "cpu",
         camera: Camera | None = None,
         compiled: bool = False,
+        precision: str | None = None,
     ) -> None:
         self.recipe = recipe
         self.camera = camera  # of the training data's depth images; what new ones are read with
@@ -76,8 +79,7 @@ class Detector:
         self.scorer = scorer.to(self.device).eval()
         self._calibration = calibration
         self.class_name = class_name
-        bf16 = resolve_precision(recipe.training.precision, self.device) == "bf16-mixed"
-        self._dtype = torch.bfloat16 if bf16 else torch.float32
+        self._dtype = prediction_dtype(precision or recipe.training.precision, self.device)
         self._compiled = compiled
         self._frozen: FrozenNetwork | None = None
 
@@ -89,18 +91,8 @@ class Detector:
 
     def calibrated(self, calibration: Calibration) -> Detector:
         """The same detector with a calibration; network and scorer are shared."""
-        result = Detector(
-            self.recipe,
-            self.pipeline,
-            self.network,
-            self.scorer,
-            calibration,
-            self.class_name,
-            self.device,
-            self.camera,
-            self._compiled,
-        )
-        result._frozen = self._frozen
+        result = copy.copy(self)
+        result._calibration = calibration
         return result
 
     @torch.inference_mode()
@@ -118,7 +110,10 @@ class Detector:
 
     @torch.inference_mode()
     def score(self, samples: Iterable[PreparedSample], batch_size: int = 8) -> Iterator[ScoredSample]:
-        """z-scored, smoothed maps of prepared samples, computed in batches, in order."""
+        """z-scored, smoothed maps of prepared samples, computed in batches, in order.
+
+        Raises TRDError for a map that is not finite.
+        """
         calibration = self.calibration
         for batch in batches(samples, batch_size):
             regions = stacked_regions(batch, self.device)
@@ -127,6 +122,11 @@ class Detector:
             scores = together.amax(dim=(1, 2)).tolist()
             fused, parts = together.cpu().numpy(), {name: values.cpu().numpy() for name, values in maps.items()}
             for index, sample in enumerate(batch):
+                if not math.isfinite(scores[index]):
+                    raise TRDError(
+                        f"sample {sample.id}: the anomaly map is not finite; float16 ends at 65504, so predict with "
+                        "precision 32 or bf16, and if it stays so, train again"
+                    )
                 single = {name: values[index] for name, values in parts.items()}
                 yield ScoredSample(sample, single, fused[index], scores[index])
 
@@ -192,11 +192,18 @@ class Detector:
         write_json(folder / FACTS, facts)  # last: its presence means that the detector is complete
 
     @classmethod
-    def load(cls, path: str | Path, device: torch.device | str = "auto", compiled: bool = False) -> Detector:
+    def load(
+        cls,
+        path: str | Path,
+        device: torch.device | str = "auto",
+        compiled: bool = False,
+        precision: str | None = None,
+    ) -> Detector:
         """Read a detector from its folder, or from a run folder that holds one class.
 
-        device: "cuda" where there is one by default. compiled: see `FrozenNetwork`. Raises CheckpointError
-        naming the file and the remedy when it is missing, truncated, from another recipe, or from a newer version.
+        device: "cuda" where there is one by default. compiled: see `FrozenNetwork`. precision: of the students, see
+        `prediction_dtype`; by default that of the training. Raises CheckpointError naming the file and the remedy when
+        it is missing, truncated, from another recipe, or from a newer version.
         """
         folder = detector_folder(Path(path))
         facts = _read_facts(folder / FACTS)
@@ -227,6 +234,7 @@ class Detector:
             resolve_device(str(device)),
             camera,
             compiled,
+            precision,
         )
 
 

@@ -41,3 +41,15 @@ def resolve_precision(wanted: str, device: torch.device | str) -> Precision:
             return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
         return "bf16-mixed" if torch.cpu.get_capabilities().get("amx_bf16", False) else "32-true"
     return "bf16-mixed" if wanted == "bf16" else "32-true"
+
+
+def prediction_dtype(wanted: str, device: torch.device | str) -> torch.dtype:
+    """Of the students in prediction: "32", "bf16", "fp16" (for GPUs that lack bf16), or "auto" as above.
+
+    Raises RecipeError for another word.
+    """
+    if wanted not in ("32", "bf16", "fp16", "auto"):
+        raise RecipeError(f"precision '{wanted}': expected 32, bf16, fp16 or auto")
+    if wanted == "fp16":
+        return torch.float16
+    return torch.float32 if resolve_precision(wanted, device) == "32-true" else torch.bfloat16
