@@ -126,6 +126,8 @@ def _training(network, parts, recipe, device, bf16):
         adam.step()
 
     rng = np.random.default_rng(0)
+    features(parts[:BATCH], [UPRIGHT] * BATCH)  # loads libraries, makes the frozen teacher
+    features.forget()
     return step, _timed(fill, device, len(parts) * len(views))
 
 

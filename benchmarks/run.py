@@ -42,6 +42,7 @@ from trd.types import Sample
 
 RECIPES = {"lite": "lite-rgb-normals", "paper": "mvtec3d-rgb-normals"}
 CLASS_PARTS = 250  # about a class of MVTec 3D-AD
+WARM_UP = 3 if torch.cuda.is_available() else 1  # CUDA graphs: compiled in the first call, recorded in the second
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,14 @@ class Setting:
     def recipe(self, *overrides: str) -> Recipe:
         return random_teacher(load_recipe(RECIPES[self.size], ["training.precision=auto", *overrides]))
 
-    def peak(self) -> str:
-        """GPU memory since the last call; the process's own peak says nothing where one process does everything."""
+    def peak(self, work: Callable[[], object]) -> str:
+        """GPU memory that `work` takes with all that is held; of the processor's memory growth.py tells."""
         if not self.device.startswith("cuda"):
             return ""
-        peak = torch.cuda.max_memory_allocated() / 2**30
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-        return f", peak {peak:.1f} GB of GPU memory"
+        work()
+        return f", peak {torch.cuda.max_memory_allocated() / 2**30:.1f} GB of GPU memory"
 
 
 def main() -> None:
@@ -117,7 +119,8 @@ def compare(
     title: str, plain: Callable[[], object], ours: Callable[[], object], repeats: int, per: int = 1
 ) -> tuple[float, float]:
     """Alternate both, print and return their medians in ms per unit (`per` units a call)."""
-    plain(), ours()
+    for _ in range(WARM_UP):
+        plain(), ours()
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeats):
         for function, kept in zip((plain, ours), times, strict=True):
@@ -185,6 +188,8 @@ def profile(setting: Setting) -> None:
 
 def training(setting: Setting, profile: bool = False) -> None:
     recipe, batch, size = setting.recipe(), setting.training_batch, setting.size
+    torch.use_deterministic_algorithms(recipe.training.deterministic)  # as `trd train` does
+    torch.utils.deterministic.fill_uninitialized_memory = False
     samples = decoded(setting.data, recipe, batch)
     pipeline = Pipeline.fit(recipe, iter(samples[:1]))
     plain, fast = (build_network(recipe).to(setting.device).train() for _ in range(2))
@@ -223,6 +228,8 @@ def training(setting: Setting, profile: bool = False) -> None:
         )
         for title, step in (("new views", first_time), ("known views", ours))
     ]
+    torch.use_deterministic_algorithms(False)
+    plain = slow_adam = None  # not in our peak
     epochs, views = recipe.training.epochs, 8 if recipe.training.augment == "flips" else 1
     new = views * (1 - (1 - 1 / views) ** epochs) / epochs  # expected share of steps that need the teacher
     average = new * seconds[0][1] + (1 - new) * seconds[1][1]
@@ -230,7 +237,7 @@ def training(setting: Setting, profile: bool = False) -> None:
     minutes = average * CLASS_PARTS * epochs / 60000
     print(
         f"    over all {epochs} epochs, {new:.1%} of whose views are new: {average:.1f} ms, {ratio:.2f} x; "
-        f"with {CLASS_PARTS} parts {minutes:.1f} min{setting.peak()}"
+        f"with {CLASS_PARTS} parts {minutes:.1f} min{setting.peak(first_time)}"
     )
 
 
@@ -272,7 +279,6 @@ def inference(setting: Setting, profile: bool = False) -> None:
     def plain() -> None:
         baseline.predict(detector, samples[0])
 
-    setting.peak()
     compare(f"{size}: arrays to score, one by one", plain, lambda: scores(detector, samples[:1]), setting.repeats)
     compare(f"{size}: arrays to score, batch of {count}, per sample",
             lambda: [baseline.predict(detector, sample) for sample in samples],
@@ -292,7 +298,7 @@ def inference(setting: Setting, profile: bool = False) -> None:
         ("all but preparation", lambda: list(detector.score(prepared, count))),
     ):
         print(f"    of which {title:20s} {timed(work) / count:8.2f} ms per sample in the batch")
-    print(f"    network alone, one sample      {timed(one):8.2f} ms{setting.peak()}")
+    print(f"    network alone, one sample      {timed(one):8.2f} ms{setting.peak(network)}")
 
 
 def scores(detector: Detector, samples: list[Sample]) -> list[float]:
@@ -327,7 +333,8 @@ def limits(repeats: int, device: str) -> None:
 
 
 def timed(work: Callable[[], object], repeats: int = 5) -> float:
-    work()
+    for _ in range(WARM_UP):
+        work()
     times = []
     for _ in range(repeats):
         begin = time.perf_counter()

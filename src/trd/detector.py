@@ -144,7 +144,8 @@ class Detector:
 
     def predict_all(self, samples: Iterable[Sample], batch_size: int = 8) -> Iterator[Prediction]:
         """Predictions one after another, so that a long list needs no more memory than one batch."""
-        prepared = in_threads(lambda sample: self.pipeline(checked(sample, self.recipe)), samples, batch_size)
+        ahead = self.device.type != "cpu"
+        prepared = in_threads(lambda sample: self.pipeline(checked(sample, self.recipe)), samples, batch_size, ahead)
         for scored in self.score(prepared, batch_size):
             yield self._prediction(scored)
 

@@ -1,14 +1,18 @@
 """oneDNN's fused operators against the modules they stand for."""
 
+import copy
+import gc
+import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from trd.model.blocks import BottleneckBlock, activation, conv_norm, up_norm
+from trd.model.blocks import BottleneckBlock, Resample, activation, conv_norm, up_norm
 from trd.model.frozen import folded, frozen
-from trd.model.fused import FusedConvolution, can_fuse, fused
+from trd.model.fused import FusedConvolution, FusedResidual, can_fuse, fused
 from trd.model.student import Student
 from trd.model.teachers.efficientnet_lite import EfficientNetLite0, SameConv
 from trd.model.teachers.wide_resnet import WideResNet50
@@ -72,36 +76,59 @@ def test_bf16_is_no_farther_from_float32_than_the_plain_module_is() -> None:
 
 @pytest.mark.parametrize("kind", ["same", "down", "up"])
 @pytest.mark.parametrize("linear", [False, True])
-def test_a_block_is_one_call_per_convolution(kind: str, linear: bool) -> None:
-    """The addition of the shortcut goes into the last convolution; the shared ReLU into those before it."""
+def test_a_block_is_one_call_per_convolution(kind: Resample, linear: bool) -> None:
+    """The addition of the shortcut goes into the last convolution, with the ReLU after it."""
     torch.manual_seed(0)
-    plain = folded(nn.Sequential(BottleneckBlock(8, 4, 8 if kind == "same" else 12, kind, linear)))  # type: ignore[arg-type]
+    plain = folded(nn.Sequential(BottleneckBlock(8, 4, 8 if kind == "same" else 12, kind, linear)))
     fast = fused(folded(plain))
-    calls = [str(node.target) for node in fast.graph.nodes if node.op.startswith("call")]  # type: ignore[union-attr]
-    assert len(calls) == kinds(plain, (nn.Conv2d, nn.ConvTranspose2d))
+    calls = []
+    for layer in fast.modules():
+        layer.register_forward_hook(lambda module, *_: calls.append(type(module)))
     x = torch.randn(2, 8, 16, 16)
     same(fast(x), plain(x))
+    assert calls.count(FusedConvolution) == kinds(plain, (nn.Conv2d, nn.ConvTranspose2d))
+    assert set(calls) <= {FusedConvolution, FusedResidual, nn.Sequential, nn.Identity}
 
 
 def test_what_cannot_be_fused_stays() -> None:
-    """A map that two layers read, and layers that compute something else than a convolution."""
-
-    class Twice(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.first, self.relu, self.odd = nn.Conv2d(3, 3, 1), nn.ReLU(), SameConv(3, 3, 3, 2)
-
-        def forward(self, x: Tensor) -> Tensor:
-            y = self.first(x)
-            result: Tensor = self.odd(self.relu(y) + y)
-            return result
-
-    plain = nn.Sequential(Twice()).requires_grad_(False)
-    fast = fused(nn.Sequential(plain[0]))
-    assert kinds(fast, FusedConvolution) == 1
-    assert kinds(fast, nn.ReLU) == 1
+    """Layers that compute something else than a convolution, and an activation that no convolution precedes."""
+    layers = nn.Sequential(nn.ReLU(), SameConv(3, 3, 3, 2), nn.ReLU(), nn.Conv2d(3, 3, 1), nn.ReLU(), nn.ReLU6())
+    plain = layers.requires_grad_(False)
+    fast = fused(copy.deepcopy(plain))
+    assert [type(layer) for layer in fast] == [nn.ReLU, SameConv, nn.ReLU, FusedConvolution, nn.ReLU6]  # type: ignore[arg-type]
     x = torch.randn(1, 3, 8, 8)
     same(fast(x), plain(x))
+
+
+def test_copies_are_made_beside_running_ones_and_freed_at_once() -> None:
+    """A server may load a second detector while the first one predicts."""
+    torch.manual_seed(0)
+    running, stop, failures = fused(folded(EfficientNetLite0().eval())), threading.Event(), []
+    image = torch.rand(1, 3, 32, 32)
+
+    def predict() -> None:
+        while not stop.is_set():
+            try:
+                with torch.no_grad():
+                    running(image)
+            except Exception as error:
+                failures.append(error)
+
+    thread = threading.Thread(target=predict)
+    thread.start()
+    for _ in range(5):
+        fused(folded(Student((8, 12, 16))))
+    stop.set()
+    thread.join()
+    assert not failures
+    gc.disable()
+    try:
+        copied = frozen(Student((8, 12, 16)), CPU, torch.float32)
+        gone = weakref.ref(copied)
+        del copied
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_shapes_may_alternate_and_threads_may_share_it() -> None:

@@ -37,6 +37,36 @@ def test_nothing_runs_while_results_are_used() -> None:
         assert not running
 
 
+def test_ahead_the_next_group_is_worked_on_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: 3)  # as many to a group, where fewer are asked for
+    done: list[int] = []
+
+    def noted(index: int) -> int:
+        done.append(index)
+        return index
+
+    results = in_threads(noted, iter(range(10)), group=2, ahead=True)
+    assert next(results) == 0
+    deadline = time.monotonic() + 10
+    while len(done) < 6 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert sorted(done) == [0, 1, 2, 3, 4, 5]
+    assert list(results) == list(range(1, 10))
+    assert list(in_threads(noted, iter(()), ahead=True)) == []
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_an_error_of_the_source_comes_after_the_results_before_it(ahead: bool) -> None:
+    def source():
+        yield from range(5)
+        raise OSError("disk gone")
+
+    results = in_threads(abs, source(), group=2, ahead=ahead)
+    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(OSError, match="disk gone"):
+        next(results)
+
+
 def test_the_first_failing_item_is_named_after_what_came_before() -> None:
     def broken(index: int) -> int:
         if index in (2, 3):

@@ -129,6 +129,25 @@ def test_memory_is_bounded_and_the_same_parts_are_kept_in_every_order(
     assert halved.size == one
 
 
+def test_parts_that_are_not_kept_are_computed_together_also_in_the_first_step(
+    network: TunedReverseDistillation, teacher_calls: list[int]
+) -> None:
+    """A resumed training begins with other parts; what shares a call must not depend on that."""
+    parts, one = random_parts(40), 2 * 4 * LEVEL_VALUES
+    batch = parts[:8]
+    seen_before = made(network, 40, views=1, limit=20 * one)
+    seen_before(parts[20:21], [UPRIGHT])
+    teacher_calls.clear()
+    later = seen_before(batch, [UPRIGHT] * 8)
+    calls = sorted(teacher_calls)
+    teacher_calls.clear()
+    first = made(network, 40, views=1, limit=20 * one)(batch, [UPRIGHT] * 8)
+    together = calls[-1]
+    assert 1 < together < 8
+    assert teacher_calls[-1] == together
+    assert all(torch.equal(a, b) for name in first for a, b in zip(first[name], later[name], strict=True))
+
+
 def test_training_is_the_same_with_and_without(drawn: Path, tmp_path: Path, teacher_calls: list[int]) -> None:
     """With augmentation, in which a view returns in a later epoch or not."""
     flips = [*PLAIN, "training.augment=flips", "training.epochs=4"]

@@ -153,6 +153,13 @@ def test_standardised_features_have_mean_0_and_deviation_1(drawn: Path, tmp_path
             torch.testing.assert_close(level.std((0, 2, 3)), torch.ones(level.shape[1]), atol=2e-2, rtol=0)
 
 
+def test_the_callers_choice_of_algorithms_comes_back(drawn: Path, tmp_path: Path, recipe: Recipe) -> None:
+    assert not torch.are_deterministic_algorithms_enabled()
+    fit_class(drawn, "biscuit", recipe, tmp_path, "cpu")
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory
+
+
 def test_schedules() -> None:
     paper, ours = load_recipe("mvtec3d-rgb-depth"), load_recipe("lite-rgb")
     assert [rate_factor(paper, epoch) for epoch in (0, 1, 10)] == pytest.approx([1, 0.95, 0.95**10])

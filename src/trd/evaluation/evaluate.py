@@ -85,7 +85,7 @@ def evaluate_class(
         return detector.pipeline(load_sample(sample, recipe.point_cloud_sources, files.camera))
 
     scored = track(
-        detector.score(in_threads(prepared, files.test)),
+        detector.score(in_threads(prepared, files.test, ahead=detector.device.type != "cpu")),
         f"{files.name}: scoring",
         total=len(files.test),
         console=console or Console(quiet=True),

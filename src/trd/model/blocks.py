@@ -9,6 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from trd.model.fused import FusedResidual
 from trd.model.resample import Doubling, Halving
 
 Resample = Literal["same", "down", "up"]
@@ -65,3 +66,7 @@ class BottleneckBlock(nn.Module):
         y = self.expand(y) + self.shortcut(x)
         result: Tensor = self.output(y)
         return result
+
+    def fused_form(self) -> nn.Module:
+        inner = nn.Sequential(self.reduce, self.relu, self.middle, self.relu)
+        return FusedResidual(inner, nn.Sequential(self.expand, self.output), self.shortcut)

@@ -2,18 +2,18 @@
 
 PyTorch's own convolution calls oneDNN too, but brings the weight into the library's order every time (for one part of
 paper size that is half of the students' time), and each addition and ReLU is another pass over the map. The operators
-are those that PyTorch's compiler emits for CPUs; torch.fx finds what follows a convolution.
+are those that PyTorch's compiler emits for CPUs. (torch.fx could find what goes together, but it patches nn.Module for
+the whole process while it looks: predictions in other threads fail.)
 """
 
 from __future__ import annotations
 
-import inspect
-import operator
 import platform
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from trd.model.resample import Doubling, Halving
 
@@ -40,15 +40,19 @@ class FusedConvolution(nn.Module):
     it, which is what PyTorch does in every call. Several threads may call it.
     """
 
-    def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d, activation: nn.Module | None = None) -> None:
+    def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d) -> None:
         super().__init__()
         self.transposed = isinstance(convolution, nn.ConvTranspose2d)
         self.padding, self.output_padding = list(convolution.padding), list(convolution.output_padding)
         self.geometry = list(convolution.stride), list(convolution.dilation), convolution.groups
         self.bias = convolution.bias
-        self.activation, self.numbers = ("none", []) if activation is None else ACTIVATIONS[type(activation)]
+        self.activation, self.numbers = "none", list[float]()
         self._dimensions = convolution.weight.shape
         self._ordered: tuple[torch.Size | None, Tensor] = (None, convolution.weight.detach())  # for which input shape
+
+    def activate(self, activation: nn.Module) -> None:
+        """Append a ReLU or ReLU6; the latter not where an addend is given, for which oneDNN offers ReLU only."""
+        self.activation, self.numbers = ACTIVATIONS[type(activation)]
 
     def forward(self, x: Tensor, addend: Tensor | None = None) -> Tensor:
         weight = self._ordered_weight(x.shape)
@@ -93,64 +97,53 @@ class FusedConvolution(nn.Module):
         return cast(Tensor, weight)
 
 
+class FusedResidual(nn.Module):
+    """last(inner(x) + shortcut(x)) as one call per convolution; without a shortcut last(inner(x))."""
+
+    def __init__(self, inner: nn.Module, last: nn.Module, shortcut: nn.Module | None) -> None:
+        """last: a convolution and perhaps a ReLU."""
+        super().__init__()
+        self.inner = inner
+        self.last = next(_fused_layers(nn.Sequential(last)).children())
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.inner(x)
+        result: Tensor = self.last(y) if self.shortcut is None else self.last(y, self.shortcut(x))
+        return result
+
+
 def fused(module: nn.Module) -> nn.Module:
-    """`module` with all parts replaced that map one tensor (teachers, stacks of layers), so that a call is one pass."""
-    if _takes_one_tensor(module):
-        return _fused_graph(module)
+    """`module`, changed in place, with every convolution in a Sequential and the activation after it as one layer.
+
+    Blocks in which more than that goes together say how: their `fused_form` gives what takes their place.
+    """
+    if hasattr(module, "fused_form"):
+        module = cast(Callable[[], nn.Module], module.fused_form)()
+    if isinstance(module, nn.Sequential):
+        return _fused_layers(module)
     for name, child in module.named_children():
         setattr(module, name, fused(child))
     return module
 
 
-def _takes_one_tensor(module: nn.Module) -> bool:
-    arguments = inspect.signature(module.forward).parameters.values()
-    return isinstance(module, nn.Sequential) or [a.annotation for a in arguments] == ["Tensor"]
+def _fused_layers(stack: nn.Sequential) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for layer in _flat(stack):
+        before = layers[-1] if layers else None
+        if isinstance(before, FusedConvolution) and before.activation == "none" and type(layer) in ACTIVATIONS:
+            before.activate(layer)
+        elif type(layer) in CONVOLUTIONS:
+            layers.append(FusedConvolution(cast(nn.Conv2d | nn.ConvTranspose2d, layer)))
+        else:
+            layers.append(fused(layer))
+    return nn.Sequential(*layers)
 
 
-class _Tracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, nn.Conv2d | nn.ConvTranspose2d) or super().is_leaf_module(m, module_qualified_name)
-
-
-def _fused_graph(module: nn.Module) -> fx.GraphModule:
-    graph = _Tracer().trace(module)
-    result = fx.GraphModule(module, graph)
-    layers = dict(result.named_modules())
-
-    def layer(node: fx.Node | None) -> nn.Module | None:
-        return layers[str(node.target)] if node is not None and node.op == "call_module" else None
-
-    for node in list(graph.nodes):
-        if isinstance(layer(node), nn.Identity):
-            node.replace_all_uses_with(node.args[0])
-            graph.erase_node(node)
-    for node in list(graph.nodes):
-        convolution = layer(node)
-        if type(convolution) not in CONVOLUTIONS:
-            continue
-        convolution = cast(nn.Conv2d | nn.ConvTranspose2d, convolution)
-        chain, addend, activation = [node], None, None
-        follower = _only_user(node)
-        if isinstance(convolution, nn.Conv2d) and follower is not None and follower.target is operator.add:
-            first, second = follower.args
-            addend = second if first is node else first
-            chain.append(follower)
-            follower = _only_user(follower)
-        known = (nn.ReLU,) if addend is not None else tuple(ACTIVATIONS)  # after an addition oneDNN offers no other
-        if isinstance(layer(follower), known):
-            activation = layer(follower)
-            chain.append(follower)
-        result.set_submodule(node.target, FusedConvolution(convolution, activation))
-        with graph.inserting_before(chain[-1]):
-            call = graph.call_module(node.target, (node.args[0],) if addend is None else (node.args[0], addend))
-        chain[-1].replace_all_uses_with(call)
-        for replaced in reversed(chain):
-            graph.erase_node(replaced)
-    graph.lint()
-    result.delete_all_unused_submodules()
-    result.recompile()
-    return result
-
-
-def _only_user(node: fx.Node) -> fx.Node | None:
-    return next(iter(node.users)) if len(node.users) == 1 else None
+def _flat(stack: nn.Sequential) -> Iterator[nn.Module]:
+    """The layers of a Sequential in order, of those inside it too; without the Identity that a folded norm leaves."""
+    for layer in stack:
+        if isinstance(layer, nn.Sequential):
+            yield from _flat(layer)
+        elif not isinstance(layer, nn.Identity):
+            yield layer

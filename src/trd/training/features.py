@@ -46,29 +46,33 @@ class TeacherFeatures:
         self._half = half
         self._device = device
         self._kept: dict[tuple[str, View], Features] = {}
-        self._share: float | None = None  # of the parts that are kept; known once one has been computed
+        self._share = None if limit else 0.0  # of the parts that are kept; known once one has been computed
 
     @torch.no_grad()
     def __call__(self, parts: Sequence[PreparedSample], views: Sequence[View]) -> Features:
         """modality -> (B, C_l, H_l, W_l) float32 pyramid, as `TunedReverseDistillation.teacher_pyramids` gives it."""
         places = list(zip([part.id for part in parts], views, strict=True))
+        if self._share is None:  # before any place is decided on: a resumed training meets the parts in another order
+            (features,) = self._computed(parts[:1], views[:1])
+            self._share = self._limit / (_size(features) * self._places)
+            if self._keeps(parts[0].id):
+                self._kept[places[0]] = features
         wanted = {place: part for place, part in zip(places, parts, strict=True) if place not in self._kept}
         passing: dict[tuple[str, View], Features] = {}
         # Those to keep one at a time: what a part gets must not depend on which came along, or a resumed training,
         # which computes them in another order, would not repeat to the bit.
         for place in [place for place in wanted if self._keeps(place[0])]:
-            (features,) = self._computed([wanted.pop(place)], [place[1]])
-            if self._share is None:
-                self._share = self._limit / (_size(features) * self._places)
-            (self._kept if self._keeps(place[0]) else passing)[place] = features
+            (self._kept[place],) = self._computed([wanted.pop(place)], [place[1]])
         if wanted:
             rest = self._computed(list(wanted.values()), [view for _, view in wanted])
             passing |= zip(wanted, rest, strict=True)
         found = [self._kept[place] if place in self._kept else passing[place] for place in places]
+        order = self._network.memory_order(self._device)
         with torch.autocast(self._device.type, enabled=False):  # on CPUs it cannot stack float16
             return {
                 name: tuple(
-                    torch.stack(level).float() for level in zip(*(features[name] for features in found), strict=True)
+                    torch.stack(level).float().contiguous(memory_format=order)
+                    for level in zip(*(features[name] for features in found), strict=True)
                 )
                 for name in found[0]
             }
@@ -82,9 +86,7 @@ class TeacherFeatures:
         return sum(_size(features) for features in self._kept.values())
 
     def _keeps(self, part: str) -> bool:
-        if self._share is None:
-            return self._limit > 0
-        return zlib.crc32(part.encode()) < self._share * 2**32
+        return self._share is not None and zlib.crc32(part.encode()) < self._share * 2**32
 
     def _computed(self, parts: Sequence[PreparedSample], views: Sequence[View]) -> list[Features]:
         images: dict[str, list[Tensor]] = {}
@@ -105,7 +107,8 @@ def teacher_features(
     config = recipe.training
     limit = config.feature_memory * 2**30
     if device.type == "cuda":
-        limit = min(limit, torch.cuda.mem_get_info(device)[0] / 2)  # the other half is for the training itself
+        # Half of all memory, for the training needs the rest; not of what is free now, which a resume may find changed.
+        limit = min(limit, torch.cuda.mem_get_info(device)[1] / 2)
     return TeacherFeatures(
         network,
         recipe.vector_maps,

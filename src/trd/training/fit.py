@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,7 +48,7 @@ from trd.training.features import teacher_features
 from trd.training.module import TrainingModule
 from trd.training.prepare import PreparedClass, list_parts, prepare_class
 from trd.training.progress import TrainingProgress
-from trd.types import Camera, NetworkOutput, PreparedSample
+from trd.types import Camera, ClassFiles, NetworkOutput, PreparedSample
 
 CHECKPOINT = "checkpoints/last.safetensors"
 SCORING_BATCH = 8
@@ -66,18 +67,24 @@ def fit_class(
     """
     console = console or Console(quiet=True)
     recipe = recipe.for_class(class_name or data.resolve().name)
+    where = resolve_device(device)
     files, record = list_parts(data, class_name, recipe, console)
-    first = processes.rank() == 0
     _refuse_foreign_checkpoint(out, record["fingerprint"])
+    with _repeatable(recipe.training.seed, recipe.training.deterministic):
+        return _fit(files, recipe, record, out, where, console)
+
+
+def _fit(
+    files: ClassFiles, recipe: Recipe, record: dict[str, Any], out: Path, where: str, console: Console
+) -> Detector:
+    first = processes.rank() == 0
     if first:
         write_json(out / "training.json", record)
-    _seed(recipe.training.seed, recipe.training.deterministic)
     parts = prepare_class(files, recipe, record)
     if first:
         write_json(out / "training.json", record)
 
     begin = time.monotonic()
-    where = resolve_device(device)
     network = build_network(recipe).to(where)
     if recipe.teacher.standardize:
         fit_feature_scalers(network, parts.training, torch.device(where))
@@ -140,6 +147,8 @@ def train_network(
             return
         if processes.rank() == 0:
             _keep_log(out / "logs", done)
+    if where.type == "cuda":
+        network.students.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     if config.compile:
         for student in network.students.values():
             student.compile()
@@ -308,9 +317,18 @@ def _keep_log(logs: Path, done: int) -> None:
         (logs / "metrics.csv").rename(logs / f"metrics-to-epoch-{done}.csv")
 
 
-def _seed(seed: int, deterministic: bool) -> None:
+@contextmanager
+def _repeatable(seed: int, deterministic: bool) -> Iterator[None]:
+    """Seeded, with algorithms that repeat to the bit where asked for; afterwards the caller's choice holds again."""
+    choice = torch.utils.deterministic
+    before = torch.are_deterministic_algorithms_enabled(), choice.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.manual_seed(seed)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on GPUs need it
     torch.use_deterministic_algorithms(deterministic)
     # Filling every fresh tensor with NaN guards against reading unset memory, which nothing here does, and costs time.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a module property
+    choice.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a module property
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        choice.fill_uninitialized_memory = before[1]  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trd.model.fused import FusedResidual
 from trd.types import Pyramid
 
 # kernel, stride, expansion, channels out, of blocks 0-10; the later ones (stride 32) are not used
@@ -87,6 +88,10 @@ class InvertedResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.project(self.depthwise(self.expand(x)))
         return x + y if self.shortcut else y
+
+    def fused_form(self) -> nn.Module:
+        inner = nn.Sequential(self.expand, self.depthwise)
+        return FusedResidual(inner, self.project, nn.Identity() if self.shortcut else None)
 
 
 class EfficientNetLite0(nn.Module):

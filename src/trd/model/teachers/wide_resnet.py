@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from trd.model.fused import FusedResidual
 from trd.types import Pyramid
 
 STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2))  # planes, blocks, stride of layer1, layer2, layer3
@@ -35,6 +36,10 @@ class Bottleneck(nn.Module):
         result: Tensor = self.relu(y)
         return result
 
+    def fused_form(self) -> nn.Module:
+        inner = nn.Sequential(self.conv1, self.bn1, self.relu, self.conv2, self.bn2, self.relu)
+        return FusedResidual(inner, nn.Sequential(self.conv3, self.bn3, self.relu), self.downsample or nn.Identity())
+
 
 class WideResNet50(nn.Module):
     """(B, 3, H, W) normalised image -> pyramid of 256, 512, 1024 channels at strides 4, 8, 16; non-negative."""
@@ -46,8 +51,9 @@ class WideResNet50(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False), nn.BatchNorm2d(64)
-        self.relu = nn.ReLU(inplace=True)
+        self.conv1: nn.Module = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.bn1: nn.Module = nn.BatchNorm2d(64)
+        self.relu: nn.Module = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         channels = 64
         for index, (planes, count, stride) in enumerate(STAGES, start=1):
@@ -63,6 +69,11 @@ class WideResNet50(nn.Module):
             x = getattr(self, f"layer{index}")(x)
             levels.append(x)
         return tuple(levels)
+
+    def fused_form(self) -> nn.Module:
+        self.conv1 = nn.Sequential(self.conv1, self.bn1, self.relu)
+        self.bn1 = self.relu = nn.Identity()
+        return self
 
     def load_published(self, weights: dict[str, torch.Tensor]) -> None:
         """Take over torchvision's state dict; layer4 and the classifier are left out.
