@@ -96,10 +96,11 @@ def measured(recipe_name: str, device: str, size: int, modalities: int, samples:
 
 def _timed(work, device: str, samples: int = BATCH) -> float:
     """ms per sample."""
+    wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+    wait()
     begin = time.perf_counter()
     work()
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
+    wait()
     return (time.perf_counter() - begin) / samples * 1000
 
 
