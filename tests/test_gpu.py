@@ -47,6 +47,7 @@ def test_compiled_prediction_with_cuda_graphs(trained: Path, samples: list[Sampl
     plain, fast = Detector.load(trained, DEVICE), Detector.load(trained, DEVICE, compiled=True)
     for chosen in (samples, samples[:1], samples):  # another batch size has another graph; maps must survive the next
         assert largest_difference(fast, plain, chosen) < 0.02
+    assert len(fast.network._frozen_copies) == 1  # the compiled teacher is the one that is used
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])
