@@ -142,6 +142,11 @@ def test_shapes_may_alternate_and_threads_may_share_it() -> None:
         same(result, stack(x))
 
 
+def test_without_the_operators_the_plain_modules_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trd.model.fused.OPERATORS", ("_convolution_of_another_release",))
+    assert kinds(frozen(Student((8, 12, 16)), CPU, torch.float32), FusedConvolution) == 0
+
+
 def test_not_on_other_devices_or_precisions() -> None:
     assert not can_fuse(torch.device("cuda"), torch.float32)
     assert not can_fuse(CPU, torch.float16)

@@ -18,6 +18,13 @@ from torch import Tensor, nn
 from trd.model.resample import Doubling, Halving
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d, Halving, Doubling)  # exactly: another subclass may compute other things
+OPERATORS = (
+    "_convolution_pointwise",
+    "_convolution_transpose_pointwise",
+    "_reorder_convolution_weight",
+    "_reorder_convolution_transpose_weight",
+    "_is_mkldnn_bf16_supported",
+)
 ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
     nn.ReLU: ("relu", []),
     nn.ReLU6: ("hardtanh", [0.0, 6.0]),
@@ -27,6 +34,8 @@ ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
 def can_fuse(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether oneDNN's operators are there for device and precision; on x86-64 only, measured nowhere else."""
     if device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    if not all(hasattr(torch.ops.mkldnn, name) for name in OPERATORS):  # not promised by PyTorch's documentation
         return False
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch's gap
         return False
