@@ -320,15 +320,15 @@ def _keep_log(logs: Path, done: int) -> None:
 @contextmanager
 def _repeatable(seed: int, deterministic: bool) -> Iterator[None]:
     """Seeded, with algorithms that repeat to the bit where asked for; afterwards the caller's choice holds again."""
-    choice = torch.utils.deterministic
-    before = torch.are_deterministic_algorithms_enabled(), choice.fill_uninitialized_memory  # type: ignore[attr-defined]
+    choice: Any = torch.utils.deterministic  # a module with a property, of which its types say nothing
+    before = torch.are_deterministic_algorithms_enabled(), choice.fill_uninitialized_memory
     torch.manual_seed(seed)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on GPUs need it
     torch.use_deterministic_algorithms(deterministic)
     # Filling every fresh tensor with NaN guards against reading unset memory, which nothing here does, and costs time.
-    choice.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a module property
+    choice.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before[0])
-        choice.fill_uninitialized_memory = before[1]  # type: ignore[attr-defined]
+        choice.fill_uninitialized_memory = before[1]
