@@ -1,6 +1,8 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import imagecodecs
@@ -63,6 +65,32 @@ def test_predict_files(trained: Path, drawn: Path, tmp_path: Path) -> None:
     arguments = ["predict", str(trained), "--input", str(rgb), "--input", str(xyz), "--out", str(tmp_path)]
     assert runner.invoke(app, arguments, catch_exceptions=False).exit_code == 0
     assert (tmp_path / "overlays/000.png").exists()
+
+
+def test_files_of_one_name_would_overwrite_each_others_results(tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from trd.cli import _inputs
+    from trd.errors import DataError
+
+    colour_only = SimpleNamespace(recipe=SimpleNamespace(sources=("rgb",), point_cloud_sources=()))
+    files = [tmp_path / folder / "0001.png" for folder in ("left", "right")]
+    for path in files:
+        path.parent.mkdir()
+        path.touch()
+    assert [sample.id for sample in _inputs(files[:1], colour_only)] == ["0001"]
+    with pytest.raises(DataError, match="both called '0001'"):
+        _inputs(files, colour_only)
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = "import sys, trd.cli; sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    import trd
+
+    assert all(getattr(trd, name) is not None for name in trd.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'fitt'"):
+        _ = trd.fitt
 
 
 def test_evaluate_again(trained: Path, drawn: Path, tmp_path: Path) -> None:

@@ -251,7 +251,15 @@ def _inputs(inputs: list[Path], detector: Detector) -> tuple[SampleFiles, ...]:
     if folders:
         raise DataError(f"{folders[0]} is a folder: give one folder that holds one folder per source, or files only")
     if len(sources) == 1:
-        return tuple(SampleFiles(path.stem, "predict", UNLABELLED, {sources[0]: path}) for path in inputs)
+        named: dict[str, Path] = {}
+        for path in inputs:
+            if path.stem in named:
+                raise DataError(
+                    f"{named[path.stem]} and {path} are both called '{path.stem}', and so would their results be: "
+                    "predict them one after another into two folders"
+                )
+            named[path.stem] = path
+        return tuple(SampleFiles(stem, "predict", UNLABELLED, {sources[0]: path}) for stem, path in named.items())
     if len(inputs) != len(sources):
         raise DataError(
             f"give one folder, or {len(sources)} files in this order: {', '.join(sources)}; got {len(inputs)}"
@@ -265,7 +273,10 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        errors.print("interrupted; the same command goes on from the last checkpoint")
+        errors.print(
+            "interrupted; the same command goes on from the last checkpoint, if there was one yet (one every "
+            "training.checkpoint_every epochs)"
+        )
         raise typer.Exit(130) from None
 
 

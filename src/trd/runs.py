@@ -176,7 +176,7 @@ class Run:
                     raise
                 self.failures[name] = f"{stage}: {error}"
                 state = {"state": "failed", "reason": str(error)}
-                self.console.print(f"[red]{name or self.data}: {stage} failed[/red]: ", end="")
+                self.console.print(f"[red]{self.folder(name).name}: {stage} failed[/red]: ", end="")
                 self.console.print(str(error), markup=False)
             except Exception as error:  # a fault of ours or of a library must not cost the other classes
                 if processes.count() > 1:

@@ -26,6 +26,19 @@ def flat_sample(height: int, width: int) -> Sample:
     return Sample("one", {"rgb": rgb, "xyz": xyz}, "dent", mask)
 
 
+def test_no_part_found_names_the_likely_reason() -> None:
+    sample = flat_sample(120, 160)
+    recipe = load_recipe("lite-rgb-normals")
+    noisy = sample.arrays["xyz"] + np.random.default_rng(0).normal(0, 1e-4, (120, 160, 1)).astype(np.float32)
+    Pipeline.fit(recipe, [Sample("one", {**sample.arrays, "xyz": noisy}, "good")])
+    millimetres = Sample("one", {**sample.arrays, "xyz": noisy * 1000}, "good")
+    with pytest.raises(DataError, match="lie 400 away .* divide millimetres by 1000"):
+        Pipeline.fit(recipe, [millimetres])
+    empty = Sample("one", {**sample.arrays, "xyz": np.zeros_like(sample.arrays["xyz"])}, "good")
+    with pytest.raises(DataError, match="frame.crop=none"):
+        Pipeline.fit(recipe, [empty])
+
+
 @pytest.mark.parametrize(
     ("name", "representation"), [("mvtec3d-rgb-depth", depth_image), ("mvtec3d-rgb-normals", None)]
 )

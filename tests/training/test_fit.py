@@ -1,3 +1,4 @@
+import io
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -53,7 +55,9 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     assert read_state(tmp_path / "broken" / CHECKPOINT)["epoch"] == 1
     assert not (tmp_path / "broken" / WEIGHTS).exists()
     torch.manual_seed(999)  # whatever happened in between must not matter
-    fit_class(drawn, "biscuit", four_epochs, tmp_path / "broken", "cpu")
+    console = Console(record=True, file=io.StringIO())
+    fit_class(drawn, "biscuit", four_epochs, tmp_path / "broken", "cpu", console)
+    assert "goes on after epoch 2 of 4" in console.export_text()
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
     logs = sorted(p.name for p in (tmp_path / "broken/logs").glob("metrics*.csv"))
     assert logs == ["metrics-to-epoch-2.csv", "metrics.csv"]  # nothing of the log is lost

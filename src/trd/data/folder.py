@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trd.data.readers import CLOUD_SUFFIXES, IMAGE_SUFFIXES, read_camera
+from trd.data.readers import CLOUD_SUFFIXES, IMAGE_SUFFIXES, UNREAD_SUFFIXES, read_camera
 from trd.errors import DataError
 from trd.types import GOOD, UNLABELLED, Camera, ClassFiles, SampleFiles
 
@@ -128,7 +128,8 @@ def _paired(
             raise DataError(
                 f"{folder}: no folder for '{source}'; looked for {', '.join(dict.fromkeys((source, *names)))}"
             )
-        by_source[source] = _by_stem(place, _suffixes(source, clouds))
+        colour_tiffs = () if source in clouds else (".tif", ".tiff")
+        by_source[source] = _by_stem(place, _suffixes(source, clouds), (*UNREAD_SUFFIXES, *colour_tiffs))
     first = by_source[sources[0]]
     for source in sources[1:]:
         _same_stems(sources[0], first, source, by_source[source], folder)
@@ -169,9 +170,15 @@ def _same_stems(name: str, files: dict[str, Path], other: str, others: dict[str,
             )
 
 
-def _by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
+def _by_stem(folder: Path, suffixes: Sequence[str], unread: Sequence[str] = UNREAD_SUFFIXES) -> dict[str, Path]:
+    """Raises DataError for two files of one name, and for pictures of a kind that is not read (`unread`)."""
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in unread and not path.name.startswith("."):
+            raise DataError(
+                f"{path}: {path.suffix} files are not read here, and a part must not be left out unseen; convert it to "
+                f"one of {', '.join(suffixes)}, or move it away"
+            )
         if path.suffix.lower() not in suffixes or path.name.startswith("."):
             continue
         if path.stem in files:

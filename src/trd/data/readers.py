@@ -22,6 +22,7 @@ from trd.types import Camera
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 CLOUD_SUFFIXES = (".tiff", ".tif", ".npy", ".png", ".ply", ".pcd")
+UNREAD_SUFFIXES = (".bmp", ".webp", ".gif", ".jp2", ".exr", ".pgm", ".ppm", ".raw")  # what else cameras and tools write
 
 
 def read_image(path: Path) -> NDArray[np.generic]:
@@ -29,6 +30,8 @@ def read_image(path: Path) -> NDArray[np.generic]:
 
     Raises DataError for a missing, damaged or unsupported file.
     """
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise DataError(f"{path}: unknown kind of image file; known: {', '.join(IMAGE_SUFFIXES)}")
     decode = imagecodecs.png_decode if path.suffix.lower() == ".png" else imagecodecs.jpeg_decode
     image = _decoded(path, lambda data: np.asarray(decode(data)))
     if image.ndim == 3 and image.shape[2] in (2, 4):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-PAPER_PLANE_DISTANCE = 0.005  # metres; method.md, section "Inputs"
+PAPER_PLANE_DISTANCE = 0.005  # metres, as published
 PLANE_ROUGHNESS = 0.0015  # metres: median distance of the border's points from what may be called their plane
 PART_REACH = 8  # pixels that `part_foreground` looks at in each direction: opening and closing by discs of 5
 PLANE_FACING = 0.3  # cosine to the viewing direction: a support seen more steeply than 72 degrees is none

@@ -14,6 +14,7 @@ from trd.errors import DataError
 from trd.preprocess.foreground import border_plane, part_foreground
 from trd.preprocess.image import resize_map
 
+FARTHEST = 20.0  # metres: whoever measures parts from farther away has most likely given millimetres
 STRIDE = 32  # the network's coarsest stride: sides are multiples of it
 
 
@@ -93,14 +94,24 @@ def _part_window(
     shape: tuple[int, int], clouds: Iterable[NDArray[np.float32]], margin: float
 ) -> tuple[int, int, int, int]:
     seen = np.zeros(shape, bool)
+    depth: float | None = None  # of the first cloud
     for cloud in clouds:
+        if depth is None:
+            measured = cloud[..., 2][cloud[..., 2] != 0]
+            depth = float(np.median(np.abs(measured))) if measured.size else 0.0
         part = part_foreground(cloud, border_plane(cloud))
         if part is not None:
             seen |= part
     if not seen.any():
+        remedy = "set frame.crop=none and scoring.region=frame"
+        if depth is not None and depth > FARTHEST:
+            remedy = (
+                f"their points lie {depth:.0f} away in the median, where metres are expected: divide millimetres by "
+                "1000, or set depth_scale in camera.json"
+            )
         raise DataError(
             "frame.crop = 'part': no training sample shows a part standing on a plane (the frame's border must be the "
-            "support); set frame.crop=none and scoring.region=frame"
+            f"support); {remedy}"
         )
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1

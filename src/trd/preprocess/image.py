@@ -44,7 +44,7 @@ def full_scale_of(image: NDArray[np.generic]) -> float:
 
 
 def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Ground truth to `size` = (height, width): bilinear on the 8-bit mask, then over one half (method.md)."""
+    """Ground truth to `size` = (height, width): bilinear on the 8-bit mask, then over one half, as published."""
     resized = resize_antialiased(mask.astype(np.uint8) * np.uint8(255), size)
     return np.asarray(resized.astype(np.uint8) > 127)
 
