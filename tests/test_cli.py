@@ -67,6 +67,41 @@ def test_predict_files(trained: Path, drawn: Path, tmp_path: Path) -> None:
     assert (tmp_path / "overlays/000.png").exists()
 
 
+def test_earlier_results_do_not_stay_beside_new_ones(trained: Path, drawn: Path, tmp_path: Path) -> None:
+    files = [drawn / "biscuit/test/good" / name for name in ("rgb/001.png", "xyz/001.tiff")]
+    mine = tmp_path / "overlays/mine.png"
+    mine.parent.mkdir()
+    mine.touch()
+    one = [part for path in files for part in ("--input", str(path))]
+    for inputs in (["--input", str(drawn / "biscuit/test/good"), "--raw-maps"], one):
+        command = ["predict", str(trained), *inputs, "--out", str(tmp_path)]
+        assert runner.invoke(app, command, catch_exceptions=False).exit_code == 0
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
+    assert left == ["overlays/001.png", "overlays/mine.png", "scores.csv", "scores.jsonl"]
+    (tmp_path / "scores.jsonl").write_text("[1, 2]\n")
+    assert "not ours" in str(runner.invoke(app, [*command]).exception)
+
+
+def test_ctrl_c_while_predicting(trained: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import trd.predictions
+
+    drawing = trd.predictions.picture
+    done: list[str] = []
+
+    def stopped(detector, sample, prediction):
+        if done:
+            raise KeyboardInterrupt
+        done.append(sample.id)
+        return drawing(detector, sample, prediction)
+
+    monkeypatch.setattr("trd.predictions.picture", stopped)
+    command = ["predict", str(trained), "--input", str(drawn / "biscuit/test/good"), "--out", str(tmp_path)]
+    result = runner.invoke(app, command)
+    assert result.exit_code == 130
+    assert "holds the parts done so far" in " ".join(result.output.split())
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 2
+
+
 def test_files_of_one_name_would_overwrite_each_others_results(tmp_path: Path) -> None:
     from types import SimpleNamespace
 

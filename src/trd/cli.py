@@ -177,7 +177,11 @@ def predict(
     camera = camera_near(next(iter(files[0].sources.values())).parent) or detector.camera
     load = partial(load_sample, clouds=detector.recipe.point_cloud_sources, camera=camera)
     samples = in_threads(load, track(files, "predicting", console=console, transient=True))
-    rows = write_predictions(detector, samples, out, raw_maps)
+    try:
+        rows = write_predictions(detector, samples, out, raw_maps)
+    except KeyboardInterrupt:
+        errors.print(f"interrupted; {out / 'scores.csv'} holds the parts done so far, if any")
+        raise typer.Exit(130) from None
     found = sum(row.is_anomalous for row in rows)
     console.print(
         f"{len(rows)} parts, {found} anomalous (threshold {rows[0].threshold:.2f}); scores in {out / 'scores.csv'}"

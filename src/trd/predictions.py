@@ -16,6 +16,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from trd.detector import Detector
+from trd.errors import OutputError
 from trd.evaluation.figures import outlined, overlay, png
 from trd.files import write_bytes, write_text, write_whole
 from trd.preprocess.image import full_scale_of, unit_range
@@ -28,22 +29,42 @@ def write_predictions(
     """Predict and write `overlays/ID.png`, with `raw_maps` also `maps/ID.tiff` (float32, z-scores), then the scores.
 
     An unreadable sample or Ctrl-C ends the work with its error; the scores of what was done before are written all the
-    same. Returns the predictions without their maps, which are on disk.
+    same. Pictures and maps that an earlier call wrote there are deleted. Returns the predictions without their maps,
+    which are on disk.
     """
+    _forget_earlier(out)
     rows: list[Prediction] = []
     given, shown = tee(samples)  # in batches to the network, one by one to the pictures
     try:
         for prediction, sample in zip(detector.predict_all(given), shown, strict=True):
-            name = sample.id.replace("/", "_")
-            write_bytes(out / "overlays" / f"{name}.png", png(picture(detector, sample, prediction)))
+            overlay_file, map_file = _files(out, sample.id)
+            write_bytes(overlay_file, png(picture(detector, sample, prediction)))
             if raw_maps:
-                write_whole(out / "maps" / f"{name}.tiff", partial(tifffile.imwrite, data=prediction.map))
+                write_whole(map_file, partial(tifffile.imwrite, data=prediction.map))
             rows.append(replace(prediction, map=np.zeros((0, 0), np.float32), modality_maps={}))
     finally:
         if rows:
             write_text(out / "scores.csv", to_csv(rows))
             write_text(out / "scores.jsonl", "".join(json.dumps(row(p)) + "\n" for p in rows))
     return rows
+
+
+def _files(out: Path, sample_id: str) -> tuple[Path, Path]:
+    name = sample_id.replace("/", "_")
+    return out / "overlays" / f"{name}.png", out / "maps" / f"{name}.tiff"
+
+
+def _forget_earlier(out: Path) -> None:
+    """Delete the results of the parts in an earlier call's scores.jsonl: beside new scores they would mislead."""
+    scores = out / "scores.jsonl"
+    try:
+        ids = [json.loads(line)["id"] for line in scores.read_text("utf-8").splitlines()]
+        for path in [*(file for name in ids for file in _files(out, name)), out / "scores.csv", scores]:
+            path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(f"{scores} is not ours, or cannot be replaced ({error}): choose another --out") from error
 
 
 def row(prediction: Prediction) -> dict[str, object]:
