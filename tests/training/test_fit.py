@@ -74,7 +74,8 @@ def test_ctrl_c_on_the_command_line_leaves_a_resumable_run(drawn: Path, tmp_path
     command = [
         sys.executable,
         "-c",
-        "from trd.cli import main; main()",
+        # a shell's background jobs, and so what they start, ignore Ctrl-C
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from trd.cli import main; main()",
         "train",
         "--data",
         str(drawn),
