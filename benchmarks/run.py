@@ -36,7 +36,7 @@ from trd.preprocess.normals import sobel_normals_image, surface_normals_image
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
 from trd.training.features import teacher_features
-from trd.training.fit import fit_class
+from trd.training.fit import fit_class, repeatable
 from trd.training.loss import network_loss
 from trd.types import Sample
 
@@ -187,9 +187,13 @@ def profile(setting: Setting) -> None:
 
 
 def training(setting: Setting, profile: bool = False) -> None:
+    config = setting.recipe().training
+    with repeatable(config.seed, config.deterministic):  # as `trd train` does
+        _training(setting, profile)
+
+
+def _training(setting: Setting, profile: bool) -> None:
     recipe, batch, size = setting.recipe(), setting.training_batch, setting.size
-    torch.use_deterministic_algorithms(recipe.training.deterministic)  # as `trd train` does
-    torch.utils.deterministic.fill_uninitialized_memory = False
     samples = decoded(setting.data, recipe, batch)
     pipeline = Pipeline.fit(recipe, iter(samples[:1]))
     plain, fast = (build_network(recipe).to(setting.device).train() for _ in range(2))
@@ -228,7 +232,6 @@ def training(setting: Setting, profile: bool = False) -> None:
         )
         for title, step in (("new views", first_time), ("known views", ours))
     ]
-    torch.use_deterministic_algorithms(False)
     plain = slow_adam = None  # not in our peak
     epochs, views = recipe.training.epochs, 8 if recipe.training.augment == "flips" else 1
     new = views * (1 - (1 - 1 / views) ** epochs) / epochs  # expected share of steps that need the teacher

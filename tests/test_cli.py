@@ -78,6 +78,11 @@ def test_earlier_results_do_not_stay_beside_new_ones(trained: Path, drawn: Path,
         assert runner.invoke(app, command, catch_exceptions=False).exit_code == 0
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
     assert left == ["overlays/001.png", "overlays/mine.png", "scores.csv", "scores.jsonl"]
+    broken = tmp_path / "broken.tiff"
+    broken.write_bytes(b"II")
+    inputs = ["--input", str(files[0]), "--input", str(broken)]
+    assert runner.invoke(app, ["predict", str(trained), *inputs, "--out", str(tmp_path)]).exit_code != 0
+    assert (tmp_path / "overlays/001.png").exists()  # nothing new, so nothing is lost
     (tmp_path / "scores.jsonl").write_text("[1, 2]\n")
     assert "not ours" in str(runner.invoke(app, [*command]).exception)
 

@@ -29,21 +29,25 @@ def write_predictions(
     """Predict and write `overlays/ID.png`, with `raw_maps` also `maps/ID.tiff` (float32, z-scores), then the scores.
 
     An unreadable sample or Ctrl-C ends the work with its error; the scores of what was done before are written all the
-    same. Pictures and maps that an earlier call wrote there are deleted. Returns the predictions without their maps,
+    same, and what an earlier call left there of other parts is deleted. Returns the predictions without their maps,
     which are on disk.
     """
-    _forget_earlier(out)
+    stale = _earlier_files(out)
     rows: list[Prediction] = []
     given, shown = tee(samples)  # in batches to the network, one by one to the pictures
     try:
         for prediction, sample in zip(detector.predict_all(given), shown, strict=True):
             overlay_file, map_file = _files(out, sample.id)
             write_bytes(overlay_file, png(picture(detector, sample, prediction)))
+            stale.discard(overlay_file)
             if raw_maps:
                 write_whole(map_file, partial(tifffile.imwrite, data=prediction.map))
+                stale.discard(map_file)
             rows.append(replace(prediction, map=np.zeros((0, 0), np.float32), modality_maps={}))
     finally:
         if rows:
+            for path in stale:  # beside the new scores they would mislead
+                path.unlink(missing_ok=True)
             write_text(out / "scores.csv", to_csv(rows))
             write_text(out / "scores.jsonl", "".join(json.dumps(row(p)) + "\n" for p in rows))
     return rows
@@ -54,17 +58,16 @@ def _files(out: Path, sample_id: str) -> tuple[Path, Path]:
     return out / "overlays" / f"{name}.png", out / "maps" / f"{name}.tiff"
 
 
-def _forget_earlier(out: Path) -> None:
-    """Delete the results of the parts in an earlier call's scores.jsonl: beside new scores they would mislead."""
+def _earlier_files(out: Path) -> set[Path]:
+    """Pictures and maps of the parts in an earlier call's scores.jsonl."""
     scores = out / "scores.jsonl"
+    if not scores.exists():
+        return set()
     try:
-        ids = [json.loads(line)["id"] for line in scores.read_text("utf-8").splitlines()]
-        for path in [*(file for name in ids for file in _files(out, name)), out / "scores.csv", scores]:
-            path.unlink(missing_ok=True)
-    except FileNotFoundError:
-        return
+        ids = [str(json.loads(line)["id"]) for line in scores.read_text("utf-8").splitlines()]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OutputError(f"{scores} is not ours, or cannot be replaced ({error}): choose another --out") from error
+        raise OutputError(f"{scores} is not ours ({error!r}): choose another --out, or delete it") from error
+    return {path for name in ids for path in _files(out, name)}
 
 
 def row(prediction: Prediction) -> dict[str, object]:

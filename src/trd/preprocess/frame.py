@@ -94,17 +94,17 @@ def _part_window(
     shape: tuple[int, int], clouds: Iterable[NDArray[np.float32]], margin: float
 ) -> tuple[int, int, int, int]:
     seen = np.zeros(shape, bool)
-    depth: float | None = None  # of the first cloud
+    depth = 0.0  # of the first cloud with any
     for cloud in clouds:
-        if depth is None:
-            measured = cloud[..., 2][cloud[..., 2] != 0]
-            depth = float(np.median(np.abs(measured))) if measured.size else 0.0
+        measured = cloud[..., 2][cloud[..., 2] != 0] if not depth else ()
+        if len(measured):
+            depth = float(np.median(np.abs(measured)))
         part = part_foreground(cloud, border_plane(cloud))
         if part is not None:
             seen |= part
     if not seen.any():
         remedy = "set frame.crop=none and scoring.region=frame"
-        if depth is not None and depth > FARTHEST:
+        if depth > FARTHEST:
             remedy = (
                 f"their points lie {depth:.0f} away in the median, where metres are expected: divide millimetres by "
                 "1000, or set depth_scale in camera.json"

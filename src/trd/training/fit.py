@@ -70,7 +70,7 @@ def fit_class(
     where = resolve_device(device)
     files, record = list_parts(data, class_name, recipe, console)
     _refuse_foreign_checkpoint(out, record["fingerprint"])
-    with _repeatable(recipe.training.seed, recipe.training.deterministic):
+    with repeatable(recipe.training.seed, recipe.training.deterministic):
         return _fit(files, recipe, record, out, where, console)
 
 
@@ -319,7 +319,7 @@ def _keep_log(logs: Path, done: int) -> None:
 
 
 @contextmanager
-def _repeatable(seed: int, deterministic: bool) -> Iterator[None]:
+def repeatable(seed: int, deterministic: bool) -> Iterator[None]:
     """Seeded, with algorithms that repeat to the bit where asked for; afterwards the caller's choice holds again."""
     choice: Any = torch.utils.deterministic  # a module with a property, of which its types say nothing
     before = torch.are_deterministic_algorithms_enabled(), choice.fill_uninitialized_memory

@@ -71,6 +71,7 @@ class WideResNet50(nn.Module):
         return tuple(levels)
 
     def fused_form(self) -> nn.Module:
+        """Itself, a folded copy, with the stem as one stack."""
         self.conv1 = nn.Sequential(self.conv1, self.bn1, self.relu)
         self.bn1 = self.relu = nn.Identity()
         return self
