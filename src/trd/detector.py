@@ -143,7 +143,7 @@ class Detector:
         return list(self.predict_all((_as_sample(s, i) for i, s in enumerate(samples)), batch_size))
 
     def predict_all(self, samples: Iterable[Sample], batch_size: int = 8) -> Iterator[Prediction]:
-        """Predictions one after another; held are a batch at a time, with a GPU two of the groups that `in_threads` makes."""
+        """Predictions one after another: a long list needs memory for one batch, on GPUs for two groups."""
         ahead = self.device.type != "cpu"
         prepared = in_threads(lambda sample: self.pipeline(checked(sample, self.recipe)), samples, batch_size, ahead)
         for scored in self.score(prepared, batch_size):
