@@ -17,12 +17,13 @@ from torch import Tensor
 
 from trd.config import Recipe
 from trd.detector import Detector
-from trd.model.network import TunedReverseDistillation
+from trd.methods.trd.network.network import TunedReverseDistillation
 from trd.preprocess.dataset import stacked_images
 from trd.preprocess.pipeline import Pipeline
-from trd.scoring.anomaly_map import smooth
-from trd.training.loss import network_loss
-from trd.types import NetworkOutput, Sample
+from trd.methods.trd.maps.anomaly_map import smooth
+from trd.methods.trd.training.loss import network_loss
+from trd.methods.trd.network.outputs import NetworkOutput
+from trd.types import Sample
 
 
 def forward(network: TunedReverseDistillation, images: Mapping[str, Tensor]) -> NetworkOutput:

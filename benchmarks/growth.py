@@ -19,11 +19,11 @@ import numpy as np
 import torch
 
 from trd.config import load_recipe
-from trd.model.network import FrozenNetwork, build_network
-from trd.model.precision import resolve_precision
+from trd.methods.trd.network.network import FrozenNetwork, build_network
+from trd.compute.precision import resolve_precision
 from trd.preprocess.dataset import UPRIGHT, View, batches, stacked_images
-from trd.training.features import teacher_features
-from trd.training.loss import network_loss
+from trd.methods.trd.training.features import teacher_features
+from trd.methods.trd.training.loss import network_loss
 from trd.types import PreparedSample
 
 BATCH = 4

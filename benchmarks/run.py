@@ -29,15 +29,15 @@ from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
 from trd.evaluation.curves import AUPRO_LIMITS, evaluate_maps
-from trd.model.network import build_network
-from trd.model.precision import resolve_precision
+from trd.methods.trd.network.network import build_network
+from trd.compute.precision import resolve_precision
 from trd.preprocess.dataset import UPRIGHT, PreparedDataset
 from trd.preprocess.normals import sobel_normals_image, surface_normals_image
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
-from trd.training.features import teacher_features
+from trd.methods.trd.training.features import teacher_features
 from trd.training.fit import fit_class, repeatable
-from trd.training.loss import network_loss
+from trd.methods.trd.training.loss import network_loss
 from trd.types import Sample
 
 RECIPES = {"lite": "lite-rgb-normals", "paper": "mvtec3d-rgb-normals"}

@@ -17,12 +17,12 @@ from torch.utils._pytree import tree_leaves
 from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector, stacked_regions
-from trd.model.frozen import frozen
+from trd.compute.frozen import frozen
 from trd.preprocess.dataset import View
-from trd.scoring.fusion import fuse, modality_maps
-from trd.training.features import TeacherFeatures
+from trd.decision.maps import fuse, modality_maps
+from trd.methods.trd.training.features import TeacherFeatures
 from trd.training.fit import fit_feature_scalers
-from trd.training.loss import network_loss
+from trd.methods.trd.training.loss import network_loss
 from trd.types import PreparedSample
 
 ELSEWHERE = torch.device("meta")
@@ -104,8 +104,8 @@ def test_standardising_the_teacher(elsewhere: Detector, samples: list[PreparedSa
 
 def test_paper_network() -> None:
     """The paper's modules, built on the device: two halves of its forward that differ from the small network's."""
-    from trd.model.student import Student
-    from trd.model.teachers.wide_resnet import WideResNet50
+    from trd.methods.trd.network.student import Student
+    from trd.teachers.wide_resnet import WideResNet50
 
     with ELSEWHERE:
         teacher, student = WideResNet50(), Student((256, 512, 1024))

@@ -12,9 +12,9 @@ from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import WEIGHTS, Detector
 from trd.evaluation.curves import evaluate_maps
-from trd.model.network import build_network
+from trd.methods.trd.network.network import build_network
 from trd.preprocess.dataset import View
-from trd.training.features import teacher_features
+from trd.methods.trd.training.features import teacher_features
 from trd.training.fit import fit_class
 from trd.types import Sample
 

@@ -69,13 +69,16 @@ def train(
     classes: ClassesOption = None,
     overrides: SetOption = None,
     device: DeviceOption = "auto",
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train anew, also what is finished; the new detector replaces the old.")
+    ] = False,
 ) -> None:
     """Train and calibrate a detector per class; evaluate where there is a test split."""
     from trd.config import load_recipe
     from trd.runs import Run
 
     run = Run.open(data, out, load_recipe(recipe, overrides or ()), _names(classes), console)
-    _finish(run, device)
+    _finish(run, device, retrain)
 
 
 @app.command()
@@ -89,7 +92,8 @@ def evaluate(
     from trd.runs import Run
 
     opened = Run.reopen(run, data, _names(classes), console)
-    metrics = opened.evaluate(device)
+    with opened.alone():
+        metrics = opened.evaluate(device, opened.classes)
     _summary(metrics, opened.out)
     opened.raise_failures()
 
@@ -128,14 +132,14 @@ def reproduce(
 ) -> None:
     """Train and score every class and seed; write the published table's layout with our numbers beside it."""
     from trd.config import load_recipe
+    from trd.methods.base import FULL
     from trd.reproduce.published import BENCHMARKS
     from trd.reproduce.reproduce import reproduce as run_all
     from trd.reproduce.reproduce import variant_names
-    from trd.reproduce.variants import FULL
 
     default = BENCHMARKS[benchmark].recipe if benchmark in BENCHMARKS else "lite-rgb-normals"
     chosen = load_recipe(recipe or default, overrides or ())
-    numbers = _names(seeds) or [str(chosen.training.seed)]
+    numbers = _names(seeds) or [str(chosen.seed)]
     if not all(number.isdecimal() for number in numbers):
         raise RecipeError(f"--seeds {seeds}: expected whole numbers, for example 42,43,44")
     wanted = _names(variants) or (variant_names(chosen) if ablation else (FULL,))
@@ -174,7 +178,7 @@ def predict(
 
     detector = Detector.load(run, device, compiled, precision)
     files = _inputs(inputs, detector)
-    camera = camera_near(next(iter(files[0].sources.values())).parent) or detector.camera
+    camera = camera_near(next(iter(files[0].sources.values())).parent) or detector.facts.camera
     load = partial(load_sample, clouds=detector.recipe.point_cloud_sources, camera=camera)
     samples = in_threads(load, track(files, "predicting", console=console, transient=True))
     try:
@@ -211,10 +215,12 @@ def info(run: Annotated[Path | None, typer.Argument(help="Also describe this det
 
     import torch
 
-    from trd.model.precision import resolve_precision
+    from trd.compute.precision import processor_name, resolve_precision
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    name = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} threads"
+    name = (
+        torch.cuda.get_device_name() if device == "cuda" else f"{processor_name()}, {torch.get_num_threads()} threads"
+    )
     console.print(f"trd-anomaly {metadata.version('trd-anomaly')}, torch {torch.__version__}, {device} ({name})")
     console.print(f"precision 'auto' means {resolve_precision('auto', device)} here")
     if run is not None:
@@ -225,17 +231,22 @@ def _describe(run: Path) -> None:
     from trd.detector import Detector
 
     detector = Detector.load(run, "cpu")
-    calibration, frame = detector.calibration, detector.pipeline.frame
+    calibrated = detector.calibration.precision
+    precision = f"precision {detector.engine.precision}, calibrated in {calibrated or 'one that was not recorded'}"
+    calibration, frame = detector.calibration, detector.facts.frame
     table = Table("detector", detector.class_name or str(run))
     table.add_row("recipe", detector.recipe.name)
+    table.add_row("method", detector.recipe.method.name)
     table.add_row("modalities", ", ".join(detector.recipe.modalities))
+    table.add_row("computes with", f"{detector.engine.form}, {detector.engine.device}, {precision}")
     table.add_row(
         "frame", f"{frame.source[0]} x {frame.source[1]}, window {frame.window} -> {frame.size[0]} x {frame.size[1]}"
     )
+    promise = "guaranteed" if calibration.kind == "split" else "estimated (cross-conformal)"
     for label, threshold in (("image", calibration.image_threshold), ("map", calibration.pixel_threshold)):
         table.add_row(
             f"{label} threshold",
-            f"{threshold.value:.3f}: false-alarm rate {threshold.guaranteed_rate:.1%} guaranteed, "
+            f"{threshold.value:.3f}: false-alarm rate {threshold.guaranteed_rate:.1%} {promise}, "
             f"{threshold.requested_rate:.1%} requested, from {threshold.count} good parts",
         )
     console.print(table)
@@ -288,9 +299,9 @@ def _names(classes: str | None) -> list[str] | None:
     return None if classes is None else [name.strip() for name in classes.split(",") if name.strip()]
 
 
-def _finish(run: Run, device: str) -> None:
+def _finish(run: Run, device: str, retrain: bool = False) -> None:
     with _interruptible():
-        metrics = run.train_and_evaluate(device)
+        metrics = run.train_and_evaluate(device, retrain)
     _summary(metrics, run.out)
     if not metrics and not run.failures:
         console.print(f"trained; no labelled test split to evaluate. Detectors in {run.out}")

@@ -3,43 +3,67 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from trd.errors import RecipeError
+from trd.registry import find_method
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
+Model = TypeVar("Model", bound=BaseModel)
+
 DEFAULT_RECIPE = "lite-rgb-normals"
 
-JOINT = "joint"  # the one branch of a fused teacher
+RESERVED = ("fused",)  # what results call the map over all modalities
+METHOD_SECTIONS = ("teacher", "student", "training")  # may be named without `method.` before them
+MOVED = {  # where keys of recipes written before are now
+    ("training", "seed"): ("seed",),
+    ("training", "holdout"): ("scoring", "holdout"),
+    ("scoring", "distance"): ("method", "distance"),
+    ("scoring", "pool"): ("method", "pool"),
+    ("scoring", "context_floor"): ("method", "context_floor"),
+}
 
-WITHOUT_EFFECT = ("feature_memory", "compile", "checkpoint_every")  # of training: on memory and time only
-
-PoolSide = Literal[1, 3, 5, 7, 9]
+VectorAxes = Literal["y_down", "y_up"]
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """A section of a recipe: immutable, unknown keys and NaN refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class ImageInput(_Frozen):
-    """A colour, grey or ready-made image, scaled from its integer range to [0, 1]."""
+class ImageInput(Frozen):
+    """A colour, grey or ready-made image, scaled from its integer range to [0, 1].
+
+    vectors: "y_down" or "y_up" for ready-made normals, whose first two channels are x and y components stored as
+    (n + 1) / 2: augmentation by flips then turns them with the picture.
+    """
 
     representation: Literal["image"] = "image"
     source: str = "rgb"
+    vectors: Literal["none", "y_down", "y_up"] = "none"
 
 
-class DepthImageInput(_Frozen):
+class DepthImageInput(Frozen):
     """The paper's depth image of an organised cloud. background: "plane" blanks the support plane as published, "keep"
     takes every measured point, for scenes that do not stand on a plane."""
 
@@ -48,7 +72,7 @@ class DepthImageInput(_Frozen):
     background: Literal["plane", "keep"] = "plane"
 
 
-class SobelNormalsInput(_Frozen):
+class SobelNormalsInput(Frozen):
     """The paper's normals image; `kernel` is its per-class Sobel size."""
 
     representation: Literal["sobel_normals"]
@@ -56,7 +80,7 @@ class SobelNormalsInput(_Frozen):
     kernel: Literal[3, 5, 7] = 5
 
 
-class SurfaceNormalsInput(_Frozen):
+class SurfaceNormalsInput(Frozen):
     """Our metric normals: `sigma` in pixels of the cloud, `slope_gain` multiplies the slopes before normalising."""
 
     representation: Literal["surface_normals"]
@@ -70,7 +94,7 @@ ModalityInput = Annotated[
 ]
 
 
-class FrameConfig(_Frozen):
+class FrameConfig(Frozen):
     """From a sensor's frame to the network's input.
 
     size: pixels of the longer side, a multiple of 32. aspect: "square" stretches to size x size as published, "keep"
@@ -87,98 +111,64 @@ class FrameConfig(_Frozen):
     part_source: str = ""
 
 
-class TeacherConfig(_Frozen):
-    """weights: "auto" (the published file: package, cache or download), "random" (tests), or a path.
+class ScoringConfig(Frozen):
+    """How raw maps become scores and decisions.
 
-    standardize: every channel to mean 0, deviation 1 over the training set before the student sees it.
-    """
-
-    name: Literal["wide_resnet50_2", "efficientnet_lite0"] = "efficientnet_lite0"
-    weights: str = "auto"
-    standardize: bool = False
-
-
-class StudentConfig(_Frozen):
-    """branches: "per_modality" as published, or "fused": ONE student of all teachers' concatenated features, without
-    tuners (the baseline that the paper argues against). filter and amplifier switch the crossmodal tuners (ablations).
-    blocks per decoder stage, coarse to fine.
-    """
-
-    branches: Literal["per_modality", "fused"] = "per_modality"
-    filter: bool = True
-    amplifier: bool = True
-    blocks: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (3, 4, 6)
-
-
-class TrainingConfig(_Frozen):
-    """Adam and its schedule. lr_decay multiplies the rate after each epoch (schedule "exponential").
-
-    augment: "none" or "flips" (mirrorings and quarter turns, applied to all modalities together, vectors turned too).
-    loss: "cosine" as published, "squared" is the relative squared error, which fixes the features' scale too.
-    precision: "32", "bf16", or "auto" (bf16 where the processor multiplies it in hardware).
-    compile: torch.compile the students, for long trainings on GPUs (a minute or two before the first step).
-    accumulate: equal parts of a batch that go through the network one after the other and share a step, for GPUs with
-    little memory; BatchNorm then sees the parts, and a last batch with fewer of them weighs less. feature_memory: GiB
-    for the teacher's features of the training parts (in all eight views with "flips"), kept from epoch to epoch; of
-    as many parts as fit, the others' are computed anew.
-    checkpoint_every: epochs between resumable checkpoints. holdout: the part of training that stands in for a missing
-    validation split. deterministic: bit-for-bit repeatable algorithms.
-    """
-
-    epochs: Annotated[int, Field(ge=1)] = 200
-    batch_size: Annotated[int, Field(ge=1)] = 16
-    learning_rate: Annotated[float, Field(gt=0)] = 0.005
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
-    schedule: Literal["exponential", "cosine"] = "exponential"
-    lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.95
-    augment: Literal["none", "flips"] = "none"
-    loss: Literal["cosine", "squared"] = "cosine"
-    precision: Annotated[Literal["32", "bf16", "auto"], BeforeValidator(str)] = "32"
-    seed: Annotated[int, Field(ge=0)] = 42
-    deterministic: bool = True
-    compile: bool = False
-    accumulate: Annotated[int, Field(ge=1)] = 1
-    feature_memory: Annotated[float, Field(ge=0)] = 4.0
-    checkpoint_every: Annotated[int, Field(ge=1)] = 10
-    holdout: Probability = 0.15
-
-
-class ScoringConfig(_Frozen):
-    """How pyramids become maps, scores and decisions.
-
-    distance: "cosine" as published, "residual" is ours (`scoring.residuals`), with `pool` cells per level, fine to
-    coarse, and `context_floor`, the least distance expected of a place, in deviations of the log: -3 on the part, where
-    every place counts; about 1 where the map covers background, whose quiet areas would otherwise be amplified.
     sigma: pixels of the network's input, of the Gaussian over the fused map. region: "frame" scores every pixel as
     published, "part" only those on and near the part. false_alarm_rate: of good parts, for the operating threshold;
     pixel_false_alarm_rate: share of a good part's pixels, for the map's threshold.
+
+    calibration: "split" sets thresholds on good parts kept out of training (the validation split, or `holdout` of
+    the training parts, but as many as the false-alarm rate needs). "cross" keeps none out: `folds` further detectors
+    are trained, each without its share of all good parts, which it then scores (`training.cross`).
     """
 
-    distance: Literal["cosine", "residual"] = "cosine"
-    pool: tuple[PoolSide, PoolSide, PoolSide] = (3, 3, 1)
-    context_floor: Annotated[float, Field(ge=-3, le=2)] = -3.0
     sigma: Annotated[float, Field(ge=0, le=50)] = 4.0
     region: Literal["frame", "part"] = "frame"
     false_alarm_rate: Probability = 0.05
     pixel_false_alarm_rate: Probability = 0.01
+    calibration: Literal["split", "cross"] = "split"
+    holdout: Probability = 0.15
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
 
 
-class Recipe(_Frozen):
+class MethodConfig(Frozen):
+    """What every method's section of a recipe has: its name (`trd.registry`); the rest is the method's own."""
+
+    name: str
+
+
+class Recipe(Frozen):
     """A whole experiment. `classes` overrides any key for single classes: `[classes.cookie.modalities.normals]`."""
 
     name: str
     description: str = ""
+    seed: Annotated[int, Field(ge=0)] = 42
     modalities: Annotated[dict[str, ModalityInput], Field(min_length=1)]
     frame: FrameConfig = FrameConfig()
-    teacher: TeacherConfig = TeacherConfig()
-    student: StudentConfig = StudentConfig()
-    training: TrainingConfig = TrainingConfig()
+    method: SerializeAsAny[MethodConfig]
     scoring: ScoringConfig = ScoringConfig()
     classes: dict[str, dict[str, Any]] = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _arranged(cls, tree: Any) -> Any:
+        return arranged(tree) if isinstance(tree, Mapping) else tree
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _of_its_method(cls, section: Any) -> Any:
+        """The section as the method's own type, which the registry knows."""
+        if not isinstance(section, Mapping):
+            return section
+        try:
+            return find_method(str(section.get("name"))).config.model_validate(section)
+        except RecipeError as error:
+            raise ValueError(str(error)) from error
+
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        reserved = {"fused", "by_defect", "sampled_aupro", JOINT} & set(self.modalities)
+        reserved = set(RESERVED) & set(self.modalities)
         if reserved:
             raise ValueError(f"a modality cannot be called {sorted(reserved)}: results use that name")
         if self._needs_part and not self.point_cloud_sources:
@@ -186,14 +176,7 @@ class Recipe(_Frozen):
                 "frame.crop or scoring.region is 'part', but no modality is made from a point cloud: the part is found "
                 "in 3D; name the cloud in frame.part_source, or use crop = 'none' and region = 'frame'"
             )
-        if self.scoring.distance == "residual" and self.training.loss != "squared":
-            raise ValueError(
-                "scoring.distance = 'residual' needs training.loss = 'squared': cosine leaves the scale open"
-            )
-        if len(self.branches) == 1 and not (self.student.filter and self.student.amplifier):
-            raise ValueError("student.filter / amplifier are switched off, but one branch has no tuners to switch")
-        if self.training.batch_size % self.training.accumulate:
-            raise ValueError("training.batch_size must be a multiple of training.accumulate")
+        find_method(self.method.name).check(self)
         for name in self.classes:
             self.for_class(name)  # a misspelt key shows now, not when that class has its turn
         return self
@@ -207,9 +190,15 @@ class Recipe(_Frozen):
         return tuple(dict.fromkeys(clouds))
 
     @property
-    def vector_maps(self) -> tuple[str, ...]:
+    def vector_maps(self) -> dict[str, VectorAxes]:
         """Modalities whose images hold vector components in image axes, which turn with the picture."""
-        return tuple(n for n, m in self.modalities.items() if isinstance(m, SobelNormalsInput | SurfaceNormalsInput))
+        maps: dict[str, VectorAxes] = {}
+        for name, modality in self.modalities.items():
+            if isinstance(modality, SobelNormalsInput | SurfaceNormalsInput):
+                maps[name] = "y_down"
+            elif isinstance(modality, ImageInput) and modality.vectors != "none":
+                maps[name] = modality.vectors
+        return maps
 
     @property
     def _needs_part(self) -> bool:
@@ -222,26 +211,28 @@ class Recipe(_Frozen):
 
     @property
     def branches(self) -> tuple[str, ...]:
-        """Names of the network's branches, one anomaly map each: the modalities, or one joint branch."""
-        return (JOINT,) if self.student.branches == "fused" else tuple(self.modalities)
-
-    def branch_channels(self, teacher_channels: Sequence[int]) -> tuple[int, ...]:
-        """Widths of one branch's pyramid: the teacher's, or those of all modalities' teachers side by side."""
-        teachers = len(self.modalities) // len(self.branches)
-        return tuple(teachers * width for width in teacher_channels)
+        """Names of the maps that the method gives, one each; mostly the modalities."""
+        return find_method(self.method.name).branches(self)
 
     def identity(self) -> dict[str, Any]:
         """What makes it the same experiment: all values but defaults and those that change no weight. Keys that later
         versions add therefore leave what was recorded before them valid."""
         tree = self.model_dump(mode="json", exclude_defaults=True)
-        kept = {k: v for k, v in tree.get("training", {}).items() if k not in WITHOUT_EFFECT}
-        return {**tree, "training": kept}
+        method: dict[str, Any] = tree["method"]
+        for section, key in find_method(self.method.name).without_effect:
+            method.get(section, {}).pop(key, None)
+        method = {"name": self.method.name, **{key: value for key, value in method.items() if value != {}}}
+        return {**tree, "method": method}
 
     def for_class(self, name: str) -> Recipe:
         """This recipe with the overrides of one class applied and the table of overrides emptied."""
         tree = self.model_dump(mode="json")
-        overrides = tree.pop("classes").get(name, {})
+        overrides = arranged(tree.pop("classes").get(name, {}))
         return _validated(_merge(tree, overrides), f"recipe '{self.name}', class '{name}'")
+
+    def with_seed(self, seed: int) -> Recipe:
+        """With another seed of training (weights, order of samples, augmentation, held-out parts)."""
+        return self.model_copy(update={"seed": seed})
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.model_dump(mode="json"))
@@ -263,9 +254,45 @@ def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Reci
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{origin} is not valid TOML: {error}") from error
+    tree = arranged(tree)
     for override in overrides:
-        tree = _merge(tree, parse_override(override))
+        tree = _merge(tree, arranged(parse_override(override)))
     return _validated(tree, origin)
+
+
+def arranged(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's tree (or overrides of it) with every key where it belongs.
+
+    Sections of the method may stand without `method.` (`[training]`, `--set training.epochs=20`), and recipes
+    written before have some keys elsewhere; a recipe that names no method is one of `trd`.
+    """
+    result: dict[str, Any] = {key: dict(value) if isinstance(value, Mapping) else value for key, value in tree.items()}
+    if isinstance(result.get("method"), str):
+        result["method"] = {"name": result["method"]}
+    moves: list[tuple[tuple[str, ...], tuple[str, ...]]] = list(MOVED.items())
+    moves += [((section,), ("method", section)) for section in METHOD_SECTIONS]
+    for old, new in moves:
+        value = _taken(result, old)
+        if value is None:
+            continue
+        moved: Any = value
+        for key in reversed(new):
+            moved = {key: moved}
+        result = _merge(moved, result) if len(old) == 2 else _merge(result, moved)
+    if "modalities" in result and "method" not in result:
+        result["method"] = {}
+    method = result.get("method")
+    if "modalities" in result and isinstance(method, dict):
+        result["method"] = {"name": "trd", **method}
+    return result
+
+
+def _taken(tree: dict[str, Any], path: tuple[str, ...]) -> Any:
+    """The value at `path`, removed from the tree; None where there is none."""
+    if len(path) == 1:
+        return tree.pop(path[0], None)
+    section = tree.get(path[0])
+    return section.pop(path[1], None) if isinstance(section, dict) else None
 
 
 def recipe_from_toml(text: str, origin: str) -> Recipe:
@@ -308,11 +335,23 @@ def _recipe_text(name_or_file: str | Path) -> tuple[str, str]:
 
 
 def _validated(tree: Mapping[str, Any], origin: str) -> Recipe:
+    tree = arranged(tree)
+    method = tree.get("method")
     try:
-        return Recipe.model_validate(tree)
+        if isinstance(method, Mapping):  # by itself first: its own type is known only to the registry
+            _refused(lambda: find_method(str(method.get("name"))).config.model_validate(method), "method.")
+        return _refused(lambda: Recipe.model_validate(tree), "")
+    except ValueError as error:
+        raise RecipeError(f"{origin} is not a valid recipe:\n{error}") from error
+
+
+def _refused(validate: Callable[[], Model], prefix: str) -> Model:
+    """What `validate` returns. Raises ValueError with a line for each value that it refuses."""
+    try:
+        return validate()
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc'])) or 'recipe'}: {_plain(e)}" for e in error.errors()]
-        raise RecipeError(f"{origin} is not a valid recipe:\n" + "\n".join(lines)) from error
+        lines = [f"  {prefix}{'.'.join(map(str, e['loc'])) or 'recipe'}: {_plain(e)}" for e in error.errors()]
+        raise ValueError("\n".join(lines)) from error
 
 
 def _plain(error: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from trd.errors import OutputError
 from trd.evaluation.figures import outlined, overlay, png
 from trd.files import write_bytes, write_text, write_whole
 from trd.preprocess.image import full_scale_of, unit_range
-from trd.types import Prediction, Sample
+from trd.types import Failure, Prediction, Sample
 
 
 def write_predictions(
@@ -36,7 +36,7 @@ def write_predictions(
     rows: list[Prediction] = []
     given, shown = tee(samples)  # in batches to the network, one by one to the pictures
     try:
-        for prediction, sample in zip(detector.predict_all(given), shown, strict=True):
+        for prediction, sample in zip(_raising(detector.predict_many(given)), shown, strict=True):
             overlay_file, map_file = _files(out, sample.id)
             write_bytes(overlay_file, png(picture(detector, sample, prediction)))
             stale.discard(overlay_file)
@@ -51,6 +51,13 @@ def write_predictions(
             write_text(out / "scores.csv", to_csv(rows))
             write_text(out / "scores.jsonl", "".join(json.dumps(row(p)) + "\n" for p in rows))
     return rows
+
+
+def _raising(outcomes: Iterable[Prediction | Failure]) -> Iterable[Prediction]:
+    for outcome in outcomes:
+        if isinstance(outcome, Failure):
+            raise outcome.error
+        yield outcome
 
 
 def _files(out: Path, sample_id: str) -> tuple[Path, Path]:

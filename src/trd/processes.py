@@ -6,6 +6,7 @@ The first process does everything else: it reports, writes, calibrates and evalu
 from __future__ import annotations
 
 import os
+import sys
 
 
 def _variable(name: str, alone: int) -> int:
@@ -30,3 +31,13 @@ def rank() -> int:
 def rank_here() -> int:
     """0 to `count_here() - 1`: also the number of the GPU."""
     return _variable("LOCAL_RANK", 0)
+
+
+def peak_memory_mb() -> float | None:
+    """Largest resident memory of this process so far, in MiB; None on Windows, which has no such call in Python."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # bytes there, KiB elsewhere

@@ -1,7 +1,7 @@
 """A run: one recipe over one or several classes, each trained and evaluated, in one folder that can be continued.
 
 RUN/run.json                    what was run: recipe, versions, machine, data, state of every class
-RUN/CLASS/                      detector, training.json, metrics.json, logs/, checkpoints/
+RUN/CLASS/                      detector, training.json, metrics.json, report.json, logs/, checkpoints/
 RUN/metrics.csv metrics.md report.html
 """
 
@@ -9,34 +9,36 @@ from __future__ import annotations
 
 import json
 import platform
-import resource
+import shutil
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from trd import processes
 from trd.config import DEFAULT_RECIPE, Recipe, load_recipe
-from trd.data.listing import class_names, list_class
-from trd.detector import FACTS, Detector
+from trd.data.listing import class_folders, list_class
+from trd.detector import Detector
 from trd.errors import CheckpointError, DataError, TRDError
-from trd.evaluation.evaluate import ClassResult, evaluate_class
-from trd.evaluation.report import class_section, html_report
+from trd.evaluation.evaluate import METRICS, evaluate_class, read_metrics
+from trd.evaluation.report import SECTION, class_section, html_report
 from trd.evaluation.tables import class_rows, defect_rows, to_csv, to_markdown
-from trd.files import write_json, write_text
-from trd.training.fit import fit_class
+from trd.files import locked, write_json, write_text
+from trd.stored import FACTS
+from trd.training.fit import CHECKPOINTS, fit_class
 from trd.training.imported import import_class
-from trd.types import UNLABELLED
+from trd.training.prepare import RECORD, is_complete
+from trd.types import UNLABELLED, ClassFolder
 
-RUN_FILE, METRICS = "run.json", "metrics.json"
-RECORDED = ("torch", "lightning", "numpy", "opencv-python-headless", "scipy", "safetensors")
+RUN_FILE, REPORT = "run.json", "report.html"
+RECORDED = ("torch", "lightning", "numpy", "opencv-python-headless", "safetensors")
 
 
 def fit(
@@ -46,16 +48,20 @@ def fit(
     classes: Sequence[str] | None = None,
     device: str = "auto",
     console: Console | None = None,
+    retrain: bool = False,
 ) -> dict[str, Detector]:
     """Train and calibrate detectors; class -> detector.
 
-    data: a folder in the layout of `data.folder`. classes: all by default. Classes that `out` holds already are loaded,
-    an interrupted one goes on. A class that fails does not stop the others; then a TRDError tells at the end, and what
-    was finished stays in `out`.
+    data: a folder in the layout of `data.folder`. classes: all by default. Classes that `out` holds already are loaded
+    (and refused where the good parts have changed since, unless `retrain`), an interrupted one goes on. A class that
+    fails does not stop the others; then a TRDError tells at the end, and what was finished stays in `out`.
     """
     run = Run.open(Path(data), Path(out), _recipe(recipe), classes, console)
     detectors: dict[str, Detector] = {}
-    run.each_class(lambda name: detectors.update({name: run.detector(name, device)}), "training")
+    with run.alone():
+        run.each_class(
+            lambda place: detectors.update({place.name: run.trained(place, device, retrain)}), run.classes, "training"
+        )
     run.raise_failures()
     return detectors
 
@@ -72,7 +78,8 @@ def evaluate(
     data: where the run was trained by default. Writes metrics.json per class, metrics.csv, metrics.md and report.html.
     """
     opened = Run.reopen(Path(run), None if data is None else Path(data), classes, console)
-    metrics = opened.evaluate(device)
+    with opened.alone():
+        metrics = opened.evaluate(device, opened.classes)
     opened.raise_failures()
     return metrics
 
@@ -91,19 +98,23 @@ def import_reference(
     class_name: the class that the weights are of; needed where `data` holds several. More classes can be imported into
     the same folder one after another.
     """
-    chosen = _chosen(Path(data), None if class_name is None else [class_name])
-    if len(chosen) != 1:
-        raise DataError(f"{data} holds {len(chosen)} classes, the checkpoint is of one: name it with --class")
-    run = Run.open(Path(data), Path(out), _recipe(recipe), chosen, console)
-    (name,) = chosen
-    return import_class(Path(file), run.data, name, run.recipe, run.folder(name), device, console)
+    places = class_folders(Path(data), None if class_name is None else [class_name])
+    if len(places) != 1:
+        raise DataError(f"{data} holds {len(places)} classes, the checkpoint is of one: name it with --class")
+    (place,) = places
+    run = Run.open(Path(data), Path(out), _recipe(recipe), [place.name], console)
+    with run.alone():
+        return import_class(Path(file), place, run.recipe, run.folder(place.name), device, console)
 
 
 class Run:
-    """One run folder. Its state lives in the files; this object only walks them."""
+    """One run folder. Its state lives in the files; this object only walks them.
+
+    classes: those that this call works on; run.json names all that were ever worked on.
+    """
 
     def __init__(
-        self, data: Path, out: Path, recipe: Recipe, classes: tuple[str, ...], console: Console | None
+        self, data: Path, out: Path, recipe: Recipe, classes: tuple[ClassFolder, ...], console: Console | None
     ) -> None:
         self.data, self.out, self.recipe, self.classes = data, out, recipe, classes
         self.console = console or Console(quiet=True)
@@ -114,8 +125,7 @@ class Run:
         cls, data: Path, out: Path, recipe: Recipe, classes: Sequence[str] | None, console: Console | None = None
     ) -> Run:
         """A new run, or the continuation of the same one. Raises CheckpointError when `out` holds another recipe."""
-        chosen = _chosen(data, classes)
-        run = cls(data, out, recipe, chosen, console)
+        run = cls(data, out, recipe, class_folders(data, classes), console)
         record = run._read()
         if record and record.get("data") != str(data.resolve()):
             raise CheckpointError(
@@ -126,11 +136,12 @@ class Run:
                 f"{out} holds a run of another recipe ('{record.get('recipe', {}).get('name')}', or other values): "
                 "choose another --out, or delete that folder"
             )
-        before = [name for name in record.get("classes", []) if name not in chosen]
         facts = run._facts()
-        if "started" in record:
+        if record:
             facts["continued"] = [*record.get("continued", []), facts.pop("started")]
-        run._write({**record, **facts, "classes": [*before, *chosen]})
+        known = _class_names(record)
+        names = [*known, *(place.name for place in run.classes if place.name not in known)]
+        run._write({**record, **facts, "classes": names})
         return run
 
     @classmethod
@@ -142,136 +153,167 @@ class Run:
             raise CheckpointError(
                 f"{out} is no run folder ({RUN_FILE} is missing); give the folder of `trd train --out`"
             )
-        run.data = data or Path(record["data"])
         try:
+            run.data = data or Path(record["data"])
             run.recipe = Recipe.model_validate(record["recipe"])
-            run.classes = tuple(classes) if classes else tuple(record["classes"])
-        except (KeyError, ValueError) as error:
+            names = _class_names(record)
+        except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(f"{out / RUN_FILE} is damaged or of another version: {error}") from error
+        unknown = [name for name in classes or () if name not in names]
+        if unknown:
+            raise DataError(f"{out} holds no class '{unknown[0]}'; there are: {', '.join(names)}")
+        run.classes = class_folders(run.data, classes or names, any_name=True)
         return run
 
+    def alone(self) -> AbstractContextManager[object]:
+        """Context in which no other process may work in this run folder. Raises OutputError where one does."""
+        return locked(self.out, "a run") if processes.rank() == 0 else nullcontext()
+
     def folder(self, name: str) -> Path:
-        """Of one class; the class of a data folder that is itself one class is called by that folder's name."""
-        return self.out / (name or self.data.resolve().name)
+        return self.out / name
 
-    def detector(self, name: str, device: str) -> Detector:
-        """Trained before, or now."""
-        folder = self.folder(name)
-        if (folder / FACTS).is_file():
-            return Detector.load(folder, device)
-        return fit_class(self.data, name, self.recipe, folder, device, self.console)
+    def trained(self, place: ClassFolder, device: str, retrain: bool = False) -> Detector:
+        """The detector of a class, trained before or now."""
+        folder = self.folder(place.name)
+        if self._train_where_needed(place, folder, retrain):
+            return fit_class(place, self.recipe, folder, device, self.console)
+        return Detector.load(folder, device)
 
-    def each_class(self, work: Callable[[str], object], stage: str) -> None:
-        """Do `work` for every class; a TRDError is noted and the next class goes on.
+    def _train_where_needed(self, place: ClassFolder, folder: Path, retrain: bool) -> bool:
+        """Whether there is training to do. Raises CheckpointError where the parts have changed since."""
+        if retrain and processes.rank() == 0:
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+            (folder / RECORD).unlink(missing_ok=True)
+        return retrain or not is_complete(place, self.recipe.for_class(place.name), folder)
+
+    def each_class(
+        self, work: Callable[[ClassFolder], object], classes: Sequence[ClassFolder], stage: str
+    ) -> list[ClassFolder]:
+        """Do `work` for every class; a TRDError is noted and the next class goes on. Those that succeeded come back.
 
         Of several processes, one cannot go on without the others: there the first error ends the run.
         """
-        for name in self.classes:
+        done = []
+        for place in classes:
             begin = time.monotonic()
             try:
-                work(name)
+                work(place)
+                done.append(place)
                 state: dict[str, Any] = {"state": "done", "seconds": time.monotonic() - begin}
             except TRDError as error:
                 if processes.count() > 1:
                     raise
-                self.failures[name] = f"{stage}: {error}"
+                self.failures[place.name] = f"{place.name}: {stage}: {error}"
                 state = {"state": "failed", "reason": str(error)}
-                self.console.print(f"[red]{self.folder(name).name}: {stage} failed[/red]: ", end="")
-                self.console.print(str(error), markup=False)
             except Exception as error:  # a fault of ours or of a library must not cost the other classes
                 if processes.count() > 1:
                     raise
-                self.failures[name] = f"{stage}: unexpected {type(error).__name__}: {error}"
+                self.failures[place.name] = f"{place.name}: {stage}: unexpected {type(error).__name__}: {error}"
                 state = {"state": "failed", "reason": traceback.format_exc()}
                 self.console.print_exception()
-            self.note(name, stage, state)
+            if state["state"] == "failed":
+                self.console.print(f"{place.name}: {stage} failed", style="red", markup=False)
+            self.note(place.name, stage, state)
+        return done
 
     def raise_failures(self) -> None:
         if self.failures:
-            names = ", ".join(name or str(self.data) for name in self.failures)
             reasons = "\n".join(f"  {reason}" for reason in self.failures.values())
-            raise TRDError(f"{len(self.failures)} of {len(self.classes)} classes failed ({names}):\n{reasons}")
+            raise TRDError(f"{len(self.failures)} of {len(self.classes)} classes failed:\n{reasons}")
 
-    def train_and_evaluate(self, device: str) -> dict[str, dict[str, Any]]:
+    def train_and_evaluate(self, device: str, retrain: bool = False) -> dict[str, dict[str, Any]]:
         """The whole job; classes without a test split are trained only."""
+        news: list[str] = []
 
-        def work(name: str) -> None:
-            if not (self.folder(name) / FACTS).is_file():
-                self.detector(name, device)
+        def work(place: ClassFolder) -> None:
+            folder = self.folder(place.name)
+            if self._train_where_needed(place, folder, retrain):
+                fit_class(place, self.recipe, folder, device, self.console)
+                news.append(place.name)
 
-        self.each_class(work, "training")
-        if processes.rank() > 0:
-            return {}
-        failed = set(self.failures)
-        with_test = [name for name in self.classes if name not in failed and self._has_labelled_test(name)]
-        if with_test and not failed and self._evaluated(with_test):
-            self.console.print(f"{self.out} is complete: nothing to do (`trd evaluate` scores the test split again)")
-            return {
-                self.folder(name).name: json.loads((self.folder(name) / METRICS).read_text("utf-8"))
-                for name in with_test
-            }
-        return self.evaluate(device, with_test) if with_test else {}
+        with self.alone():
+            done = self.each_class(work, self.classes, "training")
+            if processes.rank() > 0:
+                return {}
+            tested = [place for place in done if self._has_labelled_test(place)]
+            stale = [place for place in tested if place.name in news or not self._evaluated(place.name)]
+            if tested and not stale and not self.failures and (self.out / REPORT).is_file():
+                self.console.print(
+                    f"{self.out} is complete: nothing to do (`trd evaluate` scores the test split again)"
+                )
+            elif tested:
+                self.evaluate(device, stale)
+            return {place.name: found for place in tested if (found := read_metrics(self.folder(place.name)))}
 
-    def evaluate(self, device: str, names: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
-        """Evaluate classes (all by default) and write tables and report over those that could be."""
-        sections: list[dict[str, Any]] = []
+    def evaluate(self, device: str, classes: Sequence[ClassFolder]) -> dict[str, dict[str, Any]]:
+        """Evaluate these classes; tables and report cover all classes of the run that have results.
 
-        def work(name: str) -> None:
-            detector = Detector.load(self.folder(name), device)
-            result: ClassResult = evaluate_class(detector, self.data, name, self.folder(name), self.console)
+        What could not be evaluated keeps its earlier results, and the report says so.
+        """
+
+        def work(place: ClassFolder) -> None:
+            folder = self.folder(place.name)
+            detector = Detector.load(folder, device)
+            result = evaluate_class(detector, place, self.console)
+            section = class_section(detector, result)
+            write_json(folder / METRICS, result.metrics)
+            write_json(folder / SECTION, section)
             self.console.print(
-                f"{result.class_name}: I-AUROC {result.metrics['fused']['image_auroc']:.3f} on {len(result.ids)} parts "
-                f"in {result.seconds:.0f} s"
+                f"{place.name}: I-AUROC {result.metrics['maps']['fused']['image_auroc']:.3f} on {len(result.ids)} "
+                f"parts in {result.seconds:.0f} s",
+                markup=False,
             )
-            sections.append(class_section(detector, result))
 
-        chosen, self.classes = self.classes, tuple(names if names is not None else self.classes)
-        self.each_class(work, "evaluation")
-        self.classes = chosen
-        metrics = {section["name"]: section["metrics"] for section in sections}
+        done = self.each_class(work, classes, "evaluation")
+        self.write_results()
+        return {place.name: read_metrics(self.folder(place.name)) or {} for place in done}
+
+    def write_results(self) -> None:
+        """metrics.csv, metrics.md and report.html over all classes that have results."""
+        names = _class_names(self._read())
+        metrics = {name: found for name in names if (found := read_metrics(self.folder(name)))}
         if metrics:
             rows = class_rows(metrics)
             write_text(self.out / "metrics.csv", to_csv(rows))
             kinds = "\n## Fused map by defect kind\n\n" + to_markdown(defect_rows(metrics))
             write_text(self.out / "metrics.md", f"# {self.recipe.name}\n\n" + to_markdown(rows) + kinds)
+        sections = [section for name in names if (section := _read_section(self.folder(name)))]
         facts = {key: value for key, value in self._facts().items() if isinstance(value, str)}
-        write_text(self.out / "report.html", html_report(f"TRD: {self.recipe.name}", facts, sections, self.failures))
-        return metrics
+        write_text(self.out / REPORT, html_report(f"TRD: {self.recipe.name}", facts, sections, self.failures))
 
-    def _evaluated(self, names: Sequence[str]) -> bool:
-        """Whether metrics and report are there and newer than every detector."""
-        report = self.out / "report.html"
-        results = [report, *(self.folder(name) / METRICS for name in names)]
+    def _evaluated(self, name: str) -> bool:
+        """Whether a class's metrics and report are there and newer than its detector."""
+        results = [self.folder(name) / file for file in (METRICS, SECTION)]
         if not all(path.is_file() for path in results):
             return False
-        trained = max((self.folder(name) / FACTS).stat().st_mtime_ns for name in names)
+        trained = (self.folder(name) / FACTS).stat().st_mtime_ns
         return min(path.stat().st_mtime_ns for path in results) > trained
 
-    def _has_labelled_test(self, name: str) -> bool:
-        files = list_class(self.data, name, self.recipe.sources, self.recipe.point_cloud_sources)
+    def _has_labelled_test(self, place: ClassFolder) -> bool:
+        files = list_class(place.path, "", self.recipe.sources, self.recipe.point_cloud_sources)
         return bool(files.test) and all(sample.defect != UNLABELLED for sample in files.test)
 
     def _facts(self) -> dict[str, Any]:
+        from trd.compute.precision import processor_name  # torch: for who trains and evaluates
+
         return {
             "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "data": str(self.data.resolve()),
-            "classes": list(self.classes),
             "recipe": self.recipe.model_dump(mode="json"),
-            "seed": self.recipe.training.seed,
+            "seed": self.recipe.seed,
             "trd": metadata.version("trd-anomaly"),
             "python": platform.python_version(),
             "versions": {name: metadata.version(name) for name in RECORDED},
-            "processor": torch.cuda.get_device_name() if torch.cuda.is_available() else _processor(),
+            "processor": processor_name(),
             "processes": processes.count(),
-            "threads": torch.get_num_threads(),
             "command": " ".join(sys.argv),
         }
 
     def note(self, name: str, stage: str, state: dict[str, Any]) -> None:
         """Record how a stage of one class went."""
         record = self._read()
-        entry = record.setdefault("progress", {}).setdefault(name or self.data.resolve().name, {})
-        entry[stage] = {**state, "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+        entry = record.setdefault("progress", {}).setdefault(name, {})
+        entry[stage] = {**state, "peak_memory_mb": processes.peak_memory_mb()}
         self._write(record)
 
     def _read(self) -> dict[str, Any]:
@@ -279,9 +321,11 @@ class Run:
         if not path.exists():
             return {}
         try:
-            record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            record = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{path} is damaged: {error}; choose another --out or delete the folder") from error
+        if not isinstance(record, dict):
+            raise CheckpointError(f"{path} is damaged: no object; choose another --out or delete the folder")
         return record
 
     def _write(self, record: dict[str, Any]) -> None:
@@ -301,17 +345,15 @@ def _recorded(record: dict[str, Any]) -> dict[str, Any] | None:
         return None
 
 
-def _processor() -> str:
-    return str(torch.cpu.get_capabilities().get("cpu_name") or platform.machine())
+def _class_names(record: dict[str, Any]) -> list[str]:
+    """Of run.json; version 0.1 wrote "" for the class of a folder that is itself one class."""
+    return [name or Path(record["data"]).name for name in record.get("classes", [])]
 
 
-def _chosen(data: Path, classes: Sequence[str] | None) -> tuple[str, ...]:
-    """The classes to work on; ("",) where `data` is itself one class. Raises DataError for one it does not hold."""
-    known = class_names(data)
-    if not classes or (known == ("",) and list(classes) == [data.resolve().name]):
-        return known
-    unknown = [name for name in classes if name not in known]
-    if unknown:
-        names = ", ".join(name or data.resolve().name for name in known)
-        raise DataError(f"{data} holds no class '{unknown[0]}'; there are: {names}")
-    return tuple(classes)
+def _read_section(folder: Path) -> dict[str, Any] | None:
+    """A class's part of the report; None where it has not been evaluated."""
+    try:
+        section: dict[str, Any] = json.loads((folder / SECTION).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return section

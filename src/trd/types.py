@@ -1,6 +1,6 @@
-"""The records that cross folder borders. Arrays are numpy on the data side, torch on the model side.
+"""The records that cross folder borders; arrays are numpy, nothing here needs torch.
 
-Shape legend: B batch, C channels, H W pixels, L pyramid levels (fine to coarse, strides 4, 8, 16).
+Shape legend: B batch, H W pixels of the sensor's frame, h w pixels of the network's input.
 """
 
 from __future__ import annotations
@@ -8,30 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-Pyramid = tuple[Tensor, ...]
-"""L feature maps (B, C_l, H / stride_l, W / stride_l), fine to coarse."""
-
-
-class StudentOutput(NamedTuple):
-    """The four pyramids of one student; `filtered` and `amplified` are None where that tuner is switched off."""
-
-    filtered: Pyramid | None
-    amplified: Pyramid | None
-    plain: Pyramid
-    fused: Pyramid
-
-
-class NetworkOutput(NamedTuple):
-    """Per branch (modality), in the recipe's order: what the frozen teacher says and what the student rebuilt."""
-
-    teachers: dict[str, Pyramid]
-    students: dict[str, StudentOutput]
+from trd.errors import TRDError
 
 
 @dataclass(frozen=True)
@@ -53,6 +34,9 @@ class SampleFiles:
         return self.defect == GOOD
 
 
+State = Mapping[str, NDArray[np.generic]]
+"""What a method learned, as named arrays: what is saved beside recipe and calibration."""
+
 GOOD = "good"
 UNLABELLED = "unlabelled"
 
@@ -66,6 +50,14 @@ class Camera:
     cx: float
     cy: float
     depth_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class ClassFolder:
+    """A class of parts, its folder on disk, and what it is called: by its folder's name, if not otherwise asked for."""
+
+    name: str
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -110,6 +102,14 @@ class PreparedSample:
     region: NDArray[np.bool_] | None
     mask: NDArray[np.bool_] | None
     shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A sample that could not be read, prepared or scored, and why."""
+
+    id: str
+    error: TRDError
 
 
 @dataclass(frozen=True)

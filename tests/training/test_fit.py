@@ -16,9 +16,9 @@ from trd.config import Recipe, load_recipe
 from trd.detector import WEIGHTS
 from trd.errors import CheckpointError, OutputError, RecipeError, TRDError
 from trd.training import fit as fit_module
-from trd.training.checkpoint import SafetensorsIO, read_state
+from trd.methods.trd.training.checkpoint import SafetensorsIO, read_state
 from trd.training.fit import CHECKPOINT, fit_class
-from trd.training.module import rate_factor
+from trd.methods.trd.training.module import rate_factor
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -101,7 +101,7 @@ def test_ctrl_c_on_the_command_line_leaves_a_resumable_run(drawn: Path, tmp_path
 def test_a_full_disk_keeps_the_last_checkpoint(
     drawn: Path, tmp_path: Path, four_epochs: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import trd.training.checkpoint as checkpoint_module
+    import trd.methods.trd.training.checkpoint as checkpoint_module
 
     real, calls = checkpoint_module.save_file, []
 

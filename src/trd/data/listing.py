@@ -7,9 +7,27 @@ from pathlib import Path
 
 from trd.data import eyecandies, folder
 from trd.data.folder import camera_near, class_names
-from trd.types import ClassFiles, SampleFiles
+from trd.errors import DataError
+from trd.types import ClassFiles, ClassFolder, SampleFiles
 
-__all__ = ["camera_near", "class_names", "list_class", "list_unlabelled"]
+__all__ = ["camera_near", "class_folders", "class_names", "list_class", "list_unlabelled"]
+
+
+def class_folders(root: Path, names: Sequence[str] | None = None, any_name: bool = False) -> tuple[ClassFolder, ...]:
+    """The classes that a data folder holds, or those of `names`; where it is itself one class, that one.
+
+    any_name: a single name is taken as that of a folder that is itself one class, whatever the folder is called: a
+    detector of "bracket" can be evaluated on data anywhere. Raises DataError for a class that is not there.
+    """
+    found = class_names(root)
+    alone = found == ("",)
+    if alone and (not names or (len(names) == 1 and (any_name or names[0] == root.resolve().name))):
+        return (ClassFolder(names[0] if names else root.resolve().name, root),)
+    unknown = [name for name in names or () if name not in found]
+    if unknown:
+        known = root.resolve().name if alone else ", ".join(found)
+        raise DataError(f"{root} holds no class '{unknown[0]}'; there are: {known}")
+    return tuple(ClassFolder(name, root / name) for name in names or found)
 
 
 def list_class(root: Path, name: str, sources: Sequence[str], clouds: Sequence[str]) -> ClassFiles:

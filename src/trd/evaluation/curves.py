@@ -8,7 +8,6 @@ that do not fit into memory may be memory-mapped files.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ from functools import partial
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
+
+from trd.preprocess.threads import thread_count
 
 AUPRO_LIMITS = (0.30, 0.10, 0.05, 0.01)
 CHUNK = 1 << 21  # pixels sorted at a time and thread: 8 MB of scores, which stay near the processor
@@ -204,9 +204,9 @@ def _ranks(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """For descending thresholds: how many good scores are above each, and at or above it; and how many there are."""
     ascending = np.ascontiguousarray(threshold[::-1])
-    count = _counted if device == "cpu" else partial(_counted_on_gpu, torch.from_numpy(ascending.copy()).to(device))
+    count = _counted if device == "cpu" else partial(_counted_on_gpu, device)
     above, at_least, total = np.zeros(len(ascending), np.int64), np.zeros(len(ascending), np.int64), 0
-    with ThreadPoolExecutor(threads := max(1, min(torch.get_num_threads(), os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(threads := thread_count()) as pool:
         waiting = []
         for chunk in chunks:
             waiting.append(pool.submit(count, chunk, ascending))
@@ -235,8 +235,11 @@ def _counted(chunk: Scores, ascending: Scores) -> Counts:
     )
 
 
-def _counted_on_gpu(wanted: torch.Tensor, chunk: Scores, _: Scores) -> Counts:
-    values = torch.from_numpy(chunk).to(wanted.device).sort().values
+def _counted_on_gpu(device: str, chunk: Scores, ascending: Scores) -> Counts:
+    import torch  # only where there is a GPU to sort on
+
+    wanted = torch.from_numpy(ascending.copy()).to(device)
+    values = torch.from_numpy(chunk).to(device).sort().values
     if len(values) and bool(values[-1].isnan()):
         raise ValueError("scores contain NaN")
     right, left = (torch.searchsorted(values, wanted, right=side).cpu().numpy() for side in (True, False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
@@ -26,11 +27,11 @@ from trd.evaluation.curves import (
     pixel_curves,
     pixel_metrics,
 )
-from trd.files import write_json
 from trd.preprocess.threads import in_threads
-from trd.types import GOOD, UNLABELLED, ClassFiles, PreparedSample, SampleFiles
+from trd.types import GOOD, UNLABELLED, ClassFiles, ClassFolder, PreparedSample, SampleFiles
 
-FUSED, SAMPLED = "fused", "sampled_aupro"
+METRICS, METRICS_FORMAT = "metrics.json", 2
+FUSED = "fused"
 PAPERS_THRESHOLDS = 100
 MEMORY = 2 * 2**30  # bytes of maps of one class that are held in memory; more go to a temporary file
 DEFECT_METRICS = ("image_auroc", "pixel_auroc", aupro_key(0.30))
@@ -60,16 +61,11 @@ class ClassResult:
         return np.array([defect != GOOD for defect in self.defects])
 
 
-def evaluate_class(
-    detector: Detector, data: Path, class_name: str, out: Path | None = None, console: Console | None = None
-) -> ClassResult:
-    """Score the test split of one class; writes metrics.json into `out`.
-
-    Raises DataError when the test split is empty or unlabelled.
-    """
+def evaluate_class(detector: Detector, place: ClassFolder, console: Console | None = None) -> ClassResult:
+    """Score the test split of one class. Raises DataError when it is empty or unlabelled."""
     begin = time.monotonic()
     recipe = detector.recipe
-    files = list_class(data, class_name, recipe.sources, recipe.point_cloud_sources)
+    files = list_class(place.path, "", recipe.sources, recipe.point_cloud_sources)
     if not files.test:
         raise DataError(
             f"{files.root}/test is empty or missing: nothing to evaluate; use `trd predict` on unlabelled parts"
@@ -85,27 +81,26 @@ def evaluate_class(
         return detector.pipeline(load_sample(sample, recipe.point_cloud_sources, files.camera))
 
     scored = track(
-        detector.score(in_threads(prepared, files.test, ahead=detector.device.type != "cpu")),
-        f"{files.name}: scoring",
+        detector.score(in_threads(prepared, files.test, ahead=detector.engine.device != "cpu")),
+        f"{place.name}: scoring",
         total=len(files.test),
         console=console or Console(quiet=True),
         transient=True,
     )
-    result = _result(detector, files, scored, begin)
-    if out is not None:
-        write_json(out / "metrics.json", result.metrics)
-    return result
+    return _result(detector, place.name, files, scored, begin)
 
 
-def _result(detector: Detector, files: ClassFiles, scored: Iterable[ScoredSample], begin: float) -> ClassResult:
-    frame, count = detector.pipeline.frame, len(files.test)
-    floors = {name: numbers.floor for name, numbers in detector.calibration.maps.items()}
+def _result(
+    detector: Detector, name: str, files: ClassFiles, scored: Iterable[ScoredSample], begin: float
+) -> ClassResult:
+    frame, count = detector.facts.frame, len(files.test)
+    floors = detector.calibration.floors
     floors = {FUSED: sum(floors.values()), **floors}
     maps = {name: _room((count, *frame.canvas), count * len(floors)) for name in floors}
     ids, defects, ground_truth = [], [], []
     for index, one in enumerate(scored):
-        for name, values in {FUSED: one.fused, **one.modality_maps}.items():
-            maps[name][index] = frame.to_canvas(values, floors[name])
+        for of_map, values in {FUSED: one.fused, **one.branch_maps}.items():
+            maps[of_map][index] = frame.to_canvas(values, floors[of_map])
         ids.append(one.sample.id)
         defects.append(one.sample.defect)
         ground_truth.append(one.sample.mask)
@@ -113,9 +108,9 @@ def _result(detector: Detector, files: ClassFiles, scored: Iterable[ScoredSample
     if all(mask is not None for mask in ground_truth):
         masks = np.stack([mask for mask in ground_truth if mask is not None])
     scores = {name: np.array([values.max() for values in of_map], np.float32) for name, of_map in maps.items()}
-    metrics = class_metrics(maps, scores, masks, tuple(defects), str(detector.device))
+    metrics = class_metrics(maps, scores, masks, tuple(defects), detector.engine.device)
     seconds = time.monotonic() - begin
-    return ClassResult(files.name, files, tuple(ids), tuple(defects), scores, maps, masks, metrics, seconds)
+    return ClassResult(name, files, tuple(ids), tuple(defects), scores, maps, masks, metrics, seconds)
 
 
 def _room(shape: tuple[int, int, int], maps: int) -> NDArray[np.float32]:
@@ -133,19 +128,19 @@ def class_metrics(
     defects: tuple[str, ...],
     device: str = "cpu",
 ) -> dict[str, Any]:
-    """The content of metrics.json: metrics per map, `by_defect` kind, and `sampled_aupro` (fused map, 100 thresholds as
-    in published tables). Without masks there are image metrics only; a metric that needs both good and defective
-    samples is null (nan here) where one kind is missing."""
+    """The content of metrics.json: `maps` (metrics of each map), `by_defect` (of the fused map, per kind), and
+    `sampled_aupro` (fused map, 100 thresholds as in published tables). Without masks there are image metrics only; a
+    metric that needs both good and defective samples is null (nan here) where one kind is missing."""
     defective = np.array([defect != GOOD for defect in defects])
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, Any] = {"format": METRICS_FORMAT, "maps": {}, "by_defect": {}}
     for name, values in maps.items():
-        metrics[name] = image_metrics(image_curves(scores[name], defective))
+        of_map = image_metrics(image_curves(scores[name], defective))
         if masks is not None:
             curves = pixel_curves(values, masks, device=device)
-            metrics[name] |= pixel_metrics(curves)
+            of_map |= pixel_metrics(curves)
             if name == FUSED:
-                metrics[SAMPLED] = {"thresholds": PAPERS_THRESHOLDS, **aupro_metrics(curves, PAPERS_THRESHOLDS)}
-    metrics["by_defect"] = {}
+                metrics["sampled_aupro"] = {"thresholds": PAPERS_THRESHOLDS, **aupro_metrics(curves, PAPERS_THRESHOLDS)}
+        metrics["maps"][name] = of_map
     for kind in sorted(set(defects) - {GOOD}):
         chosen = np.array([defect in (kind, GOOD) for defect in defects])
         subset = image_metrics(image_curves(scores[FUSED][chosen], defective[chosen]))
@@ -153,3 +148,16 @@ def class_metrics(
             subset |= pixel_metrics(pixel_curves(maps[FUSED], masks, chosen, device))
         metrics["by_defect"][kind] = {key: subset[key] for key in DEFECT_METRICS if key in subset}
     return metrics
+
+
+def read_metrics(folder: Path) -> dict[str, Any] | None:
+    """A class folder's metrics.json, also as version 0.1 wrote it; None where there is none that can be read."""
+    try:
+        content = json.loads((folder / METRICS).read_text("utf-8"))
+        if "maps" in content:
+            return dict(content)
+        others = {key: content[key] for key in ("by_defect", "sampled_aupro") if key in content}
+        maps = {name: values for name, values in content.items() if name not in others}
+        return {"format": METRICS_FORMAT, "maps": maps, **others} if FUSED in maps else None
+    except (OSError, ValueError, TypeError):
+        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any
 
@@ -16,6 +16,7 @@ from trd.evaluation.evaluate import FUSED, ClassResult
 from trd.evaluation.tables import COLUMNS, class_rows, defect_rows
 from trd.preprocess.image import resize_map, resize_mask
 
+SECTION = "report.json"  # in a class's folder: its part of the report
 PER_KIND = 3  # pictures of each of best, worst, missed and false
 
 
@@ -29,15 +30,15 @@ class GalleryRow:
 
 
 def class_section(detector: Detector, result: ClassResult) -> dict[str, Any]:
-    """What the template shows of one class; small enough to keep when the maps are gone."""
+    """What the template shows of one class, as JSON can hold it; small enough to keep when the maps are gone."""
     threshold = detector.calibration.image_threshold
     defective, scores = result.defective, result.scores[FUSED]
     alarms = scores > threshold.value
     return {
         "name": result.class_name,
         "metrics": result.metrics,
-        "threshold": threshold,
-        "pixel_threshold": detector.calibration.pixel_threshold,
+        "threshold": asdict(threshold),
+        "pixel_threshold": asdict(detector.calibration.pixel_threshold),
         "found": int((alarms & defective).sum()),
         "defective": int(defective.sum()),
         "false": int((alarms & ~defective).sum()),
@@ -45,7 +46,7 @@ def class_section(detector: Detector, result: ClassResult) -> dict[str, Any]:
         "curves": figures.curves_figure(result.scores, result.maps, result.masks, defective),
         "histogram": figures.histogram_figure(scores, defective, threshold.value),
         "gallery": [
-            _row(detector, result, title, index) for title, index in _picks(scores, defective, threshold.value)
+            asdict(_row(detector, result, title, index)) for title, index in _picks(scores, defective, threshold.value)
         ],
     }
 
@@ -89,9 +90,8 @@ def _row(detector: Detector, result: ClassResult, title: str, index: int) -> Gal
     recipe = detector.recipe
     sample = load_sample(result.files.test[index], recipe.point_cloud_sources, result.files.camera)
     images = detector.pipeline(sample).images
-    frame = detector.pipeline.frame
+    frame = detector.facts.frame
     prediction = detector.predict(sample)
-    assert not isinstance(prediction, list)
     mask = None if sample.mask is None else resize_mask(frame.crop(sample.mask), frame.size)
 
     def window(values: Any) -> Any:

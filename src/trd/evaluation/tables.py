@@ -23,20 +23,18 @@ COLUMNS = {
     "aupro_1": "AUPRO@1",
 }
 
-OTHER_KEYS = ("by_defect", "sampled_aupro")  # of metrics.json; all others are maps
-
 Rows = list[dict[str, str | float]]
 
 
 def class_rows(metrics: Mapping[str, Mapping[str, Any]]) -> Rows:
     """class -> metrics.json content, as rows (class, map, metrics...), each map closed by a mean row over classes."""
-    maps = [name for name in next(iter(metrics.values())) if name not in OTHER_KEYS]
+    maps = dict.fromkeys(name for content in metrics.values() for name in content["maps"])
     rows: Rows = []
     for name in maps:
         of_map: Rows = [
-            {"class": cls, "map": name, **{key: _number(content[name].get(key)) for key in COLUMNS}}
+            {"class": cls, "map": name, **{key: number(content["maps"][name].get(key)) for key in COLUMNS}}
             for cls, content in metrics.items()
-            if name in content
+            if name in content["maps"]
         ]
         rows += of_map
         if len(of_map) > 1:
@@ -48,7 +46,7 @@ def defect_rows(metrics: Mapping[str, Mapping[str, Any]]) -> Rows:
     """Rows (class, defect, I-AUROC, P-AUROC, AUPRO@30) of the fused map per defect kind."""
     keys = ("image_auroc", "pixel_auroc", "aupro_30")
     return [
-        {"class": cls, "defect": kind, **{key: _number(values.get(key)) for key in keys}}
+        {"class": cls, "defect": kind, **{key: number(values.get(key)) for key in keys}}
         for cls, content in metrics.items()
         for kind, values in content.get("by_defect", {}).items()
     ]
@@ -77,7 +75,8 @@ def _cell(value: str | float, digits: int) -> str:
     return "-" if isnan(value) else f"{value:.{digits}f}"
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
+    """A metric as metrics.json has it: null is nan."""
     return float("nan") if value is None else float(value)
 
 

@@ -6,7 +6,6 @@ OUT/VARIANT/seed-S/CLASS/   one job's: detector, training.json, metrics.json
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
 from dataclasses import dataclass
@@ -16,11 +15,13 @@ from typing import Any
 from rich.console import Console
 
 from trd.config import Recipe
-from trd.detector import FACTS, Detector
+from trd.detector import Detector
 from trd.errors import TRDError
-from trd.evaluation.evaluate import SAMPLED, evaluate_class
-from trd.runs import METRICS
+from trd.evaluation.evaluate import FUSED, METRICS, evaluate_class, read_metrics
+from trd.files import write_json
+from trd.stored import FACTS
 from trd.training.fit import fit_class
+from trd.types import ClassFolder
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,11 @@ class Job:
 
     def metrics(self) -> dict[str, Any] | None:
         """What has been measured; None where the job is still to be done, or was done by an older version."""
-        try:
-            content: dict[str, Any] = json.loads((self.folder / METRICS).read_text("utf-8"))
-        except (OSError, ValueError):
+        content = read_metrics(self.folder)
+        if content is None or not (self.folder / FACTS).is_file():
             return None
-        masked = "aupro_30" in content["fused"]
-        return content if (self.folder / FACTS).is_file() and (SAMPLED in content or not masked) else None
+        masked = "aupro_30" in content["maps"][FUSED]
+        return content if "sampled_aupro" in content or not masked else None
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,12 @@ def run_job(job: Job, device: str = "auto", console: Console | None = None) -> O
     """Train (from the last checkpoint) and score; an error is an outcome, so that the other jobs go on."""
     begin = time.monotonic()
     try:
+        place = ClassFolder(job.class_name, job.data / job.class_name)
         if (job.folder / FACTS).is_file():
             detector = Detector.load(job.folder, device)
         else:
-            detector = fit_class(job.data, job.class_name, job.recipe, job.folder, device, console)
-        evaluate_class(detector, job.data, job.class_name, job.folder)
+            detector = fit_class(place, job.recipe, job.folder, device, console)
+        write_json(job.folder / METRICS, evaluate_class(detector, place).metrics)
     except TRDError as error:
         return Outcome(time.monotonic() - begin, str(error))
     except Exception as error:  # a fault of ours or of a library must not cost the other jobs

@@ -12,11 +12,12 @@ from trd.config import Recipe, load_recipe
 from trd.data.listing import class_names, list_class
 from trd.errors import DataError, RecipeError, TRDError
 from trd.files import write_text
+from trd.methods.base import FULL
+from trd.registry import find_method
 from trd.reproduce.executors import EXECUTORS
 from trd.reproduce.jobs import Job
 from trd.reproduce.published import BENCHMARKS, Benchmark
 from trd.reproduce.tables import Result, ablation_tables, benchmark_tables, long_csv, to_latex, to_markdown
-from trd.reproduce.variants import FULL, ablation, with_seed
 from trd.runs import Run
 from trd.types import UNLABELLED
 
@@ -37,7 +38,7 @@ def reproduce(
     """Train and score every class, seed and variant that `out` does not hold yet, and write the tables.
 
     benchmark: a key of BENCHMARKS. recipe: the benchmark's own by default. classes: by default those of the benchmark
-    that `data` holds. variants: of `variants.ablation`. label: the tables' heading, the recipe's name by default.
+    that `data` holds. variants: `Method.variants`. label: the tables' heading, the recipe's name by default.
     Writes out/table.md, table.tex and table.csv after every job. Raises TRDError naming the jobs that failed, after all
     others have been done; their reasons are in the run.json of each run folder.
     """
@@ -60,7 +61,7 @@ def reproduce(
     )
     failed: dict[str, str] = {}
     for count, (job, outcome) in enumerate(EXECUTORS[executor](todo, device, console), start=1):
-        run = Run.open(data, job.out, job.recipe, [job.class_name])
+        run = Run(data, job.out, job.recipe, (), None)  # opened before any job was begun
         reason = outcome.failure
         if reason is None and job.metrics() is None:
             reason = f"no results in {job.folder}: do all machines see it under this path?"
@@ -98,7 +99,7 @@ def write_tables(out: Path, results: Sequence[Result], benchmark: Benchmark, cla
 
 def variant_names(recipe: Recipe) -> tuple[str, ...]:
     """All variants that an ablation of this recipe has."""
-    return tuple(ablation(recipe))
+    return tuple(find_method(recipe.method.name).variants(recipe))
 
 
 def _known_benchmark(name: str) -> Benchmark:
@@ -148,14 +149,14 @@ def _jobs(
     console: Console,
 ) -> list[Job]:
     """In the order seed, variant, class, so that whole tables come early. Raises CheckpointError for foreign runs."""
-    recipes = {FULL: recipe} if tuple(variants) == (FULL,) else ablation(recipe)
+    recipes = {FULL: recipe} if tuple(variants) == (FULL,) else find_method(recipe.method.name).variants(recipe)
     unknown = [variant for variant in variants if variant not in recipes]
     if unknown:
         raise RecipeError(f"no variant is called '{unknown[0]}'; there are: {', '.join(recipes)}")
     jobs = []
     for seed in seeds:
         for variant in variants:
-            seeded = with_seed(recipes[variant], seed)
+            seeded = recipes[variant].with_seed(seed)
             folder = out / variant / f"seed-{seed}"
             Run.open(data, folder, seeded, classes, console)
             jobs += [Job(variant, seed, name, seeded, data, folder) for name in classes]

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from trd.evaluation.evaluate import FUSED, SAMPLED
-from trd.evaluation.tables import COLUMNS, OTHER_KEYS, Rows, to_csv
+from trd.evaluation.evaluate import FUSED
+from trd.evaluation.tables import COLUMNS, Rows, number, to_csv
+from trd.methods.base import FULL
 from trd.reproduce.published import Benchmark, Published
-from trd.reproduce.variants import FULL
 
 MISSING = "-"
 
@@ -39,27 +39,26 @@ class Table:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number to tabulate: its key in metrics.json, the map or section it is read from, and its heading."""
+    """A number of the fused map to tabulate: key in metrics.json, heading, whether at the papers' thresholds."""
 
     key: str
-    section: str
     heading: str
+    sampled: bool = False
     as_published: bool = True
 
     def of(self, metrics: Mapping[str, Any]) -> float:
-        value = metrics.get(self.section, {}).get(self.key)
-        return float("nan") if value is None else float(value)
+        return number((metrics.get("sampled_aupro", {}) if self.sampled else metrics["maps"][FUSED]).get(self.key))
 
 
 QUANTITIES = (
-    Quantity("image_auroc", FUSED, "I-AUROC"),
-    Quantity("pixel_auroc", FUSED, "P-AUROC"),
-    Quantity("aupro_30", SAMPLED, "AUPRO@30, 100 thresholds as published"),
-    Quantity("aupro_30", FUSED, "AUPRO@30, exact", as_published=False),
-    Quantity("aupro_1", SAMPLED, "AUPRO@1, 100 thresholds as published"),
-    Quantity("aupro_1", FUSED, "AUPRO@1, exact", as_published=False),
+    Quantity("image_auroc", "I-AUROC"),
+    Quantity("pixel_auroc", "P-AUROC"),
+    Quantity("aupro_30", "AUPRO@30, 100 thresholds as published", sampled=True),
+    Quantity("aupro_30", "AUPRO@30, exact", as_published=False),
+    Quantity("aupro_1", "AUPRO@1, 100 thresholds as published", sampled=True),
+    Quantity("aupro_1", "AUPRO@1, exact", as_published=False),
 )
-SHORT = tuple(q for q in QUANTITIES if q.section == FUSED)
+SHORT = tuple(q for q in QUANTITIES if not q.sampled)
 
 
 def benchmark_tables(results: Sequence[Result], benchmark: Benchmark, classes: Sequence[str], name: str) -> list[Table]:
@@ -99,8 +98,8 @@ def ablation_tables(results: Sequence[Result], classes: Sequence[str]) -> list[T
     maps = [
         (f"{v}: {m}", *(_cell(_per_seed(of[v], _of_map(m, q.key), classes)) for q in SHORT))
         for v in variants
-        for m in of[v][0].metrics
-        if m not in (*OTHER_KEYS, FUSED)
+        for m in of[v][0].metrics["maps"]
+        if m != FUSED
     ]
     tables.append(Table("Each branch's own map", note, ("variant: map", *heads), tuple(maps)))
     image = SHORT[0]
@@ -121,15 +120,14 @@ def long_csv(results: Iterable[Result]) -> str:
     rows: Rows = []
     for r in results:
         start = {"variant": r.variant, "seed": str(r.seed), "class": r.class_name}
-        for name, values in r.metrics.items():
-            if name not in OTHER_KEYS:
-                sampled = r.metrics.get(SAMPLED, {}) if name == FUSED else {}
-                extra = {f"{key}_100_thresholds": _number(sampled.get(key)) for key in COLUMNS if "aupro" in key}
-                own = {key: _number(values.get(key)) for key in COLUMNS}
-                rows.append({**start, "map": name, "defect": "", **own, **extra})
+        for name, values in r.metrics["maps"].items():
+            sampled = r.metrics.get("sampled_aupro", {}) if name == FUSED else {}
+            extra = {f"{key}_100_thresholds": number(sampled.get(key)) for key in COLUMNS if "aupro" in key}
+            own = {key: number(values.get(key)) for key in COLUMNS}
+            rows.append({**start, "map": name, "defect": "", **own, **extra})
         for kind, values in r.metrics["by_defect"].items():
-            own = {key: _number(values.get(key)) for key in COLUMNS}
-            extra = {f"{key}_100_thresholds": _number(None) for key in COLUMNS if "aupro" in key}
+            own = {key: number(values.get(key)) for key in COLUMNS}
+            extra = {f"{key}_100_thresholds": number(None) for key in COLUMNS if "aupro" in key}
             rows.append({**start, "map": FUSED, "defect": kind, **own, **extra})
     return to_csv(rows) if rows else ""
 
@@ -199,11 +197,11 @@ def _paired(of: Sequence[Result], full: Sequence[Result], number: Callable[[Mapp
 
 
 def _of_map(name: str, key: str) -> Callable[[Mapping[str, Any]], float]:
-    return lambda metrics: _number(metrics[name].get(key))
+    return lambda metrics: number(metrics["maps"][name].get(key))
 
 
 def _of_kind(kind: str, key: str) -> Callable[[Mapping[str, Any]], float]:
-    return lambda metrics: _number(metrics["by_defect"].get(kind, {}).get(key))
+    return lambda metrics: number(metrics["by_defect"].get(kind, {}).get(key))
 
 
 def _cell(values: Sequence[float]) -> str:
@@ -211,10 +209,6 @@ def _cell(values: Sequence[float]) -> str:
     if not known:
         return MISSING
     return f"{np.mean(known):.1f}" + (f" ± {np.std(known, ddof=1):.1f}" if len(known) > 1 else "")
-
-
-def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)
 
 
 def _latex(text: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,17 @@ from rich.console import Console
 from trd.config import Recipe
 from trd.data.listing import list_class
 from trd.data.loading import load_sample, with_validation
+from trd.errors import CheckpointError, DataError
 from trd.preprocess.cache import PreparedCache, sample_key, user_cache
-from trd.preprocess.dataset import PreparedDataset
+from trd.preprocess.parts import PreparedParts
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
-from trd.types import ClassFiles, PreparedSample, Sample, SampleFiles
+from trd.stored import FACTS, read_facts
+from trd.types import ClassFiles, ClassFolder, PreparedSample, Sample, SampleFiles
+
+RECORD = "training.json"
+MOST_HELD_OUT = 1 / 3
+NAMED = 3  # parts in a message
 
 
 @dataclass(frozen=True)
@@ -30,22 +37,26 @@ class PreparedClass:
     recipe: Recipe
     files: ClassFiles
     pipeline: Pipeline
-    training: PreparedDataset
-    validation: PreparedDataset
+    training: PreparedParts
+    validation: PreparedParts
     record: dict[str, Any]
 
 
-def list_parts(data: Path, class_name: str, recipe: Recipe, console: Console) -> tuple[ClassFiles, dict[str, Any]]:
+def list_parts(place: ClassFolder, recipe: Recipe, console: Console) -> tuple[ClassFiles, dict[str, Any]]:
     """The samples of a class, calibration parts held out of training where it has none, and the record's beginning."""
-    listed = list_class(data, class_name, recipe.sources, recipe.point_cloud_sources)
-    files = with_validation(listed, recipe.training.holdout, recipe.training.seed)
+    listed = list_class(place.path, "", recipe.sources, recipe.point_cloud_sources)
+    cross = recipe.scoring.calibration == "cross"
+    enough = cross and len(listed.train) > 1
+    files = listed if enough else with_validation(listed, held_out_share(recipe, listed), recipe.seed)
+    files = replace(files, name=place.name)
     record: dict[str, Any] = {
         "class": files.name,
         "data": str(files.root),
         "training_samples": len(files.train),
         "validation_samples": len(files.validation),
-        "held_out_of_training": [] if listed.validation else [s.id for s in files.validation],
-        "fingerprint": _fingerprint(recipe, files),
+        "held_out_of_training": [] if listed.validation or enough else [s.id for s in files.validation],
+        "recipe": recipe.identity(),
+        "parts": part_digests(files),
         "seconds": {},
     }
     if record["held_out_of_training"]:
@@ -78,7 +89,7 @@ def _samples(part: Iterable[SampleFiles], files: ClassFiles, recipe: Recipe) -> 
 
 def _prepared(
     part: tuple[SampleFiles, ...], files: ClassFiles, pipeline: Pipeline, cache: PreparedCache | None
-) -> PreparedDataset:
+) -> PreparedParts:
     recipe, camera = pipeline.recipe, files.camera
 
     def prepare(index: int) -> PreparedSample:
@@ -89,10 +100,91 @@ def _prepared(
         return sample_key(recipe, pipeline.frame, camera, part[index])
 
     if cache is None:
-        return PreparedDataset(len(part), prepare)
-    return PreparedDataset(len(part), lambda index: cache.get(key(index), lambda: prepare(index)))
+        return PreparedParts(len(part), prepare)
+    return PreparedParts(len(part), lambda index: cache.get(key(index), lambda: prepare(index)))
 
 
-def _fingerprint(recipe: Recipe, files: ClassFiles) -> str:
-    """Of what a checkpoint depends on: the recipe and the training parts."""
-    return hashlib.sha256(json.dumps([recipe.identity(), [s.id for s in files.train]]).encode()).hexdigest()[:16]
+def held_out_share(recipe: Recipe, files: ClassFiles) -> float:
+    """Of the training parts, for calibration: the recipe's share, or as many as the false-alarm rate needs, at most a
+    third: fewer training parts would cost more than a threshold that promises less."""
+    needed = math.ceil(1 / recipe.scoring.false_alarm_rate) - 1
+    return max(recipe.scoring.holdout, min(needed / max(len(files.train), 1), MOST_HELD_OUT))
+
+
+def part_digests(files: ClassFiles) -> dict[str, str]:
+    """Sample id -> digest of its files' contents, of all training and validation parts: what a training depends on."""
+    parts = [*files.train, *files.validation]
+    return dict(zip([part.id for part in parts], in_threads(_digest, parts, group=64), strict=True))
+
+
+def _digest(part: SampleFiles) -> str:
+    """Raises DataError where a file cannot be read."""
+    digest = hashlib.sha256()
+    for path in part.sources.values():
+        try:
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error}") from error
+    return digest.hexdigest()[:16]
+
+
+def changed_parts(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What is different, in words: "2 parts were added (train/good/060, ...)"; empty where nothing is."""
+    differences = {
+        "added": sorted(now.keys() - before.keys()),
+        "removed": sorted(before.keys() - now.keys()),
+        "changed": sorted(name for name in now.keys() & before.keys() if now[name] != before[name]),
+    }
+    return ", ".join(
+        f"{len(names)} good part{'s were' if len(names) > 1 else ' was'} {what} ({', '.join(names[:NAMED])}"
+        f"{', ...' if len(names) > NAMED else ''})"
+        for what, names in differences.items()
+        if names
+    )
+
+
+def refuse_other_parts(folder: Path, record: Mapping[str, Any]) -> None:
+    """Compare with the training.json that an earlier training left in `folder`.
+
+    Raises CheckpointError naming what is different: parts or recipe.
+    """
+    try:
+        before: dict[str, Any] = json.loads((folder / RECORD).read_text("utf-8"))
+        recipe, difference = before["recipe"], changed_parts(before["parts"], record["parts"])
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise CheckpointError(
+            f"{folder} holds a training without a {RECORD} that this version reads ({error!r}): train anew with "
+            "--retrain, or choose another --out"
+        ) from error
+    if difference:
+        raise CheckpointError(
+            f"since the training in {folder} began, {difference}: --retrain trains anew on the parts as they are now, "
+            "or choose another --out"
+        )
+    if recipe != record["recipe"]:
+        raise CheckpointError(
+            f"the training in {folder} is of another recipe: choose another --out, or train anew with --retrain"
+        )
+
+
+def is_complete(place: ClassFolder, recipe: Recipe, folder: Path) -> bool:
+    """Whether `folder` holds the finished detector of these parts.
+
+    Raises CheckpointError where it holds one of other parts, or of another recipe. A detector of version 0.1 says too
+    little to compare and counts as complete.
+    """
+    if not (folder / FACTS).is_file():
+        return False
+    facts, _ = read_facts(folder)
+    if not facts.id:
+        return True
+    try:
+        finished = bool(json.loads((folder / RECORD).read_text("utf-8")).get("detector") == facts.id)
+    except (OSError, ValueError, AttributeError):
+        finished = False
+    _, record = list_parts(place, recipe, Console(quiet=True))
+    if (folder / RECORD).is_file():
+        refuse_other_parts(folder, record)
+    return finished

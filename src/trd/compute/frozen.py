@@ -1,0 +1,52 @@
+"""Frozen copies for inference: BatchNorm folded into the convolutions, everything in one precision, channels last,
+and on CPUs what follows a convolution done with it (`onednn`).
+
+The plain modules stay what is trained, saved and read; the copies compute the same, faster (tests hold them to it).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TypeVar, cast
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from trd.compute.onednn import onednn_takes, with_onednn
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def folded(module: Module) -> Module:
+    """A copy in eval mode, without gradients, in which no BatchNorm that directly follows a convolution is left.
+
+    "Follows" is read off the order of registration (`conv1, bn1 = ...`, or neighbours in a Sequential), which is the
+    order of execution in all modules of this package; a test holds every one of them to the plain module.
+    """
+    result = copy.deepcopy(module).eval().requires_grad_(False)
+    for parent in list(result.modules()):
+        for (name, child), (following, norm) in pairwise(list(parent.named_children())):
+            if isinstance(child, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
+                both = fuse_conv_bn_eval(child, norm, transpose=isinstance(child, nn.ConvTranspose2d))
+                setattr(parent, name, both.requires_grad_(False))
+                setattr(parent, following, nn.Identity())
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.ReLU6):
+                child.inplace = True
+            elif hasattr(child, "frozen_form"):  # a layer of ours that knows a faster one
+                setattr(parent, name, cast(Callable[[], nn.Module], child.frozen_form)())
+    return result
+
+
+def frozen(module: nn.Module, device: torch.device, dtype: torch.dtype, fuse: bool = True) -> nn.Module:
+    """`folded`, converted to a device and a precision as a whole, weights in channels-last order.
+
+    fuse: `onednn` where this processor can; False for what torch.compile shall fuse.
+    """
+    with torch.inference_mode(False):  # a copy made while predicting may serve training too
+        copied = folded(module).to(device=device, dtype=dtype)
+        copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        return with_onednn(copied) if fuse and onednn_takes(device, dtype) else copied

@@ -1,0 +1,70 @@
+"""Which device and which floating-point precision to compute with."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from trd import processes
+from trd.errors import RecipeError
+
+PRECISIONS = {torch.float32: "32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+BF16_UNITS = ("amx_bf16", "avx512_bf16")  # of processors that multiply bf16 faster than float32, as torch names them
+
+
+def resolve_device(name: str) -> str:
+    """ "auto" is the GPU where there is one; of several processes (`trd.processes`) each gets its own.
+
+    Raises RecipeError for a device that this machine does not have.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and processes.count() > 1:
+        name = f"cuda:{processes.rank_here()}"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise RecipeError(f"--device {name}: expected auto, cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise RecipeError(f"--device {name}: expected auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise RecipeError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices")
+    return name
+
+
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+def multiplies_bf16(device: torch.device | str) -> bool:
+    """Whether the hardware does: GPUs from Ampere on, processors with AMX or AVX512-BF16."""
+    if torch.device(device).type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    has = torch.cpu.get_capabilities()
+    return any(bool(has.get(unit)) for unit in BF16_UNITS)
+
+
+def resolve_precision(wanted: str, device: torch.device | str) -> Precision:
+    """Of the students in training: "32" and "bf16" as asked; "auto" is bf16 where `multiplies_bf16`, else 32 bit."""
+    if wanted == "auto":
+        return "bf16-mixed" if multiplies_bf16(device) else "32-true"
+    return "bf16-mixed" if wanted == "bf16" else "32-true"
+
+
+def prediction_dtype(wanted: str, device: torch.device | str) -> torch.dtype:
+    """Of the students in prediction: "32", "bf16", "fp16" (for GPUs that lack bf16), or "auto" as above.
+
+    Raises RecipeError for another word.
+    """
+    if wanted not in ("32", "bf16", "fp16", "auto"):
+        raise RecipeError(f"precision '{wanted}': expected 32, bf16, fp16 or auto")
+    if wanted == "fp16":
+        return torch.float16
+    return torch.float32 if resolve_precision(wanted, device) == "32-true" else torch.bfloat16
+
+
+def processor_name() -> str:
+    """As PyTorch names the CPU, with the units that decide about bf16: "AMD EPYC (avx512_bf16)"."""
+    has = torch.cpu.get_capabilities()
+    units = [unit for unit in BF16_UNITS if has.get(unit, False)]
+    return str(has.get("cpu_name") or "unknown processor") + (f" ({', '.join(units)})" if units else "")

@@ -1,0 +1,27 @@
+"""Seeded, repeatable computation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+
+@contextmanager
+def repeatable(seed: int, deterministic: bool) -> Iterator[None]:
+    """Seeded, with algorithms that repeat to the bit where asked for; afterwards the caller's choice holds again."""
+    choice: Any = torch.utils.deterministic  # a module with a property, of which its types say nothing
+    before = torch.are_deterministic_algorithms_enabled(), choice.fill_uninitialized_memory
+    torch.manual_seed(seed)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on GPUs need it
+    torch.use_deterministic_algorithms(deterministic)
+    # Filling every fresh tensor with NaN guards against reading unset memory, which nothing here does, and costs time.
+    choice.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        choice.fill_uninitialized_memory = before[1]

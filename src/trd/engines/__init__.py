@@ -1,0 +1,1 @@
+"""Who computes a method's raw maps: PyTorch today (eager, with oneDNN's one-call operators, compiled)."""

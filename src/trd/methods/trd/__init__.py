@@ -1,0 +1,44 @@
+"""Tuned reverse distillation: network/, the maps made of its output, and its training.
+
+Only the recipe's section is imported here: torch and lightning are, when something is fitted or computed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trd.methods.trd.config import TRDConfig, branches, check
+
+if TYPE_CHECKING:
+    from trd.config import Recipe
+    from trd.engines.base import Engine, Placement
+    from trd.methods.base import FitJob
+    from trd.types import State
+
+
+class TunedReverseDistillationMethod:
+    """`trd.methods.base.Method`."""
+
+    config = TRDConfig
+    without_effect = (("training", "feature_memory"), ("training", "compile"), ("training", "checkpoint_every"),
+                      ("training", "loggers"))  # fmt: skip
+    branches = staticmethod(branches)
+    check = staticmethod(check)
+
+    def fit(self, job: FitJob) -> State:
+        from trd.methods.trd.training.fit import fit_students
+
+        return fit_students(job)
+
+    def engine(self, recipe: Recipe, state: State, placement: Placement) -> Engine:
+        from trd.methods.trd.engine import trd_engine
+
+        return trd_engine(recipe, state, placement)
+
+    def variants(self, recipe: Recipe) -> dict[str, Recipe]:
+        from trd.methods.trd.variants import ablation
+
+        return ablation(recipe)
+
+
+METHOD = TunedReverseDistillationMethod()

@@ -1,0 +1,77 @@
+"""State -> engine: the network with folded, perhaps compiled copies, and the maps made of its output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from trd.compute.initialisation import WithoutInitialisation
+from trd.compute.onednn import onednn_takes
+from trd.compute.precision import prediction_dtype, resolve_device
+from trd.config import Recipe
+from trd.engines.base import Placement
+from trd.engines.pytorch import PyTorchEngine
+from trd.errors import CheckpointError
+from trd.methods.trd.config import section
+from trd.methods.trd.maps.scorer import MapScorer, build_scorer
+from trd.methods.trd.network.frozen_network import FrozenNetwork
+from trd.methods.trd.network.network import TunedReverseDistillation, build_network
+from trd.teachers import Teacher
+from trd.types import State
+
+
+class NetworkMaps(nn.Module):
+    """modality -> (B, 3, h, w) images to branch -> (B, h, w) maps."""
+
+    def __init__(self, network: FrozenNetwork, scorer: MapScorer) -> None:
+        super().__init__()
+        self.network = network
+        self.scorer = scorer
+
+    def forward(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        height, width = next(iter(images.values())).shape[2:]
+        return cast(dict[str, Tensor], self.scorer(self.network(images), (height, width)))
+
+
+def trd_engine(recipe: Recipe, state: State, placement: Placement) -> PyTorchEngine:
+    """`Method.engine`. The recipe's precision is that of the training."""
+    device = torch.device(resolve_device(placement.device))
+    dtype = prediction_dtype(placement.precision or section(recipe).training.precision, device)
+    network, scorer = restored(recipe, state)
+    network.to(device)
+    maps = NetworkMaps(FrozenNetwork(network, device, dtype, placement.compiled), scorer.to(device))
+    form = "torch.compile" if placement.compiled else "oneDNN calls" if onednn_takes(device, dtype) else "eager"
+    return PyTorchEngine(maps, device, dtype, form)
+
+
+def state_of(network: TunedReverseDistillation, scorer: MapScorer) -> State:
+    """All tensors, the teacher's too, so that a detector needs no other file; on CPUs they share memory."""
+    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    tensors |= {f"scorer.{name}": tensor for name, tensor in scorer.state_dict().items()}
+    return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
+
+
+def restored(recipe: Recipe, state: State) -> tuple[TunedReverseDistillation, MapScorer]:
+    """Network and scorer of a state, on the CPU. Raises CheckpointError where the state does not fit the recipe."""
+    with WithoutInitialisation():  # every tensor is in the state, or `_fill` complains
+        network = build_network(recipe, load_teacher=False)
+    scorer = build_scorer(recipe, cast(Teacher, network.teacher).channels)
+    _fill(network, state, "network.")
+    _fill(scorer, state, "scorer.")
+    return network.eval(), scorer.eval()
+
+
+def _fill(module: nn.Module, state: State, prefix: str) -> None:
+    own = {
+        name.removeprefix(prefix): torch.from_numpy(value) for name, value in state.items() if name.startswith(prefix)
+    }
+    for name, parameter in module.named_parameters():
+        if name in own:  # `assign` takes the tensor as it is
+            own[name].requires_grad_(parameter.requires_grad)
+    try:
+        module.load_state_dict(own, assign=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"the weights do not fit the recipe: {error}") from error

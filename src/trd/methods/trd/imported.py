@@ -1,0 +1,41 @@
+"""Weights of the reference implementation -> the state of a fitted network, without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from trd.config import Recipe
+from trd.errors import RecipeError
+from trd.methods.base import FitJob
+from trd.methods.trd.config import TRDConfig
+from trd.methods.trd.engine import state_of
+from trd.methods.trd.maps.scorer import MapScorer
+from trd.methods.trd.network.network import build_network
+from trd.methods.trd.network.reference_weights import read_reference_checkpoint
+from trd.methods.trd.network.student import PAPER_BLOCKS
+from trd.types import State
+
+
+def imported_state(file: Path, job: FitJob) -> State:
+    """Stands in for `Method.fit`. Raises CheckpointError for a file that does not fit."""
+    students = read_reference_checkpoint(file, tuple(job.recipe.modalities))
+    network = build_network(job.recipe)
+    network.students = torch.nn.ModuleDict(students)
+    return state_of(network, MapScorer([], [], None))
+
+
+def refuse_other_students(recipe: Recipe) -> None:
+    """Raises RecipeError for a recipe whose students are not the paper's."""
+    config = recipe.method
+    paper = False
+    if isinstance(config, TRDConfig):
+        complete = config.student.filter and config.student.amplifier and config.student.branches == "per_modality"
+        teacher = config.teacher.name == "wide_resnet50_2" and not config.teacher.standardize
+        paper = complete and teacher and config.student.blocks == PAPER_BLOCKS and config.distance == "cosine"
+    if len(recipe.modalities) != 2 or not paper:
+        raise RecipeError(
+            f"recipe '{recipe.name}' does not have the paper's two students: reference weights fit mvtec3d-rgb-depth, "
+            "mvtec3d-rgb-normals and eyecandies-rgb-normals"
+        )

@@ -1,0 +1,29 @@
+"""Lightning's loggers by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+
+from trd.errors import RecipeError
+
+
+def logger(name: str, folder: Path, title: str) -> Logger:
+    """csv and tensorboard write into `folder`/logs; mlflow and wandb go where their own environment variables say
+    (MLFLOW_TRACKING_URI, WANDB_MODE, ...), by default into `folder`/logs as well.
+
+    Raises RecipeError where a logger's package is not installed.
+    """
+    if name == "csv":
+        return CSVLogger(folder, "logs", version="")
+    if name == "tensorboard":
+        return TensorBoardLogger(folder, "logs", version="")
+    try:
+        if name == "mlflow":
+            return MLFlowLogger(experiment_name="trd", run_name=title, save_dir=str(folder / "logs/mlruns"))
+        return WandbLogger(project="trd", name=title, save_dir=folder / "logs")
+    except ModuleNotFoundError as error:
+        raise RecipeError(
+            f"method.training.loggers names '{name}', whose package is not installed: pip install 'trd-anomaly[{name}]'"
+        ) from error

@@ -1,0 +1,26 @@
+"""Methods by name. One line here makes a folder of `trd.methods` known to recipes, training and every command."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from trd.errors import RecipeError
+
+if TYPE_CHECKING:
+    from trd.methods.base import Method
+
+METHODS = {
+    "trd": "trd.methods.trd",
+}
+
+
+def find_method(name: str) -> Method:
+    """The `METHOD` of the module registered under `name`, imported when first asked for.
+
+    Raises RecipeError for an unknown name.
+    """
+    if name not in METHODS:
+        raise RecipeError(f"no method is called '{name}'; there are: {', '.join(sorted(METHODS))}")
+    method: Method = import_module(METHODS[name]).METHOD
+    return method

@@ -1,0 +1,176 @@
+"""A detector's folder: weights, recipe and everything else; no pickle.
+
+weights.safetensors   the method's state, with the id of the training
+recipe.toml           every number of the recipe, the class's overrides applied
+detector.json         id, class, frame, camera, calibration; written last: its presence means that all is there
+calibrations/ID.json  what was the calibration before `trd calibrate`
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save_file
+
+from trd.config import Recipe, recipe_from_toml
+from trd.decision.calibration import Calibration
+from trd.errors import CheckpointError
+from trd.files import write_json, write_text, write_whole
+from trd.preprocess.frame import Frame
+from trd.types import Camera, State
+
+FORMAT_VERSION = 2
+WEIGHTS, RECIPE, FACTS = "weights.safetensors", "recipe.toml", "detector.json"
+
+
+@dataclass(frozen=True)
+class DetectorFacts:
+    """All of a detector but what its method learned.
+
+    recipe: of its class. id: of the training, 16 hexadecimal digits of recipe and weights ("" for detectors written
+    by version 0.1). camera: of the training data's depth images, with which new ones are read.
+    """
+
+    recipe: Recipe
+    frame: Frame
+    calibration: Calibration
+    class_name: str = ""
+    camera: Camera | None = None
+    id: str = ""
+
+
+def save_detector(folder: Path, facts: DetectorFacts, state: State) -> DetectorFacts:
+    """Write all files; the facts come back with their id. Raises OutputError."""
+    text = facts.recipe.to_toml()
+    facts = replace(facts, id=_identity(text, state))
+    arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
+    metadata = {"format": "trd-detector", "version": str(FORMAT_VERSION), "id": facts.id}
+    (folder / FACTS).unlink(missing_ok=True)  # from here until it is written again the detector is not complete
+    write_whole(folder / WEIGHTS, lambda path: save_file(arrays, path, metadata))
+    write_text(folder / RECIPE, text)
+    _write_facts(folder, facts, text)
+    return facts
+
+
+def save_calibration(folder: Path, facts: DetectorFacts) -> None:
+    """Put the facts' calibration in the place of the stored one, which is kept in calibrations/. Raises OutputError."""
+    before, _ = read_facts(folder)
+    write_json(folder / "calibrations" / f"{before.calibration.id}.json", before.calibration.to_json())
+    _write_facts(folder, facts, (folder / RECIPE).read_text("utf-8"))
+
+
+def _write_facts(folder: Path, facts: DetectorFacts, recipe_text: str) -> None:
+    content = {
+        "format_version": FORMAT_VERSION,
+        "id": facts.id,
+        "recipe_fingerprint": _fingerprint(recipe_text),
+        "class_name": facts.class_name,
+        "camera": None if facts.camera is None else asdict(facts.camera),
+        "frame": facts.frame.to_json(),
+        "calibration": facts.calibration.to_json(),
+    }
+    write_json(folder / FACTS, content)
+
+
+def read_detector(path: Path) -> tuple[DetectorFacts, State]:
+    """From a detector's folder, or a run folder that holds one class.
+
+    Raises CheckpointError naming the file and the remedy when something is missing, damaged, from another training, or
+    from a newer version.
+    """
+    folder = detector_folder(path)
+    facts, content = read_facts(folder)
+    return facts, _read_weights(folder / WEIGHTS, content)
+
+
+def read_facts(folder: Path) -> tuple[DetectorFacts, dict[str, Any]]:
+    """The facts of a detector's folder and detector.json as it stands. Raises CheckpointError."""
+    content = _read_json(folder / FACTS)
+    try:
+        text = (folder / RECIPE).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"cannot read {folder / RECIPE}: {error}") from error
+    if content.get("recipe_fingerprint") != _fingerprint(text):
+        raise CheckpointError(
+            f"{folder / RECIPE} and {FACTS} beside it do not belong together: restore the files of one training"
+        )
+    recipe = recipe_from_toml(text, str(folder / RECIPE))
+    try:
+        facts = DetectorFacts(
+            recipe=recipe,
+            frame=Frame.from_json(content["frame"]),
+            calibration=Calibration.from_json(content["calibration"]),
+            class_name=str(content.get("class_name", "")),
+            camera=Camera(**content["camera"]) if content.get("camera") else None,
+            id=str(content.get("id", "")),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder / FACTS} is damaged: {error}; train again or restore the file") from error
+    return facts, content
+
+
+def detector_folder(path: Path) -> Path:
+    """The folder with the detector's files: `path`, or its only class folder. Raises CheckpointError."""
+    if (path / FACTS).is_file():
+        return path
+    if not path.is_dir():
+        raise CheckpointError(f"{path} does not exist; give the folder that `trd train --out` wrote")
+    trained = sorted(p.parent.name for p in path.glob(f"*/{FACTS}"))
+    if len(trained) == 1:
+        return path / trained[0]
+    if trained:
+        raise CheckpointError(f"{path} holds detectors of several classes: name one of {path}/{{{','.join(trained)}}}")
+    raise CheckpointError(f"{path} holds no finished detector ({FACTS} is missing); did training finish?")
+
+
+def _identity(recipe_text: str, state: State) -> str:
+    """Of the content, so that a training that is repeated to the bit has the same."""
+    digest = hashlib.sha256(recipe_text.encode())
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(state[name]).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()[:16]
+
+
+def _fingerprint(recipe_text: str) -> str:
+    return hashlib.sha256(recipe_text.encode()).hexdigest()[:16]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        version = int(content["format_version"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read as a detector: {error!r}; train again or restore the file"
+        ) from error
+    if version > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} was written by a newer version (format {version}, this one reads up to {FORMAT_VERSION}): "
+            "upgrade trd-anomaly"
+        )
+    return content
+
+
+def _read_weights(path: Path, content: Mapping[str, Any]) -> State:
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is missing or truncated: {error}; restore the file or train again") from error
+    key = "id" if "id" in content else "recipe"  # version 0.1 knew the recipe's fingerprint only
+    wanted = content.get("id", content.get("recipe_fingerprint"))
+    if metadata.get(key) != wanted:
+        raise CheckpointError(
+            f"{path} and {FACTS} beside it do not belong together ({metadata.get(key)} and {wanted}): restore the "
+            "files of one training"
+        )
+    return state
