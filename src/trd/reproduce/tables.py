@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,14 @@ from trd.reproduce.published import Benchmark, Published
 from trd.reproduce.variants import FULL
 
 MISSING = "-"
+LATEX = {character: f"\\{character}" for character in "_%&#${}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+}
 
 
 @dataclass(frozen=True)
@@ -218,4 +225,4 @@ def _number(value: Any) -> float:
 
 
 def _latex(text: str) -> str:
-    return re.sub(r"([_%&#])", r"\\\1", text).replace("±", r"$\pm$")
+    return "".join(LATEX.get(character, character) for character in text)
