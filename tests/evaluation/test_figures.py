@@ -27,7 +27,8 @@ def test_an_overlay_is_written_without_loss() -> None:
 def test_the_callers_choice_of_a_window_system_stays() -> None:
     code = (
         "import sys, trd.evaluation.evaluate, trd.evaluation.report, trd.predictions; assert 'matplotlib' not in "
-        "sys.modules; import matplotlib; matplotlib.use('svg'); import numpy as np; from trd.evaluation import figures; "
+        "sys.modules; import matplotlib; matplotlib.use('svg'); import numpy as np; "
+        "from trd.evaluation import figures; "
         "figures.histogram_figure(np.float32([1, 2]), np.array([True, False]), 1.5); "
         "assert matplotlib.get_backend() == 'svg'"
     )

@@ -7,6 +7,7 @@ from trd.errors import DataError
 from trd.preprocess.dataset import UPRIGHT, EpochShuffle, PreparedDataset, View, random_views, seen
 from trd.preprocess.depth import depth_image
 from trd.preprocess.frame import Frame
+from trd.preprocess.image import resize_mask
 from trd.preprocess.normals import sobel_normals_image
 from trd.preprocess.pipeline import Pipeline
 from trd.types import Sample
@@ -83,6 +84,23 @@ def test_the_window_holds_the_part_and_maps_find_their_way_back() -> None:
     on_canvas = frame.to_canvas(inside[None], outside=-1)[0]
     assert on_canvas.shape == frame.canvas
     assert (on_canvas[prepared.mask] == 1).mean() > 0.98
+
+
+def test_a_small_part_in_a_large_frame_has_a_bounded_canvas() -> None:
+    frame = Frame((3648, 5472), (1000, 3000, 300, 400), (192, 256))
+    assert frame.canvas == (683, 1024)
+    maps = np.zeros((2, 192, 256), np.float32)
+    maps[:, 96:, 128:] = 1  # the lower right quarter of the window
+    on_canvas = frame.to_canvas(maps, outside=-1)
+    assert on_canvas.shape == (2, 683, 1024)
+    truth = np.zeros((3648, 5472), bool)
+    truth[1150:1300, 3200:3400] = True
+    mask = resize_mask(truth, frame.canvas)
+    assert (on_canvas[:, mask] > 0.5).mean() > 0.95
+    assert (on_canvas[:, ~mask] <= 0.5).mean() > 0.999
+    exact = Frame((600, 800), (100, 100, 300, 400), (192, 256))  # below the limit nothing is resized
+    assert exact.canvas == (384, 512)
+    np.testing.assert_array_equal(exact.to_canvas(maps, -1)[:, 64:256, 64:320], maps)
 
 
 def test_aspect_is_kept_to_a_multiple_of_the_stride() -> None:
