@@ -57,7 +57,7 @@ def defect_rows(metrics: Mapping[str, Mapping[str, Any]]) -> Rows:
 def to_csv(rows: Rows) -> str:
     """The columns are the first row's; NaN becomes an empty cell."""
     lines = ([_blank(row[key]) for key in rows[0]] for row in rows)
-    return "".join(map(csv_line, [list(rows[0]), *lines]))
+    return csv_line(rows[0]) + "".join(csv_line(line) for line in lines)
 
 
 def to_markdown(rows: Rows, digits: int = 3) -> str:
