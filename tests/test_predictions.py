@@ -56,6 +56,13 @@ def test_a_full_disk_says_where_the_parts_done_so_far_are(tmp_path: Path, monkey
     assert [json.loads(line)["id"] for line in lines] == ["0", "1"]
 
 
+def test_a_bad_first_part_leaves_what_an_interrupted_call_left(tmp_path: Path) -> None:
+    (tmp_path / "scores.jsonl.part").write_text('{"id": "0"}\n')
+    with pytest.raises(DataError, match="damaged"):
+        write_predictions(DETECTOR, [(Sample("1", {}), DataError("damaged"))], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.jsonl.part"]
+
+
 def test_two_do_not_predict_into_one_folder(tmp_path: Path) -> None:
     with locked(tmp_path, "predicting"), pytest.raises(OutputError, match="in use"):
         write_predictions(DETECTOR, results(1), tmp_path, overlays=False)

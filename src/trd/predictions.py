@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +106,14 @@ def write_predictions(
     bad: TRDError | None = None
     with locked(out, "predicting"):
         earlier = _earlier_ids(out)
+        results = iter(results)
+        first = list(islice(results, 1))
+        if first and isinstance(first[0][1], TRDError) and not keep_going:
+            raise first[0][1]  # nothing new: what an interrupted call left stays too
         redone: set[str] = set()  # of the earlier ones; nothing else is kept in memory
         try:
             with partial_file.open("w", encoding="ascii") as lines:
-                for sample, result in results:
+                for sample, result in chain(first, results):
                     if isinstance(result, TRDError):
                         if not keep_going:
                             bad = result
