@@ -109,7 +109,7 @@ def _training(network, parts, recipe, device, bf16):
     network.train()
     adam = torch.optim.Adam(network.students.parameters(), lr=1e-3, fused=True)
     features = teacher_features(network, recipe, len(parts), torch.device(device))
-    flips = recipe.training.augment == "flips"
+    flips = recipe.method.training.augment == "flips"
     views = [View(turns, mirrored) for turns in range(4) for mirrored in (False, True)] if flips else [UPRIGHT]
 
     def fill() -> None:
@@ -121,7 +121,7 @@ def _training(network, parts, recipe, device, bf16):
         chosen = [parts[index] for index in rng.integers(len(parts), size=BATCH)]
         with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=bf16):
             output = network.rebuild(features(chosen, [views[index] for index in rng.integers(len(views), size=BATCH)]))
-        terms = network_loss(output, recipe.training.loss)
+        terms = network_loss(output, recipe.method.training.loss)
         adam.zero_grad()
         torch.stack([term for branch in terms.values() for term in branch.values()]).sum().backward()
         adam.step()

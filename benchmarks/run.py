@@ -201,7 +201,7 @@ def _training(setting: Setting, profile: bool) -> None:
         for student in fast.students.values():
             student.compile()
     slow_adam = baseline.optimiser(plain, recipe)
-    adam = torch.optim.Adam(fast.students.parameters(), lr=recipe.training.learning_rate, fused=True)
+    adam = torch.optim.Adam(fast.students.parameters(), lr=recipe.method.training.learning_rate, fused=True)
     dataset = PreparedDataset(batch, lambda index: pipeline(samples[index]))
     bf16 = resolve_precision("auto", setting.device) == "bf16-mixed"
     features = teacher_features(fast, recipe, batch, torch.device(setting.device))
@@ -209,7 +209,7 @@ def _training(setting: Setting, profile: bool) -> None:
     def ours() -> None:
         with torch.autocast(setting.device.partition(":")[0], torch.bfloat16, enabled=bf16):
             output = fast.rebuild(features(list(dataset), [UPRIGHT] * batch))
-        terms = network_loss(output, recipe.training.loss)
+        terms = network_loss(output, recipe.method.training.loss)
         adam.zero_grad()
         torch.stack([term for branch in terms.values() for term in branch.values()]).sum().backward()
         adam.step()
@@ -225,7 +225,7 @@ def _training(setting: Setting, profile: bool) -> None:
     seconds = [
         compare(
             f"{size}: training step, batch {batch}, per sample, {title}",
-            lambda: baseline.training_step(plain, slow_adam, pipeline, samples, recipe.training.loss),
+            lambda: baseline.training_step(plain, slow_adam, pipeline, samples, recipe.method.training.loss),
             step,
             setting.repeats,
             batch,
@@ -233,7 +233,7 @@ def _training(setting: Setting, profile: bool) -> None:
         for title, step in (("new views", first_time), ("known views", ours))
     ]
     plain = slow_adam = None  # not in our peak
-    epochs, views = recipe.training.epochs, 8 if recipe.training.augment == "flips" else 1
+    epochs, views = recipe.method.training.epochs, 8 if recipe.method.training.augment == "flips" else 1
     new = views * (1 - (1 - 1 / views) ** epochs) / epochs  # expected share of steps that need the teacher
     average = new * seconds[0][1] + (1 - new) * seconds[1][1]
     ratio = sum(slow for slow, _ in seconds) / 2 / average
@@ -364,9 +364,9 @@ def decoded(data: Path, recipe: Recipe, count: int) -> list[Sample]:
 
 def random_teacher(recipe: Recipe) -> Recipe:
     """Speed does not depend on the weights, and the large teacher's must be downloaded."""
-    if recipe.teacher.name == "efficientnet_lite0":
+    if recipe.method.teacher.name == "efficientnet_lite0":
         return recipe
-    return recipe.model_copy(update={"teacher": recipe.teacher.model_copy(update={"weights": "random"})})
+    return recipe.changed("teacher.weights=random")
 
 
 default_threads = torch.get_num_threads()

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import tifffile
 from typer.testing import CliRunner
 
 from trd.cli import app, main
+from trd.detector import Detector
+from trd.errors import DataError
 
 runner = CliRunner()
 
@@ -104,7 +107,9 @@ def test_ctrl_c_while_predicting(trained: Path, drawn: Path, tmp_path: Path, mon
     result = runner.invoke(app, command)
     assert result.exit_code == 130
     assert "holds the parts done so far" in " ".join(result.output.split())
-    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 2
+    assert "scores.jsonl.part" in "".join(result.output.split())
+    assert not (tmp_path / "scores.csv").exists()
+    assert len((tmp_path / "scores.jsonl.part").read_text().splitlines()) == 1
 
 
 def test_files_of_one_name_would_overwrite_each_others_results(tmp_path: Path) -> None:
@@ -206,3 +211,103 @@ def test_depth_images_of_a_users_own(drawn: Path, tmp_path: Path) -> None:
     arguments = ["predict", str(out), "--input", str(tmp_path / "elsewhere/new"), "--out", str(tmp_path / "results")]
     assert runner.invoke(app, arguments, catch_exceptions=False).exit_code == 0
     assert (tmp_path / "results/scores.csv").exists()
+
+
+def test_parts_that_cannot_be_used_get_a_row_with_their_error(
+    trained: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, out = data / "biscuit/test/good", tmp_path / "out[red]"
+    shutil.rmtree(parts / "gt")
+    for name in ("=2", "[red]", "a\nb\rc", "z"):
+        shutil.copy(parts / "rgb/000.png", parts / f"rgb/{name}.png")
+        shutil.copy(parts / "xyz/000.tiff", parts / f"xyz/{name}.tiff")
+    (parts / "rgb/001.png").write_bytes(b"damaged")
+    asked = Detector.predict_all
+
+    def refusing(self, samples, batch_size=8):  # as for a map that is not finite
+        for prediction in asked(self, samples, batch_size):
+            if prediction.id == "[red]":
+                raise DataError("sample [red]: not finite")
+            yield prediction
+
+    monkeypatch.setattr(Detector, "predict_all", refusing)
+    command = ["predict", str(trained), "--input", str(parts), "--out", str(out), "--keep-going"]
+    result = runner.invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 1
+    shown = "".join(result.output.split())
+    assert "4parts," in shown
+    assert "2morecouldnotbereadorused:thecolumn'error'of" in shown
+    assert "out[red]/scores.csv" in shown
+    lines = {line["id"]: line for line in map(json.loads, (out / "scores.jsonl").read_text().splitlines())}
+    assert list(lines) == ["000", "001", "=2", "[red]", "a\nb\rc", "z"]
+    assert "001.png cannot be read" in lines["001"]["error"]
+    assert lines["[red]"]["error"] == "sample [red]: not finite"
+    assert lines["001"]["score"] is None
+    assert lines["z"]["error"] is None
+    assert len({tuple(line) for line in lines.values()}) == 1
+    with (out / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == ["000", "001", "'=2", "[red]", "a\nb\rc", "z"]
+    assert [bool(row["score"]) for row in rows] == [True, False, True, False, True, True]
+    assert not (out / "scores.jsonl.part").exists()
+
+
+STOPPED = """
+import os, signal, sys
+import trd.predictions as predictions
+from trd.cli import main
+drawing, done = predictions.picture, []
+
+def stopped(detector, sample, prediction):
+    if len(done) == 1:
+        os.kill(os.getpid(), getattr(signal, os.environ["SIGNAL"]))
+    done.append(sample.id)
+    return drawing(detector, sample, prediction)
+
+predictions.picture = stopped
+sys.argv = ["trd", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize(("signal", "code"), [("SIGKILL", -9), ("SIGTERM", 143)])
+def test_a_kill_leaves_the_earlier_scores_and_those_done_so_far(
+    trained: Path, drawn: Path, tmp_path: Path, signal: str, code: int
+) -> None:
+    earlier = '{"id": "old", "score": 1.0}\n'
+    (tmp_path / "scores.jsonl").write_text(earlier)
+    (tmp_path / "overlays").mkdir()
+    (tmp_path / "overlays/old.png").touch()
+    inputs = ["--input", str(drawn / "biscuit/test/good"), "--out", str(tmp_path)]
+    environment = os.environ | {"SIGNAL": signal}
+    command = [sys.executable, "-c", STOPPED, "predict", str(trained), *inputs]
+    result = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    assert result.returncode == code
+    assert (tmp_path / "scores.jsonl").read_text() == earlier
+    partial = (tmp_path / "scores.jsonl.part").read_text()
+    assert [json.loads(line)["id"] for line in partial.splitlines()] == ["000"]
+    assert partial.endswith("\n")
+    assert (tmp_path / "overlays/old.png").exists()
+    if signal == "SIGTERM":
+        assert "scores.jsonl.part" in "".join(result.stderr.split())
+    with (tmp_path / "scores.jsonl.part").open("a") as file:
+        file.write('{"id": "cut o')  # dropped when read again
+    complete = ["predict", str(trained), *inputs, "--no-overlays"]
+    assert runner.invoke(app, complete, catch_exceptions=False).exit_code == 0
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
+    assert left == ["scores.csv", "scores.jsonl"]
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere file names are text")
+def test_a_file_name_that_is_not_text(trained: Path, drawn: Path, tmp_path: Path) -> None:
+    for folder, suffix in (("rgb", ".png"), ("xyz", ".tiff")):
+        (tmp_path / folder).mkdir()
+        name = os.fsdecode(b"caf\xe9" + suffix.encode())
+        shutil.copy(drawn / f"biscuit/test/good/{folder}/000{suffix}", tmp_path / folder / name)
+    out = tmp_path / "out"
+    command = ["predict", str(trained), "--input", str(tmp_path), "--out", str(out)]
+    assert runner.invoke(app, command, catch_exceptions=False).exit_code == 0
+    assert json.loads((out / "scores.jsonl").read_text())["id"] == os.fsdecode(b"caf\xe9")
+    assert "\ncaf\\udce9," in (out / "scores.csv").read_text()

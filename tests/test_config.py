@@ -53,7 +53,7 @@ INPUTS = {
 @pytest.mark.parametrize("name", EPOCHS)
 def test_paper_recipes_epochs_and_inputs(name: str) -> None:
     recipe = load_recipe(name)
-    assert recipe.training.epochs == EPOCHS[name]
+    assert recipe.method.training.epochs == EPOCHS[name]
     assert {key: (m.representation, m.source) for key, m in recipe.modalities.items()} == INPUTS[name]
 
 
@@ -77,9 +77,9 @@ def test_paper_sobel_kernels_per_class(name: str, kernel: int) -> None:
 
 def test_overrides_replace_single_values() -> None:
     recipe = load_recipe("lite-rgb", ["training.epochs=3", "teacher.weights=/some/file.pth", "scoring.pool=[1, 1, 1]"])
-    assert recipe.training.epochs == 3
-    assert recipe.teacher.weights == "/some/file.pth"
-    assert recipe.scoring.pool == (1, 1, 1)
+    assert recipe.method.training.epochs == 3
+    assert recipe.method.teacher.weights == "/some/file.pth"
+    assert recipe.method.pool == (1, 1, 1)
 
 
 @pytest.mark.parametrize(

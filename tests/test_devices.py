@@ -14,15 +14,18 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from trd.compute.frozen import frozen
 from trd.data.listing import list_class
 from trd.data.loading import load_sample
-from trd.detector import Detector, stacked_regions
-from trd.compute.frozen import frozen
-from trd.preprocess.dataset import View
-from trd.decision.maps import fuse, modality_maps
+from trd.detector import Detector
+from trd.methods.trd.engine import NetworkMaps, restored
+from trd.methods.trd.network.frozen_network import FrozenNetwork
+from trd.methods.trd.network.network import TunedReverseDistillation
 from trd.methods.trd.training.features import TeacherFeatures
-from trd.training.fit import fit_feature_scalers
+from trd.methods.trd.training.fit import fit_feature_scalers, image_tensors
 from trd.methods.trd.training.loss import network_loss
+from trd.methods.trd.training.views import View
+from trd.stored import read_detector
 from trd.types import PreparedSample
 
 ELSEWHERE = torch.device("meta")
@@ -52,11 +55,12 @@ def samples(on_cpu: Detector, drawn: Path) -> list[PreparedSample]:
 
 
 @pytest.fixture
-def elsewhere(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Detector:
-    """The same detector, moved; its own object, because moving a network is in place."""
+def elsewhere(trained: Path, monkeypatch: pytest.MonkeyPatch) -> TunedReverseDistillation:
+    """The trained network, moved; its own object, because moving is in place."""
     monkeypatch.setattr(torch, "autocast", lambda device, **_: nullcontext())  # this device has none
-    plain = Detector.load(trained, "cpu")
-    return Detector(plain.recipe, plain.pipeline, plain.network, plain.scorer, plain.calibration, device=ELSEWHERE)
+    facts, state = read_detector(trained)
+    network, _ = restored(facts.recipe, state)
+    return network.to(ELSEWHERE)
 
 
 def test_the_check_itself_sees_a_tensor_left_behind() -> None:
@@ -65,25 +69,27 @@ def test_the_check_itself_sees_a_tensor_left_behind() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
-def test_prediction(elsewhere: Detector, samples: list[PreparedSample], dtype: torch.dtype) -> None:
-    elsewhere._dtype = dtype  # float16 too: whether this device has it is not the question
+def test_prediction(
+    elsewhere: TunedReverseDistillation, trained: Path, samples: list[PreparedSample], dtype: torch.dtype
+) -> None:
+    facts, state = read_detector(trained)
+    _, scorer = restored(facts.recipe, state)
+    maps = NetworkMaps(FrozenNetwork(elsewhere, ELSEWHERE, dtype), scorer.to(ELSEWHERE))
+    images = image_tensors(samples, ELSEWHERE)
     with OneDevice(), torch.inference_mode():
-        regions = stacked_regions(samples, elsewhere.device)
-        calibration = elsewhere.calibration
-        maps = modality_maps(elsewhere.raw_maps(samples), calibration.maps, calibration.sigma, regions)
-        together = fuse(maps)
-    assert together.device == ELSEWHERE
-    assert together.shape == (2, 64, 64)
-    assert together.dtype == torch.float32
+        result = maps(images)
+    assert {values.device for values in result.values()} == {ELSEWHERE}
+    assert {tuple(values.shape) for values in result.values()} == {(2, 64, 64)}
+    assert {values.dtype for values in result.values()} == {torch.float32}
 
 
 @pytest.mark.parametrize("half", [True, False], ids=["half", "float32"])
-def test_training_step(elsewhere: Detector, samples: list[PreparedSample], half: bool) -> None:
-    network = elsewhere.network.train()
-    recipe = elsewhere.recipe
-    features = TeacherFeatures(
-        network, recipe.vector_maps, count=2, views=8, limit=2**30, half=half, device=elsewhere.device
-    )
+def test_training_step(
+    elsewhere: TunedReverseDistillation, on_cpu: Detector, samples: list[PreparedSample], half: bool
+) -> None:
+    network = elsewhere.train()
+    vectors = on_cpu.recipe.vector_maps
+    features = TeacherFeatures(network, vectors, count=2, views=8, limit=2**30, half=half, device=ELSEWHERE)
     with OneDevice():
         for view in (View(0, False), View(1, True)):
             pyramids = features(samples, [view, view])
@@ -96,10 +102,10 @@ def test_training_step(elsewhere: Detector, samples: list[PreparedSample], half:
     assert all(g is not None and g.device == ELSEWHERE for g in gradients)
 
 
-def test_standardising_the_teacher(elsewhere: Detector, samples: list[PreparedSample]) -> None:
+def test_standardising_the_teacher(elsewhere: TunedReverseDistillation, samples: list[PreparedSample]) -> None:
     with OneDevice():
-        fit_feature_scalers(elsewhere.network, samples, ELSEWHERE)
-    assert {buffer.device for buffer in elsewhere.network.scalers.buffers()} == {ELSEWHERE}
+        fit_feature_scalers(elsewhere, samples, ELSEWHERE)
+    assert {buffer.device for buffer in elsewhere.scalers.buffers()} == {ELSEWHERE}
 
 
 def test_paper_network() -> None:

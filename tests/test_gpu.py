@@ -10,13 +10,14 @@ from safetensors.torch import load_file
 from trd.config import Recipe, load_recipe
 from trd.data.listing import list_class
 from trd.data.loading import load_sample
-from trd.detector import WEIGHTS, Detector
+from trd.detector import Detector
 from trd.evaluation.curves import evaluate_maps
 from trd.methods.trd.network.network import build_network
-from trd.preprocess.dataset import View
 from trd.methods.trd.training.features import teacher_features
+from trd.methods.trd.training.views import View
+from trd.stored import WEIGHTS
 from trd.training.fit import fit_class
-from trd.types import Sample
+from trd.types import ClassFolder, Sample
 
 DEVICE = "cuda"
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
@@ -32,7 +33,7 @@ def samples(trained: Path, drawn: Path) -> list[Sample]:
 
 def largest_difference(ours: Detector, theirs: Detector, samples: list[Sample]) -> float:
     """Of the maps, relative to the largest value."""
-    pairs = list(zip(ours.predict(samples), theirs.predict(samples), strict=True))
+    pairs = list(zip(ours.predict_many(samples), theirs.predict_many(samples), strict=True))
     return max(float(np.abs(a.map - b.map).max() / np.abs(b.map).max()) for a, b in pairs)
 
 
@@ -47,7 +48,9 @@ def test_compiled_prediction_with_cuda_graphs(trained: Path, samples: list[Sampl
     plain, fast = Detector.load(trained, DEVICE), Detector.load(trained, DEVICE, compiled=True)
     for chosen in (samples, samples[:1], samples):  # another batch size has another graph; maps must survive the next
         assert largest_difference(fast, plain, chosen) < 0.02
-    assert len(fast.network._frozen_copies) == 1  # the compiled teacher is the one that is used
+    assert (
+        len(fast.engine.module.network._network[0]._frozen_copies) == 1
+    )  # the compiled teacher is the one that is used
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])
@@ -56,17 +59,17 @@ def test_training_repeats_to_the_bit_and_its_detector_works_on_the_cpu(
 ) -> None:
     recipe = load_recipe("lite-rgb-normals", [*TINY, f"training.precision={precision}"])
     for run in ("first", "second"):
-        fit_class(drawn, "biscuit", recipe, tmp_path / run, DEVICE)
+        fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path / run, DEVICE)
     first, second = (load_file(tmp_path / run / WEIGHTS) for run in ("first", "second"))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    scores = [p.score for p in Detector.load(tmp_path / "first", "cpu").predict(samples)]
+    scores = [p.score for p in Detector.load(tmp_path / "first", "cpu").predict_many(samples)]
     assert np.isfinite(scores).all()
 
 
 def test_training_compiled(drawn: Path, tmp_path: Path) -> None:
     recipe = load_recipe("lite-rgb-normals", [*TINY, "training.compile=true"])
-    detector = fit_class(drawn, "biscuit", recipe, tmp_path, DEVICE)
-    assert detector.device.type == DEVICE
+    detector = fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, DEVICE)
+    assert detector.engine.device.startswith(DEVICE)
 
 
 def test_features_are_kept_on_the_gpu(trained: Path, samples: list[Sample], recipe: Recipe) -> None:

@@ -13,10 +13,10 @@ import pytest
 
 from trd.config import load_recipe
 from trd.errors import CheckpointError, DataError, RecipeError, TRDError
+from trd.methods.trd.variants import ablation
 from trd.reproduce.published import BENCHMARKS, MVTEC3D
 from trd.reproduce.reproduce import reproduce
 from trd.reproduce.tables import Result, Table, ablation_tables, benchmark_tables, to_latex, to_markdown
-from trd.reproduce.variants import ablation
 
 sys.path.insert(0, str(Path(__file__).parent / "fakes"))
 from eyecandies import draw_eyecandies

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import isnan
@@ -163,6 +165,10 @@ def predict(
     precision: Annotated[
         str | None, typer.Option("--precision", help="Of the students: 32, bf16, fp16 or auto; as trained by default.")
     ] = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Do not stop at parts that cannot be read: their rows say why.")
+    ] = False,
+    overlays: Annotated[bool, typer.Option("--overlays/--no-overlays", help="Heat-map pictures.")] = True,
     device: DeviceOption = "auto",
 ) -> None:
     """Score parts: scores.csv, scores.jsonl and heat-map overlays."""
@@ -173,23 +179,30 @@ def predict(
     from trd.data.listing import camera_near
     from trd.data.loading import load_sample
     from trd.detector import Detector
-    from trd.predictions import write_predictions
-    from trd.preprocess.threads import in_threads
+    from trd.predictions import CSV, PARTIAL, outcomes, write_predictions
 
     detector = Detector.load(run, device, compiled, precision)
     files = _inputs(inputs, detector)
     camera = camera_near(next(iter(files[0].sources.values())).parent) or detector.facts.camera
     load = partial(load_sample, clouds=detector.recipe.point_cloud_sources, camera=camera)
-    samples = in_threads(load, track(files, "predicting", console=console, transient=True))
+    results = outcomes(detector, track(files, "predicting", console=console, transient=True), load)
     try:
-        rows = write_predictions(detector, samples, out, raw_maps)
-    except KeyboardInterrupt:
-        errors.print(f"interrupted; {out / 'scores.csv'} holds the parts done so far, if any")
-        raise typer.Exit(130) from None
-    found = sum(row.is_anomalous for row in rows)
+        with _terminated_as_interrupted():
+            written = write_predictions(detector, results, out, raw_maps, overlays, keep_going)
+    except KeyboardInterrupt as stop:
+        where = f"{_shown(out / PARTIAL)} holds the parts done so far, if any; earlier scores are as they were"
+        errors.print(f"interrupted; {where}", markup=False)
+        raise typer.Exit(128 + (stop.args[0] if stop.args else signal.SIGINT)) from None
+    threshold, scores = detector.calibration.image_threshold.value, _shown(out / CSV)
     console.print(
-        f"{len(rows)} parts, {found} anomalous (threshold {rows[0].threshold:.2f}); scores in {out / 'scores.csv'}"
+        f"{written.scored} parts, {written.anomalous} anomalous (threshold {threshold:.2f}); scores in {scores}",
+        markup=False,
     )
+    if written.failed:
+        errors.print(
+            f"{written.failed} more could not be read or used: the column 'error' of {scores} says why", markup=False
+        )
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -280,6 +293,28 @@ def _inputs(inputs: list[Path], detector: Detector) -> tuple[SampleFiles, ...]:
             f"give one folder, or {len(sources)} files in this order: {', '.join(sources)}; got {len(inputs)}"
         )
     return (SampleFiles(inputs[0].stem, "predict", UNLABELLED, dict(zip(sources, inputs, strict=True))),)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends the work as Ctrl-C does, so that it can say what is done."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    if threading.current_thread() is not threading.main_thread():  # only the main one may take signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _shown(path: Path) -> str:
+    """A path as text that every terminal takes: names may hold bytes that are no text."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 @contextmanager

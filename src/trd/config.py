@@ -230,6 +230,13 @@ class Recipe(Frozen):
         overrides = arranged(tree.pop("classes").get(name, {}))
         return _validated(_merge(tree, overrides), f"recipe '{self.name}', class '{name}'")
 
+    def changed(self, *overrides: str) -> Recipe:
+        """With `section.key=value` overrides, as on the command line. Raises RecipeError."""
+        tree: dict[str, Any] = self.model_dump(mode="json")
+        for override in overrides:
+            tree = _merge(tree, arranged(parse_override(override)))
+        return _validated(tree, f"recipe '{self.name}'")
+
     def with_seed(self, seed: int) -> Recipe:
         """With another seed of training (weights, order of samples, augmentation, held-out parts)."""
         return self.model_copy(update={"seed": seed})

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from trd.config import load_recipe
 from trd.compute.frozen import folded, frozen
-from trd.methods.trd.network.network import FrozenNetwork, build_network
+from trd.config import load_recipe
+from trd.methods.trd.network.frozen_network import FrozenNetwork
+from trd.methods.trd.network.network import build_network
 from trd.methods.trd.network.student import Student
 from trd.teachers.efficientnet_lite import EfficientNetLite0, SameConv
 from trd.teachers.wide_resnet import WideResNet50
@@ -81,7 +82,7 @@ def test_the_teacher_stays_in_float32_under_autocast() -> None:
 
 
 @pytest.mark.parametrize(
-    "overrides", [(), ("student.branches=fused",), ("student.amplifier=false",), ("teacher.standardize=true",)]
+    "overrides", [(), ("student.branches=joint",), ("student.amplifier=false",), ("teacher.standardize=true",)]
 )
 def test_the_frozen_network_gives_the_same_pyramids(overrides: tuple[str, ...]) -> None:
     extra = "modalities.depth={representation='image', source='d'}"

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trd.methods.trd.network.blocks import BottleneckBlock, Resample, activation, conv_norm, up_norm
 from trd.compute.frozen import folded, frozen
 from trd.compute.onednn import OneCallConvolution, OneCallResidual, onednn_takes, with_onednn
+from trd.methods.trd.network.blocks import BottleneckBlock, Resample, activation, conv_norm, up_norm
 from trd.methods.trd.network.student import Student
 from trd.teachers.efficientnet_lite import EfficientNetLite0, SameConv
 from trd.teachers.wide_resnet import WideResNet50

@@ -141,3 +141,13 @@ def test_unlabelled_folders(data: Path) -> None:
     assert len(list_unlabelled(data / "biscuit/test/good/rgb", ("rgb",), ())) == 2
     with pytest.raises(DataError, match="no folder for 'rgb'"):
         list_unlabelled(data / "biscuit/test/good/rgb", *BOTH)
+
+
+def test_only_parts_that_are_measured_carry_a_mask(drawn: Path) -> None:
+    files = list_class(drawn, "biscuit", ("rgb", "xyz"), ("xyz",))
+    assert load_sample(files.train[0], ("xyz",)).mask is None
+    assert load_sample(files.validation[0], ("xyz",)).mask is None
+    good = next(sample for sample in files.test if sample.is_good)
+    mask = load_sample(good, ("xyz",)).mask
+    assert mask is not None
+    assert not mask.any()

@@ -1,31 +1,29 @@
+import json
+
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
-from trd.methods.trd.maps.anomaly_map import anomaly_map, smooth
-from trd.decision.calibration import (
-    Calibration,
-    calibrate,
-    conformal_pixel_threshold,
-    conformal_threshold,
-    map_statistics,
-)
-from trd.decision.maps import fuse, modality_maps, smooth_maps
+from trd.config import ScoringConfig
+from trd.decision.calibrate import calibrate
+from trd.decision.calibration import Calibration, conformal_pixel_threshold, conformal_threshold
+from trd.decision.maps import branch_maps, smooth, summed
+from trd.methods.trd.maps.anomaly_map import anomaly_map
 
 
 def calibrated(raw: dict[str, np.ndarray], regions: list, sigma: float, image_rate: float, pixel_rate: float):
-    statistics = {name: map_statistics(maps, regions) for name, maps in raw.items()}
-    whole = None if regions[0] is None else torch.from_numpy(np.stack(regions))
-    fused = fuse(modality_maps({n: torch.from_numpy(m) for n, m in raw.items()}, statistics, sigma, whole))
-    return calibrate(statistics, fused.numpy(), regions, sigma, image_rate, pixel_rate)
+    scoring = ScoringConfig(sigma=sigma, false_alarm_rate=image_rate, pixel_false_alarm_rate=pixel_rate)
+    return calibrate(raw, regions, scoring)
 
 
 @pytest.mark.parametrize(
-    ("shape", "sigma"), [((2, 64, 64), 4.0), ((1, 32, 96), 1.5), ((3, 16, 16), 6.0), ((1, 8, 8), 0.0)]
+    ("shape", "sigma"), [((2, 64, 64), 4.0), ((1, 32, 96), 1.5), ((3, 16, 16), 6.0), ((8, 8), 4.0), ((1, 8, 8), 0.0)]
 )
-def test_smoothing_by_matrices_is_the_published_filter(shape: tuple[int, int, int], sigma: float) -> None:
+def test_smoothing_is_the_published_filter(shape: tuple[int, ...], sigma: float) -> None:
     maps = np.random.default_rng(1).normal(size=shape).astype(np.float32)
-    np.testing.assert_allclose(smooth_maps(torch.from_numpy(maps), sigma).numpy(), smooth(maps, sigma), atol=2e-6)
+    published = gaussian_filter(maps, (*(0.0,) * (maps.ndim - 2), sigma, sigma))
+    np.testing.assert_allclose(smooth(maps, sigma), published, atol=3e-7)
 
 
 def test_the_map_in_closed_form() -> None:
@@ -46,9 +44,64 @@ def test_calibration_is_the_published_z_score_and_sum() -> None:
     assert calibration.maps["xyz"].std == pytest.approx(raw["xyz"].astype(float).std())
     test = {name: rng.normal(size=(2, 16, 16)).astype(np.float32) for name in raw}
     z = sum((test[n] - raw[n].astype(float).mean()) / raw[n].astype(float).std() for n in raw)
-    fused = fuse(modality_maps({n: torch.from_numpy(m) for n, m in test.items()}, calibration.maps, calibration.sigma))
-    np.testing.assert_allclose(fused.numpy(), smooth(z.astype(np.float32), 1.5), atol=1e-5)
-    assert Calibration.from_json(calibration.to_json()) == calibration
+    for index in range(2):
+        of_one = {n: m[index] for n, m in test.items()}
+        fused = summed(branch_maps(of_one, calibration.maps, calibration.sigma, None))
+        np.testing.assert_allclose(fused, smooth(z[index].astype(np.float32), 1.5), atol=1e-5)
+    assert Calibration.from_json(json.loads(json.dumps(calibration.to_json()))) == calibration
+
+
+def test_a_score_is_in_standard_deviations_of_good_parts() -> None:
+    """Of the fused map over their scored pixels, whatever the branches' correlation and the smoothing do."""
+    rng = np.random.default_rng(3)
+    shared = rng.normal(size=(6, 32, 32))
+    raw = {name: (shared + 0.3 * rng.normal(size=shared.shape)).astype(np.float32) for name in ("rgb", "xyz")}
+    calibration = calibrated(raw, [None] * 6, sigma=2, image_rate=0.2, pixel_rate=0.05)
+    fused = []
+    for index in range(6):
+        of_one = {n: m[index] for n, m in raw.items()}
+        parts = calibration.standardised(branch_maps(of_one, calibration.maps, calibration.sigma, None))
+        fused.append(summed(parts))
+    assert np.mean(fused) == pytest.approx(0, abs=1e-4)
+    assert np.std(fused) == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(sorted(m.max() for m in fused), calibration.good_scores, rtol=1e-5)
+    lowest = {n: np.full((32, 32), numbers.minimum, np.float32) for n, numbers in calibration.maps.items()}
+    floor = summed(calibration.standardised(branch_maps(lowest, calibration.maps, 2, None)))
+    assert sum(calibration.floors.values()) == pytest.approx(float(floor.mean()), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("image_threshold", "value"), float("nan")),
+        (("maps", "rgb", "std"), 0.0),
+        (("maps",), {}),
+        (("good_scores",), []),
+        (("good_scores",), [float("inf")]),
+        (("sigma",), -1),
+        (("pixel_threshold", "count"), 0),
+    ],
+)
+def test_damaged_calibrations_are_refused(path: tuple[str, ...], value: object) -> None:
+    raw = {"rgb": np.random.default_rng(0).normal(size=(3, 8, 8)).astype(np.float32)}
+    content = json.loads(json.dumps(calibrated(raw, [None] * 3, sigma=1, image_rate=0.3, pixel_rate=0.3).to_json()))
+    assert Calibration.from_json(content)
+    place = content
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(ValueError, match="calibration"):
+        Calibration.from_json(content)
+
+
+def test_another_rate_from_the_stored_scores() -> None:
+    raw = {"rgb": np.random.default_rng(0).normal(size=(40, 8, 8)).astype(np.float32)}
+    calibration = calibrated(raw, [None] * 40, sigma=0, image_rate=0.05, pixel_rate=0.1)
+    other = calibration.for_rate(0.2)
+    assert other.image_threshold.value == calibration.good_scores[32]  # ceil(41 * 0.8) = 33rd
+    assert other.image_threshold.guaranteed_rate == pytest.approx(8 / 41)
+    assert (other.good_scores, other.pixel_threshold) == (calibration.good_scores, calibration.pixel_threshold)
+    assert other.id != calibration.id
 
 
 def test_pixels_outside_the_region_count_as_the_least_anomalous() -> None:
@@ -58,8 +111,7 @@ def test_pixels_outside_the_region_count_as_the_least_anomalous() -> None:
     raw["rgb"][:, ~region] = 100
     calibration = calibrated(raw, [region] * 3, sigma=0, image_rate=0.3, pixel_rate=0.3)
     assert calibration.maps["rgb"].mean < 1
-    first = {"rgb": torch.from_numpy(raw["rgb"][:1])}
-    maps = modality_maps(first, calibration.maps, 0, torch.from_numpy(region))["rgb"][0].numpy()
+    maps = branch_maps({"rgb": raw["rgb"][0]}, calibration.maps, 0, region)["rgb"]
     assert np.allclose(maps[~region], calibration.maps["rgb"].floor)
     assert maps[region].min() >= calibration.maps["rgb"].floor - 1e-5
 

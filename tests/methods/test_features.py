@@ -6,14 +6,14 @@ import torch
 from safetensors.torch import load_file
 
 from trd.config import load_recipe
-from trd.detector import WEIGHTS
 from trd.errors import RecipeError
 from trd.methods.trd.network.network import TunedReverseDistillation, build_network
-from trd.preprocess.dataset import UPRIGHT, View, seen
-from trd.training import fit as fit_module
+from trd.methods.trd.training import trainer as fit_module
 from trd.methods.trd.training.features import TeacherFeatures
+from trd.methods.trd.training.views import UPRIGHT, View, seen
+from trd.stored import WEIGHTS
 from trd.training.fit import fit_class
-from trd.types import PreparedSample
+from trd.types import ClassFolder, PreparedSample
 
 PLAIN = [
     "frame.size=64",
@@ -56,14 +56,14 @@ def random_parts(count: int) -> list[PreparedSample]:
 
 def made(network: TunedReverseDistillation, count: int, views: int = 2, limit: float = 2**30, half: bool = False):
     settings = {"count": count, "views": views, "limit": limit, "half": half, "device": torch.device("cpu")}
-    return TeacherFeatures(network, ["normals"], **settings)
+    return TeacherFeatures(network, {"normals": "y_down"}, **settings)
 
 
 def anew(network: TunedReverseDistillation, parts: Sequence[PreparedSample], views: Sequence[View]):
     images: dict[str, list[torch.Tensor]] = {"rgb": [], "normals": []}
     for part, view in zip(parts, views, strict=True):
         tensors = {name: torch.from_numpy(image) for name, image in part.images.items()}
-        for name, image in seen(tensors, ["normals"], view).items():
+        for name, image in seen(tensors, {"normals": "y_down"}, view).items():
             images[name].append(image)
     return network.teacher_pyramids({name: torch.stack(stack) for name, stack in images.items()})
 
@@ -152,11 +152,13 @@ def test_training_is_the_same_with_and_without(drawn: Path, tmp_path: Path, teac
     """With augmentation, in which a view returns in a later epoch or not."""
     flips = [*PLAIN, "training.augment=flips", "training.epochs=4"]
     fit_class(
-        drawn, "biscuit", load_recipe("lite-rgb-normals", [*flips, "training.feature_memory=0"]), tmp_path / "anew"
+        ClassFolder("biscuit", drawn / "biscuit"),
+        load_recipe("lite-rgb-normals", [*flips, "training.feature_memory=0"]),
+        tmp_path / "anew",
     )
     assert teacher_calls == [6, *[2] * 12]  # 6 parts: one batch of 8 for the scalers, then 4 epochs of 3 steps
     teacher_calls.clear()
-    fit_class(drawn, "biscuit", load_recipe("lite-rgb-normals", flips), tmp_path / "kept")
+    fit_class(ClassFolder("biscuit", drawn / "biscuit"), load_recipe("lite-rgb-normals", flips), tmp_path / "kept")
     assert teacher_calls[0] == 6
     assert set(teacher_calls[1:]) == {1}
     assert len(teacher_calls) < 1 + 24
@@ -170,7 +172,11 @@ def test_training_is_the_same_with_and_without(drawn: Path, tmp_path: Path, teac
 def test_without_augmentation_the_second_epoch_needs_no_teacher(
     drawn: Path, tmp_path: Path, teacher_calls: list[int]
 ) -> None:
-    fit_class(drawn, "biscuit", load_recipe("lite-rgb-normals", [*PLAIN, "training.precision=bf16"]), tmp_path)
+    fit_class(
+        ClassFolder("biscuit", drawn / "biscuit"),
+        load_recipe("lite-rgb-normals", [*PLAIN, "training.precision=bf16"]),
+        tmp_path,
+    )
     assert teacher_calls == [6, *[1] * 6]
 
 
@@ -185,7 +191,7 @@ def test_accumulated_batches_share_a_step(drawn: Path, tmp_path: Path, monkeypat
 
     monkeypatch.setattr(fit_module.TrainingModule, "training_step", noted)
     recipe = load_recipe("lite-rgb-normals", [*PLAIN, "training.batch_size=4", "training.accumulate=2"])
-    fit_class(drawn, "biscuit", recipe, tmp_path)
+    fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path)
     assert sizes == [2] * 6
     assert steps == [0, 0, 1, 2, 2, 3]  # 6 parts: a batch of 4, then one of 2
     with pytest.raises(RecipeError, match="multiple of training.accumulate"):

@@ -4,15 +4,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from trd.cli import app
 from trd.config import load_recipe
 from trd.detector import Detector
 from trd.errors import CheckpointError, DataError, RecipeError
-from trd.methods.trd.network.reference_weights import load_reference_student, read_reference_checkpoint, write_reference_checkpoint
+from trd.methods.trd.network.reference_weights import (
+    load_reference_student,
+    read_reference_checkpoint,
+    write_reference_checkpoint,
+)
 from trd.runs import import_reference
-from trd.methods.trd.imported import import_class
+from trd.stored import WEIGHTS
+from trd.training.imported import import_class
+from trd.types import ClassFolder
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "golden"))
 import fill
@@ -37,7 +44,7 @@ def test_imported_weights_evaluate_and_predict(checkpoint: Path, drawn: Path, tm
     result = runner.invoke(app, [*command, "--out", str(out), "--device", "cpu", *overrides])
     assert result.exit_code == 0, result.output
     detector = Detector.load(out, "cpu")
-    weight = detector.network.students["normals"].decoder.mixes[0].weight
+    weight = load_file(out / "biscuit" / WEIGHTS)["network.students.normals.decoder.mixes.0.weight"]
     assert torch.equal(weight, torch.tensor([1.0, 3.0]))
     assert len(detector.calibration.good_scores) == 4
     record = json.loads((out / "biscuit/training.json").read_text())
@@ -55,7 +62,11 @@ def test_imported_weights_evaluate_and_predict(checkpoint: Path, drawn: Path, tm
 def test_a_trained_class_is_not_overwritten(trained: Path, checkpoint: Path, drawn: Path) -> None:
     with pytest.raises(CheckpointError, match="holds a trained or imported detector"):
         import_class(
-            checkpoint, drawn, "biscuit", load_recipe("mvtec3d-rgb-normals", SMALL), trained / "biscuit", "cpu"
+            checkpoint,
+            ClassFolder("biscuit", drawn / "biscuit"),
+            load_recipe("mvtec3d-rgb-normals", SMALL),
+            trained / "biscuit",
+            "cpu",
         )
 
 

@@ -4,10 +4,13 @@ from PIL import Image
 
 from trd.config import Recipe, load_recipe
 from trd.errors import DataError
-from trd.preprocess.dataset import UPRIGHT, EpochShuffle, PreparedDataset, View, random_views, seen
+from trd.methods.trd.training.sampling import EpochShuffle
+from trd.methods.trd.training.views import UPRIGHT, View, random_views, seen
 from trd.preprocess.depth import depth_image
 from trd.preprocess.frame import Frame
+from trd.preprocess.image import resize_mask
 from trd.preprocess.normals import sobel_normals_image
+from trd.preprocess.parts import PreparedParts
 from trd.preprocess.pipeline import Pipeline
 from trd.types import Sample
 
@@ -85,6 +88,23 @@ def test_the_window_holds_the_part_and_maps_find_their_way_back() -> None:
     assert (on_canvas[prepared.mask] == 1).mean() > 0.98
 
 
+def test_a_small_part_in_a_large_frame_has_a_bounded_canvas() -> None:
+    frame = Frame((3648, 5472), (1000, 3000, 300, 400), (192, 256))
+    assert frame.canvas == (683, 1024)
+    maps = np.zeros((2, 192, 256), np.float32)
+    maps[:, 96:, 128:] = 1  # the lower right quarter of the window
+    on_canvas = frame.to_canvas(maps, outside=-1)
+    assert on_canvas.shape == (2, 683, 1024)
+    truth = np.zeros((3648, 5472), bool)
+    truth[1150:1300, 3200:3400] = True
+    mask = resize_mask(truth, frame.canvas)
+    assert (on_canvas[:, mask] > 0.5).mean() > 0.95
+    assert (on_canvas[:, ~mask] <= 0.5).mean() > 0.999
+    exact = Frame((600, 800), (100, 100, 300, 400), (192, 256))  # below the limit nothing is resized
+    assert exact.canvas == (384, 512)
+    np.testing.assert_array_equal(exact.to_canvas(maps, -1)[:, 64:256, 64:320], maps)
+
+
 def test_aspect_is_kept_to_a_multiple_of_the_stride() -> None:
     sample = flat_sample(400, 300)
     frame = Pipeline.fit(load_recipe("lite-rgb"), [sample]).frame
@@ -130,7 +150,7 @@ def test_turning_a_picture_of_vectors_turns_the_vectors() -> None:
     field = torch.tensor(np.stack([(x + 1) / 2, (y + 1) / 2, np.ones_like(x)]), dtype=torch.float32)
     views = {View(turns, mirrored) for turns in range(4) for mirrored in (False, True)}
     for view in views:
-        turned = seen({"normals": field, "rgb": field}, ["normals"], view)
+        turned = seen({"normals": field, "rgb": field}, {"normals": "y_down"}, view)
         torch.testing.assert_close(turned["normals"], field)
         assert torch.equal(turned["rgb"], field) == (view == UPRIGHT)
     assert set(random_views(200, True, np.random.default_rng(0))) == views
@@ -163,7 +183,7 @@ def test_the_cache_is_bounded() -> None:
         return pipeline(sample)
 
     size = pipeline(sample).images["rgb"].nbytes
-    dataset = PreparedDataset(3, prepare, limit=2 * size)
+    dataset = PreparedParts(3, prepare, limit=2 * size)
     for _ in range(2):
         for index in range(3):
             dataset[index]
@@ -189,5 +209,5 @@ def test_gaps_in_the_part_are_scored_and_a_part_elsewhere_is_not_waved_through()
 def test_empty_pixels_of_a_vector_map_stay_empty() -> None:
     image = torch.rand(3, 16, 16)
     image[:, :4, :] = 0
-    turned = seen({"normals": image}, ["normals"], View(3, True))["normals"]
+    turned = seen({"normals": image}, {"normals": "y_down"}, View(3, True))["normals"]
     assert (turned == 0).all(dim=0).sum() == 4 * 16

@@ -1,5 +1,6 @@
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,12 +14,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from trd.config import Recipe, load_recipe
-from trd.detector import WEIGHTS
 from trd.errors import CheckpointError, OutputError, RecipeError, TRDError
-from trd.training import fit as fit_module
+from trd.methods.trd.engine import restored
+from trd.methods.trd.training import trainer as fit_module
 from trd.methods.trd.training.checkpoint import SafetensorsIO, read_state
-from trd.training.fit import CHECKPOINT, fit_class
 from trd.methods.trd.training.module import rate_factor
+from trd.methods.trd.training.trainer import CHECKPOINT
+from trd.stored import WEIGHTS, read_detector
+from trd.training.fit import fit_class
+from trd.types import ClassFolder
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -31,14 +35,14 @@ def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
 
 @pytest.fixture
 def four_epochs(recipe: Recipe) -> Recipe:
-    return recipe.model_copy(update={"training": recipe.training.model_copy(update={"epochs": 4})})
+    return recipe.changed("training.epochs=4")
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(
     drawn: Path, tmp_path: Path, four_epochs: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bit for bit, also when the interruption comes in the middle of an epoch after the last checkpoint."""
-    fit_class(drawn, "biscuit", four_epochs, tmp_path / "whole", "cpu")
+    fit_class(ClassFolder("biscuit", drawn / "biscuit"), four_epochs, tmp_path / "whole", "cpu")
     step = fit_module.TrainingModule.training_step
 
     def interrupt(self, batch, index):
@@ -50,22 +54,33 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         patch.setattr(fit_module.TrainingModule, "training_step", interrupt)
         handler = signal.getsignal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
-            fit_class(drawn, "biscuit", four_epochs, tmp_path / "broken", "cpu")
+            fit_class(ClassFolder("biscuit", drawn / "biscuit"), four_epochs, tmp_path / "broken", "cpu")
     assert signal.getsignal(signal.SIGINT) is handler  # a notebook can be interrupted again
     assert read_state(tmp_path / "broken" / CHECKPOINT)["epoch"] == 1
     assert not (tmp_path / "broken" / WEIGHTS).exists()
     torch.manual_seed(999)  # whatever happened in between must not matter
     console = Console(record=True, file=io.StringIO())
-    fit_class(drawn, "biscuit", four_epochs, tmp_path / "broken", "cpu", console)
+    fit_class(ClassFolder("biscuit", drawn / "biscuit"), four_epochs, tmp_path / "broken", "cpu", console)
     assert "goes on after epoch 2 of 4" in console.export_text()
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
     logs = sorted(p.name for p in (tmp_path / "broken/logs").glob("metrics*.csv"))
     assert logs == ["metrics-to-epoch-2.csv", "metrics.csv"]  # nothing of the log is lost
-    # the detector's own files gone, the last checkpoint still there: nothing is trained again
-    (tmp_path / "broken" / WEIGHTS).unlink()
+    assert not (tmp_path / "broken/checkpoints").exists()  # of no use any more
+
+
+def test_stopped_between_the_last_epoch_and_the_detector(
+    drawn: Path, tmp_path: Path, four_epochs: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is trained again, and no half detector is taken for a whole one."""
+    place = ClassFolder("biscuit", drawn / "biscuit")
+    with monkeypatch.context() as patch:
+        patch.setattr("trd.training.fit.save_detector", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            fit_class(place, four_epochs, tmp_path / "broken", "cpu")
+    fit_class(place, four_epochs, tmp_path / "whole", "cpu")
     with monkeypatch.context() as patch:
         patch.setattr(fit_module.TrainingModule, "training_step", lambda *_: pytest.fail("trained again"))
-        fit_class(drawn, "biscuit", four_epochs, tmp_path / "broken", "cpu")
+        fit_class(ClassFolder("biscuit", drawn / "biscuit"), four_epochs, tmp_path / "broken", "cpu")
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
 
 
@@ -114,7 +129,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(
 
     monkeypatch.setattr(checkpoint_module, "save_file", full)
     with pytest.raises(OutputError, match=r"last\.safetensors: .*No space left on device"):
-        fit_class(drawn, "biscuit", four_epochs, tmp_path, "cpu")
+        fit_class(ClassFolder("biscuit", drawn / "biscuit"), four_epochs, tmp_path, "cpu")
     assert read_state(tmp_path / CHECKPOINT)["epoch"] == 1
 
 
@@ -122,8 +137,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_does_not(
     drawn: Path, tmp_path: Path, recipe: Recipe
 ) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        training = recipe.training.model_copy(update={"seed": seed})
-        fit_class(drawn, "biscuit", recipe.model_copy(update={"training": training}), tmp_path / name, "cpu")
+        fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe.with_seed(seed), tmp_path / name, "cpu")
     assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
     assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
 
@@ -134,7 +148,7 @@ def test_training_learns(drawn: Path, tmp_path: Path) -> None:
     recipe = load_recipe(
         "lite-rgb-normals", ["frame.size=64", "training.epochs=16", "training.batch_size=2", "training.precision=32"]
     )
-    fit_class(drawn, "biscuit", recipe, tmp_path, "cpu")
+    fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, "cpu")
     with (tmp_path / "logs/metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     terms = [f"loss/{m}/{t}" for m in ("rgb", "normals") for t in ("filtered", "amplified", "plain", "fused")]
@@ -145,14 +159,15 @@ def test_training_learns(drawn: Path, tmp_path: Path) -> None:
 
 
 def test_standardised_features_have_mean_0_and_deviation_1(drawn: Path, tmp_path: Path, recipe: Recipe) -> None:
-    detector = fit_class(drawn, "biscuit", recipe, tmp_path, "cpu")
+    detector = fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, "cpu")
     from trd.data.folder import list_class
     from trd.data.loading import load_sample
-    from trd.preprocess.dataset import stacked_images
+    from trd.methods.trd.training.fit import image_tensors
 
     files = list_class(drawn, "biscuit", recipe.sources, recipe.point_cloud_sources)
-    images = stacked_images([detector.pipeline(load_sample(s, ("xyz",))) for s in files.train])
-    for pyramid in detector.network.teacher_pyramids(images).values():
+    images = image_tensors([detector.pipeline(load_sample(s, ("xyz",))) for s in files.train], torch.device("cpu"))
+    network, _ = restored(recipe, read_detector(tmp_path)[1])
+    for pyramid in network.teacher_pyramids(images).values():
         for level in pyramid:
             torch.testing.assert_close(level.mean((0, 2, 3)), torch.zeros(level.shape[1]), atol=1e-3, rtol=0)
             torch.testing.assert_close(level.std((0, 2, 3)), torch.ones(level.shape[1]), atol=2e-2, rtol=0)
@@ -160,7 +175,7 @@ def test_standardised_features_have_mean_0_and_deviation_1(drawn: Path, tmp_path
 
 def test_the_callers_choice_of_algorithms_comes_back(drawn: Path, tmp_path: Path, recipe: Recipe) -> None:
     assert not torch.are_deterministic_algorithms_enabled()
-    fit_class(drawn, "biscuit", recipe, tmp_path, "cpu")
+    fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, "cpu")
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.utils.deterministic.fill_uninitialized_memory
 
@@ -169,7 +184,7 @@ def test_schedules() -> None:
     paper, ours = load_recipe("mvtec3d-rgb-depth"), load_recipe("lite-rgb")
     assert [rate_factor(paper, epoch) for epoch in (0, 1, 10)] == pytest.approx([1, 0.95, 0.95**10])
     assert rate_factor(ours, 0) == 1
-    assert rate_factor(ours, ours.training.epochs // 2) == pytest.approx(0.5)
+    assert rate_factor(ours, ours.method.training.epochs // 2) == pytest.approx(0.5)
 
 
 def test_checkpoints_hold_any_tree_without_pickle(tmp_path: Path) -> None:
@@ -188,28 +203,32 @@ def test_checkpoints_hold_any_tree_without_pickle(tmp_path: Path) -> None:
         read_state(tmp_path / "c.safetensors")
 
 
-def test_a_checkpoint_of_other_parts_or_another_recipe_is_refused(drawn: Path, tmp_path: Path, recipe: Recipe) -> None:
-    fit_class(drawn, "biscuit", recipe, tmp_path, "cpu")
-    other = recipe.model_copy(update={"training": recipe.training.model_copy(update={"learning_rate": 0.1})})
-    with pytest.raises(CheckpointError, match="is of another recipe or other training parts"):
-        fit_class(drawn, "biscuit", other, tmp_path, "cpu")
-
-
-def test_diverging_training_ends_in_an_error(
-    drawn: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+def test_a_checkpoint_of_other_parts_or_another_recipe_is_refused(
+    drawn: Path, data: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = fit_module.TrainingModule.training_step
-    monkeypatch.setattr(fit_module.TrainingModule, "training_step", lambda *a: step(*a) * float("nan"))
-    monkeypatch.setattr(fit_module.TrainingModule, "log", lambda self, name, value, **k: None)
-    monkeypatch.setattr(
-        "lightning.pytorch.Trainer.callback_metrics", {"loss": torch.tensor(float("nan"))}, raising=False
-    )
-    with pytest.raises(TRDError, match="training diverged in epoch 1"):
-        fit_class(drawn, "biscuit", recipe, tmp_path, "cpu")
+    place = ClassFolder("biscuit", drawn / "biscuit")
+    monkeypatch.setattr("trd.training.fit.save_detector", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        fit_class(place, recipe, tmp_path, "cpu")
+    with pytest.raises(CheckpointError, match="is of another recipe"):
+        fit_class(place, recipe.changed("training.learning_rate=0.1"), tmp_path, "cpu")
+    shutil.rmtree(data / "biscuit/train/good/rgb")
+    shutil.copytree(drawn / "biscuit/validation/good/rgb", data / "biscuit/train/good/rgb")
+    shutil.rmtree(data / "biscuit/train/good/xyz")
+    shutil.copytree(drawn / "biscuit/validation/good/xyz", data / "biscuit/train/good/xyz")
+    changed = r"2 good parts were removed \(train/good/004, train/good/005\), 4 good parts were changed"
+    with pytest.raises(CheckpointError, match=changed):
+        fit_class(ClassFolder("biscuit", data / "biscuit"), recipe, tmp_path, "cpu")
+
+
+def test_diverging_training_ends_in_an_error(drawn: Path, tmp_path: Path, recipe: Recipe) -> None:
+    wild = recipe.changed("training.learning_rate=1e30")  # the second epoch's loss is not finite, by itself
+    with pytest.raises(TRDError, match=r"training diverged in epoch \d"):
+        fit_class(ClassFolder("biscuit", drawn / "biscuit"), wild, tmp_path, "cpu")
     assert not (tmp_path / CHECKPOINT).exists()
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:7", "meta"])
 def test_devices_that_are_not_there(drawn: Path, tmp_path: Path, recipe: Recipe, device: str) -> None:
     with pytest.raises(RecipeError, match=f"--device {device}"):
-        fit_class(drawn, "biscuit", recipe, tmp_path, device)
+        fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, device)

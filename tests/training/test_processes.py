@@ -12,9 +12,10 @@ from safetensors.torch import load_file
 
 from trd.cli import main
 from trd.config import load_recipe
-from trd.detector import WEIGHTS
-from trd.preprocess.dataset import EpochShuffle, ShareOfBatches
+from trd.methods.trd.training.sampling import EpochShuffle, ShareOfBatches
+from trd.stored import WEIGHTS
 from trd.training.fit import fit_class
+from trd.types import ClassFolder
 
 SETTINGS = ["frame.size=64", "training.epochs=2", "training.batch_size=6", "training.precision=32"]
 
@@ -55,7 +56,7 @@ def test_two_processes_train_what_one_trains_in_two_halves(drawn: Path, tmp_path
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as above: another number sums in another order
     halves = load_recipe("lite-rgb-normals", [*SETTINGS, "training.accumulate=2"])
-    fit_class(drawn, "biscuit", halves, tmp_path / "one")
+    fit_class(ClassFolder("biscuit", drawn / "biscuit"), halves, tmp_path / "one")
     torch.set_num_threads(threads)
     two, one = (load_file(tmp_path / folder / WEIGHTS) for folder in ("two/biscuit", "one"))
     for name, weights in one.items():

@@ -11,11 +11,14 @@ from trd.data.readers import read_cloud, read_image, read_mask
 from trd.errors import DataError
 from trd.types import Camera, ClassFiles, Sample, SampleFiles
 
+UNMEASURED_SPLITS = ("train", "validation", "val")  # nothing is compared with the ground truth of their parts
+
 
 def load_sample(files: SampleFiles, clouds: tuple[str, ...], camera: Camera | None = None) -> Sample:
     """Decode one sample; every source must show the same frame.
 
-    Raises DataError naming the file: unreadable, clouds of another size than the image, masks of another size.
+    Good test parts get an empty mask, those to train and calibrate on none. Raises DataError naming the file:
+    unreadable, clouds of another size than the image, masks of another size.
     """
     arrays: dict[str, NDArray[np.generic]] = {}
     shape: tuple[int, int] | None = None
@@ -36,7 +39,7 @@ def load_sample(files: SampleFiles, clouds: tuple[str, ...], camera: Camera | No
                 f"{files.mask}: the mask is {stored.shape}, its image {shape} (height, width); export it anew"
             )
         mask = stored
-    elif files.is_good and shape is not None:
+    elif files.is_good and files.split not in UNMEASURED_SPLITS and shape is not None:
         mask = np.zeros(shape, bool)
     return Sample(files.id, arrays, files.defect, mask)
 

@@ -97,17 +97,18 @@ def _result(
     floors = detector.calibration.floors
     floors = {FUSED: sum(floors.values()), **floors}
     maps = {name: _room((count, *frame.canvas), count * len(floors)) for name in floors}
+    scores = {name: np.empty(count, np.float32) for name in floors}
     ids, defects, ground_truth = [], [], []
     for index, one in enumerate(scored):
         for of_map, values in {FUSED: one.fused, **one.branch_maps}.items():
             maps[of_map][index] = frame.to_canvas(values, floors[of_map])
+            scores[of_map][index] = values.max()  # not of the canvas, whose scale may be smaller
         ids.append(one.sample.id)
         defects.append(one.sample.defect)
         ground_truth.append(one.sample.mask)
     masks = None
     if all(mask is not None for mask in ground_truth):
         masks = np.stack([mask for mask in ground_truth if mask is not None])
-    scores = {name: np.array([values.max() for values in of_map], np.float32) for name, of_map in maps.items()}
     metrics = class_metrics(maps, scores, masks, tuple(defects), detector.engine.device)
     seconds = time.monotonic() - begin
     return ClassResult(name, files, tuple(ids), tuple(defects), scores, maps, masks, metrics, seconds)

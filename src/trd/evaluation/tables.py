@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import Any
 
 import numpy as np
+
+from trd.files import csv_line
 
 COLUMNS = {
     "image_auroc": "I-AUROC",
@@ -53,11 +53,9 @@ def defect_rows(metrics: Mapping[str, Mapping[str, Any]]) -> Rows:
 
 
 def to_csv(rows: Rows) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: "" if isinstance(v, float) and isnan(v) else v for k, v in row.items()} for row in rows)
-    return text.getvalue()
+    """The columns are the first row's; NaN becomes an empty cell."""
+    lines = ([_blank(row[key]) for key in rows[0]] for row in rows)
+    return csv_line(rows[0]) + "".join(csv_line(line) for line in lines)
 
 
 def to_markdown(rows: Rows, digits: int = 3) -> str:
@@ -73,6 +71,10 @@ def _cell(value: str | float, digits: int) -> str:
     if isinstance(value, str):
         return value
     return "-" if isnan(value) else f"{value:.{digits}f}"
+
+
+def _blank(value: str | float) -> str | float:
+    return "" if isinstance(value, float) and isnan(value) else value
 
 
 def number(value: Any) -> float:

@@ -79,7 +79,7 @@ class PreparedCache:
         if not self._writable or size > KEPT_SHARE * self.limit:
             return
         try:
-            write_whole(path, lambda temporary: save_file(arrays, temporary, facts))
+            write_whole(path, lambda temporary: save_file(arrays, temporary, facts), durable=False)
             with self._lock:
                 self._count(size)
         except (OutputError, OSError) as error:

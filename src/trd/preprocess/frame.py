@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ from trd.preprocess.foreground import border_plane, part_foreground
 from trd.preprocess.image import resize_map
 
 FARTHEST = 20.0  # metres: whoever measures parts from farther away has most likely given millimetres
+CANVAS = 1024  # pixels of the longer side of `Frame.canvas`, or as many as the network's input has if that is larger
 STRIDE = 32  # the network's coarsest stride: sides are multiples of it
 
 
@@ -52,13 +54,29 @@ class Frame:
 
     @property
     def canvas(self) -> tuple[int, int]:
-        """(height, width) of the whole frame at the network's scale: where maps and ground truth are compared."""
+        """(height, width) of the whole frame at the network's scale: where maps and ground truth are compared.
+
+        At a smaller scale where the longer side would be over CANVAS: a small part in a frame of 20 megapixels.
+        """
+        (height, width), scale = self._whole, self._canvas_scale
+        return (height, width) if scale == 1 else (max(1, round(height * scale)), max(1, round(width * scale)))
+
+    @property
+    def _whole(self) -> tuple[int, int]:
+        """(height, width) of the whole frame at the network's scale."""
         (height, width), (rows, columns) = self.source, self.size
         return round(height * rows / self.window[2]), round(width * columns / self.window[3])
+
+    @property
+    def _canvas_scale(self) -> float:
+        return min(1.0, max(CANVAS, *self.size) / max(self._whole))
 
     def to_canvas(self, maps: NDArray[np.float32], outside: float) -> NDArray[np.float32]:
         """(..., h, w) maps of the network's size placed in the canvas; pixels outside the window get `outside`."""
         (height, width), (rows, columns) = self.canvas, self.size
+        if (scale := self._canvas_scale) < 1:
+            rows, columns = max(1, round(rows * scale)), max(1, round(columns * scale))
+            maps = _shrunk(maps, (rows, columns))
         top = min(round(self.window[0] * rows / self.window[2]), height - rows)
         left = min(round(self.window[1] * columns / self.window[3]), width - columns)
         full = np.full((*maps.shape[:-2], height, width), outside, np.float32)
@@ -71,6 +89,13 @@ class Frame:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Frame:
         return cls(*(tuple(values[key]) for key in ("source", "window", "size")))
+
+
+def _shrunk(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """(..., h, w) maps, averaged to a smaller `size`."""
+    flat = maps.reshape(-1, *maps.shape[-2:])
+    small = [cv2.resize(one, (size[1], size[0]), interpolation=cv2.INTER_AREA) for one in flat]
+    return np.stack(small).astype(np.float32).reshape(*maps.shape[:-2], *size)
 
 
 def fit_frame(config: FrameConfig, shape: tuple[int, int], clouds: Iterable[NDArray[np.float32]]) -> Frame:

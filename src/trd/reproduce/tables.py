@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,14 @@ from trd.methods.base import FULL
 from trd.reproduce.published import Benchmark, Published
 
 MISSING = "-"
+LATEX = {character: f"\\{character}" for character in "_%&#${}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+}
 
 
 @dataclass(frozen=True)
@@ -212,4 +219,4 @@ def _cell(values: Sequence[float]) -> str:
 
 
 def _latex(text: str) -> str:
-    return re.sub(r"([_%&#])", r"\\\1", text).replace("±", r"$\pm$")
+    return "".join(LATEX.get(character, character) for character in text)

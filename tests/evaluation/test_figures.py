@@ -1,0 +1,35 @@
+import subprocess
+import sys
+
+import imagecodecs
+import numpy as np
+
+from trd.evaluation import figures
+
+
+def test_heat_maps_have_the_colour_maps_colours() -> None:
+    from matplotlib import colormaps
+
+    values = np.linspace(-3, 12, 4000, dtype=np.float32).reshape(40, 100)
+    expected = colormaps["inferno"](np.clip((values + 1) / 9, 0, 1))[..., :3] * 255
+    assert np.abs(figures.heat(values, 4.0).astype(float) - expected).max() <= 3
+
+
+def test_an_overlay_is_written_without_loss() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (60, 80, 3), np.uint8)
+    values = rng.normal(size=(60, 80)).astype(np.float32)
+    drawn = figures.overlay(image, values, 1.0)
+    assert drawn.shape == image.shape
+    np.testing.assert_array_equal(imagecodecs.png_decode(figures.png(drawn)), drawn)
+
+
+def test_the_callers_choice_of_a_window_system_stays() -> None:
+    code = (
+        "import sys, trd.evaluation.evaluate, trd.evaluation.report, trd.predictions; assert 'matplotlib' not in "
+        "sys.modules; import matplotlib; matplotlib.use('svg'); import numpy as np; "
+        "from trd.evaluation import figures; "
+        "figures.histogram_figure(np.float32([1, 2]), np.array([True, False]), 1.5); "
+        "assert matplotlib.get_backend() == 'svg'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

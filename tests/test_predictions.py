@@ -1,0 +1,106 @@
+"""Writing results, without a network."""
+
+import json
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trd.errors import DataError, OutputError
+from trd.files import locked
+from trd.predictions import Outcome, Written, outcomes, write_predictions
+from trd.types import Prediction, Sample, SampleFiles
+
+DETECTOR: Any = SimpleNamespace(recipe=SimpleNamespace(modalities={"rgb": None}))
+
+
+def prediction(name: str) -> Prediction:
+    return Prediction(name, 1.0, 2.0, False, 0.5, np.zeros((64, 64), np.float32), {}, {"rgb": 1.0}, (1, 2), 3.0)
+
+
+def results(count: int) -> Iterator[Outcome]:
+    for index in range(count):
+        yield Sample(str(index), {}), prediction(str(index))
+
+
+def test_memory_does_not_grow_with_the_parts(tmp_path: Path) -> None:
+    peaks = []
+    for count in (100, 5000):
+        tracemalloc.start()
+        written = write_predictions(DETECTOR, results(count), tmp_path / str(count), overlays=False)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert written == Written(count, 0, 0)
+    assert peaks[1] < peaks[0] + 100_000
+    assert len((tmp_path / "5000/scores.csv").read_text().splitlines()) == 5001
+
+
+def test_a_full_disk_says_where_the_parts_done_so_far_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_file: Path, _data: bytes, durable: bool = True) -> None:
+        raise OutputError("cannot write 2.png: No space left on device")
+
+    def some() -> Iterator[Outcome]:
+        yield from results(2)
+        monkeypatch.setattr("trd.predictions.write_whole", full)
+        yield Sample("2", {}), prediction("2")
+
+    (tmp_path / "scores.csv").write_text("earlier")
+    with pytest.raises(OutputError, match=r"No space.*scores\.jsonl\.part holds the 2 parts done so far"):
+        write_predictions(DETECTOR, some(), tmp_path, raw_maps=True, overlays=False)
+    assert (tmp_path / "scores.csv").read_text() == "earlier"
+    lines = (tmp_path / "scores.jsonl.part").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["0", "1"]
+
+
+def test_a_bad_first_part_leaves_what_an_interrupted_call_left(tmp_path: Path) -> None:
+    (tmp_path / "scores.jsonl.part").write_text('{"id": "0"}\n')
+    with pytest.raises(DataError, match="damaged"):
+        write_predictions(DETECTOR, [(Sample("1", {}), DataError("damaged"))], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.jsonl.part"]
+
+
+def test_two_do_not_predict_into_one_folder(tmp_path: Path) -> None:
+    with locked(tmp_path, "predicting"), pytest.raises(OutputError, match="in use"):
+        write_predictions(DETECTOR, results(1), tmp_path, overlays=False)
+
+
+class Picky:
+    """Refuses the parts named in `bad`, and with them the rest of what it is given, as a batch does."""
+
+    def __init__(self, *bad: str) -> None:
+        self.bad = bad
+
+    def predict_all(self, samples: Iterator[Sample]) -> Iterator[Prediction]:
+        group: list[str] = []
+        for sample in samples:
+            if sample.id in self.bad:
+                raise DataError(f"{sample.id} is bad")
+            group.append(sample.id)
+            if len(group) == 3:
+                yield from map(prediction, group)
+                group = []
+        yield from map(prediction, group)
+
+
+def load(files: SampleFiles) -> Sample:
+    if files.id in ("0", "5", "6", "11"):
+        raise DataError(f"{files.id} cannot be read")
+    return Sample(files.id, {})
+
+
+@pytest.mark.parametrize("bad", [(), ("1",), ("2", "3", "9"), ("10",)])
+def test_every_part_has_its_outcome_in_order(bad: tuple[str, ...]) -> None:
+    files = [SampleFiles(str(index), "predict", "unlabelled", {}) for index in range(12)]
+    detector: Any = Picky(*bad)
+    found = list(outcomes(detector, files, load))
+    assert [sample.id for sample, _ in found] == [str(index) for index in range(12)]
+    for sample, result in found:
+        if sample.id in ("0", "5", "6", "11", *bad):
+            assert str(result).startswith(f"{sample.id} ")
+        else:
+            assert isinstance(result, Prediction)
+            assert result.id == sample.id
