@@ -70,21 +70,51 @@ ModalityInput = Annotated[
 ]
 
 
+class PartConfig(_Frozen):
+    """How the part is found: as what stands on a flat support that is seen along the border (`preprocess.foreground`).
+
+    source: the cloud in which it is found; "" takes the first that a modality is made from. clearance: metres above the
+    support from which on a point belongs to the part. roughness: metres, the median distance of the border's points
+    from what may be called their plane. border: its width as a fraction of the shorter side. facing: cosine to the
+    viewing direction, 0.3 is 72 degrees: a support seen more steeply is none.
+    """
+
+    source: str = ""
+    clearance: Annotated[float, Field(gt=0, le=1)] = 0.003
+    roughness: Annotated[float, Field(gt=0, le=1)] = 0.0015
+    border: Annotated[float, Field(gt=0, le=0.4)] = 0.04
+    facing: Annotated[float, Field(gt=0, lt=1)] = 0.3
+
+
 class FrameConfig(_Frozen):
     """From a sensor's frame to the network's input.
 
     size: pixels of the longer side, a multiple of 32. aspect: "square" stretches to size x size as published, "keep"
     keeps the aspect ratio up to rounding each side to a multiple of 32. crop: "part" cuts the frame to the window
-    that held the part in all training samples (found in 3D; see `preprocess.pipeline`), "none" uses the whole frame.
-    margin: added on each side of that window, as a fraction of its longer side. part_source: the cloud in which the
-    part is found, for cropping and scoring; "" takes the first that a modality is made from.
+    that held the part in all training samples (found in 3D; see `preprocess.pipeline`), "none" uses the whole frame,
+    "auto" is "part" where nine in ten training samples show a part on a plane, else "none".
+    margin: added on each side of that window, as a fraction of its longer side. cloud_scale: metres per unit of the
+    clouds (0.001: millimetres); "auto" takes those that lie more than 20 units away for millimetres. part: how the part
+    is found, for cropping and scoring; `part_source` is its `source` in earlier recipes.
     """
 
     size: Annotated[int, Field(ge=64, le=2048, multiple_of=32)] = 256
     aspect: Literal["square", "keep"] = "square"
-    crop: Literal["none", "part"] = "none"
+    crop: Literal["auto", "part", "none"] = "none"
     margin: Annotated[float, Field(ge=0, le=1)] = 0.08
-    part_source: str = ""
+    cloud_scale: Annotated[float, Field(gt=0)] | Literal["auto"] = 1.0
+    part: PartConfig = PartConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier_key(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or "part_source" not in values:
+            return values
+        moved = {key: value for key, value in values.items() if key != "part_source"}
+        part = moved.get("part", {})
+        if values["part_source"] and isinstance(part, Mapping | PartConfig):
+            moved["part"] = {**dict(part), "source": values["part_source"]}
+        return moved
 
 
 class TeacherConfig(_Frozen):
@@ -150,7 +180,7 @@ class ScoringConfig(_Frozen):
     coarse, and `context_floor`, the least distance expected of a place, in deviations of the log: -3 on the part, where
     every place counts; about 1 where the map covers background, whose quiet areas would otherwise be amplified.
     sigma: pixels of the network's input, of the Gaussian over the fused map. region: "frame" scores every pixel as
-    published, "part" only those on and near the part. false_alarm_rate: of good parts, for the operating threshold;
+    published, "part" only those on and near the part, "auto" decides as `frame.crop` does. false_alarm_rate: of good parts, for the operating threshold;
     pixel_false_alarm_rate: share of a good part's pixels, for the map's threshold.
     """
 
@@ -158,7 +188,7 @@ class ScoringConfig(_Frozen):
     pool: tuple[PoolSide, PoolSide, PoolSide] = (3, 3, 1)
     context_floor: Annotated[float, Field(ge=-3, le=2)] = -3.0
     sigma: Annotated[float, Field(ge=0, le=50)] = 4.0
-    region: Literal["frame", "part"] = "frame"
+    region: Literal["auto", "part", "frame"] = "frame"
     false_alarm_rate: Probability = 0.05
     pixel_false_alarm_rate: Probability = 0.01
 
@@ -184,7 +214,7 @@ class Recipe(_Frozen):
         if self._needs_part and not self.point_cloud_sources:
             raise ValueError(
                 "frame.crop or scoring.region is 'part', but no modality is made from a point cloud: the part is found "
-                "in 3D; name the cloud in frame.part_source, or use crop = 'none' and region = 'frame'"
+                "in 3D; name the cloud in frame.part.source, or use crop = 'none' and region = 'frame'"
             )
         if self.scoring.distance == "residual" and self.training.loss != "squared":
             raise ValueError(
@@ -202,14 +232,26 @@ class Recipe(_Frozen):
     def point_cloud_sources(self) -> tuple[str, ...]:
         """Sources that are organised clouds, in order, each once; the one in which the part is found comes first."""
         clouds = [m.source for m in self.modalities.values() if m.representation != "image"]
-        if self._needs_part and self.frame.part_source:
-            clouds.insert(0, self.frame.part_source)
+        if self.looks_for_part and self.frame.part.source:
+            clouds.insert(0, self.frame.part.source)
         return tuple(dict.fromkeys(clouds))
 
     @property
     def vector_maps(self) -> tuple[str, ...]:
         """Modalities whose images hold vector components in image axes, which turn with the picture."""
         return tuple(n for n, m in self.modalities.items() if isinstance(m, SobelNormalsInput | SurfaceNormalsInput))
+
+    @property
+    def looks_for_part(self) -> bool:
+        """Whether cropping or scoring may depend on where the part is."""
+        return self._needs_part or "auto" in (self.frame.crop, self.scoring.region)
+
+    @property
+    def plane_sources(self) -> tuple[str, ...]:
+        """Clouds of which preparation needs the support plane; the one in which the part is found comes first."""
+        part = self.point_cloud_sources[:1] if self.looks_for_part else ()
+        normals = [m.source for m in self.modalities.values() if isinstance(m, SurfaceNormalsInput)]
+        return tuple(dict.fromkeys([*part, *normals]))
 
     @property
     def _needs_part(self) -> bool:
@@ -235,6 +277,10 @@ class Recipe(_Frozen):
         versions add therefore leave what was recorded before them valid."""
         tree = self.model_dump(mode="json", exclude_defaults=True)
         kept = {k: v for k, v in tree.get("training", {}).items() if k not in WITHOUT_EFFECT}
+        if "source" in tree.get("frame", {}).get("part", {}):  # under the name that it had before there was `part`
+            part = tree["frame"].pop("part")
+            tree["frame"]["part_source"] = part.pop("source")
+            tree["frame"] |= {"part": part} if part else {}
         return {**tree, "training": kept}
 
     def for_class(self, name: str) -> Recipe:
