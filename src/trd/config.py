@@ -180,8 +180,8 @@ class ScoringConfig(_Frozen):
     coarse, and `context_floor`, the least distance expected of a place, in deviations of the log: -3 on the part, where
     every place counts; about 1 where the map covers background, whose quiet areas would otherwise be amplified.
     sigma: pixels of the network's input, of the Gaussian over the fused map. region: "frame" scores every pixel as
-    published, "part" only those on and near the part, "auto" decides as `frame.crop` does. false_alarm_rate: of good parts, for the operating threshold;
-    pixel_false_alarm_rate: share of a good part's pixels, for the map's threshold.
+    published, "part" only those on and near the part, "auto" decides as `frame.crop` does. false_alarm_rate: of good
+    parts, for the operating threshold; pixel_false_alarm_rate: share of a good part's pixels, for the map's threshold.
     """
 
     distance: Literal["cosine", "residual"] = "cosine"

@@ -1,4 +1,4 @@
-"""Prepared samples on disk, so that decoding and preprocessing are done once, also over several runs.
+"""Prepared samples and what fitting needs of them on disk: decoding is done once, also over several runs.
 
 A file's name is a digest of all that its content depends on: nothing in the folder is ever out of date, only unused.
 """
@@ -31,15 +31,17 @@ from trd.config import Recipe
 from trd.data.readers import depth_range_file
 from trd.errors import OutputError, RecipeError
 from trd.files import write_whole
-from trd.preprocess.frame import Frame
+from trd.preprocess.facts import SampleFacts
+from trd.preprocess.pipeline import Pipeline
 from trd.types import Camera, PreparedSample, SampleFiles
 
-FORMAT = 1  # raise it when the files' layout changes
+FORMAT = 2  # raise it when the files' layout changes
 DEFAULT_GB = 4.0
 KEPT_SHARE = 0.9  # of the limit, after deleting
 LISTING_SHARE = 0.05  # of the limit written between two listings: other processes write here too
 ABANDONED = 3600.0  # seconds after which a temporary file is taken for a killed process's
 HEADER = 4096  # bytes of a file beside its arrays, at most
+SUFFIXES = (".safetensors", ".json")  # of prepared samples, of facts
 MAKERS = ("trd-anomaly", "numpy", "scipy", "opencv-python-headless", "pillow", "imagecodecs", "tifffile")
 
 
@@ -73,13 +75,29 @@ class PreparedCache:
                 self._written.add(key)
         return sample
 
+    def get_facts(self, key: str | None, measure: Callable[[], SampleFacts]) -> SampleFacts:
+        """The same for a training sample's facts (`facts_key`)."""
+        if key is None:
+            return measure()
+        path = self.folder / f"{key}.json"
+        facts = _read_facts(path)
+        if facts is None:
+            facts = measure()
+            text = json.dumps(facts.to_json())
+            content = json.dumps([text, zlib.crc32(text.encode())]).encode()
+            self._store(path, len(content), lambda temporary: temporary.write_bytes(content))
+        return facts
+
     def _write(self, path: Path, sample: PreparedSample) -> None:
         arrays, facts = _packed(sample)
         size = sum(array.nbytes for array in arrays.values()) + HEADER
+        self._store(path, size, lambda temporary: save_file(arrays, temporary, facts))
+
+    def _store(self, path: Path, size: int, write: Callable[[Path], object]) -> None:
         if not self._writable or size > KEPT_SHARE * self.limit:
             return
         try:
-            write_whole(path, lambda temporary: save_file(arrays, temporary, facts))
+            write_whole(path, write)
             with self._lock:
                 self._count(size)
         except (OutputError, OSError) as error:
@@ -101,7 +119,9 @@ class PreparedCache:
     def _delete_oldest(self) -> int:
         """Bytes in the folder, after deleting where they were more than the limit."""
         entries, now = [], time.time()
-        for path in self.folder.glob("*.safetensors"):  # lists temporary files, `.KEY...`, as well
+        for path in self.folder.iterdir():  # also temporary files, `.KEY...`
+            if path.suffix not in SUFFIXES:
+                continue
             with contextlib.suppress(OSError):  # deleted by another process meanwhile
                 facts = path.stat()
                 if not path.name.startswith(".") or now - facts.st_mtime > ABANDONED:
@@ -117,18 +137,50 @@ class PreparedCache:
         return total
 
 
-def sample_key(recipe: Recipe, frame: Frame, camera: Camera | None, files: SampleFiles) -> str | None:
-    """Digest of everything that the prepared sample depends on; None when a file cannot be read."""
+Contents = list[list[str]]
+"""Name and digests of each file that a sample is read from, masks last."""
+
+
+def file_contents(files: SampleFiles) -> Contents | None:
+    """None when a file cannot be read."""
     read = [*files.sources.values(), *([files.mask] if files.mask else [])]
     try:
-        contents = [[path.name, *(_digest(part) for part in (path, depth_range_file(path)) if part)] for path in read]
+        return [[path.name, *(_digest(part) for part in (path, depth_range_file(path)) if part)] for path in read]
     except OSError:
         return None
+
+
+def sample_key(
+    pipeline: Pipeline, camera: Camera | None, files: SampleFiles, contents: Contents | None = None
+) -> str | None:
+    """Digest of everything that the prepared sample depends on; None when a file cannot be read.
+
+    contents: `file_contents`, read when not given.
+    """
+    contents, recipe, ranges = contents or file_contents(files), pipeline.recipe, pipeline.ranges
+    if contents is None:
+        return None
     modalities = {name: config.model_dump(mode="json") for name, config in recipe.modalities.items()}
-    recipe_parts = [modalities, recipe.frame.model_dump(mode="json"), recipe.scoring.region]
-    sample_parts = [files.id, files.defect, list(files.sources), contents]
-    parts = [FORMAT, _makers(), recipe_parts, frame.to_json(), camera and asdict(camera), sample_parts]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]
+    recipe_parts = [modalities, recipe.frame.model_dump(mode="json"), pipeline.region]
+    fitted = [pipeline.frame.to_json(), ranges and ranges.to_json(), camera and asdict(camera)]
+    return _key([recipe_parts, fitted, files.id, files.defect, list(files.sources), contents])
+
+
+def facts_key(
+    recipe: Recipe, camera: Camera | None, files: SampleFiles, contents: Contents | None = None
+) -> str | None:
+    """The same for a training sample's facts, which leave more of the recipe open."""
+    contents = contents or file_contents(files)
+    if contents is None:
+        return None
+    inputs = [[config.representation, config.source] for config in recipe.modalities.values()]
+    looks = [recipe.looks_for_part, recipe.point_cloud_sources, recipe.plane_sources]
+    settings = [inputs, looks, recipe.frame.part.model_dump(mode="json"), recipe.frame.cloud_scale]
+    return _key(["facts", settings, camera and asdict(camera), files.id, list(files.sources), contents])
+
+
+def _key(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps([FORMAT, _makers(), parts]).encode()).hexdigest()[:40]
 
 
 def user_cache() -> PreparedCache | None:
@@ -189,7 +241,7 @@ def _packed(sample: PreparedSample) -> tuple[dict[str, NDArray[Any]], dict[str, 
     for name, flags in (("region", sample.region), ("mask", sample.mask)):
         if flags is not None:
             arrays[name] = np.ascontiguousarray(flags, np.uint8)
-    facts = [sample.id, sample.defect, list(sample.shape), list(sample.images)]
+    facts = [sample.id, sample.defect, list(sample.shape), list(sample.images), list(sample.notes)]
     return arrays, {"sample": json.dumps([facts, _checksum(facts, arrays)])}
 
 
@@ -201,14 +253,28 @@ def _read(path: Path) -> PreparedSample | None:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         if checksum != _checksum(facts, arrays):
             return None
-        sample_id, defect, (height, width), names = facts
+        sample_id, defect, (height, width), names, notes = facts
         images = {name: arrays[f"image.{name}"] for name in names}
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None
     with contextlib.suppress(OSError):
         os.utime(path)
     region, mask = (arrays[name].astype(bool) if name in arrays else None for name in ("region", "mask"))
-    return PreparedSample(sample_id, defect, images, region, mask, (height, width))
+    return PreparedSample(sample_id, defect, images, region, mask, (height, width), tuple(notes))
+
+
+def _read_facts(path: Path) -> SampleFacts | None:
+    """The same for facts."""
+    try:
+        text, checksum = json.loads(path.read_bytes())
+        if checksum != zlib.crc32(text.encode()):
+            return None
+        facts = SampleFacts.from_json(json.loads(text))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    return facts
 
 
 def _checksum(facts: list[Any], arrays: dict[str, NDArray[Any]]) -> int:

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from rich.console import Console
 from trd.config import Recipe
 from trd.data.listing import list_class
 from trd.data.loading import load_sample, with_validation
-from trd.preprocess.cache import PreparedCache, sample_key, user_cache
+from trd.preprocess.cache import PreparedCache, facts_key, file_contents, sample_key, user_cache
 from trd.preprocess.dataset import PreparedDataset
+from trd.preprocess.facts import SampleFacts, sample_facts
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
-from trd.types import ClassFiles, PreparedSample, Sample, SampleFiles
+from trd.types import Camera, ClassFiles, PreparedSample, SampleFiles
 
 
 @dataclass(frozen=True)
@@ -63,34 +64,48 @@ def prepare_class(files: ClassFiles, recipe: Recipe, record: dict[str, Any]) -> 
     """
     begin = time.monotonic()
     cache = user_cache()
-    pipeline = Pipeline.fit(recipe, _samples(files.train, files, recipe))
-    training, validation = (_prepared(part, files, pipeline, cache) for part in (files.train, files.validation))
+    parts = _Part(files.train), _Part(files.validation)
+    pipeline = _fitted(recipe, parts[0], files.camera, cache)
+    training, validation = (_prepared(part, pipeline, files.camera, cache) for part in parts)
     for dataset in (training, validation):  # all bad files show now, not after an hour
         for _ in in_threads(dataset.__getitem__, range(len(dataset))):
             pass
+    record["frame"] = pipeline.record
     record["seconds"]["preparation"] = time.monotonic() - begin
     return PreparedClass(recipe, files, pipeline, training, validation, record)
 
 
-def _samples(part: Iterable[SampleFiles], files: ClassFiles, recipe: Recipe) -> Iterator[Sample]:
-    return in_threads(lambda sample: load_sample(sample, recipe.point_cloud_sources, files.camera), part)
+class _Part:
+    """Samples' files and what is in them, by index: a run takes the files as they are at its beginning."""
+
+    def __init__(self, files: Sequence[SampleFiles]) -> None:
+        self.files = files
+        self.contents = functools.cache(lambda index: file_contents(files[index]))
 
 
-def _prepared(
-    part: tuple[SampleFiles, ...], files: ClassFiles, pipeline: Pipeline, cache: PreparedCache | None
-) -> PreparedDataset:
-    recipe, camera = pipeline.recipe, files.camera
+def _fitted(recipe: Recipe, part: _Part, camera: Camera | None, cache: PreparedCache | None) -> Pipeline:
+    def facts(index: int) -> SampleFacts:
+        def measure() -> SampleFacts:
+            return sample_facts(recipe, load_sample(part.files[index], recipe.point_cloud_sources, camera))
 
+        if cache is None:
+            return measure()
+        return cache.get_facts(facts_key(recipe, camera, part.files[index], part.contents(index)), measure)
+
+    return Pipeline.from_facts(recipe, list(in_threads(facts, range(len(part.files)))))
+
+
+def _prepared(part: _Part, pipeline: Pipeline, camera: Camera | None, cache: PreparedCache | None) -> PreparedDataset:
     def prepare(index: int) -> PreparedSample:
-        return pipeline(load_sample(part[index], recipe.point_cloud_sources, camera))
+        return pipeline(load_sample(part.files[index], pipeline.recipe.point_cloud_sources, camera))
 
-    @functools.cache  # a run takes the files as they are at its beginning
+    @functools.cache
     def key(index: int) -> str | None:
-        return sample_key(recipe, pipeline.frame, camera, part[index])
+        return sample_key(pipeline, camera, part.files[index], part.contents(index))
 
     if cache is None:
-        return PreparedDataset(len(part), prepare)
-    return PreparedDataset(len(part), lambda index: cache.get(key(index), lambda: prepare(index)))
+        return PreparedDataset(len(part.files), prepare)
+    return PreparedDataset(len(part.files), lambda index: cache.get(key(index), lambda: prepare(index)))
 
 
 def _fingerprint(recipe: Recipe, files: ClassFiles) -> str:
