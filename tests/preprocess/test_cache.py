@@ -27,6 +27,7 @@ from trd.training.prepare import PreparedClass, list_parts, prepare_class
 from trd.types import Camera, PreparedSample, Sample, SampleFiles
 
 FRAME = Frame((192, 192), (10, 12, 150, 160), (64, 64))
+PLANE = (0.0, 0.0, -1.0, 0.4)
 CAMERA = Camera(600.0, 600.0, 96.0, 96.0, 0.001)
 BYTES = 2 * 3 * 64 * 64 * 4 + 2 * 64 * 64  # of the arrays of `some_sample`
 
@@ -113,7 +114,8 @@ def test_layout_in_memory_does_not_matter(tmp_path: Path) -> None:
 
 def test_a_second_run_prepares_nothing(drawn: Path, recipe: Recipe, folder: Path, prepared_ids: list[str]) -> None:
     first = list(both_parts(prepare_biscuits(drawn, recipe)))
-    assert len(prepared_ids) == len(first) == len(files_in(folder)) == 10
+    assert len(prepared_ids) == len(first) == len(list(folder.glob("*.safetensors"))) == 10
+    assert len(list(folder.glob("*.json"))) == 6
     second = list(both_parts(prepare_biscuits(drawn, recipe)))
     assert len(prepared_ids) == 10
     for found, expected in zip(second, first, strict=True):
@@ -149,7 +151,7 @@ def sample_files(tmp_path: Path) -> SampleFiles:
 
 
 def key_of(files: SampleFiles, *overrides: str, frame: Frame = FRAME, camera: Camera | None = CAMERA) -> str:
-    key = sample_key(load_recipe("lite-rgb-normals", overrides), frame, camera, files)
+    key = sample_key(Pipeline(load_recipe("lite-rgb-normals", overrides), frame), camera, files)
     assert key is not None
     return key
 
@@ -175,7 +177,8 @@ def test_the_key_follows_the_content_of_every_file(sample_files: SampleFiles, na
         "frame.size=96",
         "frame.margin=0.2",
         "frame.part_source=xyz",
-        "scoring.region=frame",
+        "frame.part.clearance=0.002",
+        "scoring.region=part",
     ],
 )
 def test_the_key_follows_what_the_recipe_says_of_preparation(sample_files: SampleFiles, override: str) -> None:
@@ -186,6 +189,9 @@ def test_the_key_follows_frame_camera_and_label(sample_files: SampleFiles) -> No
     keys = {
         key_of(sample_files),
         key_of(sample_files, frame=replace(FRAME, window=(10, 12, 150, 161))),
+        key_of(sample_files, frame=replace(FRAME, region="part")),
+        key_of(sample_files, frame=replace(FRAME, cloud_scale=0.001)),
+        key_of(sample_files, frame=replace(FRAME, planes={"xyz": PLANE})),
         key_of(sample_files, camera=None),
         key_of(sample_files, camera=replace(CAMERA, fx=601.0)),
         key_of(replace(sample_files, id="test/dent/other")),
@@ -193,7 +199,9 @@ def test_the_key_follows_frame_camera_and_label(sample_files: SampleFiles) -> No
         key_of(replace(sample_files, mask=None)),
         key_of(replace(sample_files, sources=dict(reversed(sample_files.sources.items())))),
     }
-    assert len(keys) == 8
+    assert len(keys) == 11
+    other = (0.0, 0.6, -0.8, 0.4)  # of other training samples: of no effect where a sample has its own
+    assert key_of(sample_files, frame=replace(FRAME, planes={"xyz": other})) in keys
 
 
 @pytest.mark.parametrize("made_by", ["FORMAT", "_makers"])
@@ -358,7 +366,7 @@ def test_two_processes_fill_one_folder(drawn: Path, recipe: Recipe, folder: Path
     for worker in workers:
         worker.join(240)
         assert worker.exitcode == 0
-    assert len(files_in(folder)) == 10
+    assert len(files_in(folder)) == 10 + 6  # samples, and facts of the training samples
     assert not [name for name in files_in(folder) if name.startswith(".")]
     parts = prepare_class(files, recipe, record)
     found = list(both_parts(parts))

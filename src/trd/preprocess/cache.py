@@ -35,7 +35,7 @@ from trd.preprocess.facts import SampleFacts
 from trd.preprocess.pipeline import Pipeline
 from trd.types import Camera, PreparedSample, SampleFiles
 
-FORMAT = 2  # raise it when the files' layout changes
+FORMAT = 1  # raise it when the files' layout changes
 DEFAULT_GB = 4.0
 KEPT_SHARE = 0.9  # of the limit, after deleting
 LISTING_SHARE = 0.05  # of the limit written between two listings: other processes write here too
@@ -62,7 +62,11 @@ class PreparedCache:
         self._lock = Lock()  # over these numbers and the deleting
 
     def get(self, key: str | None, prepare: Callable[[], PreparedSample]) -> PreparedSample:
-        """The sample kept under `key` (`sample_key`), else what `prepare` returns, which is kept; None is no key."""
+        """The sample kept under `key` (`sample_key`), else what `prepare` returns, which is kept; None is no key.
+
+        One with notes is not kept: they and the plane that it may have borrowed depend on all training samples, and
+        keys that did so would make every change of one sample a change of all.
+        """
         if key is None:
             return prepare()
         path = self.folder / f"{key}.safetensors"
@@ -70,7 +74,7 @@ class PreparedCache:
         if sample is None:
             sample = prepare()
             # What this process wrote and others displaced would displace them in turn, in every epoch.
-            if key not in self._written or path.exists():
+            if not sample.notes and (key not in self._written or path.exists()):
                 self._write(path, sample)
                 self._written.add(key)
         return sample
@@ -153,17 +157,17 @@ def file_contents(files: SampleFiles) -> Contents | None:
 def sample_key(
     pipeline: Pipeline, camera: Camera | None, files: SampleFiles, contents: Contents | None = None
 ) -> str | None:
-    """Digest of everything that the prepared sample depends on; None when a file cannot be read.
+    """Digest of all that a prepared sample without notes depends on; None when a file cannot be read.
 
     contents: `file_contents`, read when not given.
     """
-    contents, recipe, ranges = contents or file_contents(files), pipeline.recipe, pipeline.ranges
+    contents, recipe = contents or file_contents(files), pipeline.recipe
     if contents is None:
         return None
     modalities = {name: config.model_dump(mode="json") for name, config in recipe.modalities.items()}
     recipe_parts = [modalities, recipe.frame.model_dump(mode="json"), pipeline.region]
-    fitted = [pipeline.frame.to_json(), ranges and ranges.to_json(), camera and asdict(camera)]
-    return _key([recipe_parts, fitted, files.id, files.defect, list(files.sources), contents])
+    frame = {**pipeline.frame.to_json(), "planes": sorted(pipeline.frame.planes)}  # only who has notes takes one
+    return _key([recipe_parts, frame, camera and asdict(camera), files.id, files.defect, list(files.sources), contents])
 
 
 def facts_key(
@@ -241,7 +245,7 @@ def _packed(sample: PreparedSample) -> tuple[dict[str, NDArray[Any]], dict[str, 
     for name, flags in (("region", sample.region), ("mask", sample.mask)):
         if flags is not None:
             arrays[name] = np.ascontiguousarray(flags, np.uint8)
-    facts = [sample.id, sample.defect, list(sample.shape), list(sample.images), list(sample.notes)]
+    facts = [sample.id, sample.defect, list(sample.shape), list(sample.images)]
     return arrays, {"sample": json.dumps([facts, _checksum(facts, arrays)])}
 
 
@@ -253,14 +257,14 @@ def _read(path: Path) -> PreparedSample | None:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         if checksum != _checksum(facts, arrays):
             return None
-        sample_id, defect, (height, width), names, notes = facts
+        sample_id, defect, (height, width), names = facts
         images = {name: arrays[f"image.{name}"] for name in names}
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None
     with contextlib.suppress(OSError):
         os.utime(path)
     region, mask = (arrays[name].astype(bool) if name in arrays else None for name in ("region", "mask"))
-    return PreparedSample(sample_id, defect, images, region, mask, (height, width), tuple(notes))
+    return PreparedSample(sample_id, defect, images, region, mask, (height, width))
 
 
 def _read_facts(path: Path) -> SampleFacts | None:

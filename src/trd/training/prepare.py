@@ -96,6 +96,8 @@ def _fitted(recipe: Recipe, part: _Part, camera: Camera | None, cache: PreparedC
 
 
 def _prepared(part: _Part, pipeline: Pipeline, camera: Camera | None, cache: PreparedCache | None) -> PreparedDataset:
+    pipeline = Pipeline(pipeline.recipe, pipeline.frame)  # without ranges: what is kept does not hang on all others
+
     def prepare(index: int) -> PreparedSample:
         return pipeline(load_sample(part.files[index], pipeline.recipe.point_cloud_sources, camera))
 
