@@ -105,7 +105,10 @@ class PreparedCache:
             with self._lock:
                 self._count(size)
         except (OutputError, OSError) as error:
-            self._writable = False
+            with self._lock:  # several threads may meet the same full disk
+                said, self._writable = not self._writable, False
+            if said:
+                return
             logging.getLogger("trd").warning(
                 "prepared samples are no longer stored in %s (%s); the run goes on without. Free some space, name "
                 "another folder in TRD_CACHE_DIR, or switch this off with TRD_CACHE_GB=0",
