@@ -122,3 +122,34 @@ def test_unreadable_recipe_files(tmp_path) -> None:
 def test_override_values_are_toml_or_plain_text() -> None:
     assert parse_override("a.b=1.5") == {"a": {"b": 1.5}}
     assert parse_override("a.b=part") == {"a": {"b": "part"}}
+
+
+def test_where_the_part_is_found_keeps_its_earlier_name() -> None:
+    """Also in recorded recipes, in overrides of classes, and in the identity that checkpoints are compared by."""
+    earlier = load_recipe("lite-rgb-normals", ["frame.part_source=depth"])
+    assert earlier == load_recipe("lite-rgb-normals", ["frame.part.source=depth"])
+    assert earlier.frame.part.source == "depth"
+    assert earlier.sources == ("rgb", "xyz", "depth")
+    assert earlier.identity()["frame"]["part_source"] == "depth"
+    assert "part" not in earlier.identity()["frame"]
+    assert recipe_from_toml(earlier.to_toml(), "there and back") == earlier
+    both = load_recipe("lite-rgb-normals", ["frame.part_source=depth", "frame.part.clearance=0.001"])
+    assert (both.frame.part.source, both.frame.part.clearance) == ("depth", 0.001)
+    classes = load_recipe("lite-rgb-normals", ["classes.gear.frame.part_source=depth"])
+    assert classes.for_class("gear").frame.part.source == "depth"
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("frame.part.clearance=0", "frame.part.clearance"),
+        ("frame.part.border=0.5", "frame.part.border"),
+        ("frame.part.height=1", "frame.part.height: unknown key"),
+        ("frame.cloud_scale=mm", "frame.cloud_scale"),
+        ("frame.cloud_scale=0", "frame.cloud_scale"),
+        ("frame.crop=Part", "frame.crop"),
+    ],
+)
+def test_bad_settings_of_the_part_are_refused(override: str, complaint: str) -> None:
+    with pytest.raises(RecipeError, match=complaint):
+        load_recipe("lite-rgb-normals", [override])

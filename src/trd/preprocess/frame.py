@@ -187,8 +187,8 @@ def _told(recipe: Recipe, example: SampleFacts, alike: str, whole: str) -> str:
             rest = f"too few for a plane: {more}"
         case "rough":
             rest = (
-                f"where {1000 * config.roughness:.2g} mm are allowed: if the support is that rough, raise "
-                "frame.part.roughness; if no flat support runs along the border"
+                f"where {1000 * config.roughness:.2g} mm are allowed: show a flat support along the whole "
+                "border, raise frame.part.roughness if it is that rough"
             )
         case "cut":
             rest = (
@@ -206,7 +206,11 @@ def _told(recipe: Recipe, example: SampleFacts, alike: str, whole: str) -> str:
                 f"begins at {1000 * config.clearance:.2g} mm: "
             )
             low = height > 6 * border.residual  # well above the noise: a flat part
-            rest += f"lower frame.part.clearance, say to {height / 3:.1g}" if low else "lay a part on it"
+            rest += (
+                f"lower frame.part.clearance, say to {height / 3:.1g}"
+                if low
+                else "see that the part and the support around it are measured"
+            )
     distance = "" if border.fault == "few" else f", {1000 * border.residual:.2g} mm from their plane in the median"
     return (
         f"in {example.id}, and likewise in {alike}, {border.points} border points ({border.share:.0%} of the border) "
