@@ -172,11 +172,12 @@ def _outline_points(xyz: Floats, width: float) -> tuple[NDArray[np.float64], flo
     """
     valid = valid_points(xyz)
     area = cv2.morphologyEx(valid.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    inside = cv2.findNonZero(area)
-    if inside is None:
+    outlines, _ = cv2.findContours(area, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    if not outlines:
         return np.zeros((3, 0)), 0.0
-    band = max(3, round(width * min(cv2.boundingRect(inside)[2:])))
-    hull = cv2.fillConvexPoly(np.zeros_like(area), cv2.convexHull(inside), 1)
+    corners = cv2.convexHull(np.concatenate(outlines))
+    band = max(3, round(width * min(cv2.boundingRect(corners)[2:])))
+    hull = cv2.fillConvexPoly(np.zeros_like(area), corners, 1)
     side = 2 * band + 1
     inner = cv2.erode(hull, np.ones((side, side), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     border = hull > inner
