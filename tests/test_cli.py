@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from trd.cli import app, main
 from trd.detector import Detector
 from trd.errors import DataError
+from trd.types import Failure
 
 runner = CliRunner()
 
@@ -222,15 +223,14 @@ def test_parts_that_cannot_be_used_get_a_row_with_their_error(
         shutil.copy(parts / "rgb/000.png", parts / f"rgb/{name}.png")
         shutil.copy(parts / "xyz/000.tiff", parts / f"xyz/{name}.tiff")
     (parts / "rgb/001.png").write_bytes(b"damaged")
-    asked = Detector.predict_all
+    asked = Detector.predict_many
 
     def refusing(self, samples, batch_size=8):  # as for a map that is not finite
         for prediction in asked(self, samples, batch_size):
-            if prediction.id == "[red]":
-                raise DataError("sample [red]: not finite")
-            yield prediction
+            error = DataError("sample [red]: not finite")
+            yield Failure("[red]", error) if prediction.id == "[red]" else prediction
 
-    monkeypatch.setattr(Detector, "predict_all", refusing)
+    monkeypatch.setattr(Detector, "predict_many", refusing)
     command = ["predict", str(trained), "--input", str(parts), "--out", str(out), "--keep-going"]
     result = runner.invoke(app, command, catch_exceptions=False)
     assert result.exit_code == 1

@@ -18,25 +18,25 @@ def test_the_promised_recipes_are_shipped() -> None:
 
 
 PUBLISHED = {
-    "teacher.name": "wide_resnet50_2",
-    "teacher.standardize": False,
+    "method.teacher.name": "wide_resnet50_2",
+    "method.teacher.standardize": False,
     "frame.size": 256,
     "frame.aspect": "square",
     "frame.crop": "none",
-    "student.branches": "per_modality",
-    "student.filter": True,
-    "student.amplifier": True,
-    "student.blocks": (3, 4, 6),
-    "training.batch_size": 16,
-    "training.learning_rate": 0.005,
-    "training.betas": (0.5, 0.999),
-    "training.schedule": "exponential",
-    "training.lr_decay": 0.95,
-    "training.augment": "none",
-    "training.loss": "cosine",
-    "training.precision": "32",
-    "training.seed": 42,
-    "scoring.distance": "cosine",
+    "method.student.branches": "per_modality",
+    "method.student.filter": True,
+    "method.student.amplifier": True,
+    "method.student.blocks": (3, 4, 6),
+    "method.training.batch_size": 16,
+    "method.training.learning_rate": 0.005,
+    "method.training.betas": (0.5, 0.999),
+    "method.training.schedule": "exponential",
+    "method.training.lr_decay": 0.95,
+    "method.training.augment": "none",
+    "method.training.loss": "cosine",
+    "method.training.precision": "32",
+    "seed": 42,
+    "method.distance": "cosine",
     "scoring.sigma": 4.0,
     "scoring.region": "frame",
 }
@@ -60,8 +60,10 @@ def test_paper_recipes_epochs_and_inputs(name: str) -> None:
 @pytest.mark.parametrize("name", EPOCHS)
 @pytest.mark.parametrize("key", PUBLISHED)
 def test_paper_recipes_hold_the_published_numbers(name: str, key: str) -> None:
-    section, field = key.split(".")
-    assert getattr(getattr(load_recipe(name), section), field) == PUBLISHED[key]
+    value = load_recipe(name)
+    for part in key.split("."):
+        value = getattr(value, part)
+    assert value == PUBLISHED[key]
 
 
 @pytest.mark.parametrize(
@@ -122,3 +124,34 @@ def test_unreadable_recipe_files(tmp_path) -> None:
 def test_override_values_are_toml_or_plain_text() -> None:
     assert parse_override("a.b=1.5") == {"a": {"b": 1.5}}
     assert parse_override("a.b=part") == {"a": {"b": "part"}}
+
+
+def test_where_the_part_is_found_keeps_its_earlier_name() -> None:
+    """Also in recorded recipes, in overrides of classes, and in the identity that checkpoints are compared by."""
+    earlier = load_recipe("lite-rgb-normals", ["frame.part_source=depth"])
+    assert earlier == load_recipe("lite-rgb-normals", ["frame.part.source=depth"])
+    assert earlier.frame.part.source == "depth"
+    assert earlier.sources == ("rgb", "xyz", "depth")
+    assert earlier.identity()["frame"]["part_source"] == "depth"
+    assert "part" not in earlier.identity()["frame"]
+    assert recipe_from_toml(earlier.to_toml(), "there and back") == earlier
+    both = load_recipe("lite-rgb-normals", ["frame.part_source=depth", "frame.part.clearance=0.001"])
+    assert (both.frame.part.source, both.frame.part.clearance) == ("depth", 0.001)
+    classes = load_recipe("lite-rgb-normals", ["classes.gear.frame.part_source=depth"])
+    assert classes.for_class("gear").frame.part.source == "depth"
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("frame.part.clearance=0", "frame.part.clearance"),
+        ("frame.part.border=0.5", "frame.part.border"),
+        ("frame.part.height=1", "frame.part.height: unknown key"),
+        ("frame.cloud_scale=mm", "frame.cloud_scale"),
+        ("frame.cloud_scale=0", "frame.cloud_scale"),
+        ("frame.crop=Part", "frame.crop"),
+    ],
+)
+def test_bad_settings_of_the_part_are_refused(override: str, complaint: str) -> None:
+    with pytest.raises(RecipeError, match=complaint):
+        load_recipe("lite-rgb-normals", [override])

@@ -2,7 +2,7 @@
 
 import json
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +13,8 @@ import pytest
 from trd.errors import DataError, OutputError
 from trd.files import locked
 from trd.predictions import Outcome, Written, outcomes, write_predictions
-from trd.types import Prediction, Sample, SampleFiles
+from trd.preprocess.parts import batches
+from trd.types import Failure, Prediction, Sample, SampleFiles
 
 DETECTOR: Any = SimpleNamespace(recipe=SimpleNamespace(modalities={"rgb": None}))
 
@@ -69,21 +70,20 @@ def test_two_do_not_predict_into_one_folder(tmp_path: Path) -> None:
 
 
 class Picky:
-    """Refuses the parts named in `bad`, and with them the rest of what it is given, as a batch does."""
+    """Refuses the parts named in `bad`, and looks ahead by a batch, as detectors do."""
 
     def __init__(self, *bad: str) -> None:
         self.bad = bad
 
-    def predict_all(self, samples: Iterator[Sample]) -> Iterator[Prediction]:
-        group: list[str] = []
-        for sample in samples:
-            if sample.id in self.bad:
-                raise DataError(f"{sample.id} is bad")
-            group.append(sample.id)
-            if len(group) == 3:
-                yield from map(prediction, group)
-                group = []
-        yield from map(prediction, group)
+    def predict_many(self, samples: Iterable[Sample | Failure]) -> Iterator[Prediction | Failure]:
+        for batch in batches(samples, 3):
+            for sample in batch:
+                if isinstance(sample, Failure):
+                    yield sample
+                elif sample.id in self.bad:
+                    yield Failure(sample.id, DataError(f"{sample.id} is bad"))
+                else:
+                    yield prediction(sample.id)
 
 
 def load(files: SampleFiles) -> Sample:

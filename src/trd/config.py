@@ -94,29 +94,59 @@ ModalityInput = Annotated[
 ]
 
 
+class PartConfig(Frozen):
+    """How the part is found: as what stands on a flat support that is seen along the border (`preprocess.foreground`).
+
+    source: the cloud in which it is found; "" takes the first that a modality is made from. clearance: metres above the
+    support from which on a point belongs to the part. roughness: metres, the median distance of the border's points
+    from what may be called their plane. border: its width as a fraction of the shorter side. facing: cosine to the
+    viewing direction, 0.3 is 72 degrees: a support seen more steeply is none.
+    """
+
+    source: str = ""
+    clearance: Annotated[float, Field(gt=0, le=1)] = 0.003
+    roughness: Annotated[float, Field(gt=0, le=1)] = 0.0015
+    border: Annotated[float, Field(gt=0, le=0.4)] = 0.04
+    facing: Annotated[float, Field(gt=0, lt=1)] = 0.3
+
+
 class FrameConfig(Frozen):
     """From a sensor's frame to the network's input.
 
     size: pixels of the longer side, a multiple of 32. aspect: "square" stretches to size x size as published, "keep"
     keeps the aspect ratio up to rounding each side to a multiple of 32. crop: "part" cuts the frame to the window
-    that held the part in all training samples (found in 3D; see `preprocess.pipeline`), "none" uses the whole frame.
-    margin: added on each side of that window, as a fraction of its longer side. part_source: the cloud in which the
-    part is found, for cropping and scoring; "" takes the first that a modality is made from.
+    that held the part in all training samples (found in 3D; see `preprocess.pipeline`), "none" uses the whole frame,
+    "auto" is "part" where nine in ten training samples show a part on a plane, else "none".
+    margin: added on each side of that window, as a fraction of its longer side. cloud_scale: metres per unit of the
+    clouds (0.001: millimetres); "auto" takes those that lie more than 20 units away for millimetres. part: how the part
+    is found, for cropping and scoring; `part_source` is its `source` in earlier recipes.
     """
 
     size: Annotated[int, Field(ge=64, le=2048, multiple_of=32)] = 256
     aspect: Literal["square", "keep"] = "square"
-    crop: Literal["none", "part"] = "none"
+    crop: Literal["auto", "part", "none"] = "none"
     margin: Annotated[float, Field(ge=0, le=1)] = 0.08
-    part_source: str = ""
+    cloud_scale: Annotated[float, Field(gt=0)] | Literal["auto"] = 1.0
+    part: PartConfig = PartConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier_key(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or "part_source" not in values:
+            return values
+        moved = {key: value for key, value in values.items() if key != "part_source"}
+        part = moved.get("part", {})
+        if values["part_source"] and isinstance(part, Mapping | PartConfig):
+            moved["part"] = {**dict(part), "source": values["part_source"]}
+        return moved
 
 
 class ScoringConfig(Frozen):
     """How raw maps become scores and decisions.
 
     sigma: pixels of the network's input, of the Gaussian over the fused map. region: "frame" scores every pixel as
-    published, "part" only those on and near the part. false_alarm_rate: of good parts, for the operating threshold;
-    pixel_false_alarm_rate: share of a good part's pixels, for the map's threshold.
+    published, "part" only those on and near the part, "auto" decides as `frame.crop` does. false_alarm_rate: of good
+    parts, for the operating threshold; pixel_false_alarm_rate: share of a good part's pixels, for the map's threshold.
 
     calibration: "split" sets thresholds on good parts kept out of training (the validation split, or `holdout` of
     the training parts, but as many as the false-alarm rate needs). "cross" keeps none out: `folds` further detectors
@@ -124,7 +154,7 @@ class ScoringConfig(Frozen):
     """
 
     sigma: Annotated[float, Field(ge=0, le=50)] = 4.0
-    region: Literal["frame", "part"] = "frame"
+    region: Literal["auto", "part", "frame"] = "frame"
     false_alarm_rate: Probability = 0.05
     pixel_false_alarm_rate: Probability = 0.01
     calibration: Literal["split", "cross"] = "split"
@@ -174,7 +204,7 @@ class Recipe(Frozen):
         if self._needs_part and not self.point_cloud_sources:
             raise ValueError(
                 "frame.crop or scoring.region is 'part', but no modality is made from a point cloud: the part is found "
-                "in 3D; name the cloud in frame.part_source, or use crop = 'none' and region = 'frame'"
+                "in 3D; name the cloud in frame.part.source, or use crop = 'none' and region = 'frame'"
             )
         find_method(self.method.name).check(self)
         for name in self.classes:
@@ -185,8 +215,8 @@ class Recipe(Frozen):
     def point_cloud_sources(self) -> tuple[str, ...]:
         """Sources that are organised clouds, in order, each once; the one in which the part is found comes first."""
         clouds = [m.source for m in self.modalities.values() if m.representation != "image"]
-        if self._needs_part and self.frame.part_source:
-            clouds.insert(0, self.frame.part_source)
+        if self.looks_for_part and self.frame.part.source:
+            clouds.insert(0, self.frame.part.source)
         return tuple(dict.fromkeys(clouds))
 
     @property
@@ -199,6 +229,18 @@ class Recipe(Frozen):
             elif isinstance(modality, ImageInput) and modality.vectors != "none":
                 maps[name] = modality.vectors
         return maps
+
+    @property
+    def looks_for_part(self) -> bool:
+        """Whether cropping or scoring may depend on where the part is."""
+        return self._needs_part or "auto" in (self.frame.crop, self.scoring.region)
+
+    @property
+    def plane_sources(self) -> tuple[str, ...]:
+        """Clouds of which preparation needs the support plane; the one in which the part is found comes first."""
+        part = self.point_cloud_sources[:1] if self.looks_for_part else ()
+        normals = [m.source for m in self.modalities.values() if isinstance(m, SurfaceNormalsInput)]
+        return tuple(dict.fromkeys([*part, *normals]))
 
     @property
     def _needs_part(self) -> bool:

@@ -47,7 +47,7 @@ class Detector:
     def __init__(self, facts: DetectorFacts, engine: Engine) -> None:
         self.facts = facts
         self.engine = engine
-        self.pipeline = Pipeline(facts.recipe, facts.frame)
+        self.pipeline = Pipeline(facts.recipe, facts.frame, facts.ranges)
         self._computing = Lock()
 
     @classmethod
@@ -185,6 +185,7 @@ class Detector:
                 columns.start + int((column + 0.5) * (columns.stop - columns.start) / width),
             ),
             pixel_threshold=calibration.pixel_threshold.value,
+            notes=scored.sample.notes,
         )
 
 

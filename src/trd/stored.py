@@ -24,6 +24,7 @@ from trd.decision.calibration import Calibration
 from trd.errors import CheckpointError
 from trd.files import write_json, write_text, write_whole
 from trd.preprocess.frame import Frame
+from trd.preprocess.ranges import TrainingRanges
 from trd.types import Camera, State
 
 FORMAT_VERSION = 2
@@ -35,12 +36,14 @@ class DetectorFacts:
     """All of a detector but what its method learned.
 
     recipe: of its class. id: of the training, 16 hexadecimal digits of recipe and weights ("" for detectors written
-    by version 0.1). camera: of the training data's depth images, with which new ones are read.
+    by version 0.1). ranges: of the training parts, with which new ones are compared. camera: of the training data's
+    depth images, with which new ones are read.
     """
 
     recipe: Recipe
     frame: Frame
     calibration: Calibration
+    ranges: TrainingRanges | None = None
     class_name: str = ""
     camera: Camera | None = None
     id: str = ""
@@ -74,6 +77,7 @@ def _write_facts(folder: Path, facts: DetectorFacts, recipe_text: str) -> None:
         "class_name": facts.class_name,
         "camera": None if facts.camera is None else asdict(facts.camera),
         "frame": facts.frame.to_json(),
+        "ranges": None if facts.ranges is None else facts.ranges.to_json(),
         "calibration": facts.calibration.to_json(),
     }
     write_json(folder / FACTS, content)
@@ -107,6 +111,7 @@ def read_facts(folder: Path) -> tuple[DetectorFacts, dict[str, Any]]:
             recipe=recipe,
             frame=Frame.from_json(content["frame"]),
             calibration=Calibration.from_json(content["calibration"]),
+            ranges=TrainingRanges.from_json(content["ranges"]) if content.get("ranges") else None,
             class_name=str(content.get("class_name", "")),
             camera=Camera(**content["camera"]) if content.get("camera") else None,
             id=str(content.get("id", "")),

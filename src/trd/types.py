@@ -93,7 +93,7 @@ class PreparedSample:
 
     images: modality -> (3, h, w) float32 in [0, 1]. region: (h, w) bool, the pixels that are scored, None for all.
     mask: bool ground truth of the whole frame at the network's scale (`Frame.canvas`), None without labels.
-    shape: (height, width) of the sensor's frame.
+    shape: (height, width) of the sensor's frame. notes: what makes its score doubtful, a sentence each.
     """
 
     id: str
@@ -102,6 +102,7 @@ class PreparedSample:
     region: NDArray[np.bool_] | None
     mask: NDArray[np.bool_] | None
     shape: tuple[int, int]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ class Prediction:
     above it. p_value: share of good parts at least as anomalous (conformal). map: (H, W) float32 at the input's own
     size, fused z-scores. modality_maps: each modality's (H, W) summand of it. share: each modality's part of the score
     at the peak, 0 to 1, adding up to 1. peak: (row, column) of the maximum in the input. pixel_threshold: of the map.
+    notes: what makes the score doubtful, a sentence each (`PreparedSample.notes`).
     """
 
     id: str
@@ -132,3 +134,4 @@ class Prediction:
     share: Mapping[str, float]
     peak: tuple[int, int]
     pixel_threshold: float
+    notes: tuple[str, ...] = ()

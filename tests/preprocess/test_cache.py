@@ -24,9 +24,10 @@ from trd.preprocess.cache import PreparedCache, sample_key, user_cache
 from trd.preprocess.frame import Frame
 from trd.preprocess.pipeline import Pipeline
 from trd.training.prepare import PreparedClass, list_parts, prepare_class
-from trd.types import Camera, PreparedSample, Sample, SampleFiles
+from trd.types import Camera, ClassFolder, PreparedSample, Sample, SampleFiles
 
 FRAME = Frame((192, 192), (10, 12, 150, 160), (64, 64))
+PLANE = (0.0, 0.0, -1.0, 0.4)
 CAMERA = Camera(600.0, 600.0, 96.0, 96.0, 0.001)
 BYTES = 2 * 3 * 64 * 64 * 4 + 2 * 64 * 64  # of the arrays of `some_sample`
 
@@ -83,7 +84,7 @@ def prepared_ids(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def prepare_biscuits(root: Path, recipe: Recipe) -> PreparedClass:
-    files, record = list_parts(root, "biscuit", recipe, Console(quiet=True))
+    files, record = list_parts(ClassFolder("biscuit", root / "biscuit"), recipe, Console(quiet=True))
     return prepare_class(files, recipe, record)
 
 
@@ -113,12 +114,91 @@ def test_layout_in_memory_does_not_matter(tmp_path: Path) -> None:
 
 def test_a_second_run_prepares_nothing(drawn: Path, recipe: Recipe, folder: Path, prepared_ids: list[str]) -> None:
     first = list(both_parts(prepare_biscuits(drawn, recipe)))
-    assert len(prepared_ids) == len(first) == len(files_in(folder)) == 10
+    assert len(prepared_ids) == len(first) == len(list(folder.glob("*.safetensors"))) == 10
+    assert len(list(folder.glob("*.json"))) == 6
     second = list(both_parts(prepare_biscuits(drawn, recipe)))
     assert len(prepared_ids) == 10
     for found, expected in zip(second, first, strict=True):
         assert_same(found, expected)
     assert any(sample.region is not None for sample in second)
+
+
+@pytest.fixture
+def decoded_ids(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Ids of the samples whose files were read."""
+    ids: list[str] = []
+
+    def counted(files: SampleFiles, *arguments: object) -> Sample:
+        ids.append(files.id)
+        return load_sample(files, *arguments)
+
+    monkeypatch.setattr("trd.training.prepare.load_sample", counted)
+    return ids
+
+
+@pytest.mark.parametrize("name", ["lite-rgb-normals", "mvtec3d-rgb-depth", "lite-rgb"])
+def test_a_second_run_decodes_nothing(drawn: Path, name: str, folder: Path, decoded_ids: list[str]) -> None:
+    recipe = load_recipe(name, ["frame.size=64"])
+    first = prepare_biscuits(drawn, recipe)
+    assert len(decoded_ids) == 6 + 10
+    decoded_ids.clear()
+    again = prepare_biscuits(drawn, recipe)
+    assert decoded_ids == []
+    assert again.pipeline.frame == first.pipeline.frame
+    assert again.pipeline.ranges == first.pipeline.ranges
+    assert again.record["frame"] == first.record["frame"]
+
+
+def test_facts_follow_what_they_depend_on_alone(drawn: Path, folder: Path, decoded_ids: list[str]) -> None:
+    overrides = ["frame.size=64"]
+    prepare_biscuits(drawn, load_recipe("lite-rgb-normals", overrides))
+    decoded_ids.clear()
+    for override, count in (("frame.margin=0.2", 10), ("frame.part.clearance=0.002", 16), ("frame.cloud_scale=1", 16)):
+        prepare_biscuits(drawn, load_recipe("lite-rgb-normals", [*overrides, override]))
+        assert len(decoded_ids) == count, override
+        decoded_ids.clear()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: b"null",
+        lambda content: b"[1, 2]",
+        lambda content: content[: len(content) // 2],
+        lambda content: content[: len(content) // 2].ljust(len(content), b"\0"),
+        lambda content: content.replace(b"train/good", b"train/gone"),
+        lambda content: b"\xff" * len(content),
+    ],
+)
+def test_damaged_facts_are_replaced(
+    drawn: Path, recipe: Recipe, folder: Path, decoded_ids: list[str], damage: Callable[[bytes], bytes]
+) -> None:
+    frame = prepare_biscuits(drawn, recipe).pipeline.frame
+    whole = {path: path.read_bytes() for path in folder.glob("*.json")}
+    decoded_ids.clear()
+    first = min(whole)
+    first.write_bytes(damage(whole[first]))
+    assert prepare_biscuits(drawn, recipe).pipeline.frame == frame
+    assert len(decoded_ids) == 1
+    assert first.read_bytes() == whole[first]
+
+
+def test_facts_count_towards_the_limit(tmp_path: Path) -> None:
+    fill(PreparedCache(tmp_path, 10**9), range(3))
+    for number in range(50):
+        (tmp_path / f"{number:02d}.json").write_text("x" * 100)
+        os.utime(tmp_path / f"{number:02d}.json", (1e8, 1e8))  # the oldest
+    limit = 4 * (BYTES + module.HEADER)
+    fill(PreparedCache(tmp_path, limit), range(10, 12))
+    assert not list(tmp_path.glob("*.json"))
+    assert size_of(tmp_path) <= limit
+
+
+def test_a_sample_with_notes_is_not_kept(tmp_path: Path) -> None:
+    sample = replace(some_sample(), notes=("no support plane found",))
+    assert PreparedCache(tmp_path, 10**9).get("key", lambda: sample) is sample
+    assert files_in(tmp_path) == set()
 
 
 def test_the_first_level_is_still_memory(drawn: Path, recipe: Recipe, folder: Path) -> None:
@@ -149,7 +229,7 @@ def sample_files(tmp_path: Path) -> SampleFiles:
 
 
 def key_of(files: SampleFiles, *overrides: str, frame: Frame = FRAME, camera: Camera | None = CAMERA) -> str:
-    key = sample_key(load_recipe("lite-rgb-normals", overrides), frame, camera, files)
+    key = sample_key(Pipeline(load_recipe("lite-rgb-normals", overrides), frame), camera, files)
     assert key is not None
     return key
 
@@ -175,7 +255,8 @@ def test_the_key_follows_the_content_of_every_file(sample_files: SampleFiles, na
         "frame.size=96",
         "frame.margin=0.2",
         "frame.part_source=xyz",
-        "scoring.region=frame",
+        "frame.part.clearance=0.002",
+        "scoring.region=part",
     ],
 )
 def test_the_key_follows_what_the_recipe_says_of_preparation(sample_files: SampleFiles, override: str) -> None:
@@ -186,6 +267,9 @@ def test_the_key_follows_frame_camera_and_label(sample_files: SampleFiles) -> No
     keys = {
         key_of(sample_files),
         key_of(sample_files, frame=replace(FRAME, window=(10, 12, 150, 161))),
+        key_of(sample_files, frame=replace(FRAME, region="part")),
+        key_of(sample_files, frame=replace(FRAME, cloud_scale=0.001)),
+        key_of(sample_files, frame=replace(FRAME, planes={"xyz": PLANE})),
         key_of(sample_files, camera=None),
         key_of(sample_files, camera=replace(CAMERA, fx=601.0)),
         key_of(replace(sample_files, id="test/dent/other")),
@@ -193,7 +277,9 @@ def test_the_key_follows_frame_camera_and_label(sample_files: SampleFiles) -> No
         key_of(replace(sample_files, mask=None)),
         key_of(replace(sample_files, sources=dict(reversed(sample_files.sources.items())))),
     }
-    assert len(keys) == 8
+    assert len(keys) == 11
+    other = (0.0, 0.6, -0.8, 0.4)  # of other training samples: of no effect where a sample has its own
+    assert key_of(sample_files, frame=replace(FRAME, planes={"xyz": other})) in keys
 
 
 @pytest.mark.parametrize("made_by", ["FORMAT", "_makers"])
@@ -217,7 +303,7 @@ def test_the_key_ignores_where_the_data_lies(sample_files: SampleFiles, tmp_path
 
 
 def test_a_missing_file_is_reported_by_its_reader(data: Path, recipe: Recipe, folder: Path) -> None:
-    files, record = list_parts(data, "biscuit", recipe, Console(quiet=True))
+    files, record = list_parts(ClassFolder("biscuit", data / "biscuit"), recipe, Console(quiet=True))
     missing = files.validation[0].sources["rgb"]
     missing.unlink()
     with pytest.raises(DataError, match=str(missing)):
@@ -350,7 +436,7 @@ def test_only_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None
 
 
 def test_two_processes_fill_one_folder(drawn: Path, recipe: Recipe, folder: Path, prepared_ids: list[str]) -> None:
-    files, record = list_parts(drawn, "biscuit", recipe, Console(quiet=True))
+    files, record = list_parts(ClassFolder("biscuit", drawn / "biscuit"), recipe, Console(quiet=True))
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=prepare_class, args=(files, recipe, record)) for _ in range(2)]
     for worker in workers:
@@ -358,7 +444,7 @@ def test_two_processes_fill_one_folder(drawn: Path, recipe: Recipe, folder: Path
     for worker in workers:
         worker.join(240)
         assert worker.exitcode == 0
-    assert len(files_in(folder)) == 10
+    assert len(files_in(folder)) == 10 + 6  # samples, and facts of the training samples
     assert not [name for name in files_in(folder) if name.startswith(".")]
     parts = prepare_class(files, recipe, record)
     found = list(both_parts(parts))

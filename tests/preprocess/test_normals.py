@@ -79,6 +79,29 @@ def test_no_plane_means_no_part() -> None:
     assert part_foreground(table, border_plane(table)) is None  # an empty table
 
 
+@pytest.mark.parametrize("measured", ["all", "disc", "disc and left edge", "disc and corner"])
+def test_the_plane_comes_from_around_what_was_measured(measured: str) -> None:
+    """Structured light lights a disc; a strip or corner of the frame's border alone would not tell the tilt."""
+    rows, columns = np.indices((120, 160)) - np.array([60, 80]).reshape(2, 1, 1)
+    height = np.where(np.hypot(rows, columns) < 30, 0.01, 0.0)
+    xyz = cloud(height, tilt=0.1) + np.random.default_rng(0).normal(0, 3e-4, (120, 160, 3)).astype(np.float32)
+    disc = np.hypot(rows, columns) < 50
+    lit = {
+        "all": disc | True,
+        "disc": disc,
+        "disc and left edge": disc | (columns < -75),
+        "disc and corner": disc | ((columns < -60) & (rows < -45)),
+    }
+    xyz[~lit[measured]] = 0
+    plane = border_plane(xyz)
+    assert plane is not None
+    expected = np.array([0.1, 0.0, -1.0]) / np.hypot(1, 0.1)
+    assert np.degrees(np.arccos(plane[:3] @ expected)) < 0.3
+    part = part_foreground(xyz, plane)
+    assert part is not None
+    assert (part & (height > 0)).sum() > 0.9 * part.sum()
+
+
 @pytest.mark.parametrize("strip", [7, 16, 1000])
 def test_strips_do_not_show(strip: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)

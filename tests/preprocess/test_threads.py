@@ -38,7 +38,7 @@ def test_nothing_runs_while_results_are_used() -> None:
 
 
 def test_ahead_the_next_group_is_worked_on_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.get_num_threads", lambda: 3)  # as many to a group, where fewer are asked for
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")  # as many to a group, where fewer are asked for
     done: list[int] = []
 
     def noted(index: int) -> int:

@@ -1,4 +1,4 @@
-"""Prepared samples on disk, so that decoding and preprocessing are done once, also over several runs.
+"""Prepared samples and what fitting needs of them on disk: decoding is done once, also over several runs.
 
 A file's name is a digest of all that its content depends on: nothing in the folder is ever out of date, only unused.
 """
@@ -31,7 +31,8 @@ from trd.config import Recipe
 from trd.data.readers import depth_range_file
 from trd.errors import OutputError, RecipeError
 from trd.files import write_whole
-from trd.preprocess.frame import Frame
+from trd.preprocess.facts import SampleFacts
+from trd.preprocess.pipeline import Pipeline
 from trd.types import Camera, PreparedSample, SampleFiles
 
 FORMAT = 1  # raise it when the files' layout changes
@@ -40,6 +41,7 @@ KEPT_SHARE = 0.9  # of the limit, after deleting
 LISTING_SHARE = 0.05  # of the limit written between two listings: other processes write here too
 ABANDONED = 3600.0  # seconds after which a temporary file is taken for a killed process's
 HEADER = 4096  # bytes of a file beside its arrays, at most
+SUFFIXES = (".safetensors", ".json")  # of prepared samples, of facts
 MAKERS = ("trd-anomaly", "numpy", "scipy", "opencv-python-headless", "pillow", "imagecodecs", "tifffile")
 
 
@@ -60,7 +62,11 @@ class PreparedCache:
         self._lock = Lock()  # over these numbers and the deleting
 
     def get(self, key: str | None, prepare: Callable[[], PreparedSample]) -> PreparedSample:
-        """The sample kept under `key` (`sample_key`), else what `prepare` returns, which is kept; None is no key."""
+        """The sample kept under `key` (`sample_key`), else what `prepare` returns, which is kept; None is no key.
+
+        One with notes is not kept: they and the plane that it may have borrowed depend on all training samples, and
+        keys that did so would make every change of one sample a change of all.
+        """
         if key is None:
             return prepare()
         path = self.folder / f"{key}.safetensors"
@@ -68,22 +74,41 @@ class PreparedCache:
         if sample is None:
             sample = prepare()
             # What this process wrote and others displaced would displace them in turn, in every epoch.
-            if key not in self._written or path.exists():
+            if not sample.notes and (key not in self._written or path.exists()):
                 self._write(path, sample)
                 self._written.add(key)
         return sample
 
+    def get_facts(self, key: str | None, measure: Callable[[], SampleFacts]) -> SampleFacts:
+        """The same for a training sample's facts (`facts_key`)."""
+        if key is None:
+            return measure()
+        path = self.folder / f"{key}.json"
+        facts = _read_facts(path)
+        if facts is None:
+            facts = measure()
+            text = json.dumps(facts.to_json())
+            content = json.dumps([text, zlib.crc32(text.encode())]).encode()
+            self._store(path, len(content), lambda temporary: temporary.write_bytes(content))
+        return facts
+
     def _write(self, path: Path, sample: PreparedSample) -> None:
         arrays, facts = _packed(sample)
         size = sum(array.nbytes for array in arrays.values()) + HEADER
+        self._store(path, size, lambda temporary: save_file(arrays, temporary, facts))
+
+    def _store(self, path: Path, size: int, write: Callable[[Path], object]) -> None:
         if not self._writable or size > KEPT_SHARE * self.limit:
             return
         try:
-            write_whole(path, lambda temporary: save_file(arrays, temporary, facts), durable=False)
+            write_whole(path, write, durable=False)
             with self._lock:
                 self._count(size)
         except (OutputError, OSError) as error:
-            self._writable = False
+            with self._lock:  # several threads may meet the same full disk
+                said, self._writable = not self._writable, False
+            if said:
+                return
             logging.getLogger("trd").warning(
                 "prepared samples are no longer stored in %s (%s); the run goes on without. Free some space, name "
                 "another folder in TRD_CACHE_DIR, or switch this off with TRD_CACHE_GB=0",
@@ -101,7 +126,9 @@ class PreparedCache:
     def _delete_oldest(self) -> int:
         """Bytes in the folder, after deleting where they were more than the limit."""
         entries, now = [], time.time()
-        for path in self.folder.glob("*.safetensors"):  # lists temporary files, `.KEY...`, as well
+        for path in self.folder.iterdir():  # also temporary files, `.KEY...`
+            if path.suffix not in SUFFIXES:
+                continue
             with contextlib.suppress(OSError):  # deleted by another process meanwhile
                 facts = path.stat()
                 if not path.name.startswith(".") or now - facts.st_mtime > ABANDONED:
@@ -117,18 +144,50 @@ class PreparedCache:
         return total
 
 
-def sample_key(recipe: Recipe, frame: Frame, camera: Camera | None, files: SampleFiles) -> str | None:
-    """Digest of everything that the prepared sample depends on; None when a file cannot be read."""
+Contents = list[list[str]]
+"""Name and digests of each file that a sample is read from, masks last."""
+
+
+def file_contents(files: SampleFiles) -> Contents | None:
+    """None when a file cannot be read."""
     read = [*files.sources.values(), *([files.mask] if files.mask else [])]
     try:
-        contents = [[path.name, *(_digest(part) for part in (path, depth_range_file(path)) if part)] for path in read]
+        return [[path.name, *(_digest(part) for part in (path, depth_range_file(path)) if part)] for path in read]
     except OSError:
         return None
+
+
+def sample_key(
+    pipeline: Pipeline, camera: Camera | None, files: SampleFiles, contents: Contents | None = None
+) -> str | None:
+    """Digest of all that a prepared sample without notes depends on; None when a file cannot be read.
+
+    contents: `file_contents`, read when not given.
+    """
+    contents, recipe = contents or file_contents(files), pipeline.recipe
+    if contents is None:
+        return None
     modalities = {name: config.model_dump(mode="json") for name, config in recipe.modalities.items()}
-    recipe_parts = [modalities, recipe.frame.model_dump(mode="json"), recipe.scoring.region]
-    sample_parts = [files.id, files.defect, list(files.sources), contents]
-    parts = [FORMAT, _makers(), recipe_parts, frame.to_json(), camera and asdict(camera), sample_parts]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]
+    recipe_parts = [modalities, recipe.frame.model_dump(mode="json"), pipeline.region]
+    frame = {**pipeline.frame.to_json(), "planes": sorted(pipeline.frame.planes)}  # only who has notes takes one
+    return _key([recipe_parts, frame, camera and asdict(camera), files.id, files.defect, list(files.sources), contents])
+
+
+def facts_key(
+    recipe: Recipe, camera: Camera | None, files: SampleFiles, contents: Contents | None = None
+) -> str | None:
+    """The same for a training sample's facts, which leave more of the recipe open."""
+    contents = contents or file_contents(files)
+    if contents is None:
+        return None
+    inputs = [[config.representation, config.source] for config in recipe.modalities.values()]
+    looks = [recipe.looks_for_part, recipe.point_cloud_sources, recipe.plane_sources]
+    settings = [inputs, looks, recipe.frame.part.model_dump(mode="json"), recipe.frame.cloud_scale]
+    return _key(["facts", settings, camera and asdict(camera), files.id, list(files.sources), contents])
+
+
+def _key(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps([FORMAT, _makers(), parts]).encode()).hexdigest()[:40]
 
 
 def user_cache() -> PreparedCache | None:
@@ -209,6 +268,20 @@ def _read(path: Path) -> PreparedSample | None:
         os.utime(path)
     region, mask = (arrays[name].astype(bool) if name in arrays else None for name in ("region", "mask"))
     return PreparedSample(sample_id, defect, images, region, mask, (height, width))
+
+
+def _read_facts(path: Path) -> SampleFacts | None:
+    """The same for facts."""
+    try:
+        text, checksum = json.loads(path.read_bytes())
+        if checksum != zlib.crc32(text.encode()):
+            return None
+        facts = SampleFacts.from_json(json.loads(text))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    return facts
 
 
 def _checksum(facts: list[Any], arrays: dict[str, NDArray[Any]]) -> int:

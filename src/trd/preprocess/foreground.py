@@ -9,17 +9,23 @@ with threads of its own in each of them made two slower than one.
 
 from __future__ import annotations
 
+from typing import Literal, NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from trd.config import PartConfig
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 PAPER_PLANE_DISTANCE = 0.005  # metres, as published
-PLANE_ROUGHNESS = 0.0015  # metres: median distance of the border's points from what may be called their plane
 PART_REACH = 8  # pixels that `part_foreground` looks at in each direction: opening and closing by discs of 5
-PLANE_FACING = 0.3  # cosine to the viewing direction: a support seen more steeply than 72 degrees is none
+FEWEST = 32  # border points that may make a plane
+SPAN = 0.25  # least spread of the border's points, as a share of all points' spread: a strip or corner tells no tilt
+WHOLE = 0.95  # share of the frame's border from which on the outline of the measured area would be the same again
+ROUNDS = 3  # of fitting and rejecting outliers
 CORNER = 3  # pixels: the paper averages the valid points of three 3 x 3 image corners
 
 
@@ -68,41 +74,115 @@ def paper_foreground(xyz: Floats) -> Mask:
     return closed.astype(bool)
 
 
-def border_plane(xyz: Floats, width: float = 0.04, rounds: int = 3) -> NDArray[np.float64] | None:
-    """Support plane fitted to the frame's border by least squares with outlier rejection; None where that fails.
+class BorderFit(NamedTuple):
+    """What the border showed: the support plane, or why there is none, with the numbers that decided.
 
-    Uses all valid points in a border of `width` times the shorter side, where the corner plane sees 27 points, so a
-    hole in a corner or sensor noise does not tilt it. A part that reaches across the border leaves more than half
-    the border off the plane; then there is no plane.
+    points: measured ones in the border. share: of the border's pixels that were measured. residual: metres, median
+    distance of the points from the best plane. kept: share of the points that lie on it. facing: cosine between its
+    normal and the viewing direction. fault: "" with a plane; else too few points, all on one side, points too far off
+    ("rough"), too many off ("cut", as by a part across the border), or a plane seen too steeply.
     """
-    points = _border_points(xyz, max(3, round(width * min(xyz.shape[:2]))))
-    if points.shape[1] < 32:
-        return None
+
+    plane: NDArray[np.float64] | None
+    points: int
+    share: float
+    residual: float = 0.0
+    kept: float = 0.0
+    facing: float = 0.0
+    fault: Literal["", "few", "one side", "rough", "cut", "steep"] = ""
+
+
+def border_plane(xyz: Floats, config: PartConfig | None = None) -> NDArray[np.float64] | None:
+    """The support plane of a cloud, None where there is none (`fit_border`)."""
+    return fit_border(xyz, config).plane
+
+
+def fit_border(xyz: Floats, config: PartConfig | None = None) -> BorderFit:
+    """Support plane fitted to the border by least squares with outlier rejection.
+
+    Uses all valid points in a border of `config.border` times the shorter side, where the corner plane sees 27 points,
+    so a hole in a corner or sensor noise does not tilt it. The border is the frame's; where that shows no plane because
+    little of it was measured, as with structured light, the border of the measured area. A part that reaches across
+    the border leaves more than half the border off the plane; then there is no plane.
+    """
+    config = config or PartConfig()
+    points, share = _border_points(xyz, max(3, round(config.border * min(xyz.shape[:2]))))
+    fit = _fit_plane(xyz, points, share, config)
+    if fit.plane is None and share < WHOLE:
+        inner = _fit_plane(xyz, *_outline_points(xyz, config.border), config)
+        fit = fit if inner.fault == "few" else inner
+    return fit
+
+
+def _fit_plane(xyz: Floats, points: NDArray[np.float64], share: float, config: PartConfig) -> BorderFit:
+    """Of (3, N) border points, which are changed."""
+    count = points.shape[1]
+    if count < FEWEST:
+        return BorderFit(None, count, share, fault="few")
     origin = points.mean(axis=1)  # near the points, so that squares lose no digits
     points -= origin[:, None]
-    kept = np.ones(points.shape[1])
-    plane, typical = np.zeros(4), np.inf
-    for _ in range(rounds):
+    kept = np.ones(count)
+    plane, typical, width = np.zeros(4), np.inf, 0.0
+    for _ in range(ROUNDS):
         centre = np.einsum("cn,n->c", points, kept) / kept.sum()
         spread = np.einsum("in,jn->ij", points * kept, points) / kept.sum() - np.outer(centre, centre)
-        normal = np.linalg.eigh(spread)[1][:, 0]  # the direction of least spread
+        variances, axes = np.linalg.eigh(spread)
+        normal, width = axes[:, 0], float(variances[1])  # the direction of least spread; the variance along the next
         plane = np.append(normal, -normal @ (origin + centre))
         residual = np.abs(np.einsum("c,cn->n", normal, points) - normal @ centre)
         typical = float(np.median(residual))
         # 3 x the robust deviation (median absolute residual -> sigma), never under 0.2 mm: sensor resolution
         kept = (residual <= max(3 * 1.4826 * typical, 2e-4)).astype(np.float64)
-        if kept.sum() < 32:
-            return None
-    if kept.mean() < 0.5 or typical > PLANE_ROUGHNESS or abs(plane[2]) < PLANE_FACING:
-        return None
-    return plane if plane[2] < 0 else -plane  # towards the camera: heights over the plane are positive
+        if kept.sum() < FEWEST:
+            break
+    fit = BorderFit(None, count, share, typical, float(kept.mean()), float(abs(plane[2])))
+    if typical > config.roughness:
+        return fit._replace(fault="rough")
+    if kept.sum() < FEWEST or fit.kept < 0.5:
+        return fit._replace(fault="cut")
+    if fit.facing < config.facing:
+        return fit._replace(fault="steep")
+    if width < SPAN**2 * _lateral_variance(xyz):
+        return fit._replace(fault="one side")
+    return fit._replace(plane=plane if plane[2] < 0 else -plane)  # towards the camera: heights over it are positive
 
 
-def _border_points(xyz: Floats, band: int) -> NDArray[np.float64]:
-    """(3, N) measured points of a border `band` pixels wide; coordinates in rows of their own compute fastest."""
+def _lateral_variance(xyz: Floats) -> float:
+    """Of all points in x and y, along the direction in which they spread less; from every 16th pixel, metres^2."""
+    some = xyz[::16, ::16].reshape(-1, 3)
+    some = some[some[:, 2] != 0][:, :2].astype(np.float64)
+    return float(np.linalg.eigvalsh(np.cov(some.T))[0]) if len(some) > 2 else 0.0
+
+
+def _border_points(xyz: Floats, band: int) -> tuple[NDArray[np.float64], float]:
+    """(3, N) measured points of the frame's border, `band` pixels wide, and their share of its pixels.
+
+    Coordinates in rows of their own compute fastest.
+    """
     strips = (xyz[:band], xyz[-band:], xyz[band:-band, :band], xyz[band:-band, -band:])
     points = np.concatenate([strip.reshape(-1, 3) for strip in strips])
-    return np.ascontiguousarray(points[points[:, 2] != 0].T, np.float64)
+    measured = points[points[:, 2] != 0]
+    return np.ascontiguousarray(measured.T, np.float64), len(measured) / len(points)
+
+
+def _outline_points(xyz: Floats, width: float) -> tuple[NDArray[np.float64], float]:
+    """The same of the border of the measured area: of its convex hull, stray points left out.
+
+    width: of the border, as a fraction of the area's shorter side.
+    """
+    valid = valid_points(xyz)
+    area = cv2.morphologyEx(valid.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    outlines, _ = cv2.findContours(area, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    if not outlines:
+        return np.zeros((3, 0)), 0.0
+    corners = cv2.convexHull(np.concatenate(outlines))
+    band = max(3, round(width * min(cv2.boundingRect(corners)[2:])))
+    hull = cv2.fillConvexPoly(np.zeros_like(area), corners, 1)
+    side = 2 * band + 1
+    inner = cv2.erode(hull, np.ones((side, side), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    border = hull > inner
+    measured = border & valid
+    return np.ascontiguousarray(xyz[measured].T, np.float64), float(measured.sum() / border.sum())
 
 
 def height_over_plane(xyz: Floats, plane: NDArray[np.float64]) -> Floats:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.config import FrameConfig
+from trd.config import Recipe
 from trd.errors import DataError
-from trd.preprocess.foreground import border_plane, part_foreground
+from trd.preprocess.facts import FARTHEST, MILLIMETRES, Plane, SampleFacts
 from trd.preprocess.image import resize_map
 
-FARTHEST = 20.0  # metres: whoever measures parts from farther away has most likely given millimetres
+ENOUGH = 0.9  # share of the training samples that must show a part on a plane for "auto" to mean the part
 CANVAS = 1024  # pixels of the longer side of `Frame.canvas`, or as many as the network's input has if that is larger
 STRIDE = 32  # the network's coarsest stride: sides are multiples of it
 
@@ -24,12 +25,17 @@ STRIDE = 32  # the network's coarsest stride: sides are multiples of it
 class Frame:
     """Window (top, left, height, width) in pixels of a `source` = (height, width) frame, resized to `size`.
 
-    A sample whose frame has another size than the training samples' gets the window in proportion.
+    A sample whose frame has another size than the training samples' gets the window in proportion. region: "part" or
+    "frame", what is scored; "" in detectors of earlier versions, where the recipe says it. cloud_scale: metres per unit
+    of the clouds. planes: cloud -> support plane of the training set, for samples that show none.
     """
 
     source: tuple[int, int]
     window: tuple[int, int, int, int]
     size: tuple[int, int]
+    region: Literal["", "part", "frame"] = ""
+    cloud_scale: float = 1.0
+    planes: Mapping[str, Plane] = field(default_factory=dict)
 
     def window_in(self, shape: tuple[int, int]) -> tuple[slice, slice]:
         """The window as row and column slices of a (height, width) frame."""
@@ -87,8 +93,11 @@ class Frame:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Frame:
-        return cls(*(tuple(values[key]) for key in ("source", "window", "size")))
+    def from_json(cls, values: Mapping[str, Any]) -> Frame:
+        """Raises KeyError or TypeError for what no version writes."""
+        source, window, size = (tuple(values[key]) for key in ("source", "window", "size"))
+        planes = {name: tuple(plane) for name, plane in values.get("planes", {}).items()}
+        return cls(source, window, size, values.get("region", ""), values.get("cloud_scale", 1.0), planes)
 
 
 def _shrunk(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -98,49 +107,137 @@ def _shrunk(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.floa
     return np.stack(small).astype(np.float32).reshape(*maps.shape[:-2], *size)
 
 
-def fit_frame(config: FrameConfig, shape: tuple[int, int], clouds: Iterable[NDArray[np.float32]]) -> Frame:
-    """The frame for samples of `shape` = (height, width).
+def fit_frame(recipe: Recipe, facts: Sequence[SampleFacts]) -> Frame:
+    """The frame for samples like the training samples, of which there must be one at least.
 
-    clouds: the training samples' organised clouds, read only with crop = "part"; the window is the union of their
-    parts plus the margin. Raises DataError when no cloud shows a part on a support plane.
+    With crop = "part" the window is the union of their parts plus the margin. Raises DataError for samples of two sizes
+    or units, and with crop = "part" when none shows a part on a support plane.
     """
+    config, shape = recipe.frame, facts[0].shape
+    for one in facts:
+        if one.shape != shape:
+            raise DataError(
+                f"{one.id} is {one.shape[0]} x {one.shape[1]} pixels, {facts[0].id} is {shape[0]} x {shape[1]} (height "
+                "x width): training images of one class must have one size; resample them, or leave some out"
+            )
+    scale, planes = _cloud_scale(facts), _typical_planes(facts)
+    region: Literal["part", "frame"] = "part" if wanted(recipe.scoring.region, facts) else "frame"
     window = (0, 0, *shape)
-    if config.crop == "part":
-        window = _part_window(shape, clouds, config.margin)
+    if wanted(config.crop, facts):
+        window = _part_window(shape, facts, config.margin, recipe)
     if config.aspect == "square":
-        return Frame(shape, window, (config.size, config.size))
+        return Frame(shape, window, (config.size, config.size), region, scale, planes)
     height, width = window[2:]
-    scale = config.size / max(height, width)
-    rows, columns = (max(STRIDE, round(side * scale / STRIDE) * STRIDE) for side in (height, width))
-    return Frame(shape, window, (rows, columns))
+    ratio = config.size / max(height, width)
+    rows, columns = (max(STRIDE, round(side * ratio / STRIDE) * STRIDE) for side in (height, width))
+    return Frame(shape, window, (rows, columns), region, scale, planes)
+
+
+def wanted(setting: str, facts: Sequence[SampleFacts]) -> bool:
+    """Whether `frame.crop` or `scoring.region` means the part, for these training samples."""
+    return setting == "part" or (setting == "auto" and parts_found(facts) >= ENOUGH * len(facts))
+
+
+def parts_found(facts: Sequence[SampleFacts]) -> int:
+    """Number of samples that show a part on a plane."""
+    return sum(one.box is not None for one in facts)
+
+
+def _cloud_scale(facts: Sequence[SampleFacts]) -> float:
+    measured = [one for one in facts if one.scale is not None]
+    for one in measured:
+        if one.scale != measured[0].scale:
+            unit = {True: "millimetres", False: "metres"}
+            raise DataError(
+                f"frame.cloud_scale = 'auto': {one.id} looks like {unit[one.scale == MILLIMETRES]}, {measured[0].id} "
+                f"like {unit[measured[0].scale == MILLIMETRES]}; export all clouds in one unit and, if they are right, "
+                "set frame.cloud_scale to the metres per unit"
+            )
+    return measured[0].scale or 1.0 if measured else 1.0
+
+
+def _typical_planes(facts: Sequence[SampleFacts]) -> dict[str, Plane]:
+    """cloud -> median of the samples' planes: of their normals, and of where they cross the viewing axis."""
+    typical: dict[str, Plane] = {}
+    for source in facts[0].planes:
+        found = np.array([plane for one in facts if (plane := one.planes[source]) is not None])
+        if len(found):
+            normal = np.median(found[:, :3], axis=0)
+            normal /= np.linalg.norm(normal)
+            distance = np.median(-found[:, 3] / found[:, 2])
+            a, b, c, d = (float(value) for value in (*normal, -normal[2] * distance))
+            typical[source] = a, b, c, d
+    return typical
 
 
 def _part_window(
-    shape: tuple[int, int], clouds: Iterable[NDArray[np.float32]], margin: float
+    shape: tuple[int, int], facts: Sequence[SampleFacts], margin: float, recipe: Recipe
 ) -> tuple[int, int, int, int]:
-    seen = np.zeros(shape, bool)
-    depth = 0.0  # of the first cloud with any
-    for cloud in clouds:
-        measured = cloud[..., 2][cloud[..., 2] != 0] if not depth else ()
-        if len(measured):
-            depth = float(np.median(np.abs(measured)))
-        part = part_foreground(cloud, border_plane(cloud))
-        if part is not None:
-            seen |= part
-    if not seen.any():
-        remedy = "set frame.crop=none and scoring.region=frame"
-        if depth > FARTHEST:
-            remedy = (
-                f"their points lie {depth:.0f} away in the median, where metres are expected: divide millimetres by "
-                "1000, or set depth_scale in camera.json"
-            )
+    boxes = np.array([one.box for one in facts if one.box is not None])
+    if not len(boxes):
         raise DataError(
-            "frame.crop = 'part': no training sample shows a part standing on a plane (the frame's border must be the "
-            f"support); {remedy}"
+            "frame.crop = 'part': no training sample shows a part standing on a plane (the border must be the "
+            f"support); {why_no_part(recipe, facts)}"
         )
-    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    (top, left), (bottom, right) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     border = round(margin * max(bottom - top, right - left))
     top, left = max(0, top - border), max(0, left - border)
     bottom, right = min(shape[0], bottom + border), min(shape[1], right + border)
     return int(top), int(left), int(bottom - top), int(right - left)
+
+
+def why_no_part(recipe: Recipe, facts: Sequence[SampleFacts]) -> str:
+    """What was seen in the samples without a part, told of the first one with the commonest reason, and the remedy."""
+    whole = "set frame.crop=none and scoring.region=frame"
+    without = [one for one in facts if one.box is None and one.border is not None]
+    measured = [one for one in without if one.depth]
+    if not measured:
+        return f"their clouds hold no measured point: look at the files, or {whole}"
+    if measured[0].depth > FARTHEST:
+        return (
+            f"their points lie {measured[0].depth:.0f} away in the median, where metres are expected: set "
+            "frame.cloud_scale=0.001 for millimetres, divide millimetres by 1000, or set depth_scale in camera.json"
+        )
+    fault = Counter(one.border.fault for one in measured if one.border).most_common(1)[0][0]
+    alike = [one for one in measured if one.border and one.border.fault == fault]
+    return _told(recipe, alike[0], f"{len(alike)} of {len(facts)} samples", whole)
+
+
+def _told(recipe: Recipe, example: SampleFacts, alike: str, whole: str) -> str:
+    config, border = recipe.frame.part, example.border
+    assert border is not None
+    more, height = "show more of the support around the part", example.highest or 0.0
+    match border.fault:
+        case "few":
+            rest = f"too few for a plane: {more}"
+        case "rough":
+            rest = (
+                f"where {1000 * config.roughness:.2g} mm are allowed: show a flat support along the whole "
+                "border, raise frame.part.roughness if it is that rough"
+            )
+        case "cut":
+            rest = (
+                f"but only {border.kept:.0%} of them lie on it, because the part reaches across the border or other "
+                f"things stand there: {more}"
+            )
+        case "steep":
+            degrees = np.degrees(np.arccos(border.facing))
+            rest = f"which is seen at {degrees:.0f} degrees: tilt the camera towards it, lower frame.part.facing"
+        case "one side":
+            rest = f"all on one side of the frame: {more}"
+        case "":
+            rest = (
+                f"and nothing stands on it: the greatest height above it is {1000 * height:.2g} mm, where a part "
+                f"begins at {1000 * config.clearance:.2g} mm: "
+            )
+            low = height > 6 * border.residual  # well above the noise: a flat part
+            rest += (
+                f"lower frame.part.clearance, say to {height / 3:.1g}"
+                if low
+                else "see that the part and the support around it are measured"
+            )
+    distance = "" if border.fault == "few" else f", {1000 * border.residual:.2g} mm from their plane in the median"
+    return (
+        f"in {example.id}, and likewise in {alike}, {border.points} border points ({border.share:.0%} of the border) "
+        f"were measured{distance}, {rest}, or {whole}"
+    )

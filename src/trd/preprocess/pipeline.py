@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import cast
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.config import DepthImageInput, ImageInput, ModalityInput, Recipe, SobelNormalsInput, SurfaceNormalsInput
+from trd.config import (
+    DepthImageInput,
+    ImageInput,
+    ModalityInput,
+    PartConfig,
+    Recipe,
+    SobelNormalsInput,
+    SurfaceNormalsInput,
+)
 from trd.errors import DataError
 from trd.preprocess.depth import depth_image, full_size_depth_image
+from trd.preprocess.facts import Plane, SampleFacts, in_metres, sample_facts, shape_of
 from trd.preprocess.foreground import PART_REACH, border_plane, part_foreground
-from trd.preprocess.frame import Frame, fit_frame
+from trd.preprocess.frame import ENOUGH, Frame, fit_frame, parts_found, wanted, why_no_part
 from trd.preprocess.image import full_scale_of, resize_antialiased, resize_mask, unit_range
 from trd.preprocess.normals import (
     full_size_sobel_normals,
@@ -21,6 +31,7 @@ from trd.preprocess.normals import (
     surface_normals_image,
     window_reach,
 )
+from trd.preprocess.ranges import TrainingRanges, part_measures, plane_measures, sample_measures
 from trd.types import PreparedSample, Sample
 
 REGION_DILATION = 5  # pixels of the network's input: a defect at the part's rim shows just outside it too
@@ -33,42 +44,88 @@ class Pipeline:
     cloud, the normals image at native size.
     """
 
-    def __init__(self, recipe: Recipe, frame: Frame) -> None:
+    def __init__(self, recipe: Recipe, frame: Frame, ranges: TrainingRanges | None = None) -> None:
         self.recipe = recipe
         self.frame = frame
+        self.ranges = ranges  # of the training set; None in detectors of earlier versions: nothing is compared
+        self.record: dict[str, Any] = {}  # what fitting decided and saw, for training.json
 
     @classmethod
     def fit(cls, recipe: Recipe, samples: Iterable[Sample]) -> Pipeline:
-        """Fix the frame on the training samples; only the first is read unless the recipe crops to the part."""
-        samples = iter(samples)
-        first = next(samples)
-        shape = _shape(first)
+        """`from_facts` of decoded training samples."""
+        return cls.from_facts(recipe, [sample_facts(recipe, sample) for sample in samples])
 
-        def clouds() -> Iterable[NDArray[np.float32]]:
-            source = recipe.point_cloud_sources[0]
-            yield cast(NDArray[np.float32], first.arrays[source])
-            for sample in samples:
-                if _shape(sample) != shape:
-                    raise DataError(
-                        f"{sample.id} is {_shape(sample)} pixels, {first.id} is {shape}: training images of one class "
-                        "must have one size"
-                    )
-                yield cast(NDArray[np.float32], sample.arrays[source])
+    @classmethod
+    def from_facts(cls, recipe: Recipe, facts: Sequence[SampleFacts]) -> Pipeline:
+        """Fix the frame, the unit of the clouds and what is scored on the training samples, one at least.
 
-        return cls(recipe, fit_frame(recipe.frame, shape, clouds()))
+        Raises DataError as `fit_frame`. The log says what "auto" came to, and in how many samples no plane was found.
+        """
+        frame = fit_frame(recipe, facts)
+        pipeline = cls(recipe, frame, TrainingRanges.of(frame.source, (one.measures for one in facts)))
+        if not recipe.point_cloud_sources:
+            return pipeline
+        crop = "part" if wanted(recipe.frame.crop, facts) else "none"
+        without = [one.id for one in facts if any(one.planes[source] is None for source in frame.planes)]
+        pipeline.record = {"crop": crop, "region": frame.region, "cloud_scale": frame.cloud_scale}
+        if recipe.looks_for_part:
+            pipeline.record["parts_found"] = parts_found(facts)
+        pipeline.record["without_plane"] = without
+        log = logging.getLogger("trd")
+        if "auto" in (recipe.frame.crop, recipe.scoring.region):
+            said = f"a part on a plane was found in {parts_found(facts)} of {len(facts)} training samples: "
+            said += f"frame.crop is '{crop}', scoring.region '{frame.region}'"
+            log.info(said if parts_found(facts) >= ENOUGH * len(facts) else f"{said}; {why_no_part(recipe, facts)}")
+        if recipe.frame.cloud_scale == "auto":
+            log.info("the clouds are taken to be in units of %g metres (frame.cloud_scale)", frame.cloud_scale)
+        if without:
+            log.warning(
+                "no support plane was found in %d of %d training samples (%s): the others' stands in for it. See that "
+                "the support is flat and visible around the part",
+                len(without),
+                len(facts),
+                ", ".join(without[:3]) + (", ..." if len(without) > 3 else ""),
+            )
+        return pipeline
+
+    @property
+    def region(self) -> Literal["part", "frame"]:
+        """What is scored: the part, or the whole frame."""
+        return self.frame.region or ("part" if self.recipe.scoring.region == "part" else "frame")
 
     def __call__(self, sample: Sample) -> PreparedSample:
         """Raises DataError naming the sample when a source is missing or of a shape that cannot be used."""
         for source in self.recipe.sources:
             if source not in sample.arrays:
                 raise DataError(f"sample {sample.id} has no '{source}'; the recipe '{self.recipe.name}' needs it")
-        planes = _Planes(sample)
+        sample = in_metres(sample, self.recipe.point_cloud_sources, self.frame.cloud_scale)
+        planes = _Planes(sample, self.recipe.frame.part, self.frame.planes)
         images = {name: self._image(config, sample, planes) for name, config in self.recipe.modalities.items()}
         mask = None
         if sample.mask is not None:
             mask = resize_mask(sample.mask, self.frame.canvas)
-        region = self._region(sample, planes) if self.recipe.scoring.region == "part" else None
-        return PreparedSample(sample.id, sample.defect, images, region, mask, _shape(sample))
+        measures = sample_measures(self.recipe, sample) if self.ranges else {}
+        region, notes = None, list[str]()
+        if self.region == "part":
+            region = self._region(sample, planes, measures)
+            notes = ["no part found: the whole window is scored"] if region is None else []
+        return PreparedSample(
+            sample.id,
+            sample.defect,
+            images,
+            region,
+            mask,
+            shape_of(sample),
+            (*planes.notes(), *notes, *self._unusual(sample, planes, measures)),
+        )
+
+    def _unusual(self, sample: Sample, planes: _Planes, measures: dict[str, float]) -> tuple[str, ...]:
+        """Notes on what lies outside the training set's ranges."""
+        if self.ranges is None:
+            return ()
+        source = next(iter(self.recipe.plane_sources), "")
+        own = planes.own.get(source)  # nothing is fitted for this alone
+        return self.ranges.notes(shape_of(sample), {**(plane_measures(own) if own is not None else {}), **measures})
 
     def _image(self, config: ModalityInput, sample: Sample, planes: _Planes) -> NDArray[np.float32]:
         array = sample.arrays[config.source]
@@ -118,16 +175,19 @@ class Pipeline:
         resized = resize_antialiased(np.moveaxis(image, 0, -1).astype(np.float32), self.frame.size)
         return np.ascontiguousarray(np.moveaxis(resized, -1, 0), np.float32)
 
-    def _region(self, sample: Sample, planes: _Planes) -> NDArray[np.bool_] | None:
+    def _region(self, sample: Sample, planes: _Planes, measures: dict[str, float]) -> NDArray[np.bool_] | None:
         """Pixels on and near the part and in gaps of its outline (holes, unmeasured points: they may be the defect).
 
-        None (the whole window) where this sample shows no support plane or no part inside the window.
+        None (the whole window) where this sample shows no support plane or no part inside the window. Adds the part's
+        to `measures` where there are ranges to compare them with.
         """
         source = self.recipe.point_cloud_sources[0]
         around, window = self._around_window(cast(NDArray[np.float32], sample.arrays[source]), PART_REACH)
-        part = part_foreground(around, planes[source])
+        part = part_foreground(around, planes[source], self.recipe.frame.part.clearance)
         if part is None:
             return None
+        if self.ranges:
+            measures |= part_measures(around, part)
         height, width = self.frame.size
         small = cv2.resize(part[window].astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         if not small.any():
@@ -138,17 +198,21 @@ class Pipeline:
 
 
 class _Planes(dict[str, NDArray[np.float64] | None]):
-    """The support plane of each cloud of one sample, fitted once."""
+    """The support plane of each cloud of one sample, fitted once; where it shows none, the training set's."""
 
-    def __init__(self, sample: Sample) -> None:
+    def __init__(self, sample: Sample, config: PartConfig, typical: Mapping[str, Plane]) -> None:
         super().__init__()
+        self.own: dict[str, NDArray[np.float64] | None] = {}
         self._arrays = sample.arrays
+        self._config = config
+        self._typical = typical
 
     def __missing__(self, source: str) -> NDArray[np.float64] | None:
-        self[source] = border_plane(cast(NDArray[np.float32], self._arrays[source]))
+        own = border_plane(cast(NDArray[np.float32], self._arrays[source]), self._config)
+        self.own[source] = own
+        self[source] = np.array(self._typical[source]) if own is None and source in self._typical else own
         return self[source]
 
-
-def _shape(sample: Sample) -> tuple[int, int]:
-    array = next(iter(sample.arrays.values()))
-    return array.shape[0], array.shape[1]
+    def notes(self) -> tuple[str, ...]:
+        borrowed = [source for source, own in self.own.items() if own is None and source in self._typical]
+        return tuple(f"no support plane found in '{source}': the training samples' stands in" for source in borrowed)

@@ -72,7 +72,7 @@ def _complete(
         held_out=None if cross else parts.validation,
         folder=out,
         device=device,
-        region=recipe.scoring.region,
+        region=parts.pipeline.region,
         console=console,
         record=record,
     )
@@ -89,7 +89,8 @@ def _complete(
     engine = find_method(recipe.method.name).engine(recipe, state, Placement(device))
     raw = raw or raw_maps(engine, good, console, f"{job.title}: calibration")
     calibration = calibrate(raw, [part.region for part in good], recipe.scoring, engine.precision)
-    facts = DetectorFacts(recipe, parts.pipeline.frame, calibration, parts.files.name, parts.files.camera)
+    pipeline = parts.pipeline
+    facts = DetectorFacts(recipe, pipeline.frame, calibration, pipeline.ranges, parts.files.name, parts.files.camera)
     record["seconds"]["calibration"] = time.monotonic() - begin
     facts = save_detector(out, facts, state)
     record["detector"] = facts.id

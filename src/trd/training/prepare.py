@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from trd.config import Recipe
 from trd.data.listing import list_class
 from trd.data.loading import load_sample, with_validation
 from trd.errors import CheckpointError, DataError
-from trd.preprocess.cache import PreparedCache, sample_key, user_cache
+from trd.preprocess.cache import PreparedCache, facts_key, file_contents, sample_key, user_cache
+from trd.preprocess.facts import SampleFacts, sample_facts
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
 from trd.stored import FACTS, read_facts
-from trd.types import ClassFiles, ClassFolder, PreparedSample, Sample, SampleFiles
+from trd.types import Camera, ClassFiles, ClassFolder, PreparedSample, SampleFiles
 
 RECORD = "training.json"
 MOST_HELD_OUT = 1 / 3
@@ -56,7 +57,7 @@ def list_parts(place: ClassFolder, recipe: Recipe, console: Console) -> tuple[Cl
         "validation_samples": len(files.validation),
         "held_out_of_training": [] if listed.validation or enough else [s.id for s in files.validation],
         "recipe": recipe.identity(),
-        "parts": part_digests(files),
+        "parts": part_digests([*files.train, *files.validation]),
         "seconds": {},
     }
     if record["held_out_of_training"]:
@@ -74,34 +75,50 @@ def prepare_class(files: ClassFiles, recipe: Recipe, record: dict[str, Any]) -> 
     """
     begin = time.monotonic()
     cache = user_cache()
-    pipeline = Pipeline.fit(recipe, _samples(files.train, files, recipe))
-    training, validation = (_prepared(part, files, pipeline, cache) for part in (files.train, files.validation))
+    parts = _Part(files.train), _Part(files.validation)
+    pipeline = _fitted(recipe, parts[0], files.camera, cache)
+    training, validation = (_prepared(part, pipeline, files.camera, cache) for part in parts)
     for dataset in (training, validation):  # all bad files show now, not after an hour
         for _ in in_threads(dataset.__getitem__, range(len(dataset))):
             pass
+    record["frame"] = pipeline.record
     record["seconds"]["preparation"] = time.monotonic() - begin
     return PreparedClass(recipe, files, pipeline, training, validation, record)
 
 
-def _samples(part: Iterable[SampleFiles], files: ClassFiles, recipe: Recipe) -> Iterator[Sample]:
-    return in_threads(lambda sample: load_sample(sample, recipe.point_cloud_sources, files.camera), part)
+class _Part:
+    """Samples' files and what is in them, by index: a run takes the files as they are at its beginning."""
+
+    def __init__(self, files: Sequence[SampleFiles]) -> None:
+        self.files = files
+        self.contents = functools.cache(lambda index: file_contents(files[index]))
 
 
-def _prepared(
-    part: tuple[SampleFiles, ...], files: ClassFiles, pipeline: Pipeline, cache: PreparedCache | None
-) -> PreparedParts:
-    recipe, camera = pipeline.recipe, files.camera
+def _fitted(recipe: Recipe, part: _Part, camera: Camera | None, cache: PreparedCache | None) -> Pipeline:
+    def facts(index: int) -> SampleFacts:
+        def measure() -> SampleFacts:
+            return sample_facts(recipe, load_sample(part.files[index], recipe.point_cloud_sources, camera))
+
+        if cache is None:
+            return measure()
+        return cache.get_facts(facts_key(recipe, camera, part.files[index], part.contents(index)), measure)
+
+    return Pipeline.from_facts(recipe, list(in_threads(facts, range(len(part.files)))))
+
+
+def _prepared(part: _Part, pipeline: Pipeline, camera: Camera | None, cache: PreparedCache | None) -> PreparedParts:
+    pipeline = Pipeline(pipeline.recipe, pipeline.frame)  # without ranges: what is kept does not hang on all others
 
     def prepare(index: int) -> PreparedSample:
-        return pipeline(load_sample(part[index], recipe.point_cloud_sources, camera))
+        return pipeline(load_sample(part.files[index], pipeline.recipe.point_cloud_sources, camera))
 
-    @functools.cache  # a run takes the files as they are at its beginning
+    @functools.cache
     def key(index: int) -> str | None:
-        return sample_key(recipe, pipeline.frame, camera, part[index])
+        return sample_key(pipeline, camera, part.files[index], part.contents(index))
 
     if cache is None:
-        return PreparedParts(len(part), prepare)
-    return PreparedParts(len(part), lambda index: cache.get(key(index), lambda: prepare(index)))
+        return PreparedParts(len(part.files), prepare)
+    return PreparedParts(len(part.files), lambda index: cache.get(key(index), lambda: prepare(index)))
 
 
 def held_out_share(recipe: Recipe, files: ClassFiles) -> float:
@@ -111,14 +128,12 @@ def held_out_share(recipe: Recipe, files: ClassFiles) -> float:
     return max(recipe.scoring.holdout, min(needed / max(len(files.train), 1), MOST_HELD_OUT))
 
 
-def part_digests(files: ClassFiles) -> dict[str, str]:
-    """Sample id -> digest of its files' contents, of all training and validation parts: what a training depends on."""
-    parts = [*files.train, *files.validation]
+def part_digests(parts: Sequence[SampleFiles]) -> dict[str, str]:
+    """Sample id -> digest of its files' contents. Raises DataError where a file cannot be read."""
     return dict(zip([part.id for part in parts], in_threads(_digest, parts, group=64), strict=True))
 
 
 def _digest(part: SampleFiles) -> str:
-    """Raises DataError where a file cannot be read."""
     digest = hashlib.sha256()
     for path in part.sources.values():
         try:

@@ -1,0 +1,118 @@
+"""What a class's training samples looked like, in a few numbers, and a note for every sample that looks different."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trd.config import ImageInput, Recipe
+from trd.preprocess.foreground import Mask
+from trd.preprocess.image import full_scale_of
+from trd.types import Sample
+
+STEP = 4  # every fourth pixel in each direction is looked at
+MARGINS = {  # how far beyond the training's range is still usual: a share of its ends, and what is added to that
+    "plane": (0.05, 0.0),
+    "part_mm": (0.15, 0.0),
+    "part_pixels": (0.15, 0.0),
+    "measured": (0.0, 0.1),
+    "brightness": (0.25, 0.02),
+}
+
+
+@dataclass(frozen=True)
+class TrainingRanges:
+    """size: (height, width) of the training frames, pixels. values: measure -> its least and greatest value in them.
+
+    Measures: "plane", metres from the camera to the support along the viewing axis; "part_mm" and "part_pixels", the
+    diagonal of the part's bounding box; "measured", share of the cloud's points; "brightness SOURCE", mean of an image,
+    0 to 1. Those that a recipe does not look at are missing.
+    """
+
+    size: tuple[int, int]
+    values: Mapping[str, tuple[float, float]]
+
+    @classmethod
+    def of(cls, size: tuple[int, int], samples: Iterable[Mapping[str, float]]) -> TrainingRanges:
+        """From the measures of each training sample."""
+        values: dict[str, tuple[float, float]] = {}
+        for measures in samples:
+            for name, value in measures.items():
+                low, high = values.get(name, (value, value))
+                values[name] = min(low, value), max(high, value)
+        return cls(size, values)
+
+    def notes(self, size: tuple[int, int], measures: Mapping[str, float]) -> tuple[str, ...]:
+        """One for each measure of a sample that lies outside the training's range widened by MARGINS."""
+        found = []
+        if size != self.size:
+            found.append(f"frame of {size[0]} x {size[1]} pixels, training {self.size[0]} x {self.size[1]}")
+        for name, value in measures.items():
+            if name not in self.values or (name == "part_pixels" and size != self.size):
+                continue
+            (low, high), (share, added) = self.values[name], MARGINS[name.partition(" ")[0]]
+            if not low - share * abs(low) - added <= value <= high + share * abs(high) + added:
+                found.append(_worded(name, value, low, high))
+        return tuple(found)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"size": list(self.size), "values": {name: list(ends) for name, ends in self.values.items()}}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> TrainingRanges:
+        """Raises KeyError, TypeError or ValueError for what `to_json` does not write."""
+        height, width = values["size"]
+        ranges = {str(name): (float(low), float(high)) for name, (low, high) in values["values"].items()}
+        return cls((int(height), int(width)), ranges)
+
+
+def sample_measures(recipe: Recipe, sample: Sample) -> dict[str, float]:
+    """Those of a sample that need neither plane nor part: its images' brightness, its first cloud's measured share."""
+    measures = {}
+    for source in dict.fromkeys(m.source for m in recipe.modalities.values() if isinstance(m, ImageInput)):
+        image = sample.arrays[source]
+        some = image[::STEP, ::STEP].astype(np.float32)
+        measures[f"brightness {source}"] = float(some.mean()) / full_scale_of(image)
+    if recipe.point_cloud_sources:
+        depth = sample.arrays[recipe.point_cloud_sources[0]][::STEP, ::STEP, 2]
+        measures["measured"] = np.count_nonzero(depth) / depth.size
+    return measures
+
+
+def plane_measures(plane: NDArray[np.float64]) -> dict[str, float]:
+    """Of a support plane (a, b, c, d)."""
+    return {"plane": abs(float(plane[3] / plane[2]))}
+
+
+def part_measures(xyz: NDArray[np.float32], part: Mask) -> dict[str, float]:
+    """Of the part's (H, W) pixels in a cloud of that size, metres; none where it is too small to tell."""
+    seen = part[::STEP, ::STEP] & (xyz[::STEP, ::STEP, 2] != 0)
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    if len(rows) < 2 or len(columns) < 2:
+        return {}
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    x, y = (xyz[::STEP, ::STEP, axis][box][seen[box]] for axis in (0, 1))
+    return {
+        "part_mm": 1000 * math.hypot(x.max() - x.min(), y.max() - y.min()),
+        "part_pixels": STEP * math.hypot(len(seen[box]), len(seen[box][0])),
+    }
+
+
+def _worded(name: str, value: float, low: float, high: float) -> str:
+    kind, _, source = name.partition(" ")
+    match kind:
+        case "plane":
+            digits = 2 if value >= 0.05 else 4
+            return f"plane at {value:.{digits}f} m, training {low:.2f} to {high:.2f} m"
+        case "part_mm":
+            return f"part of {value:.0f} mm from corner to corner, training {low:.0f} to {high:.0f} mm"
+        case "part_pixels":
+            return f"part of {value:.0f} pixels from corner to corner, training {low:.0f} to {high:.0f}"
+        case "measured":
+            return f"{value:.0%} of the points measured, training {low:.0%} to {high:.0%}"
+    return f"mean brightness of '{source}' {value:.2f}, training {low:.2f} to {high:.2f}"

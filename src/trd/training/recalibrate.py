@@ -1,0 +1,103 @@
+"""Thresholds anew, without training: for another rate, or from other good parts (another lamp, another batch)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from trd.config import ScoringConfig
+from trd.data.loading import load_sample
+from trd.decision.calibrate import calibrate
+from trd.decision.calibration import Calibration
+from trd.decision.intervals import share_interval
+from trd.detector import Detector
+from trd.errors import CheckpointError, DataError
+from trd.preprocess.parts import PreparedParts
+from trd.preprocess.threads import in_threads
+from trd.training.fit import raw_maps
+from trd.training.prepare import RECORD, part_digests
+from trd.types import Camera, PreparedSample, SampleFiles
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Of defective parts: how many are found at the threshold, and the 95 % interval of the share (Clopper-Pearson)."""
+
+    found: int
+    count: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return share_interval(self.found, self.count)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return (
+            f"{self.found} of {self.count} found ({self.found / self.count:.0%}; 95 % interval {low:.0%} to {high:.0%})"
+        )
+
+
+def recalibrated(
+    detector: Detector, good: Sequence[SampleFiles], rate: float | None, camera: Camera | None, console: Console
+) -> Calibration:
+    """z-scores and thresholds of further good parts; with rate None for the requested rate of before.
+
+    Raises DataError for a part that cannot be used, or fewer than two.
+    """
+    if len(good) < 2:
+        raise DataError(
+            f"{len(good)} good part to calibrate on: a threshold from one part promises nothing; give 19 or more"
+        )
+    before, recipe = detector.calibration, detector.recipe
+    parts = list(
+        track(_prepared(detector, good, camera), "reading good parts", len(good), console=console, transient=True)
+    )
+    prepared = PreparedParts(len(parts), parts.__getitem__, limit=0)
+    raw = raw_maps(detector.engine, prepared, console, "calibration")
+    scoring = ScoringConfig.model_validate(
+        recipe.scoring.model_dump()
+        | {"false_alarm_rate": rate or before.image_threshold.requested_rate, "calibration": "split"}
+    )
+    return calibrate(raw, [part.region for part in parts], scoring, detector.engine.precision)
+
+
+def recall(detector: Detector, defective: Sequence[SampleFiles], camera: Camera | None, console: Console) -> Recall:
+    """How many of these defective parts the detector finds. Raises DataError for a part that cannot be used."""
+    scored = track(
+        detector.score(_prepared(detector, defective, camera)),
+        "scoring defective parts",
+        len(defective),
+        console=console,
+        transient=True,
+    )
+    threshold = detector.calibration.image_threshold.value
+    return Recall(sum(one.score > threshold for one in scored), len(defective))
+
+
+def refuse_trained_on(folder: Path, good: Sequence[SampleFiles]) -> None:
+    """A part that the detector was trained on scores too low: its threshold would not hold for new ones.
+
+    folder: the detector's. Raises CheckpointError naming the first of them.
+    """
+    try:
+        digests = set(json.loads((folder / RECORD).read_text("utf-8"))["parts"].values())
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return  # version 0.1 recorded none
+    known = [name for name, digest in part_digests(good).items() if digest in digests]
+    if known:
+        raise CheckpointError(
+            f"{len(known)} of these good parts ({', '.join(known[:3])}{', ...' if len(known) > 3 else ''}) were used when "
+            f"the detector in {folder} was trained or calibrated: give parts that it has not seen"
+        )
+
+
+def _prepared(detector: Detector, files: Iterable[SampleFiles], camera: Camera | None) -> Iterable[PreparedSample]:
+    def prepared(one: SampleFiles) -> PreparedSample:
+        return detector.pipeline(load_sample(one, detector.recipe.point_cloud_sources, camera))
+
+    return in_threads(prepared, files)
