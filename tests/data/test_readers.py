@@ -149,12 +149,12 @@ def test_camera_files(tmp_path: Path) -> None:
     path.write_text(json.dumps({"fx": 100, "fy": 110, "cx": 4.5, "cy": 3.5, "depth_scale": 0.001}))
     assert read_camera(path) == CAMERA
     path.write_text(json.dumps({"focus": 0.02, "sx": 1e-5, "sy": 2e-5, "cx": 1, "cy": 2}))
-    assert dataclasses.astuple(read_camera(path)) == pytest.approx((2000, 1000, 1, 2, 1))
+    assert dataclasses.astuple(read_camera(path))[:5] == pytest.approx((2000, 1000, 1, 2, 1))
     path.write_text(json.dumps({"fx": 1, "cx": 2}))
     with pytest.raises(DataError, match="lacks fy, cy"):
         read_camera(path)
     path.write_text(json.dumps({"fx": 0, "fy": 1, "cx": 2, "cy": 2}))
-    with pytest.raises(DataError, match="not 0"):
+    with pytest.raises(DataError, match="fx is 0; expected a number above 0"):
         read_camera(path)
     path.write_text("{")
     with pytest.raises(DataError, match="cannot be read as camera JSON"):
