@@ -174,8 +174,8 @@ def predict(
 
     detector = Detector.load(run, device, compiled, precision)
     files = _inputs(inputs, detector)
-    camera = camera_near(next(iter(files[0].sources.values())).parent) or detector.camera
-    load = partial(load_sample, clouds=detector.recipe.point_cloud_sources, camera=camera)
+    clouds = detector.recipe.point_cloud_sources
+    load = partial(load_sample, clouds=clouds, camera=camera_near(files, clouds, detector.camera))
     samples = in_threads(load, track(files, "predicting", console=console, transient=True))
     try:
         rows = write_predictions(detector, samples, out, raw_maps)

@@ -33,10 +33,15 @@ class _Frozen(BaseModel):
 
 
 class ImageInput(_Frozen):
-    """A colour, grey or ready-made image, scaled from its integer range to [0, 1]."""
+    """A colour, grey or ready-made image, scaled from its integer range to [0, 1].
+
+    full_scale: the value that means white; "auto" is 255 for 8 and 65535 for 16 bits. 4095 for 12-bit values in 16-bit
+    files. Floating-point images are in [0, 1] already.
+    """
 
     representation: Literal["image"] = "image"
     source: str = "rgb"
+    full_scale: Literal["auto"] | Annotated[int, Field(ge=1, le=65535)] = "auto"
 
 
 class DepthImageInput(_Frozen):

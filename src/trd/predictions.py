@@ -95,13 +95,15 @@ def to_csv(predictions: list[Prediction]) -> str:
 
 def picture(detector: Detector, sample: Sample, prediction: Prediction) -> NDArray[np.uint8]:
     """The sample's first modality under the fused heat map, with the region above the map threshold outlined."""
-    source = next(iter(detector.recipe.modalities.values())).source
+    config = next(iter(detector.recipe.modalities.values()))
+    source = config.source
     array = sample.arrays[source]
     if source in detector.recipe.point_cloud_sources:
         depth = np.asarray(array[..., 2], np.float32)
         known = depth != 0
         low, high = float(depth[known].min()), float(depth[known].max())
         array = np.where(known, (high - depth) / max(high - low, 1e-9), 0).astype(np.float32)
-    image = (np.moveaxis(unit_range(array, full_scale_of(array)), 0, -1) * 255).astype(np.uint8)
+    full = full_scale_of(array, config.full_scale if config.representation == "image" else "auto")
+    image = (np.moveaxis(unit_range(array, full), 0, -1) * 255).astype(np.uint8)
     drawn = overlay(image, prediction.map, prediction.threshold)
     return outlined(drawn, prediction.map > prediction.pixel_threshold, (80, 200, 255))

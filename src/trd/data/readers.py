@@ -30,6 +30,8 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 CLOUD_SUFFIXES = (".tiff", ".tif", ".npy", ".png", ".ply", ".pcd")
 UNREAD_SUFFIXES = (".bmp", ".webp", ".gif", ".jp2", ".exr", ".pgm", ".ppm", ".raw")  # what else cameras and tools write
 
+NO_PICTURE = "an image beside it"  # what points without a width of their own lack
+
 PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 PALETTE = 3
@@ -403,7 +405,7 @@ def _read_pcd(path: Path, shape: tuple[int, int] | None) -> NDArray[np.float32]:
 
 def _organised(points: NDArray[np.float32], shape: tuple[int, int] | None, path: Path) -> NDArray[np.float32]:
     if shape is None or shape[0] * shape[1] != len(points):
-        wanted = "an image beside it" if shape is None else f"{shape[0]} x {shape[1]} = {shape[0] * shape[1]} points"
+        wanted = NO_PICTURE if shape is None else f"{shape[0]} x {shape[1]} = {shape[0] * shape[1]} points"
         raise DataError(
             f"{path}: holds {len(points)} points, needs {wanted}: only organised clouds (one point per pixel, row by "
             "row, missing ones as NaN or zero) can be compared with an image; export it organised"

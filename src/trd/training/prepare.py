@@ -18,6 +18,7 @@ from trd.data.listing import list_class
 from trd.data.loading import load_sample, with_validation
 from trd.preprocess.cache import PreparedCache, sample_key, user_cache
 from trd.preprocess.dataset import PreparedDataset
+from trd.preprocess.image import warn_of_unused_range
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
 from trd.types import ClassFiles, PreparedSample, Sample, SampleFiles
@@ -63,6 +64,9 @@ def prepare_class(files: ClassFiles, recipe: Recipe, record: dict[str, Any]) -> 
     """
     begin = time.monotonic()
     cache = user_cache()
+    for name, config in recipe.modalities.items():
+        if config.representation == "image" and config.full_scale == "auto":
+            warn_of_unused_range(name, (sample.sources[config.source] for sample in files.train))
     pipeline = Pipeline.fit(recipe, _samples(files.train, files, recipe))
     training, validation = (_prepared(part, files, pipeline, cache) for part in (files.train, files.validation))
     for dataset in (training, validation):  # all bad files show now, not after an hour
