@@ -201,7 +201,7 @@ def tiff_that_declares(height: int) -> bytes:
     """A valid file of 8 x 10 points whose ImageLength says otherwise."""
     buffer = BytesIO()
     tifffile.imwrite(buffer, np.ones((8, 10, 3), np.float32), photometric="rgb", compression="zlib", metadata=None)
-    with tifffile.TiffFile(buffer) as tiff:
+    with tifffile.TiffFile(BytesIO(buffer.getvalue())) as tiff:
         tag = tiff.pages.first.tags["ImageLength"]
         place, code = tag.valueoffset, "<H" if tag.dtype == 3 else "<I"
     data = bytearray(buffer.getvalue())
@@ -273,7 +273,7 @@ def test_a_strip_that_unpacks_to_more_than_the_picture(tmp_path: Path) -> None:
     buffer = BytesIO()
     tifffile.imwrite(buffer, np.ones((64, 64, 3), np.float32), photometric="rgb", compression="zlib", tile=(64, 64))
     data = buffer.getvalue()
-    with tifffile.TiffFile(buffer) as tiff:
+    with tifffile.TiffFile(BytesIO(buffer.getvalue())) as tiff:
         for name in ("TileWidth", "TileLength"):
             tag = tiff.pages.first.tags[name]
             code = "<H" if tag.dtype == 3 else "<I"
@@ -296,11 +296,13 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path, name: str) -> None:
     read(tmp_path / name)
     for seed in range(7):
         (tmp_path / name).write_bytes(mutated(data, seed))
+        refusal = ""
         try:
             read(tmp_path / name)
         except DataError as error:
-            assert name in str(error)
-            assert len(str(error)) < 1500
+            refusal = str(error)
+        assert not refusal or name in refusal
+        assert len(refusal) < 1500
 
 
 def test_damage_is_repeatable() -> None:

@@ -256,7 +256,7 @@ def _palette_numbers(path: Path) -> NDArray[np.generic]:
 
 
 def _jpeg(path: Path, check: Callable[[Path, int, int], None]) -> NDArray[np.generic]:
-    if path.stat().st_size > 4 * max_pixels():
+    if path.stat().st_size > 4 * max_pixels() + 16 * 2**20:
         raise ValueError(f"{path.stat().st_size} bytes are too many for a JPEG")
     data = path.read_bytes()
     height, width, channels = _jpeg_header(data)
