@@ -223,6 +223,7 @@ PCD = "VERSION 0.7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH {0}
         ("a.pcd", PCD.format(5_000_000_000, "binary").encode()),
         ("b.pcd", PCD.format(5_000_000_000, "binary_compressed").encode() + struct.pack("<II", 4, 2**32 - 1) + b"abcd"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_declares_too_much_is_refused_before_it_is_decoded(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
@@ -246,6 +247,7 @@ def test_what_declares_too_much_is_refused_before_it_is_decoded(tmp_path: Path, 
         ),
         ("a.pcd", PCD.replace("COUNT 1 1 1", "COUNT 1 1 999999999").format(2, "binary").encode(), "must have COUNT 1"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_declares_more_than_the_file_holds(tmp_path: Path, name: str, data: bytes, said: str) -> None:
     (tmp_path / name).write_bytes(data)
