@@ -73,8 +73,7 @@ class Camera:
 
     def __post_init__(self) -> None:
         if self.size is not None:  # a list where the camera comes from JSON
-            height, width = self.size
-            object.__setattr__(self, "size", (height, width))
+            object.__setattr__(self, "size", tuple(self.size))
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] 
     suffix = path.suffix.lower()
     if suffix in (".ply", ".pcd"):
         cloud = _read_ply(path, shape) if suffix == ".ply" else _read_pcd(path, shape)
-        cloud = np.where(np.isnan(cloud).any(axis=-1, keepdims=True), np.float32(0), cloud)
+        x, y, z = np.moveaxis(cloud, -1, 0)
+        cloud[np.isnan(x) | np.isnan(y) | np.isnan(z)] = 0
     else:
         grid = _read_grid(path)
         grid = _in_range(grid, path) if suffix == ".png" else grid
@@ -79,9 +80,8 @@ def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] 
         else:
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, see below
                 cloud = np.ascontiguousarray(grid, np.float32)
-    finite = np.isfinite(cloud).all(axis=-1)
-    if not finite.all():
-        count = int((~finite).sum())
+    if not np.isfinite(cloud).all():
+        count = int((~np.isfinite(cloud)).any(axis=-1).sum())
         raise DataError(f"{path}: {count} points are NaN or infinite; write missing points as (0, 0, 0) instead")
     if not (cloud[..., 2] != 0).any():
         raise DataError(f"{path}: no valid depth, all {cloud.shape[0]} x {cloud.shape[1]} points are missing (z = 0)")
