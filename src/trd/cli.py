@@ -183,8 +183,8 @@ def predict(
 
     detector = Detector.load(run, device, compiled, precision)
     files = _inputs(inputs, detector)
-    camera = camera_near(next(iter(files[0].sources.values())).parent) or detector.facts.camera
-    load = partial(load_sample, clouds=detector.recipe.point_cloud_sources, camera=camera)
+    clouds = detector.recipe.point_cloud_sources
+    load = partial(load_sample, clouds=clouds, camera=camera_near(files, clouds, detector.facts.camera))
     results = outcomes(detector, track(files, "predicting", console=console, transient=True), load)
     try:
         with _terminated_as_interrupted():

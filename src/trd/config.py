@@ -54,12 +54,14 @@ class Frozen(BaseModel):
 class ImageInput(Frozen):
     """A colour, grey or ready-made image, scaled from its integer range to [0, 1].
 
-    vectors: "y_down" or "y_up" for ready-made normals, whose first two channels are x and y components stored as
-    (n + 1) / 2: augmentation by flips then turns them with the picture.
+    full_scale: the value that means white; "auto" is 255 for 8 and 65535 for 16 bits. 4095 for 12-bit values in 16-bit
+    files. Floating-point images are in [0, 1] already. vectors: "y_down" or "y_up" for ready-made normals, whose first
+    two channels are x and y components stored as (n + 1) / 2: augmentation by flips then turns them with the picture.
     """
 
     representation: Literal["image"] = "image"
     source: str = "rgb"
+    full_scale: Literal["auto"] | Annotated[int, Field(ge=1, le=65535)] = "auto"
     vectors: Literal["none", "y_down", "y_up"] = "none"
 
 

@@ -199,7 +199,8 @@ def error_row(sample_id: str, error: TRDError, modalities: Iterable[str]) -> dic
 
 def picture(detector: Detector, sample: Sample, prediction: Prediction) -> NDArray[np.uint8]:
     """The sample's first modality under the fused heat map, with the region above the map threshold outlined."""
-    source = next(iter(detector.recipe.modalities.values())).source
+    config = next(iter(detector.recipe.modalities.values()))
+    source = config.source
     array = sample.arrays[source]
     if source in detector.recipe.point_cloud_sources:
         depth = np.asarray(array[..., 2], np.float32)
@@ -209,6 +210,7 @@ def picture(detector: Detector, sample: Sample, prediction: Prediction) -> NDArr
     if array.dtype == np.uint8 and array.ndim == 3:
         image = np.asarray(array, np.uint8)
     else:
-        image = (np.moveaxis(unit_range(array, full_scale_of(array)), 0, -1) * 255).astype(np.uint8)
+        full = full_scale_of(array, config.full_scale if config.representation == "image" else "auto")
+        image = (np.moveaxis(unit_range(array, full), 0, -1) * 255).astype(np.uint8)
     drawn = overlay(image, prediction.map, prediction.threshold)
     return outlined(drawn, prediction.map > prediction.pixel_threshold, (80, 200, 255))

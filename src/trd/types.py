@@ -43,13 +43,21 @@ UNLABELLED = "unlabelled"
 
 @dataclass(frozen=True)
 class Camera:
-    """Pinhole intrinsics in pixels and the unit of depth images: metres = value * depth_scale."""
+    """Pinhole intrinsics in pixels and the unit of depth images: metres = value * depth_scale.
+
+    size: (height, width) of the images that they are meant for; others get them in proportion. None: of any.
+    """
 
     fx: float
     fy: float
     cx: float
     cy: float
     depth_scale: float = 1.0
+    size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.size is not None:  # a list where the camera comes from JSON
+            object.__setattr__(self, "size", tuple(self.size))
 
 
 @dataclass(frozen=True)

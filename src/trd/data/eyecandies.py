@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trd.data.readers import read_image, read_mask
+from trd.data.readers import depth_size, read_mask
 from trd.errors import DataError
 from trd.types import GOOD, UNLABELLED, Camera, ClassFiles, SampleFiles
 
@@ -89,6 +89,8 @@ def _defect(data: Path, number: str) -> str:
 
 def _camera(depth: Path) -> Camera:
     """The published pinhole, principal point in the middle; in proportion for resized copies of the data set."""
-    height, width = read_image(depth).shape[:2]
+    size = depth_size(depth)
+    assert size is not None  # a PNG
+    height, width = size
     focal = FOCAL * width / WIDTH
-    return Camera(focal, focal, (width - 1) / 2, (height - 1) / 2)
+    return Camera(focal, focal, (width - 1) / 2, (height - 1) / 2, size=size)

@@ -7,15 +7,19 @@ A class folder holds splits, a split holds one folder per source, and files of o
     CLASS/test/KIND/{rgb,xyz,gt}/STEM.*        optional; KIND is "good" or a defect; gt is optional per KIND
     CLASS/camera.json                          only for depth images (also one level up, or MVTec's own file)
 
-3D may lie in `xyz`, `depth`, `pointcloud` or `cloud`, masks in `gt`, `ground_truth`, `mask` or `masks`.
+3D may lie in `xyz`, `depth`, `pointcloud` or `cloud`, masks in `gt`, `ground_truth`, `mask` or `masks`. In place of the
+source folders the files may lie together, one picture and one 3D file per part, or pictures alone:
+
+    CLASS/train/[good/]STEM.png + STEM.ply, CLASS/test/KIND/STEM.png + STEM.ply, also CLASS/STEM.png
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from trd.data.readers import CLOUD_SUFFIXES, IMAGE_SUFFIXES, UNREAD_SUFFIXES, read_camera
+from trd.data.readers import CLOUD_SUFFIXES, IMAGE_SUFFIXES, UNREAD_SUFFIXES, depth_size, read_camera
 from trd.errors import DataError
 from trd.types import GOOD, UNLABELLED, Camera, ClassFiles, SampleFiles
 
@@ -23,6 +27,8 @@ CLOUD_FOLDERS = ("xyz", "depth", "pointcloud", "cloud")
 MASK_FOLDERS = ("gt", "ground_truth", "mask", "masks")
 VALIDATION_FOLDERS = ("validation", "val")
 CAMERA_FILES = ("camera.json", "calibration/camera_parameters.json")
+SOLID_SUFFIXES = tuple(suffix for suffix in CLOUD_SUFFIXES if suffix not in IMAGE_SUFFIXES)
+NAMED_FAULTS = 5  # missing partners that one message names
 
 
 def class_names(root: Path) -> tuple[str, ...]:
@@ -35,6 +41,8 @@ def class_names(root: Path) -> tuple[str, ...]:
     if (root / "train").is_dir() or _holds_sources(root):
         return ("",)
     names = sorted(p.name for p in root.iterdir() if p.is_dir() and ((p / "train").is_dir() or _holds_sources(p)))
+    if not names and _holds_files(root):
+        return ("",)
     if not names:
         raise DataError(
             f"{root} holds no class: looked for {root}/CLASS/train and {root}/train; see the layout in the README, "
@@ -46,8 +54,9 @@ def class_names(root: Path) -> tuple[str, ...]:
 def list_class(root: Path, name: str, sources: Sequence[str], clouds: Sequence[str]) -> ClassFiles:
     """All samples of one class, each with a file for every one of `sources`; `clouds` says which of them are 3D.
 
-    Raises DataError for a missing class or source folder, a partner file that is missing, two files of one stem, or
-    an empty training split.
+    The camera is read only where a cloud is a depth image; one that does not say for which size of image it is meant
+    gets that of the first one. Raises DataError for a missing class or source folder, partner files that are missing,
+    two files of one stem, files whose part cannot be told, an empty training split, or an unreadable camera file.
     """
     folder = root / name if name else root
     if not folder.is_dir():
@@ -61,41 +70,44 @@ def list_class(root: Path, name: str, sources: Sequence[str], clouds: Sequence[s
     validation: tuple[SampleFiles, ...] = ()
     for split in VALIDATION_FOLDERS:
         validation = validation or _split(folder, split, sources, clouds) or ()
+    test = _test_samples(folder, sources, clouds)
     return ClassFiles(
         name=name or folder.resolve().name,
         root=folder,
         train=train,
         validation=validation,
-        test=_test_samples(folder, sources, clouds),
-        camera=_camera(folder) if clouds else None,
+        test=test,
+        camera=_camera_for((*train, *validation, *test), clouds, folder),
     )
 
 
 def list_unlabelled(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...]:
-    """Samples of a folder to predict on: `folder` holds one folder per source, or, for one source, the files."""
+    """Samples of a folder to predict on: `folder` holds one folder per source, or the files themselves."""
     if not folder.is_dir():
         raise DataError(f"the input folder {folder} does not exist")
-    if len(sources) == 1 and _source_folder(folder, sources[0], clouds) is None:
-        suffixes = _suffixes(sources[0], clouds)
-        files = _by_stem(folder, suffixes)
-        samples = tuple(SampleFiles(stem, "predict", UNLABELLED, {sources[0]: path}) for stem, path in files.items())
-    else:
-        samples = tuple(
-            SampleFiles(Path(s.id).name, "predict", UNLABELLED, s.sources)
-            for s in _paired(folder, "predict", UNLABELLED, sources, clouds)
-        )
+    samples = tuple(
+        SampleFiles(Path(s.id).name, "predict", UNLABELLED, s.sources)
+        for s in _paired(folder, "predict", UNLABELLED, sources, clouds)
+    )
     if not samples:
         raise DataError(f"{folder} holds no samples of {' + '.join(sources)}")
     return samples
 
 
-def camera_near(folder: Path) -> Camera | None:
-    """The camera file of a folder or of one of its three parents, None without one."""
-    for place in (folder, *list(folder.resolve().parents)[:3]):
-        camera = _camera(place)
+def camera_near(samples: Sequence[SampleFiles], clouds: Sequence[str], trained: Camera | None = None) -> Camera | None:
+    """The camera of new samples: the file in their folder or one of its three parents, else the `trained` one.
+
+    No file is read where no cloud is a depth image. Raises DataError for an unreadable camera file.
+    """
+    if _first_depth_size(samples, clouds) is None:
+        return trained
+    place = next(iter(samples[0].sources.values())).parent
+    for folder in (place, *list(place.resolve().parents)[:3]):
+        camera = _camera(folder)
         if camera is not None:
-            return camera
-    return None
+            # The training data's own file: only the detector knows for which size of image it was meant.
+            return trained if trained is not None and replace(trained, size=None) == camera else camera
+    return trained
 
 
 def _split(folder: Path, split: str, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...] | None:
@@ -103,8 +115,20 @@ def _split(folder: Path, split: str, sources: Sequence[str], clouds: Sequence[st
 
 
 def _good_samples(folder: Path, split: str, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...]:
-    inner = folder / GOOD if (folder / GOOD).is_dir() else folder
-    return _paired(inner, split, GOOD, sources, clouds)
+    labels = {path.name: path for path in _kind_folders(folder, sources, clouds)}
+    good = next((path for name, path in labels.items() if name.lower() == GOOD), None)
+    holds_parts = _has_source_folders(folder, sources, clouds) or _holds_files(folder)
+    if good is not None and holds_parts:
+        raise DataError(
+            f"{folder} holds parts as well as the folder '{good.name}': which ones are meant cannot be told; move all "
+            f"good parts into {good}, or all out of it"
+        )
+    if good is None and not holds_parts and folder.name == split and labels:
+        raise DataError(
+            f"{folder} holds the folders {', '.join(list(labels)[:NAMED_FAULTS])}, but none called '{GOOD}', and no "
+            f"{sources[0]} folder: put the good parts of this split into {folder / GOOD}"
+        )
+    return _paired(good or folder, split, GOOD, sources, clouds)
 
 
 def _test_samples(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...]:
@@ -113,23 +137,35 @@ def _test_samples(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -
         return ()
     if _source_folder(test, sources[0], clouds) is not None:
         return _paired(test, "test", UNLABELLED, sources, clouds)
-    kinds = sorted(p for p in test.iterdir() if p.is_dir())
-    return tuple(sample for kind in kinds for sample in _paired(kind, "test", kind.name, sources, clouds))
+    kinds = _kind_folders(test, sources, clouds)
+    if _holds_files(test):
+        if kinds:
+            raise DataError(
+                f"{test} holds files as well as the folder '{kinds[0].name}': move the files into folders for their "
+                "kind, such as test/good, or away"
+            )
+        return _paired(test, "test", UNLABELLED, sources, clouds)
+    return tuple(
+        sample
+        for kind in kinds
+        for sample in _paired(kind, "test", GOOD if kind.name.lower() == GOOD else kind.name, sources, clouds)
+    )
+
+
+def _kind_folders(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> list[Path]:
+    """Folders that may be kinds of parts: those that are not sources, masks or hidden."""
+    others = {*sources, "rgb", *CLOUD_FOLDERS, *MASK_FOLDERS}
+    folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path for path in folders if path.name not in others or _has_source_folders(path, sources, clouds)]
 
 
 def _paired(
     folder: Path, split: str, defect: str, sources: Sequence[str], clouds: Sequence[str]
 ) -> tuple[SampleFiles, ...]:
-    by_source: dict[str, dict[str, Path]] = {}
-    for source in sources:
-        place = _source_folder(folder, source, clouds)
-        if place is None:
-            names = CLOUD_FOLDERS if source in clouds else (source,)
-            raise DataError(
-                f"{folder}: no folder for '{source}'; looked for {', '.join(dict.fromkeys((source, *names)))}"
-            )
-        colour_tiffs = () if source in clouds else (".tif", ".tiff")
-        by_source[source] = _by_stem(place, _suffixes(source, clouds), (*UNREAD_SUFFIXES, *colour_tiffs))
+    if not _has_source_folders(folder, sources, clouds) and _holds_files(folder):
+        by_source = _files_together(folder, sources, clouds)
+    else:
+        by_source = _files_in_folders(folder, sources, clouds)
     first = by_source[sources[0]]
     for source in sources[1:]:
         _same_stems(sources[0], first, source, by_source[source], folder)
@@ -148,6 +184,64 @@ def _paired(
     )
 
 
+def _files_in_folders(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> dict[str, dict[str, Path]]:
+    by_source: dict[str, dict[str, Path]] = {}
+    for source in sources:
+        place = _source_folder(folder, source, clouds)
+        if place is None:
+            raise _no_folder(folder, source, clouds)
+        colour_tiffs = () if source in clouds else (".tif", ".tiff")
+        suffixes = CLOUD_SUFFIXES if source in clouds else IMAGE_SUFFIXES
+        by_source[source] = _by_stem(place, suffixes, (*UNREAD_SUFFIXES, *colour_tiffs))
+    return by_source
+
+
+def _files_together(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> dict[str, dict[str, Path]]:
+    """Sources told apart by their endings: pictures are colour, what else there is is 3D."""
+    solid = [source for source in sources if source in clouds]
+    flat = [source for source in sources if source not in clouds]
+    for several in (solid, flat):
+        if len(several) > 1:
+            raise DataError(
+                f"{folder}: which of the files are {' and which '.join(several)} cannot be told; put each of them into "
+                f"a folder of its own, {folder / several[0]} and so on"
+            )
+    by_source: dict[str, dict[str, Path]] = {}
+    for source in sources:
+        suffixes: Sequence[str] = IMAGE_SUFFIXES if source in flat else SOLID_SUFFIXES
+        by_source[source] = _by_stem(folder, suffixes)
+        if source in solid and not flat and not by_source[source]:
+            by_source[source] = _by_stem(folder, (".png",))  # depth images
+        if not by_source[source]:
+            raise _no_folder(folder, source, clouds)
+    for source in flat:
+        _refuse_strays(folder, by_source[source], alone=not solid)
+    return by_source
+
+
+def _refuse_strays(folder: Path, pictures: dict[str, Path], alone: bool) -> None:
+    """Raises DataError for masks among the pictures, and, where they are read alone, for TIFFs of no picture's part."""
+    for stem, path in pictures.items():
+        if stem.endswith("_mask") and stem.removesuffix("_mask") in pictures:
+            raise DataError(
+                f"{path} lies among the pictures; masks belong into {folder / MASK_FOLDERS[0]}, named alike"
+            )
+    for path in sorted(folder.iterdir()) if alone else ():
+        if path.suffix.lower() in (".tif", ".tiff") and path.stem not in pictures and not path.name.startswith("."):
+            raise DataError(
+                f"{path}: TIFF is read for 3D only, and no picture is called '{path.stem}'; convert it to PNG if it is "
+                "a picture, or move it away"
+            )
+
+
+def _no_folder(folder: Path, source: str, clouds: Sequence[str]) -> DataError:
+    names, suffixes = (CLOUD_FOLDERS, SOLID_SUFFIXES) if source in clouds else ((source,), IMAGE_SUFFIXES)
+    return DataError(
+        f"{folder}: no folder for '{source}'; looked for {', '.join(dict.fromkeys((source, *names)))}, and for files "
+        f"of all sources beside each other ({', '.join(suffixes)})"
+    )
+
+
 def _masks(folder: Path, defect: str) -> dict[str, Path] | None:
     if defect == GOOD:
         return None  # good parts are all 0 by definition; MVTec ships such files, nobody else needs to draw them
@@ -163,9 +257,11 @@ def _same_stems(name: str, files: dict[str, Path], other: str, others: dict[str,
         (others.keys() - files.keys(), other, name),
     ):
         if missing:
-            stem = sorted(missing)[0]
+            named = ", ".join(f"'{stem}'" for stem in sorted(missing)[:NAMED_FAULTS])
+            more = f" and {len(missing) - NAMED_FAULTS} more" if len(missing) > NAMED_FAULTS else ""
+            has = "has" if len(missing) == 1 else "have"
             raise DataError(
-                f"{folder}: '{stem}' has a {have} file but no {lacking} file ({len(missing)} such); files of one "
+                f"{folder}: {named}{more} {has} a {have} file but no {lacking} file; files of one "
                 "sample carry the same name up to the ending: add the partner or remove the file"
             )
 
@@ -194,12 +290,48 @@ def _source_folder(folder: Path, source: str, clouds: Sequence[str]) -> Path | N
     return next((folder / name for name in names if (folder / name).is_dir()), None)
 
 
-def _suffixes(source: str, clouds: Sequence[str]) -> Sequence[str]:
-    return CLOUD_SUFFIXES if source in clouds else IMAGE_SUFFIXES
+def _has_source_folders(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> bool:
+    return any(_source_folder(folder, source, clouds) is not None for source in sources)
 
 
 def _holds_sources(folder: Path) -> bool:
     return any((folder / name).is_dir() for name in ("rgb", *CLOUD_FOLDERS))
+
+
+def _holds_files(folder: Path) -> bool:
+    """Whether pictures or 3D files, also of kinds that are not read, lie in the folder itself."""
+    known = {*CLOUD_SUFFIXES, *IMAGE_SUFFIXES, *UNREAD_SUFFIXES}
+    return any(
+        path.suffix.lower() in known and not path.name.startswith(".") and path.is_file() for path in folder.iterdir()
+    )
+
+
+def _camera_for(samples: Iterable[SampleFiles], clouds: Sequence[str], folder: Path) -> Camera | None:
+    size = _first_depth_size(samples, clouds)
+    camera = _camera(folder) if size is not None else None
+    return replace(camera, size=size) if camera is not None and camera.size is None else camera
+
+
+def _first_depth_size(samples: Iterable[SampleFiles], clouds: Sequence[str]) -> tuple[int, int] | None:
+    """(height, width) of the first depth image; None where there is none.
+
+    One readable file of each split, source and ending stands for the others: not every header is read.
+    """
+    seen: set[tuple[str, str, str]] = set()
+    for sample in samples:
+        for source in clouds:
+            path = sample.sources[source]
+            kind = (sample.split, source, path.suffix.lower())
+            if kind in seen:
+                continue
+            try:
+                size = depth_size(path)
+            except DataError:  # reported when its turn comes
+                continue
+            if size is not None:
+                return size
+            seen.add(kind)
+    return None
 
 
 def _camera(folder: Path) -> Camera | None:

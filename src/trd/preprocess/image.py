@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from trd.data.readers import read_image
 
 
 def resize_antialiased(image: NDArray[np.generic], size: tuple[int, int]) -> NDArray[np.generic]:
@@ -31,16 +38,53 @@ def resize_antialiased(image: NDArray[np.generic], size: tuple[int, int]) -> NDA
 
 
 def unit_range(image: NDArray[np.generic], full_scale: float) -> NDArray[np.float32]:
-    """(H, W) or (H, W, 3) with values 0..full_scale -> (3, H, W) float32 in [0, 1]; grey fills three channels."""
-    scaled = image.astype(np.float32) / np.float32(full_scale)
+    """(H, W) or (H, W, 3) with values 0..full_scale -> (3, H, W) float32 in [0, 1]; grey fills three channels.
+
+    What is brighter than full_scale is white.
+    """
+    scaled = np.minimum(image.astype(np.float32) / np.float32(full_scale), np.float32(1))
     if scaled.ndim == 2:
         scaled = np.repeat(scaled[..., None], 3, axis=2)
     return np.ascontiguousarray(scaled.transpose(2, 0, 1))
 
 
-def full_scale_of(image: NDArray[np.generic]) -> float:
-    """The value that means white: 255, 65535, or 1 for floats."""
-    return {"uint8": 255.0, "uint16": 65535.0}.get(image.dtype.name, 1.0)
+def full_scale_of(image: NDArray[np.generic], configured: int | Literal["auto"] = "auto") -> float:
+    """The value that means white: as configured for integers, else 255 or 65535; always 1 for floats."""
+    if image.dtype.kind == "f":
+        return 1.0
+    return {"uint8": 255.0, "uint16": 65535.0}.get(image.dtype.name, 1.0) if configured == "auto" else configured
+
+
+def suspicious_full_scale(maximum: int) -> int | None:
+    """The full scale of fewer bits that 16-bit pictures with this largest value most likely have; None for 16 bits."""
+    return next((2**bits - 1 for bits in (8, 10, 12, 14) if 0 < maximum < 2**bits), None)
+
+
+def warn_of_unused_range(modality: str, pictures: Iterable[Path]) -> None:
+    """Log one warning where the pictures of a modality, all of them together, use only the lower bits of 16.
+
+    They would reach the network almost black. Reading ends at the first 8-bit picture and at the first that uses the
+    range. Raises DataError for a picture that cannot be read.
+    """
+    maximum = 0
+    for path in pictures:
+        image = read_image(path)
+        if image.dtype != np.uint16:
+            return
+        maximum = max(maximum, int(image.max()))
+        if suspicious_full_scale(maximum) is None and maximum:
+            return
+    likely = suspicious_full_scale(maximum)
+    if likely is not None:
+        logging.getLogger("trd").warning(
+            "the 16-bit training pictures of '%s' have no value above %d: they look like pictures of %d bits and would "
+            "be taken for almost black ones; if so, use --set modalities.%s.full_scale=%d",
+            modality,
+            maximum,
+            likely.bit_length(),
+            modality,
+            likely,
+        )
 
 
 def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -131,7 +131,7 @@ class Pipeline:
         array = sample.arrays[config.source]
         match config:
             case ImageInput():
-                full = full_scale_of(array)
+                full = full_scale_of(array, config.full_scale)
                 return unit_range(resize_antialiased(self.frame.crop(array), self.frame.size), full)
             case DepthImageInput():
                 xyz, keep = cast(NDArray[np.float32], array), config.background == "keep"

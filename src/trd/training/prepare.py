@@ -20,6 +20,7 @@ from trd.data.loading import load_sample, with_validation
 from trd.errors import CheckpointError, DataError
 from trd.preprocess.cache import PreparedCache, facts_key, file_contents, sample_key, user_cache
 from trd.preprocess.facts import SampleFacts, sample_facts
+from trd.preprocess.image import warn_of_unused_range
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
@@ -75,6 +76,9 @@ def prepare_class(files: ClassFiles, recipe: Recipe, record: dict[str, Any]) -> 
     """
     begin = time.monotonic()
     cache = user_cache()
+    for name, config in recipe.modalities.items():
+        if config.representation == "image" and config.full_scale == "auto":
+            warn_of_unused_range(name, (sample.sources[config.source] for sample in files.train))
     parts = _Part(files.train), _Part(files.validation)
     pipeline = _fitted(recipe, parts[0], files.camera, cache)
     training, validation = (_prepared(part, pipeline, files.camera, cache) for part in parts)
