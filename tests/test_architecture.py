@@ -25,6 +25,7 @@ ORDER = [
     ["detector"],
     ["training"],
     ["evaluation"],
+    ["check"],
     ["predictions", "runs"],
     ["reproduce"],
     ["reference"],

@@ -116,7 +116,7 @@ def test_ctrl_c_while_predicting(trained: Path, drawn: Path, tmp_path: Path, mon
 def test_files_of_one_name_would_overwrite_each_others_results(tmp_path: Path) -> None:
     from types import SimpleNamespace
 
-    from trd.cli import _inputs
+    from trd.cli.prediction import _inputs
     from trd.errors import DataError
 
     colour_only = SimpleNamespace(recipe=SimpleNamespace(sources=("rgb",), point_cloud_sources=()))

@@ -177,8 +177,8 @@ class Detector:
             threshold=calibration.image_threshold.value,
             is_anomalous=scored.score > calibration.image_threshold.value,
             p_value=calibration.p_value(scored.score),
-            map=frame.to_source(scored.fused, shape, sum(floors.values())),
-            modality_maps={n: frame.to_source(m, shape, floors[n]) for n, m in scored.branch_maps.items()},
+            map=frame.to_sensor(scored.fused, shape, sum(floors.values())),
+            modality_maps={n: frame.to_sensor(m, shape, floors[n]) for n, m in scored.branch_maps.items()},
             share={name: value / total if total else 1 / len(at_peak) for name, value in at_peak.items()},
             peak=(
                 rows.start + int((row + 0.5) * (rows.stop - rows.start) / height),

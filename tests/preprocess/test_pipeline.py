@@ -271,7 +271,7 @@ def test_the_window_holds_the_part_and_maps_find_their_way_back() -> None:
     inside = np.zeros(frame.size, np.float32)
     assert prepared.region is not None
     inside[prepared.region] = 1
-    back = frame.to_source(inside, (150, 200), outside=-1)
+    back = frame.to_sensor(inside, (150, 200), outside=-1)
     assert back.shape == (150, 200)
     assert back[0, 0] == -1
     assert back[60, 100] == 1

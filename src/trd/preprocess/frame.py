@@ -23,14 +23,14 @@ STRIDE = 32  # the network's coarsest stride: sides are multiples of it
 
 @dataclass(frozen=True)
 class Frame:
-    """Window (top, left, height, width) in pixels of a `source` = (height, width) frame, resized to `size`.
+    """Window (top, left, height, width) in pixels of a `sensor` = (height, width) frame, resized to `size`.
 
     A sample whose frame has another size than the training samples' gets the window in proportion. region: "part" or
     "frame", what is scored; "" in detectors of earlier versions, where the recipe says it. cloud_scale: metres per unit
     of the clouds. planes: cloud -> support plane of the training set, for samples that show none.
     """
 
-    source: tuple[int, int]
+    sensor: tuple[int, int]
     window: tuple[int, int, int, int]
     size: tuple[int, int]
     region: Literal["", "part", "frame"] = ""
@@ -39,7 +39,7 @@ class Frame:
 
     def window_in(self, shape: tuple[int, int]) -> tuple[slice, slice]:
         """The window as row and column slices of a (height, width) frame."""
-        rows, columns = shape[0] / self.source[0], shape[1] / self.source[1]
+        rows, columns = shape[0] / self.sensor[0], shape[1] / self.sensor[1]
         top, left, height, width = self.window
         return (
             slice(round(top * rows), round((top + height) * rows)),
@@ -51,7 +51,7 @@ class Frame:
         rows, columns = self.window_in((array.shape[0], array.shape[1]))
         return array[rows, columns]
 
-    def to_source(self, values: NDArray[np.float32], shape: tuple[int, int], outside: float) -> NDArray[np.float32]:
+    def to_sensor(self, values: NDArray[np.float32], shape: tuple[int, int], outside: float) -> NDArray[np.float32]:
         """A map of the network's size back in a (height, width) frame; pixels outside the window get `outside`."""
         rows, columns = self.window_in(shape)
         full = np.full(shape, outside, np.float32)
@@ -70,7 +70,7 @@ class Frame:
     @property
     def _whole(self) -> tuple[int, int]:
         """(height, width) of the whole frame at the network's scale."""
-        (height, width), (rows, columns) = self.source, self.size
+        (height, width), (rows, columns) = self.sensor, self.size
         return round(height * rows / self.window[2]), round(width * columns / self.window[3])
 
     @property
@@ -95,9 +95,10 @@ class Frame:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Frame:
         """Raises KeyError or TypeError for what no version writes."""
-        source, window, size = (tuple(values[key]) for key in ("source", "window", "size"))
+        stored = values if "sensor" in values else {**values, "sensor": values["source"]}  # as earlier versions call it
+        sensor, window, size = (tuple(stored[key]) for key in ("sensor", "window", "size"))
         planes = {name: tuple(plane) for name, plane in values.get("planes", {}).items()}
-        return cls(source, window, size, values.get("region", ""), values.get("cloud_scale", 1.0), planes)
+        return cls(sensor, window, size, values.get("region", ""), values.get("cloud_scale", 1.0), planes)
 
 
 def _shrunk(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

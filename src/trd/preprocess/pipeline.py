@@ -62,7 +62,7 @@ class Pipeline:
         Raises DataError as `fit_frame`. The log says what "auto" came to, and in how many samples no plane was found.
         """
         frame = fit_frame(recipe, facts)
-        pipeline = cls(recipe, frame, TrainingRanges.of(frame.source, (one.measures for one in facts)))
+        pipeline = cls(recipe, frame, TrainingRanges.of(frame.sensor, (one.measures for one in facts)))
         if not recipe.point_cloud_sources:
             return pipeline
         crop = "part" if wanted(recipe.frame.crop, facts) else "none"

@@ -91,8 +91,8 @@ def refuse_trained_on(folder: Path, good: Sequence[SampleFiles]) -> None:
     known = [name for name, digest in part_digests(good).items() if digest in digests]
     if known:
         raise CheckpointError(
-            f"{len(known)} of these good parts ({', '.join(known[:3])}{', ...' if len(known) > 3 else ''}) were used to "
-            f"train or calibrate the detector in {folder}: give parts that it has not seen"
+            f"{len(known)} of these good parts ({', '.join(known[:3])}{', ...' if len(known) > 3 else ''}) were used "
+            f"to train or calibrate the detector in {folder}: give parts that it has not seen"
         )
 
 

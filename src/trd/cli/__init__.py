@@ -1,0 +1,19 @@
+"""The command `trd`: parse, call, print. A file per family of commands."""
+
+from __future__ import annotations
+
+from trd.cli import information, prediction, training
+from trd.cli.app import app, errors
+from trd.errors import TRDError
+
+__all__ = ["app", "information", "main", "prediction", "training"]
+
+
+def main() -> None:
+    """Entry point: a TRDError is one message and exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except TRDError as error:
+        errors.print("[bold red]error:[/bold red] ", end="")
+        errors.print(str(error), markup=False, highlight=False)
+        raise SystemExit(2) from None

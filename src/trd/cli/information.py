@@ -1,0 +1,78 @@
+"""Commands that only tell: recipes, info, check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from trd.cli.app import (
+    SetOption,
+    app,
+    console,
+)
+
+if TYPE_CHECKING:  # at run time each command imports what it needs, so that `trd --help` does not wait for torch
+    pass
+
+
+@app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Print this recipe in full.")] = None, overrides: SetOption = None
+) -> None:
+    """List the shipped recipes, or print one with every value."""
+    from trd.config import load_recipe, recipe_names
+
+    if name is not None:
+        typer.echo(load_recipe(name, overrides or ()).to_toml())
+        return
+    table = Table("recipe", "what it is")
+    for known in recipe_names():
+        table.add_row(known, load_recipe(known).description)
+    console.print(table)
+
+
+@app.command()
+def info(run: Annotated[Path | None, typer.Argument(help="Also describe this detector.")] = None) -> None:
+    """Versions and hardware; of a detector: recipe, calibration, thresholds."""
+    from importlib import metadata
+
+    import torch
+
+    from trd.compute.precision import processor_name, resolve_precision
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    name = (
+        torch.cuda.get_device_name() if device == "cuda" else f"{processor_name()}, {torch.get_num_threads()} threads"
+    )
+    console.print(f"trd-anomaly {metadata.version('trd-anomaly')}, torch {torch.__version__}, {device} ({name})")
+    console.print(f"precision 'auto' means {resolve_precision('auto', device)} here")
+    if run is not None:
+        _describe(run)
+
+
+def _describe(run: Path) -> None:
+    from trd.detector import Detector
+
+    detector = Detector.load(run, "cpu")
+    calibrated = detector.calibration.precision
+    precision = f"precision {detector.engine.precision}, calibrated in {calibrated or 'one that was not recorded'}"
+    calibration, frame = detector.calibration, detector.facts.frame
+    table = Table("detector", detector.class_name or str(run))
+    table.add_row("recipe", detector.recipe.name)
+    table.add_row("method", detector.recipe.method.name)
+    table.add_row("modalities", ", ".join(detector.recipe.modalities))
+    table.add_row("computes with", f"{detector.engine.form}, {detector.engine.device}, {precision}")
+    table.add_row(
+        "frame", f"{frame.sensor[0]} x {frame.sensor[1]}, window {frame.window} -> {frame.size[0]} x {frame.size[1]}"
+    )
+    promise = "guaranteed" if calibration.kind == "split" else "estimated (cross-conformal)"
+    for label, threshold in (("image", calibration.image_threshold), ("map", calibration.pixel_threshold)):
+        table.add_row(
+            f"{label} threshold",
+            f"{threshold.value:.3f}: false-alarm rate {threshold.guaranteed_rate:.1%} {promise}, "
+            f"{threshold.requested_rate:.1%} requested, from {threshold.count} good parts",
+        )
+    console.print(table)

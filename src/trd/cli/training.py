@@ -1,0 +1,159 @@
+"""Commands that train and measure: demo, train, evaluate, import-reference, reproduce."""
+
+from __future__ import annotations
+
+from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from trd.cli.app import (
+    ClassesOption,
+    DataOption,
+    DeviceOption,
+    RecipeOption,
+    SetOption,
+    app,
+    console,
+    interruptible,
+    names,
+)
+from trd.errors import RecipeError
+
+if TYPE_CHECKING:  # at run time each command imports what it needs, so that `trd --help` does not wait for torch
+    from trd.runs import Run
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for data, run and report.")] = Path("trd-demo"),
+    seed: Annotated[int, typer.Option(help="Of the drawn parts.")] = 0,
+) -> None:
+    """Draw a small RGB + 3D data set, train on its good parts, evaluate, and write a report (about a minute)."""
+    from trd.config import load_recipe
+    from trd.data.demo import CLASS_NAME, draw_demo
+    from trd.runs import Run
+
+    data = out / "data"
+    draw_demo(data, seed=seed)
+    console.print(f"drew {data / CLASS_NAME}")
+    recipe = load_recipe("demo")
+    run = Run.open(data, out / "run", recipe, [CLASS_NAME], console)
+    _finish(run, "auto")
+
+
+@app.command()
+def train(
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", help="Run folder; the same one again goes on where it stopped.")],
+    recipe: RecipeOption = "lite-rgb-normals",
+    classes: ClassesOption = None,
+    overrides: SetOption = None,
+    device: DeviceOption = "auto",
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train anew, also what is finished; the new detector replaces the old.")
+    ] = False,
+) -> None:
+    """Train and calibrate a detector per class; evaluate where there is a test split."""
+    from trd.config import load_recipe
+    from trd.runs import Run
+
+    run = Run.open(data, out, load_recipe(recipe, overrides or ()), names(classes), console)
+    _finish(run, device, retrain)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    data: Annotated[Path | None, typer.Option("--data", help="By default where the run was trained.")] = None,
+    classes: ClassesOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Score the test split again; write metrics, tables and the report."""
+    from trd.runs import Run
+
+    opened = Run.reopen(run, data, names(classes), console)
+    with opened.alone():
+        metrics = opened.evaluate(device, opened.classes)
+    _summary(metrics, opened.out)
+    opened.raise_failures()
+
+
+@app.command("import-reference")
+def import_reference(
+    file: Annotated[Path, typer.Argument(help="Checkpoint (.pth) of the reference implementation, one class.")],
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", help="Run folder; several classes may go into one.")],
+    recipe: RecipeOption = "mvtec3d-rgb-normals",
+    class_name: Annotated[str | None, typer.Option("--class", help="Needed where --data holds several.")] = None,
+    overrides: SetOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Take over trained reference weights; calibrate on the validation split. Then evaluate or predict as usual."""
+    from trd import runs
+    from trd.config import load_recipe
+
+    detector = runs.import_reference(file, data, out, load_recipe(recipe, overrides or ()), class_name, device, console)
+    console.print(f"{detector.class_name}: imported into {out}; `trd evaluate {out}` scores the test split")
+
+
+@app.command()
+def reproduce(
+    benchmark: Annotated[str, typer.Argument(help="mvtec3d, eyecandies, or folder (any data, nothing published).")],
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", help="Folder for all runs and the tables; the same one goes on.")],
+    recipe: Annotated[str | None, typer.Option("--recipe", help="By default the benchmark's published one.")] = None,
+    seeds: Annotated[str | None, typer.Option("--seeds", help="Comma-separated; by default the recipe's.")] = None,
+    classes: ClassesOption = None,
+    ablation: Annotated[bool, typer.Option("--ablation", help="All variants: one modality, no tuners, ...")] = False,
+    variants: Annotated[str | None, typer.Option("--variants", help="Only these, comma-separated.")] = None,
+    executor: Annotated[str, typer.Option("--executor", help="local, or ray (several GPUs or machines).")] = "local",
+    overrides: SetOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train and score every class and seed; write the published table's layout with our numbers beside it."""
+    from trd.config import load_recipe
+    from trd.methods.base import FULL
+    from trd.reproduce.published import BENCHMARKS
+    from trd.reproduce.reproduce import reproduce as run_all
+    from trd.reproduce.reproduce import variant_names
+
+    default = BENCHMARKS[benchmark].recipe if benchmark in BENCHMARKS else "lite-rgb-normals"
+    chosen = load_recipe(recipe or default, overrides or ())
+    numbers = names(seeds) or [str(chosen.seed)]
+    if not all(number.isdecimal() for number in numbers):
+        raise RecipeError(f"--seeds {seeds}: expected whole numbers, for example 42,43,44")
+    wanted = names(variants) or (variant_names(chosen) if ablation else (FULL,))
+    label = chosen.name + "".join(f", {override}" for override in overrides or ())
+    whole = [int(number) for number in numbers]
+    with interruptible():
+        run_all(benchmark, data, out, chosen, whole, names(classes), wanted, executor, device, console, label)
+    console.print(f"tables: {out / 'table.md'}, {out / 'table.tex'}, {out / 'table.csv'}")
+
+
+def _finish(run: Run, device: str, retrain: bool = False) -> None:
+    with interruptible():
+        metrics = run.train_and_evaluate(device, retrain)
+    _summary(metrics, run.out)
+    if not metrics and not run.failures:
+        console.print(f"trained; no labelled test split to evaluate. Detectors in {run.out}")
+    run.raise_failures()
+
+
+def _summary(metrics: dict[str, dict[str, Any]], out: Path) -> None:
+    from trd.evaluation.tables import class_rows
+
+    if not metrics:
+        return
+    table = Table("class", "map", "I-AUROC", "P-AUROC", "AUPRO@30", "AUPRO@1")
+    for line in class_rows(metrics):
+        cells = [line[key] for key in ("image_auroc", "pixel_auroc", "aupro_30", "aupro_1")]
+        table.add_row(
+            str(line["class"]),
+            str(line["map"]),
+            *("-" if isinstance(c, float) and isnan(c) else f"{c:.3f}" for c in cells),
+        )
+    console.print(table)
+    console.print(f"report: {out / 'report.html'}")
