@@ -26,12 +26,13 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     plain = Detector.load(arguments.detector, arguments.device)
+    modules = baseline.plain_modules(arguments.detector, plain)
     clouds, name = plain.recipe.point_cloud_sources, plain.class_name
     name = name if (arguments.data / name).is_dir() else ""
     files = list_class(arguments.data, name, plain.recipe.sources, clouds)
     samples = [load_sample(sample, clouds, files.camera) for sample in files.test]
     labels = [sample.defect != "good" for sample in samples]
-    expected = np.array([baseline.predict(plain, sample)[1] for sample in samples])
+    expected = np.array([baseline.predict(modules, sample)[1] for sample in samples])
     print(f"straightforward float32: image AUROC {roc_auc_score(labels, expected):.4f} on {len(labels)} parts")
     prepared = [plain.pipeline(sample) for sample in samples]
     for precision in ("32", "bf16", "fp16"):

@@ -7,6 +7,8 @@ metrics and a loop over thresholds for AUPRO: what one writes first, and what pu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,12 +19,15 @@ from torch import Tensor
 
 from trd.config import Recipe
 from trd.detector import Detector
+from trd.methods.trd.config import section
+from trd.methods.trd.engine import restored
+from trd.methods.trd.maps.scorer import MapScorer
 from trd.methods.trd.network.network import TunedReverseDistillation
-from trd.preprocess.dataset import stacked_images
-from trd.preprocess.pipeline import Pipeline
-from trd.methods.trd.maps.anomaly_map import smooth
-from trd.methods.trd.training.loss import network_loss
 from trd.methods.trd.network.outputs import NetworkOutput
+from trd.methods.trd.training.fit import image_tensors
+from trd.methods.trd.training.loss import network_loss
+from trd.preprocess.pipeline import Pipeline
+from trd.stored import read_detector
 from trd.types import Sample
 
 
@@ -42,7 +47,7 @@ def forward(network: TunedReverseDistillation, images: Mapping[str, Tensor]) -> 
 
 
 def optimiser(network: TunedReverseDistillation, recipe: Recipe) -> torch.optim.Adam:
-    config = recipe.training
+    config = section(recipe).training
     return torch.optim.Adam(network.students.parameters(), lr=config.learning_rate, betas=config.betas)
 
 
@@ -54,7 +59,7 @@ def training_step(
     loss: str,
 ) -> float:
     """One step from decoded samples: preparation belongs to every step, nothing is kept."""
-    images = stacked_images([pipeline(sample) for sample in samples])
+    images = image_tensors([pipeline(sample) for sample in samples], torch.device("cpu"))
     terms = network_loss(forward(network, images), loss)
     total = torch.stack([term for branch in terms.values() for term in branch.values()]).sum()
     adam.zero_grad()
@@ -63,19 +68,37 @@ def training_step(
     return float(total.detach())
 
 
+class Plain(NamedTuple):
+    """A trained detector's plain modules, and what surrounds them."""
+
+    detector: Detector
+    network: TunedReverseDistillation
+    scorer: MapScorer
+
+
+def plain_modules(folder: Path, detector: Detector) -> Plain:
+    """Of the folder that `detector` was loaded from, on its device."""
+    network, scorer = restored(detector.recipe, read_detector(folder)[1])
+    return Plain(detector, network.to(detector.engine.device), scorer.to(detector.engine.device))
+
+
 @torch.no_grad()
-def predict(detector: Detector, sample: Sample) -> tuple[NDArray[np.float32], float]:
+def predict(plain: Plain, sample: Sample) -> tuple[NDArray[np.float32], float]:
     """Decoded arrays -> fused map and score, one sample at a time, as the paper's script does it."""
+    detector = plain.detector
     prepared = detector.pipeline(sample)
-    output = forward(detector.network, stacked_images([prepared]))
-    raw = detector.scorer(output, detector.pipeline.frame.size)
-    fused = np.zeros(detector.pipeline.frame.size, np.float32)
+    output = forward(plain.network, image_tensors([prepared], torch.device("cpu")))
+    size = detector.facts.frame.size
+    raw = plain.scorer(output, size)
+    fused = np.zeros(size, np.float32)
     for name, numbers in detector.calibration.maps.items():
         scores = (raw[name][0].cpu().numpy() - numbers.mean) / numbers.std
         if prepared.region is not None:
             scores = np.where(prepared.region, scores, numbers.floor)
         fused += scores.astype(np.float32)
-    fused = smooth(fused, detector.calibration.sigma)
+    fused = np.asarray(ndimage.gaussian_filter(fused, detector.calibration.sigma), np.float32)
+    numbers = detector.calibration.fused
+    fused = (fused - np.float32(numbers.mean)) / np.float32(numbers.std)
     return fused, float(fused.max())
 
 

@@ -14,7 +14,6 @@ from trd.data.loading import load_sample
 from trd.detector import Detector
 from trd.evaluation import figures
 from trd.preprocess.image import resize_map, resize_mask
-from trd.types import Prediction
 
 SIDE = 200  # pixels per picture
 
@@ -28,9 +27,8 @@ def main(run: str, data: str, out: str, *picks: str) -> None:
         files = list_class(Path(data), name, sources, clouds)
         sample = load_sample(next(s for s in files.test if s.id == identity), clouds, files.camera)
         prediction = detector.predict(sample)
-        assert isinstance(prediction, Prediction)
         assert sample.mask is not None
-        frame, level = detector.pipeline.frame, prediction.threshold
+        frame, level = detector.facts.frame, prediction.threshold
         mask = resize_mask(frame.crop(sample.mask), frame.size)
         images = {n: figures.as_picture(i) for n, i in detector.pipeline(sample).images.items()}
 

@@ -18,12 +18,15 @@ import time
 import numpy as np
 import torch
 
-from trd.config import load_recipe
-from trd.methods.trd.network.network import FrozenNetwork, build_network
 from trd.compute.precision import resolve_precision
-from trd.preprocess.dataset import UPRIGHT, View, batches, stacked_images
+from trd.config import load_recipe
+from trd.methods.trd.network.frozen_network import FrozenNetwork
+from trd.methods.trd.network.network import build_network
 from trd.methods.trd.training.features import teacher_features
+from trd.methods.trd.training.fit import image_tensors
 from trd.methods.trd.training.loss import network_loss
+from trd.methods.trd.training.views import UPRIGHT, View
+from trd.preprocess.parts import batches
 from trd.types import PreparedSample
 
 BATCH = 4
@@ -134,7 +137,7 @@ def _training(network, parts, recipe, device, bf16):
 
 def _inference(network, parts, device, bf16):
     frozen = FrozenNetwork(network.eval(), torch.device(device), torch.bfloat16 if bf16 else torch.float32)
-    images = {name: stack.to(device) for name, stack in stacked_images(parts).items()}
+    images = image_tensors(parts, torch.device(device))
 
     @torch.inference_mode()
     def predict() -> None:

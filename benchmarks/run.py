@@ -23,6 +23,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from trd.compute.precision import resolve_precision
+from trd.compute.repeatable import repeatable
 from trd.config import Recipe, load_recipe
 from trd.data.demo import CLASS_NAME, draw_demo
 from trd.data.listing import list_class
@@ -30,15 +32,15 @@ from trd.data.loading import load_sample
 from trd.detector import Detector
 from trd.evaluation.curves import AUPRO_LIMITS, evaluate_maps
 from trd.methods.trd.network.network import build_network
-from trd.compute.precision import resolve_precision
-from trd.preprocess.dataset import UPRIGHT, PreparedDataset
+from trd.methods.trd.training.features import teacher_features
+from trd.methods.trd.training.loss import network_loss
+from trd.methods.trd.training.views import UPRIGHT
 from trd.preprocess.normals import sobel_normals_image, surface_normals_image
+from trd.preprocess.parts import PreparedParts
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
-from trd.methods.trd.training.features import teacher_features
-from trd.training.fit import fit_class, repeatable
-from trd.methods.trd.training.loss import network_loss
-from trd.types import Sample
+from trd.training.fit import fit_class
+from trd.types import ClassFolder, Sample
 
 RECIPES = {"lite": "lite-rgb-normals", "paper": "mvtec3d-rgb-normals"}
 CLASS_PARTS = 250  # about a class of MVTec 3D-AD
@@ -187,8 +189,8 @@ def profile(setting: Setting) -> None:
 
 
 def training(setting: Setting, profile: bool = False) -> None:
-    config = setting.recipe().training
-    with repeatable(config.seed, config.deterministic):  # as `trd train` does
+    recipe = setting.recipe()
+    with repeatable(recipe.seed, recipe.method.training.deterministic):  # as `trd train` does
         _training(setting, profile)
 
 
@@ -202,7 +204,7 @@ def _training(setting: Setting, profile: bool) -> None:
             student.compile()
     slow_adam = baseline.optimiser(plain, recipe)
     adam = torch.optim.Adam(fast.students.parameters(), lr=recipe.method.training.learning_rate, fused=True)
-    dataset = PreparedDataset(batch, lambda index: pipeline(samples[index]))
+    dataset = PreparedParts(batch, lambda index: pipeline(samples[index]))
     bf16 = resolve_precision("auto", setting.device) == "bf16-mixed"
     features = teacher_features(fast, recipe, batch, torch.device(setting.device))
 
@@ -261,8 +263,11 @@ def waiting(setting: Setting) -> None:
                 yield batch
 
     recipe = setting.recipe("training.epochs=5", f"training.batch_size={setting.training_batch}")
-    with tempfile.TemporaryDirectory() as folder, mock.patch("trd.training.fit.DataLoader", TimedLoader):
-        fit_class(setting.data, CLASS_NAME, recipe, Path(folder), setting.device)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch("trd.methods.trd.training.trainer.DataLoader", TimedLoader),
+    ):
+        fit_class(ClassFolder(CLASS_NAME, setting.data / CLASS_NAME), recipe, Path(folder), setting.device)
     epochs = [(waited, following - begin) for (begin, waited), (following, _) in pairwise(marks)][1:]
     share = sum(waited for waited, _ in epochs) / sum(seconds for _, seconds in epochs)
     print(f"  {setting.size}: {share:.3%} of an epoch's time is spent waiting for data")
@@ -271,8 +276,9 @@ def waiting(setting: Setting) -> None:
 def inference(setting: Setting, profile: bool = False) -> None:
     recipe, size, count = setting.recipe("training.epochs=1"), setting.size, setting.batch
     with tempfile.TemporaryDirectory() as folder:
-        fit_class(setting.data, CLASS_NAME, recipe, Path(folder), setting.device)
+        fit_class(ClassFolder(CLASS_NAME, setting.data / CLASS_NAME), recipe, Path(folder), setting.device)
         detector = Detector.load(folder, setting.device, setting.compiled)
+        modules = baseline.plain_modules(Path(folder), detector)
     samples = decoded(setting.data, recipe, count)
     prepared = [detector.pipeline(sample) for sample in samples]
     if profile:
@@ -280,19 +286,19 @@ def inference(setting: Setting, profile: bool = False) -> None:
         return
 
     def plain() -> None:
-        baseline.predict(detector, samples[0])
+        baseline.predict(modules, samples[0])
 
     compare(f"{size}: arrays to score, one by one", plain, lambda: scores(detector, samples[:1]), setting.repeats)
     compare(f"{size}: arrays to score, batch of {count}, per sample",
-            lambda: [baseline.predict(detector, sample) for sample in samples],
+            lambda: [baseline.predict(modules, sample) for sample in samples],
             lambda: scores(detector, samples), max(2, setting.repeats // 2), count)  # fmt: skip
 
     def network() -> None:
-        detector.forward(prepared)
+        detector.raw_maps(prepared)
         setting.wait()
 
     def one() -> None:
-        detector.forward(prepared[:1])
+        detector.raw_maps(prepared[:1])
         setting.wait()
 
     for title, work in (
