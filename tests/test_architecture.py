@@ -11,7 +11,7 @@ import pytest
 import trd
 
 ORDER = [
-    ["errors", "types", "files", "processes"],
+    ["errors", "types", "files", "processes", "progress"],
     ["registry"],
     ["config"],
     ["data"],

@@ -255,7 +255,8 @@ class Run:
             folder = self.folder(place.name)
             detector = Detector.load(folder, device)
             result = evaluate_class(detector, place, self.console)
-            section = class_section(detector, result)
+            with self.console.status(f"{place.name}: report"):
+                section = class_section(detector, result)
             write_json(folder / METRICS, result.metrics)
             write_json(folder / SECTION, section)
             self.console.print(

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import track
 
 from trd.preprocess.parts import batches, stacked_images
+from trd.progress import tracked
 from trd.types import PreparedSample
 
 STRANGEST = 4  # cells that make a part's score
@@ -61,7 +61,7 @@ def _cells(parts: Sequence[PreparedSample], console: Console) -> dict[str, list[
     mean, std = (torch.tensor(numbers).view(1, 3, 1, 1) for numbers in (teacher.input_mean, teacher.input_std))
     found: dict[str, list[Floats]] = {name: [] for name in parts[0].images}
     steps = list(batches(parts, BATCH))
-    for step in track(steps, "comparing training parts", console=console, transient=True):
+    for step in tracked(steps, "comparing training parts", len(steps), console):
         for name, stack in stacked_images(step).items():
             with torch.inference_mode():
                 _, middle, coarse = teacher((torch.from_numpy(stack) - mean) / std)

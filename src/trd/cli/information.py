@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from trd.cli.app import (
-    SetOption,
-    app,
-    console,
-)
-
-if TYPE_CHECKING:  # at run time each command imports what it needs, so that `trd --help` does not wait for torch
-    pass
+from trd.cli.app import ClassesOption, RecipeOption, SetOption, app, console, errors, interruptible, names
+from trd.config import DEFAULT_RECIPE
 
 
 @app.command()
@@ -76,3 +70,40 @@ def _describe(run: Path) -> None:
             f"{threshold.requested_rate:.1%} requested, from {threshold.count} good parts",
         )
     console.print(table)
+
+
+@app.command()
+def check(
+    data: Annotated[Path, typer.Argument(help="Folder of one class or of several classes.")],
+    recipe: RecipeOption = DEFAULT_RECIPE,
+    classes: ClassesOption = None,
+    overrides: SetOption = None,
+    out: Annotated[Path, typer.Option("--out", help="The page.")] = Path("trd-check.html"),
+) -> None:
+    """A dry run in seconds: what training would meet, and the parts that are unlike the others, on one page."""
+    from trd.check.check import check_class
+    from trd.check.page import html_page
+    from trd.config import load_recipe
+    from trd.data.listing import class_folders
+    from trd.files import write_text
+
+    chosen = load_recipe(recipe, overrides or ())
+    places = class_folders(data, names(classes))
+    checks = []
+    with interruptible():
+        for place in places:
+            found = check_class(place, chosen, console)
+            checks.append(found)
+            state = f"{len(found.problems)} problems" if found.problems else f"ready, {len(found.warnings)} warnings"
+            console.print(f"{found.name}: {state}", style="red" if found.problems else None, markup=False)
+            for line in found.problems:
+                errors.print(f"  {line}", style="red", markup=False, highlight=False)
+            for line in found.warnings:
+                console.print(f"  {line}", style="yellow", markup=False, highlight=False)
+            if found.strangest:
+                worst = ", ".join(f"{part.id} ({part.strangeness:.1f})" for part in found.strangest)
+                console.print(f"  most unlike the others: {worst}", markup=False, highlight=False)
+    write_text(out, html_page(f"TRD: check of {data}", checks))
+    console.print(f"page: {out}", markup=False)
+    if any(found.problems for found in checks):
+        raise typer.Exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,9 +18,10 @@ from trd.cli.app import (
     shown,
     terminated_as_interrupted,
 )
-from trd.errors import DataError
+from trd.errors import DataError, RecipeError
 
 if TYPE_CHECKING:  # at run time each command imports what it needs, so that `trd --help` does not wait for torch
+    from trd.decision.calibration import Calibration
     from trd.detector import Detector
     from trd.types import SampleFiles
 
@@ -45,18 +47,17 @@ def predict(
 ) -> None:
     """Score parts: scores.csv, scores.jsonl and heat-map overlays."""
 
-    from rich.progress import track
-
     from trd.data.listing import camera_near
     from trd.data.loading import load_sample
     from trd.detector import Detector
     from trd.predictions import CSV, PARTIAL, outcomes, write_predictions
+    from trd.progress import tracked
 
     detector = Detector.load(run, device, compiled, precision)
     files = _inputs(inputs, detector)
     clouds = detector.recipe.point_cloud_sources
     load = partial(load_sample, clouds=clouds, camera=camera_near(files, clouds, detector.facts.camera))
-    results = outcomes(detector, track(files, "predicting", console=console, transient=True), load)
+    results = outcomes(detector, tracked(files, "predicting", len(files), console), load)
     try:
         with terminated_as_interrupted():
             written = write_predictions(detector, results, out, raw_maps, overlays, keep_going)
@@ -74,6 +75,87 @@ def predict(
             f"{written.failed} more could not be read or used: the column 'error' of {scores} says why", markup=False
         )
         raise typer.Exit(1)
+
+
+@app.command()
+def calibrate(
+    run: Annotated[Path, typer.Argument(help="Run folder of one class, or RUN/CLASS.")],
+    rate: Annotated[
+        float | None, typer.Option("--rate", help="False-alarm rate of good parts; as before by default.")
+    ] = None,
+    good: Annotated[
+        Path | None, typer.Option("--good", help="Good parts that the detector has not seen: another lamp or batch.")
+    ] = None,
+    defective: Annotated[
+        Path | None, typer.Option("--defective", help="Defective parts: how many are found at the threshold?")
+    ] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Thresholds anew, without training; the calibration before is kept beside it."""
+    from dataclasses import replace
+
+    from trd.stored import detector_folder, read_facts, save_calibration
+
+    if rate is None and good is None and defective is None:
+        raise RecipeError("nothing to do: give --rate, --good or --defective")
+    if rate is not None and not 0 < rate < 1:
+        raise RecipeError(f"--rate {rate}: expected a share between 0 and 1, for example 0.05")
+    folder = detector_folder(run)
+    facts, _ = read_facts(folder)
+    calibration = facts.calibration if rate is None else facts.calibration.for_rate(rate)
+    if good is None and defective is None:  # the stored scores will do: no torch, no weights
+        save_calibration(folder, replace(facts, calibration=calibration))
+        _tell(calibration)
+        return
+    from trd.data.listing import camera_near, list_unlabelled
+    from trd.detector import Detector
+    from trd.training.recalibrate import recalibrated, recall, refuse_trained_on
+
+    detector = Detector.load(folder, device)
+    sources, clouds = facts.recipe.sources, facts.recipe.point_cloud_sources
+    if good is not None:
+        files = list_unlabelled(good, sources, clouds)
+        refuse_trained_on(folder, files)
+        camera = camera_near(files, clouds, facts.camera)
+        calibration = recalibrated(detector, files, rate, camera, console)
+    if calibration != facts.calibration:
+        save_calibration(folder, replace(facts, calibration=calibration))
+    _tell(calibration)
+    if defective is not None:
+        files = _of_all_kinds(defective, sources, clouds)
+        camera = camera_near(files, clouds, facts.camera)
+        found = recall(detector.calibrated(calibration), files, camera, console)
+        console.print(f"of the defective parts, {found}", highlight=False)
+
+
+def _of_all_kinds(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...]:
+    """Parts of a folder, or of the folders in it, one for each kind of defect: a test split."""
+    from dataclasses import replace
+
+    from trd.data.listing import list_unlabelled
+    from trd.types import GOOD
+
+    try:
+        return list_unlabelled(folder, sources, clouds)
+    except DataError:
+        kinds = [path for path in sorted(folder.glob("*/")) if path.name != GOOD] if folder.is_dir() else []
+        if not kinds:
+            raise
+    return tuple(
+        replace(part, id=f"{kind.name}/{part.id}") for kind in kinds for part in list_unlabelled(kind, sources, clouds)
+    )
+
+
+def _tell(calibration: Calibration) -> None:
+    threshold = calibration.image_threshold
+    promise = "guaranteed" if calibration.kind == "split" else "estimated"
+    console.print(
+        f"threshold {threshold.value:.3f}: false-alarm rate {threshold.guaranteed_rate:.1%} {promise} "
+        f"({threshold.requested_rate:.1%} requested) from {threshold.count} good parts",
+        highlight=False,
+    )
+    if not threshold.attained:
+        console.print(f"for {threshold.requested_rate:.1%} give {round(1 / threshold.requested_rate) - 1} good parts")
 
 
 def _inputs(inputs: list[Path], detector: Detector) -> tuple[SampleFiles, ...]:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from trd.compute.memory import PREDICTION_REMEDY, full_memory_said
 from trd.compute.precision import PRECISIONS
 from trd.engines.base import Maps
 
@@ -26,6 +27,6 @@ class PyTorchEngine:
         self.form = f"PyTorch, {form}"
 
     def raw_maps(self, images: Mapping[str, NDArray[np.float32]]) -> Maps:
-        with torch.inference_mode():
+        with torch.inference_mode(), full_memory_said(PREDICTION_REMEDY):
             tensors = {name: torch.from_numpy(stack).to(self.device) for name, stack in images.items()}
             return {name: maps.float().cpu().numpy() for name, maps in self.module(tensors).items()}

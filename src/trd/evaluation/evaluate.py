@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import track
 
 from trd.data.listing import list_class
 from trd.data.loading import load_sample
@@ -28,6 +27,7 @@ from trd.evaluation.curves import (
     pixel_metrics,
 )
 from trd.preprocess.threads import in_threads
+from trd.progress import tracked
 from trd.types import GOOD, UNLABELLED, ClassFiles, ClassFolder, PreparedSample, SampleFiles
 
 METRICS, METRICS_FORMAT = "metrics.json", 2
@@ -80,12 +80,11 @@ def evaluate_class(detector: Detector, place: ClassFolder, console: Console | No
     def prepared(sample: SampleFiles) -> PreparedSample:
         return detector.pipeline(load_sample(sample, recipe.point_cloud_sources, files.camera))
 
-    scored = track(
+    scored = tracked(
         detector.score(in_threads(prepared, files.test, ahead=detector.engine.device != "cpu")),
         f"{place.name}: scoring",
-        total=len(files.test),
-        console=console or Console(quiet=True),
-        transient=True,
+        len(files.test),
+        console or Console(quiet=True),
     )
     return _result(detector, place.name, files, scored, begin)
 

@@ -60,6 +60,22 @@ class TrainingRanges:
                 found.append(_worded(name, value, low, high))
         return tuple(found)
 
+    def described(self) -> dict[str, str]:
+        """Label -> range in words, for people."""
+        words = {
+            "plane": ("support plane from the camera", 1.0, " m", 3),
+            "part_mm": ("part, corner to corner", 1.0, " mm", 1),
+            "part_pixels": ("part, corner to corner in pixels", 1.0, "", 0),
+            "measured": ("points measured", 100.0, " %", 0),
+            "brightness": ("mean brightness of", 1.0, "", 2),
+        }
+        texts = {}
+        for name, (low, high) in self.values.items():
+            kind, _, source = name.partition(" ")
+            label, factor, unit, digits = words[kind]
+            texts[f"{label} {source}".strip()] = f"{low * factor:.{digits}f} to {high * factor:.{digits}f}{unit}"
+        return texts
+
     def to_json(self) -> dict[str, Any]:
         return {"size": list(self.size), "values": {name: list(ends) for name, ends in self.values.items()}}
 

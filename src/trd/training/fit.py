@@ -18,6 +18,7 @@ from trd.engines.base import Engine, Maps, Placement
 from trd.files import write_json
 from trd.methods.base import FitJob
 from trd.preprocess.parts import PreparedParts, batches, stacked_images
+from trd.progress import tracked
 from trd.registry import find_method
 from trd.stored import FACTS, DetectorFacts, save_detector
 from trd.training.cross import out_of_fold_maps
@@ -44,7 +45,9 @@ def fit_class(
     files, record = list_parts(place, recipe, console)
     if (out / CHECKPOINTS).exists():
         refuse_other_parts(out, record)
-    return _complete(prepare_class(files, recipe, record), find_method(recipe.method.name).fit, out, device, console)
+    return _complete(
+        prepare_class(files, recipe, record, console), find_method(recipe.method.name).fit, out, device, console
+    )
 
 
 def fit_prepared(
@@ -102,10 +105,8 @@ def _complete(
 
 def raw_maps(engine: Engine, parts: PreparedParts, console: Console, title: str) -> Maps:
     """branch -> (N, h, w) of all parts, with progress."""
-    from rich.progress import track
-
     steps = list(batches(range(len(parts)), SCORING_BATCH))
-    shown = track(steps, title, console=console, transient=True)
+    shown = tracked(steps, title, len(steps), console)
     maps = [engine.raw_maps(stacked_images([parts[index] for index in step])) for step in shown]
     return {name: np.concatenate([m[name] for m in maps]) for name in maps[0]}
 

@@ -44,5 +44,5 @@ def import_class(
     if not file.is_file():
         raise CheckpointError(f"the reference checkpoint {file} does not exist")
     record["imported"] = {"file": str(file.resolve()), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-    parts = prepare_class(files, recipe, record)
+    parts = prepare_class(files, recipe, record, console)
     return fit_prepared(parts, partial(imported_state, file), out, device, console)

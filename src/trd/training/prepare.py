@@ -7,8 +7,9 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from trd.preprocess.image import warn_of_unused_range
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
+from trd.progress import tracked
 from trd.stored import FACTS, read_facts
 from trd.types import Camera, ClassFiles, ClassFolder, PreparedSample, SampleFiles
 
@@ -47,16 +49,14 @@ class PreparedClass:
 def list_parts(place: ClassFolder, recipe: Recipe, console: Console) -> tuple[ClassFiles, dict[str, Any]]:
     """The samples of a class, calibration parts held out of training where it has none, and the record's beginning."""
     listed = list_class(place.path, "", recipe.sources, recipe.point_cloud_sources)
-    cross = recipe.scoring.calibration == "cross"
-    enough = cross and len(listed.train) > 1
-    files = listed if enough else with_validation(listed, held_out_share(recipe, listed), recipe.seed)
-    files = replace(files, name=place.name)
+    files = replace(with_calibration_parts(listed, recipe), name=place.name)
+    held_out = [] if files.validation == listed.validation else [sample.id for sample in files.validation]
     record: dict[str, Any] = {
         "class": files.name,
         "data": str(files.root),
         "training_samples": len(files.train),
         "validation_samples": len(files.validation),
-        "held_out_of_training": [] if listed.validation or enough else [s.id for s in files.validation],
+        "held_out_of_training": held_out,
         "recipe": recipe.identity(),
         "parts": part_digests([*files.train, *files.validation]),
         "seconds": {},
@@ -69,7 +69,9 @@ def list_parts(place: ClassFolder, recipe: Recipe, console: Console) -> tuple[Cl
     return files, record
 
 
-def prepare_class(files: ClassFiles, recipe: Recipe, record: dict[str, Any]) -> PreparedClass:
+def prepare_class(
+    files: ClassFiles, recipe: Recipe, record: dict[str, Any], console: Console | None = None
+) -> PreparedClass:
     """Fit the pipeline and prepare every sample once, or take it from the user's cache (`preprocess.cache`).
 
     Raises DataError for the first one that cannot be used, RecipeError for settings of the cache that cannot be.
@@ -80,11 +82,13 @@ def prepare_class(files: ClassFiles, recipe: Recipe, record: dict[str, Any]) -> 
         if config.representation == "image" and config.full_scale == "auto":
             warn_of_unused_range(name, (sample.sources[config.source] for sample in files.train))
     parts = _Part(files.train), _Part(files.validation)
-    pipeline = _fitted(recipe, parts[0], files.camera, cache)
+    shown = partial(tracked, console=console or Console(quiet=True))
+    facts = _facts(recipe, parts[0], files.camera, cache)
+    pipeline = Pipeline.from_facts(recipe, list(shown(facts, f"{files.name}: looking for the part", len(files.train))))
     training, validation = (_prepared(part, pipeline, files.camera, cache) for part in parts)
-    for dataset in (training, validation):  # all bad files show now, not after an hour
-        for _ in in_threads(dataset.__getitem__, range(len(dataset))):
-            pass
+    both = training.and_also(validation)
+    for _ in shown(in_threads(both.__getitem__, range(len(both))), f"{files.name}: preparation", len(both)):
+        pass  # all bad files show now, not after an hour
     record["frame"] = pipeline.record
     record["seconds"]["preparation"] = time.monotonic() - begin
     return PreparedClass(recipe, files, pipeline, training, validation, record)
@@ -98,7 +102,9 @@ class _Part:
         self.contents = functools.cache(lambda index: file_contents(files[index]))
 
 
-def _fitted(recipe: Recipe, part: _Part, camera: Camera | None, cache: PreparedCache | None) -> Pipeline:
+def _facts(recipe: Recipe, part: _Part, camera: Camera | None, cache: PreparedCache | None) -> Iterator[SampleFacts]:
+    """What the pipeline is fitted on, of each training part."""
+
     def facts(index: int) -> SampleFacts:
         def measure() -> SampleFacts:
             return sample_facts(recipe, load_sample(part.files[index], recipe.point_cloud_sources, camera))
@@ -107,7 +113,7 @@ def _fitted(recipe: Recipe, part: _Part, camera: Camera | None, cache: PreparedC
             return measure()
         return cache.get_facts(facts_key(recipe, camera, part.files[index], part.contents(index)), measure)
 
-    return Pipeline.from_facts(recipe, list(in_threads(facts, range(len(part.files)))))
+    return in_threads(facts, range(len(part.files)))
 
 
 def _prepared(part: _Part, pipeline: Pipeline, camera: Camera | None, cache: PreparedCache | None) -> PreparedParts:
@@ -123,6 +129,16 @@ def _prepared(part: _Part, pipeline: Pipeline, camera: Camera | None, cache: Pre
     if cache is None:
         return PreparedParts(len(part.files), prepare)
     return PreparedParts(len(part.files), lambda index: cache.get(key(index), lambda: prepare(index)))
+
+
+def with_calibration_parts(files: ClassFiles, recipe: Recipe) -> ClassFiles:
+    """`files` with parts to calibrate on: a validation split of its own, or some held out of training.
+
+    None are needed for cross-conformal calibration. Raises DataError for too few parts.
+    """
+    if recipe.scoring.calibration == "cross" and len(files.train) > 1:
+        return files
+    return with_validation(files, held_out_share(recipe, files), recipe.seed)
 
 
 def held_out_share(recipe: Recipe, files: ClassFiles) -> float:

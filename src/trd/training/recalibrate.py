@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import track
 
 from trd.config import ScoringConfig
 from trd.data.loading import load_sample
@@ -19,6 +18,7 @@ from trd.detector import Detector
 from trd.errors import CheckpointError, DataError
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.threads import in_threads
+from trd.progress import tracked
 from trd.training.fit import raw_maps
 from trd.training.prepare import RECORD, part_digests
 from trd.types import Camera, PreparedSample, SampleFiles
@@ -54,9 +54,7 @@ def recalibrated(
             f"{len(good)} good part to calibrate on: a threshold from one part promises nothing; give 19 or more"
         )
     before, recipe = detector.calibration, detector.recipe
-    parts = list(
-        track(_prepared(detector, good, camera), "reading good parts", len(good), console=console, transient=True)
-    )
+    parts = list(tracked(_prepared(detector, good, camera), "reading good parts", len(good), console))
     prepared = PreparedParts(len(parts), parts.__getitem__, limit=0)
     raw = raw_maps(detector.engine, prepared, console, "calibration")
     scoring = ScoringConfig.model_validate(
@@ -68,12 +66,11 @@ def recalibrated(
 
 def recall(detector: Detector, defective: Sequence[SampleFiles], camera: Camera | None, console: Console) -> Recall:
     """How many of these defective parts the detector finds. Raises DataError for a part that cannot be used."""
-    scored = track(
+    scored = tracked(
         detector.score(_prepared(detector, defective, camera)),
         "scoring defective parts",
         len(defective),
-        console=console,
-        transient=True,
+        console,
     )
     threshold = detector.calibration.image_threshold.value
     return Recall(sum(one.score > threshold for one in scored), len(defective))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trd.compute.initialisation import WithoutInitialisation
+from trd.compute.memory import PREDICTION_REMEDY, full_memory_said
 from trd.compute.onednn import onednn_takes
 from trd.compute.precision import prediction_dtype, resolve_device
 from trd.config import Recipe
@@ -41,8 +42,9 @@ def trd_engine(recipe: Recipe, state: State, placement: Placement) -> PyTorchEng
     device = torch.device(resolve_device(placement.device))
     dtype = prediction_dtype(placement.precision or section(recipe).training.precision, device)
     network, scorer = restored(recipe, state)
-    network.to(device)
-    maps = NetworkMaps(FrozenNetwork(network, device, dtype, placement.compiled), scorer.to(device))
+    with full_memory_said(PREDICTION_REMEDY):
+        network.to(device)
+        maps = NetworkMaps(FrozenNetwork(network, device, dtype, placement.compiled), scorer.to(device))
     form = "torch.compile" if placement.compiled else "oneDNN calls" if onednn_takes(device, dtype) else "eager"
     return PyTorchEngine(maps, device, dtype, form)
 

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from trd.compute.memory import TRAINING_REMEDY, full_memory_said
 from trd.compute.precision import prediction_dtype, resolve_device
 from trd.compute.repeatable import repeatable
 from trd.methods.base import FitJob
@@ -30,7 +31,7 @@ CONTEXT_FLOORS = {"part": -3.0, "frame": 1.0}  # of `context_floor = "auto"`
 def fit_students(job: FitJob) -> State:
     """`Method.fit`."""
     recipe, config, where = job.recipe, section(job.recipe), resolve_device(job.device)
-    with repeatable(recipe.seed, config.training.deterministic):
+    with full_memory_said(TRAINING_REMEDY), repeatable(recipe.seed, config.training.deterministic):
         network = build_network(recipe).to(where)
         if config.teacher.standardize:
             fit_feature_scalers(network, job.training, torch.device(where))

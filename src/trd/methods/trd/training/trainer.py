@@ -100,10 +100,6 @@ def train_network(
                 loader,
                 ckpt_path=str(checkpoint) if checkpoint.exists() else None,
             )
-        except torch.OutOfMemoryError as error:
-            raise TRDError(
-                f"the GPU's memory is full ({error}): set training.accumulate=2 or more, or training.feature_memory=0"
-            ) from error
         except SystemExit as interrupted:  # how Lightning ends after Ctrl-C
             raise KeyboardInterrupt from interrupted
         except OSError as error:  # of its loggers; our own files raise OutputError

@@ -1,0 +1,167 @@
+"""A dry run over a data folder: what training would meet, in seconds, without training."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from trd.check.outliers import strangeness
+from trd.config import Recipe
+from trd.data.check import unreadable
+from trd.data.listing import list_class
+from trd.errors import TRDError
+from trd.evaluation.figures import as_picture, data_uri, outlined
+from trd.training.prepare import PreparedClass, prepare_class, with_calibration_parts
+from trd.types import ClassFiles, ClassFolder, PreparedSample
+
+STRANGEST = 5  # training parts that are shown
+SHOWN = 3  # ordinary ones beside them
+LOOK = 5.0  # strangeness from which on a part is said to deserve a look
+
+
+@dataclass(frozen=True)
+class PartPicture:
+    """One training part as the network will see it. strangeness: robust deviations from the median part."""
+
+    id: str
+    strangeness: float
+    pictures: tuple[tuple[str, str], ...]  # modality, data URI
+
+
+@dataclass(frozen=True)
+class ClassCheck:
+    """What was found of one class. problems: what stops training. warnings: what makes its result doubtful.
+
+    facts: label -> text, in order. strangest, ordinary: training parts, worst first.
+    """
+
+    name: str
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    facts: dict[str, str] = field(default_factory=dict)
+    strangest: tuple[PartPicture, ...] = ()
+    ordinary: tuple[PartPicture, ...] = ()
+
+
+def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = None) -> ClassCheck:
+    """Read every file of a class, fit the pipeline, and compare the training parts; every mistake becomes a problem."""
+    console = console or Console(quiet=True)
+    recipe = recipe.for_class(place.name)
+    try:
+        files = list_class(place.path, "", recipe.sources, recipe.point_cloud_sources)
+    except TRDError as error:
+        return ClassCheck(place.name, (str(error),))
+    facts = _counted(files)
+    everything = (*files.train, *files.validation, *files.test)
+    bad = unreadable(everything, recipe.point_cloud_sources, files.camera)
+    if bad:
+        problems = [reason if str(path) in reason else f"{path}: {reason}" for path, reason in bad]
+        return ClassCheck(place.name, tuple(problems), (), facts)
+    said = _Said()
+    log = logging.getLogger("trd")
+    log.addHandler(said)
+    try:
+        chosen = with_calibration_parts(files, recipe)
+        parts = prepare_class(chosen, recipe, {"seconds": {}}, console)
+    except TRDError as error:
+        return ClassCheck(place.name, (str(error),), tuple(said.lines), facts)
+    finally:
+        log.removeHandler(said)
+    facts |= _fitted(files, parts)
+    training = list(parts.training)
+    strange = strangeness(training, console)
+    order = np.argsort(-strange)
+    worst, usual = order[:STRANGEST], order[len(order) // 2 :][:SHOWN]
+    warnings = [*said.lines, *_doubts(recipe, files, parts), *_noted(training)]
+    look = [training[index].id for index in worst if strange[index] > LOOK]
+    if look:
+        warnings.append(f"unlike the other training parts, look at them: {', '.join(look)}")
+    return ClassCheck(
+        place.name,
+        (),
+        tuple(warnings),
+        facts,
+        tuple(_picture(training[index], float(strange[index])) for index in worst),
+        tuple(_picture(training[index], float(strange[index])) for index in usual),
+    )
+
+
+class _Said(logging.Handler):
+    """Keeps what preparation warns of."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def _counted(files: ClassFiles) -> dict[str, str]:
+    kinds = Counter(sample.defect for sample in files.test)
+    masks = sum(sample.mask is not None for sample in files.test)
+    tested = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return {
+        "good parts to train on": str(len(files.train)),
+        "good parts to calibrate on": str(len(files.validation)) if files.validation else "none: held out of training",
+        "parts to test on": f"{tested}; {masks} masks" if tested else "none: nothing will be measured",
+        "endings": ", ".join(sorted({path.suffix for s in files.train for path in s.sources.values()})),
+    }
+
+
+def _fitted(files: ClassFiles, parts: PreparedClass) -> dict[str, str]:
+    pipeline, frame = parts.pipeline, parts.pipeline.frame
+    record: dict[str, Any] = pipeline.record
+    top, left, height, width = frame.window
+    facts = {
+        "frame": f"{frame.sensor[0]} x {frame.sensor[1]} pixels (height x width)",
+        "window": f"rows {top} to {top + height}, columns {left} to {left + width}, "
+        f"resized to {frame.size[0]} x {frame.size[1]}",
+        "scored": {"part": "the part", "frame": "the whole window"}[pipeline.region],
+    }
+    if record:
+        unit = {1.0: "metres", 0.001: "millimetres"}.get(frame.cloud_scale, f"{frame.cloud_scale:g} metres per unit")
+        facts["3D in"] = unit
+        facts["support plane not found in"] = f"{len(record['without_plane'])} of {len(parts.training)} training parts"
+        if "parts_found" in record:
+            facts["part found in"] = f"{record['parts_found']} of {len(parts.training)} training parts"
+    if pipeline.ranges is not None:
+        facts |= pipeline.ranges.described()
+    if not files.validation:
+        facts["held out for calibration"] = f"{len(parts.validation)} of the parts to train on"
+    return facts
+
+
+def _doubts(recipe: Recipe, files: ClassFiles, parts: PreparedClass) -> list[str]:
+    """Too few parts to promise the requested rate, or to learn from."""
+    doubts = []
+    rate, cross = recipe.scoring.false_alarm_rate, recipe.scoring.calibration == "cross"
+    count = len(files.train) + len(files.validation) if cross else len(parts.validation)
+    if 1 / (count + 1) > rate:
+        doubts.append(
+            f"{count} calibration parts can promise a false-alarm rate of {1 / (count + 1):.1%} at best, not "
+            f"{rate:.1%}: give {round(1 / rate) - 1}" + ("" if cross else ", or take --set scoring.calibration=cross")
+        )
+    if len(parts.training) < 20:
+        doubts.append(f"{len(parts.training)} parts are few to train on: 50 or more are better")
+    return doubts
+
+
+def _noted(training: list[PreparedSample]) -> list[str]:
+    counts = Counter(note for part in training for note in part.notes)
+    return [f"{count} training parts: {note}" for note, count in counts.items()]
+
+
+def _picture(part: PreparedSample, strange: float) -> PartPicture:
+    pictures = []
+    for name, image in part.images.items():
+        picture = as_picture(image)
+        if part.region is not None:
+            picture = outlined(picture, part.region, (255, 255, 255))
+        pictures.append((name, data_uri(picture)))
+    return PartPicture(part.id, strange, tuple(pictures))
