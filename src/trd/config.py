@@ -43,52 +43,96 @@ MOVED = {  # where keys of recipes written before are now
 
 VectorAxes = Literal["y_down", "y_up"]
 Probability = Annotated[float, Field(gt=0, lt=1)]
+CloudSource = Annotated[
+    str,
+    Field(
+        description="The organised cloud that it is made from: the name of its folder; `xyz`, `depth`, `pointcloud` "
+        "and `cloud` are tried too."
+    ),
+]
 
 
 class Frozen(BaseModel):
-    """A section of a recipe: immutable, unknown keys and NaN refused."""
+    """A section of a recipe: immutable, unknown keys and NaN refused.
+
+    What its keys mean stands in their descriptions, from which docs/recipe.md is made (docs/recipe_reference.py).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ImageInput(Frozen):
-    """A colour, grey or ready-made image, scaled from its integer range to [0, 1].
+    """A colour, grey or ready-made image, scaled from its integer range to [0, 1]."""
 
-    full_scale: the value that means white; "auto" is 255 for 8 and 65535 for 16 bits. 4095 for 12-bit values in 16-bit
-    files. Floating-point images are in [0, 1] already. vectors: "y_down" or "y_up" for ready-made normals, whose first
-    two channels are x and y components stored as (n + 1) / 2: augmentation by flips then turns them with the picture.
-    """
-
-    representation: Literal["image"] = "image"
-    source: str = "rgb"
-    full_scale: Literal["auto"] | Annotated[int, Field(ge=1, le=65535)] = "auto"
-    vectors: Literal["none", "y_down", "y_up"] = "none"
+    representation: Annotated[Literal["image"], Field(description="A picture as it is.")] = "image"
+    source: Annotated[str, Field(description="The pictures that it is made from: the name of their folder.")] = "rgb"
+    full_scale: Annotated[
+        Literal["auto"] | Annotated[int, Field(ge=1, le=65535)],
+        Field(
+            description="The stored value that means white. `auto`: 255 in files of 8 bits, 65535 in files of 16. Set "
+            "4095 for 12-bit values in 16-bit files. Floating-point arrays are in [0, 1] already."
+        ),
+    ] = "auto"
+    vectors: Annotated[
+        Literal["none", "y_down", "y_up"],
+        Field(
+            description="For ready-made normals, whose first two channels are x and y stored as (n + 1) / 2: where y "
+            "points. Flips then turn the vectors with the picture."
+        ),
+    ] = "none"
 
 
 class DepthImageInput(Frozen):
-    """The paper's depth image of an organised cloud. background: "plane" blanks the support plane as published, "keep"
-    takes every measured point, for scenes that do not stand on a plane."""
+    """The paper's depth image of an organised cloud."""
 
-    representation: Literal["depth_image"]
-    source: str = "xyz"
-    background: Literal["plane", "keep"] = "plane"
+    representation: Annotated[Literal["depth_image"], Field(description="Depth as a grey picture, as published.")]
+    source: CloudSource = "xyz"
+    background: Annotated[
+        Literal["plane", "keep"],
+        Field(
+            description="`plane` blanks the support plane as published; `keep` takes every measured point, for scenes "
+            "that do not stand on a plane."
+        ),
+    ] = "plane"
 
 
 class SobelNormalsInput(Frozen):
-    """The paper's normals image; `kernel` is its per-class Sobel size."""
+    """The paper's normals image."""
 
-    representation: Literal["sobel_normals"]
-    source: str = "xyz"
-    kernel: Literal[3, 5, 7] = 5
+    representation: Annotated[Literal["sobel_normals"], Field(description="Normals by Sobel filters, as published.")]
+    source: CloudSource = "xyz"
+    kernel: Annotated[
+        Literal[3, 5, 7],
+        Field(
+            description="Side of the Sobel filter; the paper has one per class.",
+            json_schema_extra={"unit": "pixels of the cloud"},
+        ),
+    ] = 5
 
 
 class SurfaceNormalsInput(Frozen):
-    """Our metric normals: `sigma` in pixels of the cloud, `slope_gain` multiplies the slopes before normalising."""
+    """Our metric normals: slopes relative to the support plane, by a weighted plane fit around every point."""
 
-    representation: Literal["surface_normals"]
-    source: str = "xyz"
-    sigma: Annotated[float, Field(ge=0.5, le=20)] = 2.0
-    slope_gain: Annotated[float, Field(gt=0, le=100)] = 3.0
+    representation: Annotated[Literal["surface_normals"], Field(description="Metric normals (ours).")]
+    source: CloudSource = "xyz"
+    sigma: Annotated[
+        float,
+        Field(
+            ge=0.5,
+            le=20,
+            description="Of the Gaussian that weights the points of each plane fit.",
+            json_schema_extra={"unit": "pixels of the cloud"},
+        ),
+    ] = 2.0
+    slope_gain: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=100,
+            description="Multiplies the slopes before they become normals, so that shallow dents use the range that "
+            "the teacher answers to.",
+        ),
+    ] = 3.0
 
 
 ModalityInput = Annotated[
@@ -99,37 +143,97 @@ ModalityInput = Annotated[
 class PartConfig(Frozen):
     """How the part is found: as what stands on a flat support that is seen along the border (`preprocess.foreground`).
 
-    source: the cloud in which it is found; "" takes the first that a modality is made from. clearance: metres above the
-    support from which on a point belongs to the part. roughness: metres, the median distance of the border's points
-    from what may be called their plane. border: its width as a fraction of the shorter side. facing: cosine to the
-    viewing direction, 0.3 is 72 degrees: a support seen more steeply is none.
+    Used for cropping and for scoring.
     """
 
-    source: str = ""
-    clearance: Annotated[float, Field(gt=0, le=1)] = 0.003
-    roughness: Annotated[float, Field(gt=0, le=1)] = 0.0015
-    border: Annotated[float, Field(gt=0, le=0.4)] = 0.04
-    facing: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    source: Annotated[
+        str,
+        Field(description="The cloud in which the part is found; empty: the first that a modality is made from."),
+    ] = ""
+    clearance: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="Height above the support from which on a point belongs to the part.",
+            json_schema_extra={"unit": "metres"},
+        ),
+    ] = 0.003
+    roughness: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="The largest median distance of the border's points from a plane that counts as a support.",
+            json_schema_extra={"unit": "metres"},
+        ),
+    ] = 0.0015
+    border: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=0.4,
+            description="Width of the border in which the support is sought.",
+            json_schema_extra={"unit": "of the shorter side"},
+        ),
+    ] = 0.04
+    facing: Annotated[
+        float,
+        Field(
+            gt=0,
+            lt=1,
+            description="Least cosine between the support's normal and the viewing direction: 0.3 is 72 degrees, and "
+            "what is seen more steeply is no support.",
+        ),
+    ] = 0.3
 
 
 class FrameConfig(Frozen):
-    """From a sensor's frame to the network's input.
+    """From a sensor's frame to the network's input."""
 
-    size: pixels of the longer side, a multiple of 32. aspect: "square" stretches to size x size as published, "keep"
-    keeps the aspect ratio up to rounding each side to a multiple of 32. crop: "part" cuts the frame to the window
-    that held the part in all training samples (found in 3D; see `preprocess.pipeline`), "none" uses the whole frame,
-    "auto" is "part" where nine in ten training samples show a part on a plane, else "none".
-    margin: added on each side of that window, as a fraction of its longer side. cloud_scale: metres per unit of the
-    clouds (0.001: millimetres); "auto" takes those that lie more than 20 units away for millimetres. part: how the part
-    is found, for cropping and scoring; `part_source` is its `source` in earlier recipes.
-    """
-
-    size: Annotated[int, Field(ge=64, le=2048, multiple_of=32)] = 256
-    aspect: Literal["square", "keep"] = "square"
-    crop: Literal["auto", "part", "none"] = "none"
-    margin: Annotated[float, Field(ge=0, le=1)] = 0.08
-    cloud_scale: Annotated[float, Field(gt=0)] | Literal["auto"] = 1.0
-    part: PartConfig = PartConfig()
+    size: Annotated[
+        int,
+        Field(
+            ge=64,
+            le=2048,
+            multiple_of=32,
+            description="Longer side of the network's input.",
+            json_schema_extra={"unit": "pixels"},
+        ),
+    ] = 256
+    aspect: Annotated[
+        Literal["square", "keep"],
+        Field(
+            description="`square` stretches to size x size as published; `keep` keeps the aspect ratio, up to rounding "
+            "each side to a multiple of 32."
+        ),
+    ] = "square"
+    crop: Annotated[
+        Literal["auto", "part", "none"],
+        Field(
+            description="`part` cuts the frame to the window that held the part in all training samples, found in 3D; "
+            "`none` uses the whole frame; `auto` is `part` where nine in ten training samples show a part on a plane, "
+            "else `none`. What was chosen is said once and recorded."
+        ),
+    ] = "none"
+    margin: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Added to that window on each side.",
+            json_schema_extra={"unit": "of the window's longer side"},
+        ),
+    ] = 0.08
+    cloud_scale: Annotated[
+        Annotated[float, Field(gt=0)] | Literal["auto"],
+        Field(
+            description="Unit of the clouds: 0.001 for millimetres. `auto` takes clouds that lie more than 20 units "
+            "away for millimetres, others for metres.",
+            json_schema_extra={"unit": "metres per unit"},
+        ),
+    ] = 1.0
+    part: Annotated[PartConfig, Field(description="How the part is found.")] = PartConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -144,43 +248,73 @@ class FrameConfig(Frozen):
 
 
 class ScoringConfig(Frozen):
-    """How raw maps become scores and decisions.
+    """How raw maps become scores and decisions."""
 
-    sigma: pixels of the network's input, of the Gaussian over the fused map. region: "frame" scores every pixel as
-    published, "part" only those on and near the part, "auto" decides as `frame.crop` does. false_alarm_rate: of good
-    parts, for the operating threshold; pixel_false_alarm_rate: share of a good part's pixels, for the map's threshold.
-
-    calibration: "split" sets thresholds on good parts kept out of training (the validation split, or `holdout` of
-    the training parts, but as many as the false-alarm rate needs). "cross" keeps none out: `folds` further detectors
-    are trained, each without its share of all good parts, which it then scores (`training.cross`).
-    """
-
-    sigma: Annotated[float, Field(ge=0, le=50)] = 4.0
-    region: Literal["auto", "part", "frame"] = "frame"
-    false_alarm_rate: Probability = 0.05
-    pixel_false_alarm_rate: Probability = 0.01
-    calibration: Literal["split", "cross"] = "split"
-    holdout: Probability = 0.15
-    folds: Annotated[int, Field(ge=2, le=20)] = 5
+    sigma: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=50,
+            description="Of the Gaussian over the fused map; 0 smooths nothing.",
+            json_schema_extra={"unit": "pixels of the network's input"},
+        ),
+    ] = 4.0
+    region: Annotated[
+        Literal["auto", "part", "frame"],
+        Field(
+            description="`frame` scores every pixel as published, `part` only those on and near the part, `auto` "
+            "decides as `frame.crop` does."
+        ),
+    ] = "frame"
+    false_alarm_rate: Annotated[
+        Probability, Field(description="Of good parts, for the threshold of decisions (docs/calibration.md).")
+    ] = 0.05
+    pixel_false_alarm_rate: Annotated[
+        Probability, Field(description="Share of a good part's pixels above the threshold of the map.")
+    ] = 0.01
+    calibration: Annotated[
+        Literal["split", "cross"],
+        Field(
+            description="`split` sets thresholds on good parts kept out of training: the validation split, or "
+            "`holdout` of the training parts. `cross` keeps none out: `folds` further detectors are trained, each "
+            "without its share of all good parts, which it then scores."
+        ),
+    ] = "split"
+    holdout: Annotated[
+        Probability,
+        Field(
+            description="Share of the training parts held out for calibration where there is no validation split; "
+            "where the false-alarm rate needs more parts, more of them, up to a third. `split` only."
+        ),
+    ] = 0.15
+    folds: Annotated[int, Field(ge=2, le=20, description="Detectors trained for calibration. `cross` only.")] = 5
 
 
 class MethodConfig(Frozen):
-    """What every method's section of a recipe has: its name (`trd.registry`); the rest is the method's own."""
+    """What every method's section of a recipe has; the rest is the method's own."""
 
-    name: str
+    name: Annotated[str, Field(description="The method (`trd.registry`).")]
 
 
 class Recipe(Frozen):
-    """A whole experiment. `classes` overrides any key for single classes: `[classes.cookie.modalities.normals]`."""
+    """A whole experiment."""
 
-    name: str
-    description: str = ""
-    seed: Annotated[int, Field(ge=0)] = 42
-    modalities: Annotated[dict[str, ModalityInput], Field(min_length=1)]
-    frame: FrameConfig = FrameConfig()
-    method: SerializeAsAny[MethodConfig]
-    scoring: ScoringConfig = ScoringConfig()
-    classes: dict[str, dict[str, Any]] = {}
+    name: Annotated[str, Field(description="Of the recipe, for records and reports.")]
+    description: Annotated[str, Field(description="One sentence for `trd recipes`.")] = ""
+    seed: Annotated[
+        int, Field(ge=0, description="Of training: weights, order of samples, augmentation, held-out parts, folds.")
+    ] = 42
+    modalities: Annotated[
+        dict[str, ModalityInput],
+        Field(min_length=1, description="What the network sees, a table each: `[modalities.rgb]`. Names are yours."),
+    ]
+    frame: Annotated[FrameConfig, Field(description="From a sensor's frame to the network's input.")] = FrameConfig()
+    method: Annotated[SerializeAsAny[MethodConfig], Field(description="What learns; its name and its own settings.")]
+    scoring: Annotated[ScoringConfig, Field(description="How maps become scores and decisions.")] = ScoringConfig()
+    classes: Annotated[
+        dict[str, dict[str, Any]],
+        Field(description="Overrides of any key for single classes: `[classes.cookie.modalities.normals]`."),
+    ] = {}
 
     @model_validator(mode="before")
     @classmethod

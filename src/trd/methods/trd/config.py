@@ -14,80 +14,160 @@ PoolSide = Literal[1, 3, 5, 7, 9]
 
 
 class TeacherConfig(Frozen):
-    """weights: "auto" (the published file: package, cache or download), "random" (tests), or a path.
+    """The frozen network whose features the students learn to rebuild."""
 
-    standardize: every channel to mean 0, deviation 1 over the training set before the student sees it.
-    """
-
-    name: Literal["wide_resnet50_2", "efficientnet_lite0"] = "efficientnet_lite0"
-    weights: str = "auto"
-    standardize: bool = False
+    name: Annotated[
+        Literal["wide_resnet50_2", "efficientnet_lite0"],
+        Field(description="The paper's large network, or a small one that comes with the package."),
+    ] = "efficientnet_lite0"
+    weights: Annotated[
+        str,
+        Field(
+            description="`auto`: the published ImageNet file, from the package, the cache or a download; `random`: for "
+            "tests; else the path of a file."
+        ),
+    ] = "auto"
+    standardize: Annotated[
+        bool,
+        Field(
+            description="Bring every channel to mean 0, deviation 1 over the training set before the student sees it."
+        ),
+    ] = False
 
 
 def _renamed(branches: object) -> object:
     return "joint" if branches == "fused" else branches  # as recipes written before call it
 
 
-class StudentConfig(Frozen):
-    """branches: "per_modality" as published, or "joint": ONE student of all teachers' concatenated features, without
-    tuners (the baseline that the paper argues against). filter and amplifier switch the crossmodal tuners (ablations).
-    blocks per decoder stage, coarse to fine.
-    """
+BlockCount = Annotated[int, Field(ge=1)]
 
-    branches: Annotated[Literal["per_modality", "joint"], BeforeValidator(_renamed)] = "per_modality"
-    filter: bool = True
-    amplifier: bool = True
-    blocks: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (3, 4, 6)
+
+class StudentConfig(Frozen):
+    """What is trained: a branch per modality, and what passes between them."""
+
+    branches: Annotated[
+        Literal["per_modality", "joint"],
+        BeforeValidator(_renamed),
+        Field(
+            description="`per_modality` as published, or `joint`: one student of all teachers' concatenated features, "
+            "without tuners (the baseline that the paper argues against)."
+        ),
+    ] = "per_modality"
+    filter: Annotated[bool, Field(description="The crossmodal filter; off for ablations.")] = True
+    amplifier: Annotated[bool, Field(description="The crossmodal amplifier; off for ablations.")] = True
+    blocks: Annotated[
+        tuple[BlockCount, BlockCount, BlockCount], Field(description="Blocks per decoder stage, coarse to fine.")
+    ] = (3, 4, 6)
+
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainingConfig(Frozen):
-    """Adam and its schedule. lr_decay multiplies the rate after each epoch (schedule "exponential").
+    """Adam, its schedule, and how the training runs."""
 
-    augment: "none" or "flips" (mirrorings and quarter turns, applied to all modalities together, vectors turned too).
-    loss: "cosine" as published, "squared" is the relative squared error, which fixes the features' scale too.
-    precision: "32", "bf16", or "auto" (bf16 where the processor multiplies it in hardware).
-    compile: torch.compile the students, for long trainings on GPUs (a minute or two before the first step).
-    accumulate: equal parts of a batch that go through the network one after the other and share a step, for GPUs with
-    little memory; BatchNorm then sees the parts, and a last batch with fewer of them weighs less. feature_memory: GiB
-    for the teacher's features of the training parts (in all eight views with "flips"), kept from epoch to epoch; of
-    as many parts as fit, the others' are computed anew.
-    checkpoint_every: epochs between resumable checkpoints. deterministic: bit-for-bit repeatable algorithms.
-    loggers: of the training curves; mlflow and wandb are extras.
-    """
-
-    epochs: Annotated[int, Field(ge=1)] = 200
-    batch_size: Annotated[int, Field(ge=1)] = 16
-    learning_rate: Annotated[float, Field(gt=0)] = 0.005
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
-    schedule: Literal["exponential", "cosine"] = "exponential"
-    lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.95
-    augment: Literal["none", "flips"] = "none"
-    loss: Literal["cosine", "squared"] = "cosine"
-    precision: Annotated[Literal["32", "bf16", "auto"], BeforeValidator(str)] = "32"
-    deterministic: bool = True
-    compile: bool = False
-    accumulate: Annotated[int, Field(ge=1)] = 1
-    feature_memory: Annotated[float, Field(ge=0)] = 4.0
-    checkpoint_every: Annotated[int, Field(ge=1)] = 10
-    loggers: tuple[Literal["csv", "tensorboard", "mlflow", "wandb"], ...] = ("csv", "tensorboard")
+    epochs: Annotated[int, Field(ge=1, description="Passes over the training parts.")] = 200
+    batch_size: Annotated[int, Field(ge=1, description="Parts in a step.", json_schema_extra={"unit": "parts"})] = 16
+    learning_rate: Annotated[float, Field(gt=0, description="Adam's, at the beginning.")] = 0.005
+    betas: Annotated[tuple[Beta, Beta], Field(description="Adam's.")] = (0.5, 0.999)
+    schedule: Annotated[
+        Literal["exponential", "cosine"], Field(description="How the learning rate falls; exponential as published.")
+    ] = "exponential"
+    lr_decay: Annotated[
+        float, Field(gt=0, le=1, description="Multiplies the rate after each epoch. Exponential schedule only.")
+    ] = 0.95
+    augment: Annotated[
+        Literal["none", "flips"],
+        Field(
+            description="`flips`: mirrorings and quarter turns, of all modalities together, vectors turned too. "
+            "Mirrored and turned parts then count as good."
+        ),
+    ] = "none"
+    loss: Annotated[
+        Literal["cosine", "squared"],
+        Field(
+            description="`cosine` as published; `squared` is the relative squared error, which fixes the features' "
+            "scale too."
+        ),
+    ] = "cosine"
+    precision: Annotated[
+        Literal["32", "bf16", "auto"],
+        BeforeValidator(str),
+        Field(
+            description="Of the students; the teacher is in float32. `auto`: bf16 where the hardware multiplies it "
+            "(processors with AMX or AVX512-BF16, GPUs from Ampere on), else 32."
+        ),
+    ] = "32"
+    deterministic: Annotated[bool, Field(description="Algorithms that repeat bit for bit.")] = True
+    compile: Annotated[
+        bool,
+        Field(
+            description="torch.compile the students, for long trainings on GPUs: a minute or two before the first step."
+        ),
+    ] = False
+    accumulate: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Equal parts of a batch that go through the network one after the other and share a step, for "
+            "GPUs with little memory. BatchNorm then sees the parts, and a last batch with fewer of them weighs less.",
+            json_schema_extra={"unit": "parts of a batch"},
+        ),
+    ] = 1
+    feature_memory: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="For the teacher's features of the training parts (with flips in all eight views), kept from "
+            "epoch to epoch, of as many parts as fit; the others' are computed anew.",
+            json_schema_extra={"unit": "GiB"},
+        ),
+    ] = 4.0
+    checkpoint_every: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Between the checkpoints from which a stopped training goes on.",
+            json_schema_extra={"unit": "epochs"},
+        ),
+    ] = 10
+    loggers: Annotated[
+        tuple[Literal["csv", "tensorboard", "mlflow", "wandb"], ...],
+        Field(description="Of the training curves. mlflow and wandb are extras: `pip install 'trd-anomaly[mlflow]'`."),
+    ] = ("csv", "tensorboard")
 
 
 class TRDConfig(MethodConfig):
-    """Tuned reverse distillation.
+    """Tuned reverse distillation."""
 
-    distance: "cosine" as published, "residual" is ours (`maps.residuals`), with `pool` cells per level, fine to
-    coarse, and `context_floor`, the least distance expected of a place, in deviations of the log: -3 on the part, where
-    every place counts; about 1 where the map covers background, whose quiet areas would otherwise be amplified; "auto"
-    is one or the other, by the region that is scored.
-    """
-
-    name: Literal["trd"] = "trd"
-    teacher: TeacherConfig = TeacherConfig()
-    student: StudentConfig = StudentConfig()
-    training: TrainingConfig = TrainingConfig()
-    distance: Literal["cosine", "residual"] = "cosine"
-    pool: tuple[PoolSide, PoolSide, PoolSide] = (3, 3, 1)
-    context_floor: Annotated[float, Field(ge=-3, le=2)] | Literal["auto"] = -3.0
+    name: Annotated[Literal["trd"], Field(description="This method.")] = "trd"
+    teacher: Annotated[TeacherConfig, Field(description="The frozen network.")] = TeacherConfig()
+    student: Annotated[StudentConfig, Field(description="What is trained.")] = StudentConfig()
+    training: Annotated[TrainingConfig, Field(description="How it is trained.")] = TrainingConfig()
+    distance: Annotated[
+        Literal["cosine", "residual"],
+        Field(
+            description="Between teacher and student: `cosine` as published, or `residual` (ours, "
+            'docs/lite-recipe.md), which needs `training.loss = "squared"`.'
+        ),
+    ] = "cosine"
+    pool: Annotated[
+        tuple[PoolSide, PoolSide, PoolSide],
+        Field(
+            description="Side of the square over which residuals are averaged, per level, fine to coarse. `residual` "
+            "only.",
+            json_schema_extra={"unit": "cells"},
+        ),
+    ] = (3, 3, 1)
+    context_floor: Annotated[
+        Annotated[float, Field(ge=-3, le=2)] | Literal["auto"],
+        Field(
+            description="The least distance expected of a place: -3 on the part, where every place counts; about 1 "
+            "where the map covers background, whose quiet areas would otherwise be amplified; `auto` is one or the "
+            "other, by the region that is scored. `residual` only.",
+            json_schema_extra={"unit": "deviations of the log"},
+        ),
+    ] = -3.0
 
 
 def section(recipe: Recipe) -> TRDConfig:
