@@ -42,7 +42,7 @@ LISTING_SHARE = 0.05  # of the limit written between two listings: other process
 ABANDONED = 3600.0  # seconds after which a temporary file is taken for a killed process's
 HEADER = 4096  # bytes of a file beside its arrays, at most
 SUFFIXES = (".safetensors", ".json")  # of prepared samples, of facts
-MAKERS = ("trd-anomaly", "numpy", "scipy", "opencv-python-headless", "pillow", "imagecodecs", "tifffile")
+MAKERS = ("trd-anomaly", "numpy", "opencv-python-headless", "pillow", "imagecodecs", "tifffile")
 
 
 class PreparedCache:

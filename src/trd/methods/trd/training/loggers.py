@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
@@ -21,7 +22,9 @@ def logger(name: str, folder: Path, title: str) -> Logger:
         return TensorBoardLogger(folder, "logs", version="")
     try:
         if name == "mlflow":
-            return MLFlowLogger(experiment_name="trd", run_name=title, save_dir=str(folder / "logs/mlruns"))
+            (folder / "logs").mkdir(parents=True, exist_ok=True)  # its database is no folder's first file
+            place = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.resolve() / 'logs/mlflow.db'}"
+            return MLFlowLogger(experiment_name="trd", run_name=title, tracking_uri=place)
         return WandbLogger(project="trd", name=title, save_dir=folder / "logs")
     except ModuleNotFoundError as error:
         raise RecipeError(

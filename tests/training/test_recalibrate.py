@@ -1,0 +1,84 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from trd.cli import app
+from trd.detector import Detector
+from trd.errors import CheckpointError, DataError, RecipeError
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+def test_another_rate_takes_the_stored_scores_alone(run: Path) -> None:
+    """Neither torch nor weights."""
+    (run / "biscuit/weights.safetensors").unlink()
+    before = json.loads((run / "biscuit/detector.json").read_text())["calibration"]
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.argv = ['trd', 'calibrate', sys.argv[1], '--rate', '0.4'];"
+        "from trd.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, run], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "false-alarm rate 40.0% guaranteed" in done.stdout
+    after = json.loads((run / "biscuit/detector.json").read_text())["calibration"]
+    assert after["image_threshold"]["value"] == before["good_scores"][2]  # ceil(5 * 0.6) = 3rd of 4
+    assert after["good_scores"] == before["good_scores"]
+    (kept,) = (run / "biscuit/calibrations").iterdir()
+    assert json.loads(kept.read_text()) == before
+
+
+def test_new_good_parts_move_the_threshold(run: Path, drawn: Path, tmp_path: Path) -> None:
+    good = drawn / "biscuit/test/good"
+    command = ["calibrate", str(run), "--good", str(good), "--rate", "0.3", "--device", "cpu"]
+    result = runner.invoke(app, [*command, "--defective", str(drawn / "biscuit/test")], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    detector = Detector.load(run, "cpu")
+    scores = sorted(p.score for p in _predictions(detector, drawn))
+    np.testing.assert_allclose(detector.calibration.good_scores, scores, rtol=1e-4)
+    assert detector.calibration.image_threshold.count == 2
+    assert "of 3 found" in result.output
+    assert "95 % interval" in result.output
+
+
+def _predictions(detector: Detector, drawn: Path):
+    from trd.data.listing import list_unlabelled
+    from trd.data.loading import load_sample
+
+    recipe = detector.recipe
+    files = list_unlabelled(drawn / "biscuit/test/good", recipe.sources, recipe.point_cloud_sources)
+    return list(detector.predict_many(load_sample(one, recipe.point_cloud_sources) for one in files))
+
+
+def test_parts_that_it_was_trained_on_are_refused(run: Path, drawn: Path) -> None:
+    for split in ("train", "validation"):
+        command = ["calibrate", str(run), "--good", str(drawn / f"biscuit/{split}/good")]
+        error = runner.invoke(app, command).exception
+        assert isinstance(error, CheckpointError)
+        assert "give parts that it has not seen" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "complaint"),
+    [
+        ([], RecipeError, "nothing to do"),
+        (["--rate", "5"], RecipeError, "between 0 and 1"),
+        (["--good", "{out}/none"], DataError, "does not exist"),
+        (["--defective", "{out}"], DataError, "no folder for"),
+    ],
+)
+def test_mistakes(run: Path, tmp_path: Path, options: list[str], kind: type[Exception], complaint: str) -> None:
+    filled = [option.format(out=tmp_path) for option in options]
+    error = runner.invoke(app, ["calibrate", str(run), *filled]).exception
+    assert isinstance(error, kind)
+    assert complaint in str(error)
