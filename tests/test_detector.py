@@ -1,5 +1,6 @@
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,15 @@ import pytest
 import torch
 
 import trd
+from trd.compute.precision import resolve_precision
+from trd.config import load_recipe
 from trd.data.folder import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
 from trd.errors import CheckpointError, DataError, RecipeError, TRDError
 from trd.stored import FACTS, RECIPE, WEIGHTS, read_detector, save_detector
-from trd.types import Sample
+from trd.training.fit import fit_class
+from trd.types import ClassFolder, Failure, Sample
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +161,103 @@ def test_a_run_of_several_classes_wants_a_name(trained: Path, tmp_path: Path) ->
 
 def test_public_names() -> None:
     assert {"Detector", "fit", "evaluate", "load_recipe", "Prediction"} <= set(trd.__all__)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("calibration", "image_threshold", "value"), float("nan")),
+        (("calibration", "maps", "rgb", "std"), 0),
+        (("calibration",), []),
+        (("frame", "window"), [0, 0, 0, 10]),
+        (("frame", "window"), [0, 0, 500, 500]),
+        (("frame", "window"), [0, 0]),
+        (("frame", "cloud_scale"), float("nan")),
+        (("frame", "size"), "large"),
+        (("ranges", "size"), 3),
+        (("camera",), {"fx": 1}),
+    ],
+)
+def test_senseless_numbers_in_the_facts(folder: Path, path: tuple[str, ...], value: object) -> None:
+    facts = json.loads((folder / FACTS).read_text())
+    place = facts
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    (folder / FACTS).write_text(json.dumps(facts))
+    with pytest.raises(CheckpointError, match=r"detector\.json is damaged"):
+        Detector.load(folder)
+
+
+def test_several_threads_share_a_detector(trained: Path, samples: list[Sample]) -> None:
+    """Each gets what one alone would, whatever the others ask for; batches of different sizes at once."""
+    detector = Detector.load(trained, "cpu")
+    expected = {sample.id: detector.predict(sample).score for sample in samples}
+    asked = [samples[start : start + size] for start in range(3) for size in (1, 2, 3)] * 4
+
+    def scores(some: list[Sample]) -> list[tuple[str, float]]:
+        return [(p.id, p.score) for p in detector.predict_many(some, batch_size=2)]
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(scores, asked))
+    for some, result in zip(asked, results, strict=True):
+        assert [name for name, _ in result] == [sample.id for sample in some]
+        for name, score in result:
+            assert score == pytest.approx(expected[name], abs=1e-3)
+
+
+def test_one_bad_sample_of_a_list_fails_alone(detector: Detector, samples: list[Sample]) -> None:
+    blind = Sample("blind", {**samples[1].arrays, "xyz": np.zeros_like(samples[1].arrays["xyz"])})
+    unread = Failure("unread", DataError("a.png cannot be read"))
+    outcomes = list(detector.predict_many([samples[0], blind, unread, samples[1]], batch_size=4))
+    assert [outcome.id for outcome in outcomes] == [samples[0].id, "blind", "unread", samples[1].id]
+    assert [isinstance(outcome, Failure) for outcome in outcomes] == [False, True, True, False]
+    assert "no valid depth" in str(outcomes[1].error)
+    assert outcomes[3].score == pytest.approx(detector.predict(samples[1]).score, abs=1e-3)
+    assert list(detector.predict_many([])) == []
+
+
+def test_a_detector_keeps_the_precision_that_it_was_calibrated_in(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine whose "auto" means another one; what is asked for by name still counts."""
+    place, sizes = ClassFolder("biscuit", drawn / "biscuit"), ["frame.size=64", "training.epochs=1"]
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": True})
+    recipe = load_recipe("lite-rgb-normals", sizes)
+    assert fit_class(place, recipe, tmp_path, "cpu").engine.precision == "bf16"
+    monkeypatch.setattr("torch.cpu.get_capabilities", dict)
+    assert Detector.load(tmp_path, "cpu").engine.precision == "bf16"
+    assert Detector.load(tmp_path, "cpu", precision="auto").engine.precision == "32"
+    assert Detector.load(tmp_path, "cpu", precision="32").engine.precision == "32"
+
+
+@pytest.mark.parametrize(
+    ("units", "precision"),
+    [
+        ({}, "32-true"),
+        ({"amx_bf16": True}, "bf16-mixed"),
+        ({"avx512_bf16": True}, "bf16-mixed"),
+        ({"avx2": True}, "32-true"),
+    ],
+)
+def test_auto_goes_by_what_the_processor_has(
+    monkeypatch: pytest.MonkeyPatch, units: dict[str, bool], precision: str
+) -> None:
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: units)
+    assert resolve_precision("auto", "cpu") == precision
+    assert resolve_precision("32", "cpu") == "32-true"
+
+
+def test_a_full_gpu_is_one_message(detector: Detector, samples: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore lines")
+
+    monkeypatch.setattr(detector.engine.module, "forward", full)
+    with pytest.raises(TRDError, match=r"memory is full \(CUDA out of memory. Tried to allocate 2 GiB\): close what"):
+        list(detector.score([detector.pipeline(samples[0])]))
+
+
+def test_notes_reach_the_prediction(detector: Detector, samples: list[Sample]) -> None:
+    assert detector.predict(samples[0]).notes == ()
+    doubled = {n: np.repeat(np.repeat(a, 2, axis=0), 2, axis=1) for n, a in samples[0].arrays.items()}
+    assert any("frame of 384 x 384 pixels" in note for note in detector.predict(doubled).notes)

@@ -43,6 +43,7 @@ def test_the_table_beside_the_published_numbers(mvtec: Path, tmp_path: Path) -> 
     recipe = load_recipe("lite-rgb-normals", SHORT)
     results = reproduce("mvtec3d", mvtec, tmp_path, recipe, seeds=(42, 43, 42), device="cpu")
     assert [(r.seed, r.class_name) for r in results] == [(s, c) for s in (42, 43) for c in ("bagel", "cookie")]
+    assert "continued" not in json.loads((tmp_path / "full/seed-42/run.json").read_text())  # by its own jobs
     table = (tmp_path / "table.md").read_text()
     on_disk = {
         (s, c): json.loads((tmp_path / f"full/seed-{s}/{c}/metrics.json").read_text())

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 Item = TypeVar("Item")
@@ -16,4 +17,4 @@ def tracked(items: Iterable[Item], title: str, total: int, console: Console) -> 
     if not console.is_terminal or console.quiet:
         yield from items
         return
-    yield from track(items, title, total, console=console, transient=True)
+    yield from track(items, escape(title), total, console=console, transient=True)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from trd import processes
 from trd.config import DEFAULT_RECIPE, Recipe, load_recipe
@@ -255,7 +256,7 @@ class Run:
             folder = self.folder(place.name)
             detector = Detector.load(folder, device)
             result = evaluate_class(detector, place, self.console)
-            with self.console.status(f"{place.name}: report"):
+            with self.console.status(escape(f"{place.name}: report")):
                 section = class_section(detector, result)
             write_json(folder / METRICS, result.metrics)
             write_json(folder / SECTION, section)

@@ -113,7 +113,11 @@ def test_pixels_outside_the_region_count_as_the_least_anomalous() -> None:
     assert calibration.maps["rgb"].mean < 1
     maps = branch_maps({"rgb": raw["rgb"][0]}, calibration.maps, 0, region)["rgb"]
     assert np.allclose(maps[~region], calibration.maps["rgb"].floor)
-    assert maps[region].min() >= calibration.maps["rgb"].floor - 1e-5
+    new = np.where(region, raw["rgb"][0] + 7, -50).astype(np.float32)  # calmer outside than any good pixel inside
+    maps = branch_maps({"rgb": new}, calibration.maps, 0, region)["rgb"]
+    assert np.allclose(maps[~region], calibration.maps["rgb"].floor)
+    z = (new[region] - calibration.maps["rgb"].mean) / calibration.maps["rgb"].std
+    np.testing.assert_allclose(maps[region], z, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("count", "rate"), [(19, 0.05), (40, 0.1), (99, 0.01)])

@@ -9,7 +9,7 @@ from trd.config import load_recipe
 from trd.errors import RecipeError
 from trd.methods.trd.network.network import TunedReverseDistillation, build_network
 from trd.methods.trd.training import trainer as fit_module
-from trd.methods.trd.training.features import TeacherFeatures
+from trd.methods.trd.training.features import TeacherFeatures, teacher_features
 from trd.methods.trd.training.views import UPRIGHT, View, seen
 from trd.stored import WEIGHTS
 from trd.training.fit import fit_class
@@ -196,3 +196,10 @@ def test_accumulated_batches_share_a_step(drawn: Path, tmp_path: Path, monkeypat
     assert steps == [0, 0, 1, 2, 2, 3]  # 6 parts: a batch of 4, then one of 2
     with pytest.raises(RecipeError, match="multiple of training.accumulate"):
         load_recipe("lite-rgb-normals", ["training.accumulate=3"])
+
+
+def test_oblong_frames_reserve_room_for_their_four_views(network: TunedReverseDistillation) -> None:
+    """Twice as many of their parts fit than if there were eight."""
+    recipe = load_recipe("lite-rgb-normals", ["frame.size=64"])
+    places = [teacher_features(network, recipe, 10, torch.device("cpu"), square)._places for square in (True, False)]
+    assert places == [80, 40]

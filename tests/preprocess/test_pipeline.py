@@ -354,6 +354,19 @@ def test_turning_a_picture_of_vectors_turns_the_vectors() -> None:
     assert set(random_views(200, True, np.random.default_rng(0))) == views
 
 
+def test_ready_made_normals_turn_too_also_with_y_up() -> None:
+    """Eyecandies stores y upwards: arrows away from the centre point up in the upper half."""
+    y, x = np.mgrid[-1:1:33j, -1:1:33j]
+    field = torch.tensor(np.stack([(x + 1) / 2, (1 - y) / 2, np.ones_like(x)]), dtype=torch.float32)
+    recipe = load_recipe("eyecandies-rgb-normals")
+    assert recipe.vector_maps == {"normals": "y_up"}
+    for view in {View(turns, mirrored) for turns in range(4) for mirrored in (False, True)}:
+        turned = seen({"normals": field, "rgb": field}, recipe.vector_maps, view)
+        torch.testing.assert_close(turned["normals"], field)
+    assert load_recipe("lite-rgb-normals").vector_maps == {"normals": "y_down"}
+    assert load_recipe("lite-rgb").vector_maps == {}
+
+
 def test_oblong_pictures_are_only_turned_by_half() -> None:
     views = set(random_views(100, False, np.random.default_rng(0)))
     assert views == {View(turns, mirrored) for turns in (0, 2) for mirrored in (False, True)}

@@ -14,6 +14,6 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except TRDError as error:
-        errors.print("[bold red]error:[/bold red] ", end="")
+        errors.print("error: ", end="", style="bold red")
         errors.print(str(error), markup=False, highlight=False)
         raise SystemExit(2) from None

@@ -20,8 +20,9 @@ app = typer.Typer(
     help="Find defects in colour and in 3D, trained on good parts only.", no_args_is_help=True, add_completion=False,
     pretty_exceptions_enable=False,
 )  # fmt: skip
-console = Console(quiet=processes.rank() > 0)
-errors = Console(stderr=True)
+# no markup: paths and names may hold [brackets]
+console = Console(quiet=processes.rank() > 0, markup=False)
+errors = Console(stderr=True, markup=False)
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of one class or of several classes.")]
 RecipeOption = Annotated[str, typer.Option("--recipe", help="Name of a shipped recipe, or a TOML file.")]

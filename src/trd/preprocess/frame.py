@@ -94,11 +94,23 @@ class Frame:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Frame:
-        """Raises KeyError or TypeError for what no version writes."""
+        """Raises KeyError, TypeError or ValueError for what no version writes."""
         stored = values if "sensor" in values else {**values, "sensor": values["source"]}  # as earlier versions call it
         sensor, window, size = (tuple(stored[key]) for key in ("sensor", "window", "size"))
         planes = {name: tuple(plane) for name, plane in values.get("planes", {}).items()}
-        return cls(sensor, window, size, values.get("region", ""), values.get("cloud_scale", 1.0), planes)
+        frame = cls(sensor, window, size, values.get("region", ""), values.get("cloud_scale", 1.0), planes)
+        frame._refuse_senseless()
+        return frame
+
+    def _refuse_senseless(self) -> None:
+        """Raises ValueError for a window that is empty or not inside the frame, and for numbers that are none."""
+        (height, width), (top, left, rows, columns) = self.sensor, self.window
+        inside = 0 <= top < top + rows <= height and 0 <= left < left + columns <= width
+        if not inside or min(self.size) < 1:
+            raise ValueError(f"frame: the window {self.window} is empty, or outside of {self.sensor} pixels")
+        numbers = [self.cloud_scale, *(number for plane in self.planes.values() for number in plane)]
+        if not (np.isfinite(numbers).all() and self.cloud_scale > 0):
+            raise ValueError("frame: its unit or support plane is not finite")
 
 
 def _shrunk(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

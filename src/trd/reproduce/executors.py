@@ -15,7 +15,7 @@ from trd.reproduce.jobs import Job, Outcome, run_job
 def sequential(jobs: Sequence[Job], device: str, console: Console) -> Iterator[tuple[Job, Outcome]]:
     """One after another, with each training's own progress."""
     for job in jobs:
-        console.print(f"[bold]{job.title}[/bold]")
+        console.print(job.title, style="bold", markup=False)
         yield job, run_job(job, device, console)
 
 

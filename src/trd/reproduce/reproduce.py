@@ -70,10 +70,11 @@ def reproduce(
         else:
             failed[job.title] = reason
             run.note(job.class_name, "job", {"state": "failed", "reason": outcome.details or reason})
-            console.print(f"[red]{job.title} failed[/red]: ", end="")
+            console.print(f"{job.title} failed: ", end="", style="red", markup=False)
             console.print(reason, markup=False)
         left = (time.monotonic() - begin) / count * (len(todo) - count)
-        console.print(f"job {count}/{len(todo)} {job.title}: {outcome.seconds:.0f} s, {left / 60:.0f} min left")
+        progress = f"{outcome.seconds:.0f} s, {left / 60:.0f} min left"
+        console.print(f"job {count}/{len(todo)} {job.title}: {progress}", markup=False)
         write_tables(out, _results(jobs), known, chosen, label)
     results = _results(jobs)
     write_tables(out, results, known, chosen, label)
@@ -124,7 +125,7 @@ def _classes(
         )
     missing = [name for name in benchmark.classes if name not in there]
     if missing and not wanted:
-        console.print(f"not in {data}, left out: {', '.join(missing)}")
+        console.print(f"not in {data}, left out: {', '.join(missing)}", markup=False)
     return data, chosen
 
 

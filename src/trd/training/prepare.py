@@ -64,7 +64,8 @@ def list_parts(place: ClassFolder, recipe: Recipe, console: Console) -> tuple[Cl
     if record["held_out_of_training"]:
         console.print(
             f"{files.name}: no validation split; {len(files.validation)} of {len(listed.train)} good parts are held "
-            "out of training for calibration (listed in training.json)"
+            "out of training for calibration (listed in training.json)",
+            markup=False,
         )
     return files, record
 

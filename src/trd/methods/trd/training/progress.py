@@ -8,6 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -54,7 +55,7 @@ class TrainingProgress(ProgressBar):
             )
             self._bar.start()
             self._task = self._bar.add_task(
-                self._title, total=trainer.max_epochs, completed=trainer.current_epoch, status=""
+                escape(self._title), total=trainer.max_epochs, completed=trainer.current_epoch, status=""
             )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -68,7 +69,8 @@ class TrainingProgress(ProgressBar):
         elif time.monotonic() - self._last_line > PLAIN_INTERVAL or done == trainer.max_epochs:
             self._last_line = time.monotonic()
             left = ((trainer.max_epochs or done) - done) * elapsed / (done - self._first_epoch)
-            self._console.print(f"{self._title}: epoch {done}/{trainer.max_epochs}  {status}  {left:.0f} s left")
+            line = f"{self._title}: epoch {done}/{trainer.max_epochs}  {status}  {left:.0f} s left"
+            self._console.print(line, markup=False)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._stop()

@@ -65,7 +65,7 @@ def train_network(
             network.eval()
             return
         if processes.rank() == 0:
-            console.print(f"{title}: goes on after epoch {done} of {config.epochs}")
+            console.print(f"{title}: goes on after epoch {done} of {config.epochs}", markup=False)
             _keep_log(out / "logs", done)
     if where.type == "cuda":
         network.students.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it

@@ -1,0 +1,235 @@
+"""What was finished is kept, what has changed is noticed, and two do not work in one folder."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import trd
+from trd import processes
+from trd.config import Recipe
+from trd.detector import Detector
+from trd.errors import CheckpointError, DataError, OutputError, TRDError
+from trd.runs import Run
+
+
+def add_part(data: Path, name: str = "900") -> None:
+    for source in ("rgb", "xyz"):
+        (first,) = (data / f"biscuit/validation/good/{source}").glob("000.*")
+        shutil.copy(first, data / f"biscuit/train/good/{source}/{name}{first.suffix}")
+
+
+def test_more_good_parts_are_noticed(data: Path, tmp_path: Path, recipe: Recipe) -> None:
+    out = tmp_path / "run"
+    trd.fit(data, out, recipe, device="cpu")
+    before = (out / "biscuit/weights.safetensors").read_bytes()
+    add_part(data)
+    with pytest.raises(TRDError, match=r"1 good part was added \(train/good/900\): --retrain trains anew"):
+        trd.fit(data, out, recipe, device="cpu")
+    assert (out / "biscuit/weights.safetensors").read_bytes() == before
+    detector = trd.fit(data, out, recipe, device="cpu", retrain=True)["biscuit"]
+    assert (out / "biscuit/weights.safetensors").read_bytes() != before
+    record = json.loads((out / "biscuit/training.json").read_text())
+    assert record["training_samples"] == 7
+    assert record["detector"] == detector.facts.id
+    trd.fit(data, out, recipe, device="cpu")  # complete again
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_changed_part_is_noticed(data: Path, tmp_path: Path, recipe: Recipe, split: str) -> None:
+    out = tmp_path / "run"
+    trd.fit(data, out, recipe, device="cpu")
+    (path,) = (data / f"biscuit/{split}/good/rgb").glob("001.png")
+    shutil.copy(path.with_name("002.png"), path)
+    with pytest.raises(TRDError, match=rf"1 good part was changed \({split}/good/001\)"):
+        trd.fit(data, out, recipe, device="cpu")
+    (data / f"biscuit/{split}/good/rgb/003.png").unlink()
+    (data / f"biscuit/{split}/good/xyz/003.tiff").unlink()
+    with pytest.raises(TRDError, match=rf"1 good part was removed \({split}/good/003\), 1 good part was changed"):
+        trd.fit(data, out, recipe, device="cpu")
+
+
+def test_an_interrupted_retraining_goes_on(
+    data: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old detector stays until the new one is complete, and is not taken for it."""
+    out = tmp_path / "run"
+    trd.fit(data, out, recipe, device="cpu")
+    old = Detector.load(out, "cpu").facts.id
+    add_part(data)
+    with monkeypatch.context() as patch:
+        patch.setattr("trd.training.fit.save_detector", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            trd.fit(data, out, recipe, device="cpu", retrain=True)
+    assert Detector.load(out, "cpu").facts.id == old
+    new = trd.fit(data, out, recipe, device="cpu")["biscuit"].facts.id
+    assert new != old
+    assert Detector.load(out, "cpu").facts.id == new
+
+
+def test_a_partial_or_failed_evaluation_keeps_the_other_classes(data: Path, tmp_path: Path, recipe: Recipe) -> None:
+    shutil.copytree(data / "biscuit", data / "apple")
+    out = tmp_path / "run"
+    run = Run.open(data, out, recipe, None)
+    run.train_and_evaluate("cpu")
+    run.raise_failures()
+    csv, report = (out / "metrics.csv").read_text(), (out / "report.html").read_text()
+    assert report.count("<h2>apple</h2>") == report.count("<h2>biscuit</h2>") == 1
+    assert set(trd.evaluate(out, classes=["apple"])) == {"apple"}
+    assert (out / "metrics.csv").read_text() == csv
+    assert (out / "report.html").read_text().count("<h2>biscuit</h2>") == 1
+    shutil.rmtree(data / "apple/test")
+    with pytest.raises(TRDError, match=r"1 of 2 classes failed:\n  apple: evaluation: .*test is empty"):
+        trd.evaluate(out)
+    assert (out / "metrics.csv").read_text() == csv
+    report = (out / "report.html").read_text()
+    assert "apple failed" in report
+    assert report.count("<h2>apple</h2>") == 1
+    with pytest.raises(DataError, match="does not exist"):
+        trd.evaluate(out, tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"holds no class 'pear'; there are: apple, biscuit"):
+        trd.evaluate(out, classes=["pear"])
+    assert (out / "metrics.csv").read_text() == csv
+
+
+def test_one_class_can_be_evaluated_on_data_of_any_name(trained: Path, data: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(trained, tmp_path / "run"))
+    (data / "biscuit").rename(tmp_path / "second-batch")
+    metrics = trd.evaluate(out, tmp_path / "second-batch")
+    assert metrics["biscuit"] == json.loads((trained / "biscuit/metrics.json").read_text())
+
+
+def test_a_misspelt_class_is_not_trained(data: Path, tmp_path: Path, recipe: Recipe) -> None:
+    with pytest.raises(DataError, match="holds no class 'bisquit'; there are: biscuit"):
+        trd.fit(data / "biscuit", tmp_path / "run", recipe, classes=["bisquit"])
+
+
+def test_results_of_version_0_1_are_read(trained: Path, tmp_path: Path, drawn: Path) -> None:
+    out = Path(shutil.copytree(trained, tmp_path / "run"))
+    content = json.loads((out / "biscuit/metrics.json").read_text())
+    earlier = {**content["maps"], "by_defect": content["by_defect"], "sampled_aupro": content["sampled_aupro"]}
+    (out / "biscuit/metrics.json").write_text(json.dumps(earlier))
+    Run.reopen(out, drawn, None).write_results()
+    assert (out / "metrics.csv").read_text() == (trained / "metrics.csv").read_text()
+
+
+def test_two_trainings_in_one_folder(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "trd", "train", "--data", str(data), "--out", str(out), "--device", "cpu"]
+    for value in ("frame.size=64", "training.epochs=500", "training.precision=32", "training.checkpoint_every=1"):
+        command += ["--set", value]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while not list(out.glob("biscuit/checkpoints/*")) and time.monotonic() < deadline and first.poll() is None:
+            time.sleep(0.2)
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        first.kill()
+        first.wait()
+    assert second.returncode == 2
+    assert f"in use: a run by process {first.pid}" in " ".join(second.stderr.split())
+
+
+def test_a_run_in_use_is_not_evaluated(trained: Path, drawn: Path, tmp_path: Path, recipe: Recipe) -> None:
+    from trd.files import locked
+
+    out = Path(shutil.copytree(trained, tmp_path / "run"))
+    with locked(out, "a run"):
+        with pytest.raises(OutputError, match="in use"):
+            trd.evaluate(out, drawn)
+        with pytest.raises(OutputError, match="in use"):
+            Run.open(drawn, out, recipe, None).train_and_evaluate("cpu")
+
+
+@pytest.mark.parametrize(("platform", "factor"), [("linux", 2**10), ("darwin", 2**20)])
+def test_peak_memory_in_each_systems_unit(monkeypatch: pytest.MonkeyPatch, platform: str, factor: int) -> None:
+    import resource
+    from types import SimpleNamespace
+
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(resource, "getrusage", lambda _: SimpleNamespace(ru_maxrss=300 * factor))
+    assert processes.peak_memory_mb() == 300
+
+
+def test_without_the_resource_module_training_runs(data: Path, tmp_path: Path) -> None:
+    """Windows has none."""
+    code = (
+        "import sys; sys.modules['resource'] = None; from trd.runs import Run; from trd.config import load_recipe;"
+        "from pathlib import Path; from trd import processes; assert processes.peak_memory_mb() is None;"
+        "r = load_recipe('lite-rgb', ['frame.size=64', 'training.epochs=1']);"
+        "run = Run.open(Path(sys.argv[1]), Path(sys.argv[2]), r, None); run.train_and_evaluate('cpu');"
+        "run.raise_failures()"
+    )
+    command = [sys.executable, "-c", code, data, tmp_path / "run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    assert record["progress"]["biscuit"]["training"]["peak_memory_mb"] is None
+
+
+def test_a_resume_holds_the_state_once(
+    drawn: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only Lightning reads the checkpoint's tensors; how far it got is in the file's header."""
+    from trd.methods.trd.training import checkpoint, trainer
+
+    step, four = trainer.TrainingModule.training_step, recipe.changed("training.epochs=4")
+
+    def interrupt(self, batch, index):
+        if self.current_epoch == 2:
+            raise KeyboardInterrupt
+        return step(self, batch, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.TrainingModule, "training_step", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            trd.fit(drawn, tmp_path, four, device="cpu")
+    reads, real = [], checkpoint.read_state
+    monkeypatch.setattr(checkpoint, "read_state", lambda path: reads.append(path) or real(path))
+    monkeypatch.setattr(trainer, "read_state", lambda path: pytest.fail("read a second time"))
+    trd.fit(drawn, tmp_path, four, device="cpu")
+    assert len(reads) == 1
+
+
+def test_cross_conformal_calibration(data: Path, tmp_path: Path, recipe: Recipe) -> None:
+    """All ten good parts count, each scored without having been seen; an interrupted one goes on with the next fold."""
+    cross = recipe.changed("scoring.calibration=cross", "scoring.folds=2", "scoring.false_alarm_rate=0.1")
+    detector = trd.fit(data, tmp_path / "a", cross, device="cpu")["biscuit"]
+    calibration = detector.calibration
+    assert (calibration.kind, len(calibration.good_scores)) == ("cross", 10)
+    assert calibration.image_threshold.guaranteed_rate == pytest.approx(1 / 11)
+    record = json.loads((tmp_path / "a/biscuit/training.json").read_text())
+    assert record["held_out_of_training"] == []
+    assert not (tmp_path / "a/biscuit/checkpoints").exists()
+
+    from trd.training import cross as module
+
+    done, real = [], module._of_fold
+
+    def second_fails(*rest):
+        if done:
+            raise KeyboardInterrupt
+        done.append(rest)
+        return real(*rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_of_fold", second_fails)
+        with pytest.raises(KeyboardInterrupt):
+            trd.fit(data, tmp_path / "b", cross, device="cpu")
+    again = trd.fit(data, tmp_path / "b", cross, device="cpu")["biscuit"]
+    np.testing.assert_array_equal(again.calibration.good_scores, calibration.good_scores)
+    assert again.facts.id == detector.facts.id
+    with pytest.raises(TRDError, match="with 6 folds needs 12 good parts, there are 10"):
+        trd.fit(data, tmp_path / "c", cross.changed("scoring.folds=6"), device="cpu")
+
+
+def test_a_run_that_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("[]")
+    with pytest.raises(CheckpointError, match="damaged"):
+        Run.reopen(tmp_path, None, None)
