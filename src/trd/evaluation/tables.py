@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isnan
 from typing import Any
 
@@ -62,9 +62,13 @@ def to_markdown(rows: Rows, digits: int = 3) -> str:
     if not rows:
         return ""
     head = [COLUMNS.get(key, key) for key in rows[0]]
-    lines = [head, ["---"] * len(head)]
-    lines += [[_cell(value, digits) for value in row.values()] for row in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return markdown_table(head, ([_cell(value, digits) for value in row.values()] for row in rows))
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Cells as text; a bar in a name does not end its cell."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
 def _cell(value: str | float, digits: int) -> str:

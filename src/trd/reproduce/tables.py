@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from trd.evaluation.evaluate import FUSED
-from trd.evaluation.tables import COLUMNS, Rows, number, to_csv
+from trd.evaluation.tables import COLUMNS, Rows, markdown_table, number, to_csv
 from trd.methods.base import FULL
 from trd.reproduce.published import Benchmark, Published
 
@@ -140,12 +140,7 @@ def long_csv(results: Iterable[Result]) -> str:
 
 
 def to_markdown(tables: Sequence[Table]) -> str:
-    parts = []
-    for table in tables:
-        lines = [table.head, ("---",) * len(table.head), *table.rows]
-        body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        parts.append(f"## {table.title}\n\n{table.note}\n\n{body}\n")
-    return "\n".join(parts)
+    return "\n".join(f"## {t.title}\n\n{t.note}\n\n{markdown_table(t.head, t.rows)}" for t in tables)
 
 
 def to_latex(tables: Sequence[Table]) -> str:
