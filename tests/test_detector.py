@@ -1,11 +1,15 @@
+import hashlib
 import json
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tomli_w
 import torch
+from safetensors.torch import load_file, save_file
 
 import trd
 from trd.compute.precision import resolve_precision
@@ -14,9 +18,14 @@ from trd.data.folder import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
 from trd.errors import CheckpointError, DataError, RecipeError, TRDError
-from trd.stored import FACTS, RECIPE, WEIGHTS, read_detector, save_detector
+from trd.stored import FACTS, RECIPE, WEIGHTS, read_detector, read_facts, save_calibration, save_detector
 from trd.training.fit import fit_class
 from trd.types import ClassFolder, Failure, Sample
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 @pytest.fixture(scope="module")
@@ -261,3 +270,39 @@ def test_notes_reach_the_prediction(detector: Detector, samples: list[Sample]) -
     assert detector.predict(samples[0]).notes == ()
     doubled = {n: np.repeat(np.repeat(a, 2, axis=0), 2, axis=1) for n, a in samples[0].arrays.items()}
     assert any("frame of 384 x 384 pixels" in note for note in detector.predict(doubled).notes)
+
+
+def test_a_detector_of_version_0_1(folder: Path, samples: list[Sample]) -> None:
+    """Without id, region, ranges and a deviation of the fused map; its recipe in the earlier layout."""
+    expected = Detector.load(folder, "cpu").predict(samples[0])
+    facts = json.loads((folder / FACTS).read_text())
+    fused = facts["calibration"].pop("fused")
+    for key in ("kind", "precision"):
+        facts["calibration"].pop(key)
+    frame = facts["frame"]
+    facts["frame"] = {"source": frame["sensor"], "window": frame["window"], "size": frame["size"]}
+    recipe = tomllib.loads((folder / RECIPE).read_text())
+    method, scoring = recipe.pop("method"), recipe["scoring"]
+    for key in ("calibration", "folds"):
+        scoring.pop(key)
+    method["training"] |= {"seed": recipe.pop("seed"), "holdout": scoring.pop("holdout")}
+    method["training"].pop("loggers")
+    scoring |= {"distance": method["distance"], "pool": method["pool"], "region": "part"}
+    recipe |= {name: method[name] for name in ("teacher", "student", "training")}
+    recipe["frame"] = {"size": 64, "crop": "part", "margin": recipe["frame"]["margin"], "part_source": ""}
+    (folder / RECIPE).write_text(tomli_w.dumps(recipe))
+    fingerprint = hashlib.sha256((folder / RECIPE).read_bytes()).hexdigest()[:16]
+    old_facts = {"format_version": 1, "recipe_fingerprint": fingerprint, "class_name": "biscuit", "camera": None}
+    (folder / FACTS).write_text(json.dumps(old_facts | {k: facts[k] for k in ("frame", "calibration")}))
+    tensors = load_file(folder / WEIGHTS)
+    save_file(tensors, folder / WEIGHTS, {"format": "trd-detector", "version": "1", "recipe": fingerprint})
+
+    before = Detector.load(folder, "cpu").predict(samples[0])
+    assert (before.score - fused["mean"]) / fused["std"] == pytest.approx(expected.score, rel=1e-4)
+    save_calibration(folder, read_facts(folder)[0])
+    assert Detector.load(folder, "cpu").predict(samples[0]).score == before.score
+    save_file(
+        {**tensors, "scorer.more": tensors["network.scalers.rgb.mean_0"].clone()}, folder / WEIGHTS, {"recipe": "other"}
+    )
+    with pytest.raises(CheckpointError, match="do not belong together"):
+        Detector.load(folder, "cpu")

@@ -72,7 +72,7 @@ def save_calibration(folder: Path, facts: DetectorFacts) -> None:
 def _write_facts(folder: Path, facts: DetectorFacts, recipe_text: str) -> None:
     content = {
         "format_version": FORMAT_VERSION,
-        "id": facts.id,
+        **({"id": facts.id} if facts.id else {}),  # weights of version 0.1 have none to compare with
         "recipe_fingerprint": _fingerprint(recipe_text),
         "class_name": facts.class_name,
         "camera": None if facts.camera is None else asdict(facts.camera),
