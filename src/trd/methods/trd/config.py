@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from trd.config import Frozen, MethodConfig, Recipe
 
 JOINT = "joint"  # the one branch of a joint teacher
+Blocks = Annotated[int, Field(ge=1, le=100)]
 PoolSide = Literal[1, 3, 5, 7, 9]
 
 
@@ -37,7 +38,7 @@ class StudentConfig(Frozen):
     branches: Annotated[Literal["per_modality", "joint"], BeforeValidator(_renamed)] = "per_modality"
     filter: bool = True
     amplifier: bool = True
-    blocks: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (3, 4, 6)
+    blocks: tuple[Blocks, Blocks, Blocks] = (3, 4, 6)
 
 
 class TrainingConfig(Frozen):
@@ -55,8 +56,8 @@ class TrainingConfig(Frozen):
     loggers: of the training curves; mlflow and wandb are extras.
     """
 
-    epochs: Annotated[int, Field(ge=1)] = 200
-    batch_size: Annotated[int, Field(ge=1)] = 16
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 16
     learning_rate: Annotated[float, Field(gt=0)] = 0.005
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
     schedule: Literal["exponential", "cosine"] = "exponential"
@@ -66,9 +67,9 @@ class TrainingConfig(Frozen):
     precision: Annotated[Literal["32", "bf16", "auto"], BeforeValidator(str)] = "32"
     deterministic: bool = True
     compile: bool = False
-    accumulate: Annotated[int, Field(ge=1)] = 1
-    feature_memory: Annotated[float, Field(ge=0)] = 4.0
-    checkpoint_every: Annotated[int, Field(ge=1)] = 10
+    accumulate: Annotated[int, Field(ge=1, le=65_536)] = 1
+    feature_memory: Annotated[float, Field(ge=0, le=100_000)] = 4.0
+    checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     loggers: tuple[Literal["csv", "tensorboard", "mlflow", "wandb"], ...] = ("csv", "tensorboard")
 
 
