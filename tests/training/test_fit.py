@@ -232,3 +232,12 @@ def test_diverging_training_ends_in_an_error(drawn: Path, tmp_path: Path, recipe
 def test_devices_that_are_not_there(drawn: Path, tmp_path: Path, recipe: Recipe, device: str) -> None:
     with pytest.raises(RecipeError, match=f"--device {device}"):
         fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, device)
+
+
+def test_a_second_resume_from_one_checkpoint_keeps_the_log_before_it(tmp_path: Path) -> None:
+    from trd.methods.trd.training.trainer import _keep_log
+
+    for log in ("epochs 0 to 3", "a step of epoch 3"):
+        (tmp_path / "metrics.csv").write_text(log)
+        _keep_log(tmp_path, 3)
+    assert (tmp_path / "metrics-to-epoch-3.csv").read_text() == "epochs 0 to 3"

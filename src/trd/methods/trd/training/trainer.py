@@ -146,6 +146,10 @@ class _Checkpoints(pl.Callback):
 
 
 def _keep_log(logs: Path, done: int) -> None:
-    """Put the log of the epochs before a resume aside: Lightning starts metrics.csv anew."""
-    if (logs / "metrics.csv").exists():
-        (logs / "metrics.csv").rename(logs / f"metrics-to-epoch-{done}.csv")
+    """Put the log of the epochs before a resume aside: Lightning starts metrics.csv anew.
+
+    A second resume from the same checkpoint keeps the first one's: it has all the epochs before that checkpoint.
+    """
+    log, kept = logs / "metrics.csv", logs / f"metrics-to-epoch-{done}.csv"
+    if log.exists() and not kept.exists():
+        log.rename(kept)
