@@ -571,7 +571,7 @@ def _stored_readers(bench: Bench) -> dict[str, tuple[bytes, Callable[[Path], obj
     from trd.training.prepare import is_complete
 
     run, data = bench.folder / "run", bench.folder / "data"
-    place, recipe = class_folders(data)[0], load_recipe("lite-rgb-normals", TINY)
+    place, recipe = class_folders(data)[0], load_recipe("lite-rgb-normals", (*TINY, "training.epochs=1"))
     detector = run / "biscuit"
     Console(quiet=True)
     state = {"epoch": 1, "loops": {"a": [1, (2, None)]}, "state_dict": {"w": _tensor()}}
