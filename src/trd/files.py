@@ -45,7 +45,7 @@ def write_whole(path: Path, write: Callable[[Path], object], durable: bool = Tru
         _make_folder(path.parent, durable)
         temporary, mode = _temporary(path)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error}") from error
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     try:
         write(temporary)
         if stat.S_IMODE(temporary.stat().st_mode) != mode:  # a library has put a file of its own there

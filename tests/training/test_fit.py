@@ -1,9 +1,11 @@
+import errno
 import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -241,3 +243,20 @@ def test_a_second_resume_from_one_checkpoint_keeps_the_log_before_it(tmp_path: P
         (tmp_path / "metrics.csv").write_text(log)
         _keep_log(tmp_path, 3)
     assert (tmp_path / "metrics-to-epoch-3.csv").read_text() == "epochs 0 to 3"
+
+
+def test_a_full_disk_in_tensorboards_thread_is_told_once(
+    drawn: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread raises for itself and again where the next value is logged."""
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    printed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", printed.append)
+    monkeypatch.setattr(RecordWriter, "write", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe.changed("training.epochs=50"), tmp_path, "cpu")
+    assert not printed
