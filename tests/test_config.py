@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from trd.config import load_recipe, parse_override, recipe_from_toml, recipe_names
@@ -153,3 +155,78 @@ def test_where_the_part_is_found_keeps_its_earlier_name() -> None:
 def test_bad_settings_of_the_part_are_refused(override: str, complaint: str) -> None:
     with pytest.raises(RecipeError, match=complaint):
         load_recipe("lite-rgb-normals", [override])
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("seed=true", "seed cannot be true"),
+        ("training.blocks=1", "training.blocks: unknown key"),
+        ("student.blocks=[true, 1, 1]", "method.student: blocks cannot be true"),
+        ("student.blocks=[1, 1, 1000]", "method.student.blocks.2"),
+        ("frame.margin=true", "frame: margin cannot be true"),
+        ("frame.cloud_scale=1e300", "frame.cloud_scale"),
+        ("training.epochs=9000000000", "method.training.epochs"),
+        ("training.batch_size=9000000000", "method.training.batch_size"),
+        ("training.feature_memory=1e308", "method.training.feature_memory"),
+        ("training.checkpoint_every=9000000000", "method.training.checkpoint_every"),
+        ("method.name=other", "method.name: no method is called 'other'"),
+        ("modalities.rgb.representation=photo", "modalities.rgb: 'representation' is 'photo', expected one of 'image'"),
+        ("modalities.rgb.source=", "modalities.rgb.image.source"),
+        ("modalities.a/b.source=rgb", "1 to 64 printable characters"),
+        ("name=", "name"),
+    ],
+)
+def test_values_that_nothing_can_be_made_of(override: str, complaint: str) -> None:
+    with pytest.raises(RecipeError, match=re.escape(complaint)):
+        load_recipe("lite-rgb-normals", [override])
+
+
+def test_seeds_are_what_pytorch_takes() -> None:
+    assert load_recipe("lite-rgb").changed(f"seed={2**63 - 1}").seed == 2**63 - 1
+    with pytest.raises(RecipeError, match="seed"):
+        load_recipe("lite-rgb").changed(f"seed={2**63}")
+
+
+def test_messages_do_not_quote_a_whole_book() -> None:
+    for override in (f"method.name={'x' * 100_000}", f"modalities.rgb.representation={'x' * 100_000}"):
+        with pytest.raises(RecipeError) as caught:
+            load_recipe("lite-rgb", [override])
+        assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 100_000,
+        "a = " + "{a=" * 50_000,
+        "seed = " + "9" * 10_000,
+        ".".join("a" * 50_000) + " = 1",
+        "# " + "x" * 2_000_000,
+    ],
+    ids=["brackets", "tables", "digits", "dots", "length"],
+)
+def test_recipe_files_that_would_keep_the_parser_busy(tmp_path, text: str) -> None:
+    (tmp_path / "odd.toml").write_text(text)
+    with pytest.raises(RecipeError, match=r"odd\.toml"):
+        load_recipe(tmp_path / "odd.toml")
+
+
+@pytest.mark.parametrize("override", ["seed=" + "9" * 5000, "seed=" + "[" * 100_000, ".".join("a" * 5000) + "=1"])
+def test_overrides_that_would_keep_the_parser_busy(override: str) -> None:
+    with pytest.raises(RecipeError, match="override '") as caught:
+        load_recipe("lite-rgb", [override])
+    assert len(str(caught.value)) < 1000
+
+
+def test_an_override_is_one_value() -> None:
+    assert parse_override("a=1\n[b]") == {"a": "1\n[b]"}
+
+
+@pytest.mark.parametrize("name", ["type", "training", "keys"])
+def test_names_that_pytorch_keeps(name: str) -> None:
+    from trd.methods.trd.network.network import build_network
+
+    recipe = load_recipe("lite-rgb", [f"modalities.{name}.source=rgb", f"modalities.{name}.representation=image"])
+    with pytest.raises(RecipeError, match=f"cannot be called '{name}'"):
+        build_network(recipe)

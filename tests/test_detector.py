@@ -1,6 +1,7 @@
 import hashlib
 import json
 import shutil
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -98,6 +99,24 @@ def test_saved_and_loaded_is_the_same(detector: Detector, trained: Path, samples
     assert one.score == two.score
     np.testing.assert_array_equal(one.map, two.map)
     assert again.class_name == "biscuit"
+
+
+def test_the_same_detector_is_the_same_file(trained: Path, tmp_path: Path) -> None:
+    """In processes of their own: within one the library orders its header alike."""
+    code = "import sys; from pathlib import Path; from trd.stored import *; "
+    code += "save_detector(Path(sys.argv[2]), *read_detector(Path(sys.argv[1])))"
+    for name in "abc":
+        subprocess.run([sys.executable, "-c", code, str(trained), str(tmp_path / name)], check=True)
+    assert len({(tmp_path / name / WEIGHTS).read_bytes() for name in "abc"}) == 1
+
+
+def test_a_flipped_bit_in_the_weights_is_noticed(trained: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained / "biscuit", tmp_path / "biscuit"))
+    data = bytearray((folder / WEIGHTS).read_bytes())
+    data[-1000] ^= 1
+    (folder / WEIGHTS).write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors is damaged"):
+        Detector.load(folder)
 
 
 def test_frames_of_another_size_are_scaled(detector: Detector, samples: list[Sample]) -> None:

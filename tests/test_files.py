@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import stat
 import sys
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -138,3 +139,63 @@ def test_spreadsheets_see_no_formulas() -> None:
     (row,) = csv.reader(io.StringIO(csv_line(cells), newline=""))
     assert row[:6] == ["'=1+1", "'+1", "'-1", "'@A1", "'\ta", "'\ra"]
     assert row[6:] == ["a\nb", "a\rb", 'a "b", c', "plain", "-0.5", "3", ""]
+
+
+SCRAP = ".weights.safetensors.trd-0123abcd.safetensors"
+
+
+def _die_while_writing(folder: Path) -> None:
+    write_whole(folder / "weights.safetensors", lambda path: (path.write_text("half"), os._exit(9)))
+
+
+def test_who_locks_a_folder_deletes_what_killed_processes_left(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "class", tmp_path / "elsewhere"):
+        process = multiprocessing.get_context("spawn").Process(target=_die_while_writing, args=(place,))
+        process.start()
+        process.join()
+        assert len(list(place.glob(".weights.safetensors.trd-*"))) == 1
+    (tmp_path / ".mine.json").touch()
+    with locked(tmp_path, "training", ["class", "not there"]):
+        left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock")
+        assert [name.partition(".trd-")[0] for name in left] == [".mine.json", ".weights.safetensors"]
+        assert len(list((tmp_path / "elsewhere").iterdir())) == 1
+
+
+def test_what_another_process_is_writing_stays(tmp_path: Path) -> None:
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / SCRAP).touch()
+    with locked(tmp_path / "class", "predicting"):
+        (tmp_path / "class" / SCRAP).touch()
+        with locked(tmp_path, "training", ["class"]):
+            pass
+        assert (tmp_path / "class" / SCRAP).exists()
+
+
+@POSIX
+def test_without_locks_only_old_temporary_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", cannot)
+    young, old = tmp_path / SCRAP, tmp_path / SCRAP.replace("0123", "4567")
+    for path in (young, old):
+        path.touch()
+    os.utime(old, (0, 0))
+    with locked(tmp_path, "training"):
+        assert (young.exists(), old.exists()) == (True, False)
+
+
+def test_waiting_for_a_lock(tmp_path: Path) -> None:
+    done = []
+
+    def second() -> None:
+        with locked(tmp_path, "noting", wait=20):
+            done.append("second")
+
+    with locked(tmp_path, "training"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.2)
+        done.append("first")
+    thread.join(20)
+    assert done == ["first", "second"]

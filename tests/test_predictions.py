@@ -117,3 +117,18 @@ def test_every_part_has_its_outcome_in_order(bad: tuple[str, ...]) -> None:
         else:
             assert isinstance(result, Prediction)
             assert result.id == sample.id
+
+
+def test_a_kill_while_earlier_results_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next call knows the earlier parts still, and deletes what is left of them."""
+    write_predictions(DETECTOR, results(4), tmp_path, raw_maps=True, overlays=False)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("trd.predictions._delete_earlier", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_predictions(DETECTOR, results(2), tmp_path, raw_maps=True, overlays=False)
+    write_predictions(DETECTOR, results(2), tmp_path, raw_maps=True, overlays=False)
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["0.tiff", "1.tiff"]

@@ -210,3 +210,31 @@ def test_without_ray_the_remedy_is_named(mvtec: Path, tmp_path: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(RecipeError, match=r"pip install 'trd-anomaly\[ray\]'"):
         reproduce("mvtec3d", mvtec, tmp_path, load_recipe("lite-rgb-normals", SHORT), executor="ray")
+
+
+def test_a_job_killed_after_its_detector_is_put_right(
+    mvtec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """detector.json was there, training.json did not name it yet, and the checkpoints were there still."""
+    from trd.training import fit
+
+    recipe = load_recipe("lite-rgb", SHORT)
+    real, calls = fit.write_json, []
+
+    def killed(path: Path, values: object) -> None:
+        calls.append(path)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        real(path, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            reproduce("mvtec3d", mvtec, tmp_path, recipe, classes=["bagel"], device="cpu")
+    folder = tmp_path / "full/seed-42/bagel"
+    assert (folder / "detector.json").exists()
+    assert "detector" not in json.loads((folder / "training.json").read_text())
+    reproduce("mvtec3d", mvtec, tmp_path, recipe, classes=["bagel"], device="cpu")
+    detector = json.loads((folder / "detector.json").read_text())
+    assert json.loads((folder / "training.json").read_text())["detector"] == detector["id"]
+    assert not (folder / "checkpoints").exists()

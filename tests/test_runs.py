@@ -8,7 +8,8 @@ import pytest
 
 import trd
 from trd.config import Recipe
-from trd.errors import CheckpointError, DataError, TRDError
+from trd.errors import CheckpointError, DataError, OutputError, TRDError
+from trd.files import locked
 from trd.runs import Run
 
 KEYS = {"image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max",
@@ -182,3 +183,42 @@ def test_maps_that_do_not_fit_into_memory(
     metrics = trd.evaluate(out, drawn)
     assert len(mapped) == 3  # fused, rgb, normals
     assert metrics["biscuit"] == json.loads((trained / "biscuit/metrics.json").read_text())
+
+
+def test_a_report_that_a_kill_left_behind_its_results(
+    trained: Path, drawn: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between a class's results and the tables: an earlier report there does not make the run complete."""
+    data, out = Path(shutil.copytree(drawn, tmp_path / "data")), tmp_path / "run"
+    Run.open(data, out, recipe, ["biscuit"]).train_and_evaluate("cpu")
+    shutil.copytree(data / "biscuit", data / "scone")
+    monkeypatch.setattr(Run, "write_results", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        Run.open(data, out, recipe, None).train_and_evaluate("cpu")
+    monkeypatch.undo()
+    assert "scone" not in (out / "metrics.md").read_text()
+    monkeypatch.setattr("trd.runs.evaluate_class", lambda *_: pytest.fail("evaluated again"))
+    Run.open(data, out, recipe, None).train_and_evaluate("cpu")
+    assert "| scone | fused |" in (out / "metrics.md").read_text()
+    assert "scone" in (out / "report.html").read_text()
+
+
+def test_a_run_that_is_worked_in_is_not_noted_in(
+    trained: Path, drawn: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Path(shutil.copytree(trained, tmp_path / "run"))
+    monkeypatch.setattr("trd.runs.OPENING", 0.1)
+    before = (out / "run.json").read_bytes()
+    with locked(out, "a run"), pytest.raises(OutputError, match="is in use"):
+        Run.open(drawn, out, recipe, None)
+    assert (out / "run.json").read_bytes() == before
+
+
+def test_checkpoints_that_a_kill_left_beside_a_finished_detector(
+    trained: Path, drawn: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    out = Path(shutil.copytree(trained, tmp_path / "run"))
+    (out / "biscuit/checkpoints").mkdir()
+    (out / "biscuit/checkpoints/last.safetensors").write_bytes(b"half deleted")
+    trd.fit(drawn, out, recipe, device="cpu")
+    assert not (out / "biscuit/checkpoints").exists()

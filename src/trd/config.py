@@ -6,14 +6,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     SerializeAsAny,
+    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
@@ -21,6 +23,9 @@ from pydantic import (
 
 from trd.errors import RecipeError
 from trd.registry import find_method
+
+if TYPE_CHECKING:
+    from trd.methods.base import Method
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -41,10 +46,32 @@ MOVED = {  # where keys of recipes written before are now
     ("scoring", "context_floor"): ("method", "context_floor"),
 }
 
+TEXT_BYTES = 1 << 20  # of a recipe file
+KEY_PARTS = 500  # in a line; the parser's time and memory grow with the square of a dotted key's parts
+MOST_KEYS = 20  # in an override; a recipe is five deep
+SHOWN = 300  # characters of what pydantic says about a value, which it may quote whole
+
 VectorAxes = Literal["y_down", "y_up"]
 Probability = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # TOML's and PyTorch's integers
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be printable characters")
+    return text
+
+
+def _plain_name(text: str) -> str:
+    if not 0 < len(text) <= 64 or not text.isprintable() or set(text) & set("./\\"):
+        raise ValueError("a modality's name is 1 to 64 printable characters without . / \\")
+    return text
+
+
+Source = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
+ModalityName = Annotated[str, AfterValidator(_plain_name)]
 CloudSource = Annotated[
-    str,
+    Source,
     Field(
         description="The organised cloud that it is made from: the name of its folder; `xyz`, `depth`, `pointcloud` "
         "and `cloud` are tried too."
@@ -60,12 +87,22 @@ class Frozen(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_flag_for_a_number(cls, values: Any) -> Any:
+        """Python takes true for 1."""
+        for key, value in values.items() if isinstance(values, Mapping) else ():
+            flags = [item for item in (value if isinstance(value, list | tuple) else [value]) if isinstance(item, bool)]
+            if flags and key in cls.model_fields and cls.model_fields[key].annotation is not bool:
+                raise ValueError(f"{key} cannot be {str(flags[0]).lower()}")
+        return values
+
 
 class ImageInput(Frozen):
     """A colour, grey or ready-made image, scaled from its integer range to [0, 1]."""
 
     representation: Annotated[Literal["image"], Field(description="A picture as it is.")] = "image"
-    source: Annotated[str, Field(description="The pictures that it is made from: the name of their folder.")] = "rgb"
+    source: Annotated[Source, Field(description="The pictures that it is made from: the name of their folder.")] = "rgb"
     full_scale: Annotated[
         Literal["auto"] | Annotated[int, Field(ge=1, le=65535)],
         Field(
@@ -147,7 +184,7 @@ class PartConfig(Frozen):
     """
 
     source: Annotated[
-        str,
+        Source | Literal[""],
         Field(description="The cloud in which the part is found; empty: the first that a modality is made from."),
     ] = ""
     clearance: Annotated[
@@ -226,7 +263,7 @@ class FrameConfig(Frozen):
         ),
     ] = 0.08
     cloud_scale: Annotated[
-        Annotated[float, Field(gt=0)] | Literal["auto"],
+        Annotated[float, Field(ge=1e-9, le=1e3)] | Literal["auto"],
         Field(
             description="Unit of the clouds: 0.001 for millimetres. `auto` takes clouds that lie more than 20 units "
             "away for millimetres, others for metres.",
@@ -299,13 +336,13 @@ class MethodConfig(Frozen):
 class Recipe(Frozen):
     """A whole experiment."""
 
-    name: Annotated[str, Field(description="Of the recipe, for records and reports.")]
+    name: Annotated[str, Field(min_length=1, max_length=200, description="Of the recipe, for records and reports.")]
     description: Annotated[str, Field(description="One sentence for `trd recipes`.")] = ""
     seed: Annotated[
-        int, Field(ge=0, description="Of training: weights, order of samples, augmentation, held-out parts, folds.")
+        Seed, Field(description="Of training: weights, order of samples, augmentation, held-out parts, folds.")
     ] = 42
     modalities: Annotated[
-        dict[str, ModalityInput],
+        dict[ModalityName, ModalityInput],
         Field(min_length=1, description="What the network sees, a table each: `[modalities.rgb]`. Names are yours."),
     ]
     frame: Annotated[FrameConfig, Field(description="From a sensor's frame to the network's input.")] = FrameConfig()
@@ -435,11 +472,7 @@ def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Reci
     Raises RecipeError for an unknown name, unreadable file, unknown key or contradicting values.
     """
     text, origin = _recipe_text(name_or_file)
-    try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{origin} is not valid TOML: {error}") from error
-    tree = arranged(tree)
+    tree = arranged(_parsed(text, origin))
     for override in overrides:
         tree = _merge(tree, arranged(parse_override(override)))
     return _validated(tree, origin)
@@ -482,22 +515,33 @@ def _taken(tree: dict[str, Any], path: tuple[str, ...]) -> Any:
 
 def recipe_from_toml(text: str, origin: str) -> Recipe:
     """Read back what `Recipe.to_toml` wrote; `origin` names the file in errors."""
+    return _validated(_parsed(text, origin), origin)
+
+
+def _parsed(text: str, origin: str) -> dict[str, Any]:
+    if len(text) > TEXT_BYTES:
+        raise RecipeError(f"{origin} has more than {TEXT_BYTES} characters: it is no recipe")
+    if any(line.count(".") > KEY_PARTS for line in text.splitlines()):
+        raise RecipeError(f"{origin} is no recipe: a line of it has more than {KEY_PARTS} dots")
     try:
-        return _validated(tomllib.loads(text), origin)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{origin} is not valid TOML: {error}") from error
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, brackets in brackets
+        raise RecipeError(f"{origin} is not valid TOML: {str(error)[:SHOWN]}") from error
 
 
 def parse_override(override: str) -> dict[str, Any]:
     """`training.epochs=20` -> {"training": {"epochs": 20}}; a value that is not TOML is taken as a string."""
     path, equals, value = override.partition("=")
     keys = [key.strip() for key in path.split(".")]
-    if not equals or not all(keys):
-        raise RecipeError(f"override '{override}': expected section.key=value, for example training.epochs=20")
+    if not equals or not all(keys) or len(keys) > MOST_KEYS:
+        raise RecipeError(f"override '{override[:SHOWN]}': expected section.key=value, for example training.epochs=20")
     try:
-        parsed: Any = tomllib.loads(f"value = {value.strip()}")["value"]
+        tree = tomllib.loads(f"value = {value.strip()}")
     except tomllib.TOMLDecodeError:
-        parsed = value.strip()
+        tree = {}
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(f"override '{override[:SHOWN]}': the value cannot be read: {error}") from error
+    parsed: Any = tree["value"] if set(tree) == {"value"} else value.strip()
     for key in reversed(keys):
         parsed = {key: parsed}
     assert isinstance(parsed, dict)
@@ -514,8 +558,9 @@ def _recipe_text(name_or_file: str | Path) -> tuple[str, str]:
             f"no recipe is called '{name}'; shipped ones: {', '.join(recipe_names())}, or give a .toml file"
         )
     try:
-        return path.read_text("utf-8"), str(path)
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open(encoding="utf-8") as file:
+            return file.read(TEXT_BYTES + 1), str(path)
+    except (OSError, ValueError) as error:
         raise RecipeError(f"cannot read the recipe {path}: {error}") from error
 
 
@@ -524,10 +569,19 @@ def _validated(tree: Mapping[str, Any], origin: str) -> Recipe:
     method = tree.get("method")
     try:
         if isinstance(method, Mapping):  # by itself first: its own type is known only to the registry
-            _refused(lambda: find_method(str(method.get("name"))).config.model_validate(method), "method.")
+            _refused(lambda: _method_of(method).config.model_validate(method), "method.")
         return _refused(lambda: Recipe.model_validate(tree), "")
     except ValueError as error:
         raise RecipeError(f"{origin} is not a valid recipe:\n{error}") from error
+    except RecursionError as error:
+        raise RecipeError(f"{origin} is not a valid recipe: it is nested too deeply") from error
+
+
+def _method_of(section: Mapping[str, Any]) -> Method:
+    try:
+        return find_method(str(section.get("name")))
+    except RecipeError as error:
+        raise ValueError(f"  method.name: {error}") from error
 
 
 def _refused(validate: Callable[[], Model], prefix: str) -> Model:
@@ -542,7 +596,11 @@ def _refused(validate: Callable[[], Model], prefix: str) -> Model:
 def _plain(error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return "unknown key"
-    return str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "union_tag_invalid":
+        facts = error["ctx"]
+        return f"{facts['discriminator']} is '{facts['tag'][:60]}', expected one of {facts['expected_tags']}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return message if len(message) <= SHOWN else f"{message[:SHOWN]} ..."
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import re
 import secrets
 import socket
 import stat
@@ -23,7 +24,10 @@ from safetensors import SafetensorError
 from trd.errors import OutputError
 
 LOCK = ".lock"
+SCRAP = re.compile(r"\..*\.trd-[0-9a-f]{8}(\.[^.]*)?", re.DOTALL)  # what `_temporary` calls its files
+ABANDONED = 3600.0  # seconds after which a temporary file is taken for a killed process's, where nothing else tells
 LOCKED_BYTE = 1 << 20  # Windows lets nobody read what is locked, so it is a byte far behind the owner's name
+POLL = 0.05  # seconds
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # file systems that cannot lock
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -31,7 +35,8 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 def write_whole(path: Path, write: Callable[[Path], object], durable: bool = True) -> None:
     """Call `write` with a temporary path beside `path`, then move the result into place in one step.
 
-    On failure nothing is left behind and an existing file stays as it was. The file has the permissions that the
+    On failure nothing is left behind and an existing file stays as it was; a process that is killed leaves the
+    temporary file, which `locked` deletes the next time. The file has the permissions that the
     user's umask gives new files. durable: when this returns, the file survives a loss of power; waiting for the disk
     takes milliseconds, which many small files that can be made again are not worth. Raises OutputError (disk full, no
     permission) naming the file.
@@ -40,7 +45,7 @@ def write_whole(path: Path, write: Callable[[Path], object], durable: bool = Tru
         _make_folder(path.parent, durable)
         temporary, mode = _temporary(path)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error}") from error
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     try:
         write(temporary)
         if stat.S_IMODE(temporary.stat().st_mode) != mode:  # a library has put a file of its own there
@@ -101,28 +106,39 @@ def folder_to_disk(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, what: str) -> Iterator[None]:
+def locked(folder: Path, what: str, inside: Iterable[str] = (), wait: float = 0.0) -> Iterator[None]:
     """Keep other processes out of `folder` (made where missing) that ask for the same; `what` is the work, "training".
 
     The system lets go of the lock when the process dies, however it does. File systems without locks keep nobody out.
-    Raises OutputError, at once, when another one works there.
+    Temporary files that killed processes left there are deleted, and those in its folders `inside` that nobody has
+    locked. Raises OutputError when another one works there, `wait` seconds later.
     """
-    path = folder / LOCK
-    try:
-        _make_folder(folder, durable=False)
-        handle = _open_lock(path)
-    except BlockingIOError as error:
-        raise OutputError(
-            f"{folder} is in use: {_owner(path)}; two at once would mix their files. Wait for it, stop it, or choose "
-            "another folder"
-        ) from error
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    path, end = folder / LOCK, time.monotonic() + wait
+    while True:
+        try:
+            _make_folder(folder, durable=False)
+            handle, alone = _open_lock(path)
+            break
+        except BlockingIOError as error:
+            if time.monotonic() < end:
+                time.sleep(POLL)
+                continue
+            raise OutputError(
+                f"{folder} is in use: {_owner(path)}; two at once would mix their files. Wait for it, stop it, or "
+                "choose another folder"
+            ) from error
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     try:
         with contextlib.suppress(OSError):  # a full disk: then the message cannot say who it is
             started = time.strftime("%Y-%m-%d %H:%M:%S")
             os.ftruncate(handle, 0)
             os.write(handle, f"{what} by process {os.getpid()} on {socket.gethostname()} since {started}\n".encode())
+        delete_scraps(folder, 0.0 if alone else ABANDONED)
+        for below in (folder / name for name in inside):
+            if below.is_dir():
+                with contextlib.suppress(OutputError), locked(below, what):
+                    pass
         yield
     finally:
         with contextlib.suppress(OSError):  # first, while nobody else can hold it; Windows keeps open files
@@ -130,22 +146,33 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         os.close(handle)
 
 
-def _open_lock(path: Path) -> int:
-    """The open and locked file at `path`. Raises BlockingIOError when another process has it."""
+def delete_scraps(folder: Path, age: float = ABANDONED) -> None:
+    """Delete temporary files in `folder` that nobody has written to for `age` seconds; what cannot be stays."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if SCRAP.fullmatch(entry.name):
+                with contextlib.suppress(OSError):
+                    if time.time() - entry.stat().st_mtime >= age:
+                        os.unlink(entry.path)
+
+
+def _open_lock(path: Path) -> tuple[int, bool]:
+    """The open file at `path`, and whether it could be locked. Raises BlockingIOError when another process has it."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _lock(handle)
+            alone = _lock(handle)
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(handle), path.stat()):
-                    return handle
+                    return handle, alone
         except BaseException:
             os.close(handle)
             raise
         os.close(handle)  # deleted by its owner between our opening and locking it: the next one there has another
 
 
-def _lock(handle: int) -> None:
+def _lock(handle: int) -> bool:
+    """False where the file system cannot."""
     if sys.platform == "win32":
         import msvcrt
 
@@ -163,8 +190,9 @@ def _lock(handle: int) -> None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in NO_LOCKS:
-                return
+                return False
             raise
+    return True
 
 
 def _owner(path: Path) -> str:
@@ -184,7 +212,7 @@ def _make_folder(folder: Path, durable: bool) -> None:
 def _temporary(path: Path) -> tuple[Path, int]:
     """A new empty file beside `path`, and its permissions: `mkstemp` would take the group's and others' away."""
     while True:
-        temporary = path.with_name(f".{path.name[:48]}.{secrets.token_hex(4)}{path.suffix}")
+        temporary = path.with_name(f".{path.name[:48]}.trd-{secrets.token_hex(4)}{path.suffix}")
         with contextlib.suppress(FileExistsError):
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             try:

@@ -66,7 +66,7 @@ def write_predictions(
     """Write `overlays/ID.png`, with `raw_maps` also `maps/ID.tiff` (float32, z-scores), and the scores.
 
     Scores are appended to `scores.jsonl.part` as they come, one whole line each. It becomes `scores.jsonl`, with
-    `scores.csv` beside it, when all is done; only then is what an earlier call left there of other parts deleted.
+    `scores.csv` beside it, when all is done; just before, what earlier calls left there of other parts is deleted.
     Whatever interrupts the work leaves the earlier scores as they were, and the partial file.
 
     A part that could not be read or used ends the work with its error, and the scores of those before it are put in
@@ -76,7 +76,7 @@ def write_predictions(
     partial_file = out / PARTIAL
     scored = anomalous = failed = 0
     bad: TRDError | None = None
-    with locked(out, "predicting"):
+    with locked(out, "predicting", ("overlays", "maps")):
         earlier = _earlier_ids(out)
         results = iter(results)
         first = list(islice(results, 1))
@@ -100,8 +100,11 @@ def write_predictions(
                     lines.write(json.dumps(line) + "\n")
                     lines.flush()
             if scored or failed:
-                _put_in_place(out)
+                _write_csv(out)
+                # The partial file is still there, so that after a kill the next call knows all parts of this one too.
                 _delete_earlier(out, earlier, redone if overlays else set(), redone if raw_maps else set())
+                os.replace(partial_file, out / JSONL)
+                folder_to_disk(out)
         except (OSError, OutputError) as error:
             done = f"; {partial_file} holds the {scored + failed} parts done so far" if scored or failed else ""
             raise OutputError(f"{error}{done}") from error
@@ -116,11 +119,10 @@ def write_predictions(
 def _write_pictures(
     detector: Detector, sample: Sample, prediction: Prediction, out: Path, raw_maps: bool, overlays: bool
 ) -> None:
-    overlay_file, map_file = _files(out, sample.id)
     if overlays:
-        write_bytes(overlay_file, png(picture(detector, sample, prediction)), durable=False)
+        write_bytes(_files(out, sample.id)[0], png(picture(detector, sample, prediction)), durable=False)
     if raw_maps:
-        write_whole(map_file, partial(tifffile.imwrite, data=prediction.map), durable=False)
+        write_whole(_files(out, sample.id)[1], partial(tifffile.imwrite, data=prediction.map), durable=False)
 
 
 def _delete_earlier(out: Path, earlier: set[str], new_overlays: set[str], new_maps: set[str]) -> None:
@@ -131,8 +133,8 @@ def _delete_earlier(out: Path, earlier: set[str], new_overlays: set[str], new_ma
         _files(out, name)[1].unlink(missing_ok=True)
 
 
-def _put_in_place(out: Path) -> None:
-    """The partial file -> scores.csv, then scores.jsonl: as long as it is there, the result is not complete."""
+def _write_csv(out: Path) -> None:
+    """The partial file -> scores.csv; as long as that is there, the result is not complete."""
     partial_file = out / PARTIAL
 
     def to_csv(path: Path) -> None:
@@ -144,8 +146,6 @@ def _put_in_place(out: Path) -> None:
 
     to_disk(partial_file)
     write_whole(out / CSV, to_csv)
-    os.replace(partial_file, out / JSONL)
-    folder_to_disk(out)
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -21,6 +21,6 @@ def find_method(name: str) -> Method:
     Raises RecipeError for an unknown name.
     """
     if name not in METHODS:
-        raise RecipeError(f"no method is called '{name}'; there are: {', '.join(sorted(METHODS))}")
+        raise RecipeError(f"no method is called '{name[:60]}'; there are: {', '.join(sorted(METHODS))}")
     method: Method = import_module(METHODS[name]).METHOD
     return method

@@ -33,12 +33,13 @@ from trd.evaluation.report import SECTION, class_section, html_report
 from trd.evaluation.tables import class_rows, defect_rows, to_csv, to_markdown
 from trd.files import locked, write_json, write_text
 from trd.stored import FACTS
-from trd.training.fit import CHECKPOINTS, fit_class
+from trd.training.fit import CHECKPOINTS, fit_class, is_finished
 from trd.training.imported import import_class
-from trd.training.prepare import RECORD, is_complete
+from trd.training.prepare import RECORD
 from trd.types import UNLABELLED, ClassFolder
 
 RUN_FILE, REPORT = "run.json", "report.html"
+OPENING = 2.0  # seconds to wait for another process that only notes something
 RECORDED = ("torch", "lightning", "numpy", "opencv-python-headless", "safetensors")
 
 
@@ -127,7 +128,13 @@ class Run:
     ) -> Run:
         """A new run, or the continuation of the same one. Raises CheckpointError when `out` holds another recipe."""
         run = cls(data, out, recipe, class_folders(data, classes), console)
-        record = run._read()
+        with run.alone(OPENING):
+            run._enter()
+        return run
+
+    def _enter(self) -> None:
+        """Note this start in run.json. Raises CheckpointError when it is of another recipe or other data."""
+        record, data, out, recipe = self._read(), self.data, self.out, self.recipe
         if record and record.get("data") != str(data.resolve()):
             raise CheckpointError(
                 f"{out} holds a run on other data ({record.get('data')}): choose another --out, or delete that folder"
@@ -137,13 +144,12 @@ class Run:
                 f"{out} holds a run of another recipe ('{record.get('recipe', {}).get('name')}', or other values): "
                 "choose another --out, or delete that folder"
             )
-        facts = run._facts()
+        facts = self._facts()
         if record:
             facts["continued"] = [*record.get("continued", []), facts.pop("started")]
         known = _class_names(record)
-        names = [*known, *(place.name for place in run.classes if place.name not in known)]
-        run._write({**record, **facts, "classes": names})
-        return run
+        names = [*known, *(place.name for place in self.classes if place.name not in known)]
+        self._write({**record, **facts, "classes": names})
 
     @classmethod
     def reopen(cls, out: Path, data: Path | None, classes: Sequence[str] | None, console: Console | None = None) -> Run:
@@ -166,9 +172,13 @@ class Run:
         run.classes = class_folders(run.data, classes or names, any_name=True)
         return run
 
-    def alone(self) -> AbstractContextManager[object]:
-        """Context in which no other process may work in this run folder. Raises OutputError where one does."""
-        return locked(self.out, "a run") if processes.rank() == 0 else nullcontext()
+    def alone(self, wait: float = 0.0) -> AbstractContextManager[object]:
+        """Context in which no other process may work in this run folder. Raises OutputError where one does, after
+        `wait` seconds."""
+        if processes.rank() > 0:
+            return nullcontext()
+        inside = [f"{place.name}{below}" for place in self.classes for below in ("", f"/{CHECKPOINTS}")]
+        return locked(self.out, "a run", inside, wait)
 
     def folder(self, name: str) -> Path:
         return self.out / name
@@ -185,7 +195,7 @@ class Run:
         if retrain and processes.rank() == 0:
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
             (folder / RECORD).unlink(missing_ok=True)
-        return retrain or not is_complete(place, self.recipe.for_class(place.name), folder)
+        return retrain or not is_finished(place, self.recipe.for_class(place.name), folder)
 
     def each_class(
         self, work: Callable[[ClassFolder], object], classes: Sequence[ClassFolder], stage: str
@@ -238,7 +248,7 @@ class Run:
                 return {}
             tested = [place for place in done if self._has_labelled_test(place)]
             stale = [place for place in tested if place.name in news or not self._evaluated(place.name)]
-            if tested and not stale and not self.failures and (self.out / REPORT).is_file():
+            if tested and not stale and not self.failures and self._reported(tested):
                 self.console.print(
                     f"{self.out} is complete: nothing to do (`trd evaluate` scores the test split again)"
                 )
@@ -290,6 +300,12 @@ class Run:
             return False
         trained = (self.folder(name) / FACTS).stat().st_mtime_ns
         return min(path.stat().st_mtime_ns for path in results) > trained
+
+    def _reported(self, places: Sequence[ClassFolder]) -> bool:
+        """Whether the report, which is written last, is as new as these classes' results."""
+        results = [self.folder(place.name) / file for place in places for file in (METRICS, SECTION)]
+        report = self.out / REPORT
+        return report.is_file() and report.stat().st_mtime_ns >= max(path.stat().st_mtime_ns for path in results)
 
     def _has_labelled_test(self, place: ClassFolder) -> bool:
         files = list_class(place.path, "", self.recipe.sources, self.recipe.point_cloud_sources)

@@ -54,7 +54,7 @@ def save_detector(folder: Path, facts: DetectorFacts, state: State) -> DetectorF
     text = facts.recipe.to_toml()
     facts = replace(facts, id=_identity(text, state))
     arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
-    metadata = {"format": "trd-detector", "version": str(FORMAT_VERSION), "id": facts.id}
+    metadata = {"id": facts.id}  # one entry: the library writes several in random order, and files shall repeat
     (folder / FACTS).unlink(missing_ok=True)  # from here until it is written again the detector is not complete
     write_whole(folder / WEIGHTS, lambda path: save_file(arrays, path, metadata))
     write_text(folder / RECIPE, text)
@@ -91,7 +91,12 @@ def read_detector(path: Path) -> tuple[DetectorFacts, State]:
     """
     folder = detector_folder(path)
     facts, content = read_facts(folder)
-    return facts, _read_weights(folder / WEIGHTS, content)
+    state = _read_weights(folder / WEIGHTS, content)
+    if facts.id and _identity((folder / RECIPE).read_text("utf-8"), state) != facts.id:
+        raise CheckpointError(
+            f"{folder / WEIGHTS} is damaged: its content is not what was saved; restore the file or train again"
+        )
+    return facts, state
 
 
 def read_facts(folder: Path) -> tuple[DetectorFacts, dict[str, Any]]:

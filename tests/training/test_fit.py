@@ -1,9 +1,11 @@
+import errno
 import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -232,3 +234,29 @@ def test_diverging_training_ends_in_an_error(drawn: Path, tmp_path: Path, recipe
 def test_devices_that_are_not_there(drawn: Path, tmp_path: Path, recipe: Recipe, device: str) -> None:
     with pytest.raises(RecipeError, match=f"--device {device}"):
         fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, device)
+
+
+def test_a_second_resume_from_one_checkpoint_keeps_the_log_before_it(tmp_path: Path) -> None:
+    from trd.methods.trd.training.trainer import _keep_log
+
+    for log in ("epochs 0 to 3", "a step of epoch 3"):
+        (tmp_path / "metrics.csv").write_text(log)
+        _keep_log(tmp_path, 3)
+    assert (tmp_path / "metrics-to-epoch-3.csv").read_text() == "epochs 0 to 3"
+
+
+def test_a_full_disk_in_tensorboards_thread_is_told_once(
+    drawn: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread raises for itself and again where the next value is logged."""
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    printed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", printed.append)
+    monkeypatch.setattr(RecordWriter, "write", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe.changed("training.epochs=50"), tmp_path, "cpu")
+    assert not printed

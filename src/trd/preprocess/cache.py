@@ -30,7 +30,7 @@ from safetensors.numpy import save_file
 from trd.config import Recipe
 from trd.data.readers import depth_range_file
 from trd.errors import OutputError, RecipeError
-from trd.files import write_whole
+from trd.files import ABANDONED, write_whole
 from trd.preprocess.facts import SampleFacts
 from trd.preprocess.pipeline import Pipeline
 from trd.types import Camera, PreparedSample, SampleFiles
@@ -39,7 +39,6 @@ FORMAT = 1  # raise it when the files' layout changes
 DEFAULT_GB = 4.0
 KEPT_SHARE = 0.9  # of the limit, after deleting
 LISTING_SHARE = 0.05  # of the limit written between two listings: other processes write here too
-ABANDONED = 3600.0  # seconds after which a temporary file is taken for a killed process's
 HEADER = 4096  # bytes of a file beside its arrays, at most
 SUFFIXES = (".safetensors", ".json")  # of prepared samples, of facts
 MAKERS = ("trd-anomaly", "numpy", "opencv-python-headless", "pillow", "imagecodecs", "tifffile")
@@ -131,8 +130,10 @@ class PreparedCache:
                 continue
             with contextlib.suppress(OSError):  # deleted by another process meanwhile
                 facts = path.stat()
-                if not path.name.startswith(".") or now - facts.st_mtime > ABANDONED:
+                if not path.name.startswith("."):
                     entries.append((facts.st_mtime_ns, facts.st_size, path))
+                elif now - facts.st_mtime > ABANDONED:
+                    path.unlink()
         total = sum(size for _, size, _ in entries)
         if total > self.limit:
             for _, size, path in sorted(entries):

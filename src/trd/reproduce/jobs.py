@@ -18,9 +18,9 @@ from trd.config import Recipe
 from trd.detector import Detector
 from trd.errors import TRDError
 from trd.evaluation.evaluate import FUSED, METRICS, evaluate_class, read_metrics
-from trd.files import write_json
+from trd.files import locked, write_json
 from trd.stored import FACTS
-from trd.training.fit import fit_class
+from trd.training.fit import CHECKPOINTS, fit_class, is_finished
 from trd.types import ClassFolder
 
 
@@ -66,11 +66,12 @@ def run_job(job: Job, device: str = "auto", console: Console | None = None) -> O
     begin = time.monotonic()
     try:
         place = ClassFolder(job.class_name, job.data / job.class_name)
-        if (job.folder / FACTS).is_file():
-            detector = Detector.load(job.folder, device)
-        else:
-            detector = fit_class(place, job.recipe, job.folder, device, console)
-        write_json(job.folder / METRICS, evaluate_class(detector, place).metrics)
+        with locked(job.folder, "a job", [CHECKPOINTS]):
+            if is_finished(place, job.recipe.for_class(job.class_name), job.folder):
+                detector = Detector.load(job.folder, device)
+            else:
+                detector = fit_class(place, job.recipe, job.folder, device, console)
+            write_json(job.folder / METRICS, evaluate_class(detector, place).metrics)
     except TRDError as error:
         return Outcome(time.monotonic() - begin, str(error))
     except Exception as error:  # a fault of ours or of a library must not cost the other jobs

@@ -11,7 +11,7 @@ from rich.console import Console
 from trd.config import Recipe, load_recipe
 from trd.data.listing import class_names, list_class
 from trd.errors import DataError, RecipeError, TRDError
-from trd.files import write_text
+from trd.files import locked, write_text
 from trd.methods.base import FULL
 from trd.registry import find_method
 from trd.reproduce.executors import EXECUTORS
@@ -20,6 +20,8 @@ from trd.reproduce.published import BENCHMARKS, Benchmark
 from trd.reproduce.tables import Result, ablation_tables, benchmark_tables, long_csv, to_latex, to_markdown
 from trd.runs import Run
 from trd.types import UNLABELLED
+
+WAIT = 60.0  # seconds, for another command that writes the same tables or records at the moment
 
 
 def reproduce(
@@ -65,11 +67,13 @@ def reproduce(
         reason = outcome.failure
         if reason is None and job.metrics() is None:
             reason = f"no results in {job.folder}: do all machines see it under this path?"
-        if reason is None:
-            run.note(job.class_name, "job", {"state": "done", "seconds": outcome.seconds})
-        else:
+        state = {"state": "done", "seconds": outcome.seconds}
+        if reason is not None:
             failed[job.title] = reason
-            run.note(job.class_name, "job", {"state": "failed", "reason": outcome.details or reason})
+            state = {"state": "failed", "reason": outcome.details or reason}
+        with run.alone(WAIT):
+            run.note(job.class_name, "job", state)
+        if reason is not None:
             console.print(f"{job.title} failed: ", end="", style="red", markup=False)
             console.print(reason, markup=False)
         left = (time.monotonic() - begin) / count * (len(todo) - count)
@@ -93,9 +97,10 @@ def write_tables(out: Path, results: Sequence[Result], benchmark: Benchmark, cla
         tables += benchmark_tables(results, benchmark, classes, name)
     if {r.variant for r in results} - {FULL}:
         tables += ablation_tables(results, classes)
-    write_text(out / "table.md", f"# {name}\n\n" + to_markdown(tables))
-    write_text(out / "table.tex", to_latex(tables))
-    write_text(out / "table.csv", long_csv(results))
+    with locked(out, "writing tables", wait=WAIT):
+        write_text(out / "table.md", f"# {name}\n\n" + to_markdown(tables))
+        write_text(out / "table.tex", to_latex(tables))
+        write_text(out / "table.csv", long_csv(results))
 
 
 def variant_names(recipe: Recipe) -> tuple[str, ...]:

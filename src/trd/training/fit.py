@@ -22,7 +22,7 @@ from trd.progress import tracked
 from trd.registry import find_method
 from trd.stored import FACTS, DetectorFacts, save_detector
 from trd.training.cross import out_of_fold_maps
-from trd.training.prepare import RECORD, PreparedClass, list_parts, prepare_class, refuse_other_parts
+from trd.training.prepare import RECORD, PreparedClass, is_complete, list_parts, prepare_class, refuse_other_parts
 from trd.types import ClassFolder, State
 
 CHECKPOINTS = "checkpoints"
@@ -48,6 +48,14 @@ def fit_class(
     return _complete(
         prepare_class(files, recipe, record, console), find_method(recipe.method.name).fit, out, device, console
     )
+
+
+def is_finished(place: ClassFolder, recipe: Recipe, folder: Path) -> bool:
+    """`prepare.is_complete`; the checkpoints of a training that was killed when they were to go then do."""
+    finished = is_complete(place, recipe, folder)
+    if finished and processes.rank() == 0:
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    return finished
 
 
 def fit_prepared(

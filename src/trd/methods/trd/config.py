@@ -39,7 +39,7 @@ def _renamed(branches: object) -> object:
     return "joint" if branches == "fused" else branches  # as recipes written before call it
 
 
-BlockCount = Annotated[int, Field(ge=1)]
+BlockCount = Annotated[int, Field(ge=1, le=100)]
 
 
 class StudentConfig(Frozen):
@@ -66,8 +66,10 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 class TrainingConfig(Frozen):
     """Adam, its schedule, and how the training runs."""
 
-    epochs: Annotated[int, Field(ge=1, description="Passes over the training parts.")] = 200
-    batch_size: Annotated[int, Field(ge=1, description="Parts in a step.", json_schema_extra={"unit": "parts"})] = 16
+    epochs: Annotated[int, Field(ge=1, le=1_000_000, description="Passes over the training parts.")] = 200
+    batch_size: Annotated[
+        int, Field(ge=1, le=65_536, description="Parts in a step.", json_schema_extra={"unit": "parts"})
+    ] = 16
     learning_rate: Annotated[float, Field(gt=0, description="Adam's, at the beginning.")] = 0.005
     betas: Annotated[tuple[Beta, Beta], Field(description="Adam's.")] = (0.5, 0.999)
     schedule: Annotated[
@@ -109,6 +111,7 @@ class TrainingConfig(Frozen):
         int,
         Field(
             ge=1,
+            le=65_536,
             description="Equal parts of a batch that go through the network one after the other and share a step, for "
             "GPUs with little memory. BatchNorm then sees the parts, and a last batch with fewer of them weighs less.",
             json_schema_extra={"unit": "parts of a batch"},
@@ -118,6 +121,7 @@ class TrainingConfig(Frozen):
         float,
         Field(
             ge=0,
+            le=100_000,
             description="For the teacher's features of the training parts (with flips in all eight views), kept from "
             "epoch to epoch, of as many parts as fit; the others' are computed anew.",
             json_schema_extra={"unit": "GiB"},
@@ -127,6 +131,7 @@ class TrainingConfig(Frozen):
         int,
         Field(
             ge=1,
+            le=1_000_000,
             description="Between the checkpoints from which a stopped training goes on.",
             json_schema_extra={"unit": "epochs"},
         ),

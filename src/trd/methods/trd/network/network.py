@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from trd.compute.frozen import frozen
 from trd.config import Recipe
+from trd.errors import RecipeError
 from trd.methods.trd.config import JOINT, branch_channels, section
 from trd.methods.trd.network.outputs import NetworkOutput
 from trd.methods.trd.network.student import Student
 from trd.teachers import Teacher, build_teacher
 from trd.teachers.pyramid import Pyramid
 
+BUSY = ("training",)  # what an instance of ModuleDict has beside its class's names
 CACHED_PIXELS = 2 * 320 * 320
 
 
@@ -175,9 +177,13 @@ def _images_at_once(images: Tensor) -> int:
 def build_network(recipe: Recipe, load_teacher: bool = True) -> TunedReverseDistillation:
     """The one place where a recipe's numbers become a network.
 
-    load_teacher: False leaves the teacher's weights as initialised, for a checkpoint that brings them along.
+    load_teacher: False leaves the teacher's weights as initialised, for a checkpoint that brings them along. Raises
+    RecipeError for modalities whose names PyTorch keeps for itself.
     """
     config = section(recipe)
+    taken = [name for name in (*recipe.modalities, *recipe.branches) if hasattr(nn.ModuleDict, name) or name in BUSY]
+    if taken:
+        raise RecipeError(f"recipe '{recipe.name}': a modality cannot be called '{taken[0]}', PyTorch uses that name")
     teacher = build_teacher(config.teacher.name, config.teacher.weights if load_teacher else None)
     facts = cast(Teacher, teacher)
     channels = tuple(facts.channels)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
@@ -30,3 +33,19 @@ def logger(name: str, folder: Path, title: str) -> Logger:
         raise RecipeError(
             f"method.training.loggers names '{name}', whose package is not installed: pip install 'trd-anomaly[{name}]'"
         ) from error
+
+
+@contextmanager
+def errors_told_once() -> Iterator[None]:
+    """TensorBoard's writing thread keeps a full disk's error for who logs next; Python would also print a traceback."""
+    before = threading.excepthook
+
+    def hook(caught: threading.ExceptHookArgs) -> None:
+        if not (isinstance(caught.exc_value, OSError) and getattr(caught.thread, "exception", None)):
+            before(caught)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before

@@ -23,7 +23,7 @@ from trd.methods.trd.config import section
 from trd.methods.trd.network.network import TunedReverseDistillation
 from trd.methods.trd.training.checkpoint import SafetensorsIO, read_epoch, read_state
 from trd.methods.trd.training.features import teacher_features
-from trd.methods.trd.training.loggers import logger
+from trd.methods.trd.training.loggers import errors_told_once, logger
 from trd.methods.trd.training.module import TrainingModule
 from trd.methods.trd.training.progress import TrainingProgress
 from trd.methods.trd.training.sampling import EpochShuffle, ShareOfBatches
@@ -73,7 +73,7 @@ def train_network(
         for student in network.students.values():
             student.compile()
     on_interrupt = signal.getsignal(signal.SIGINT)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), errors_told_once():
         warnings.simplefilter("ignore")  # Lightning's hints on worker counts and log intervals: decided here
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         trainer = pl.Trainer(
@@ -142,6 +142,10 @@ class _Checkpoints(pl.Callback):
 
 
 def _keep_log(logs: Path, done: int) -> None:
-    """Put the log of the epochs before a resume aside: Lightning starts metrics.csv anew."""
-    if (logs / "metrics.csv").exists():
-        (logs / "metrics.csv").rename(logs / f"metrics-to-epoch-{done}.csv")
+    """Put the log of the epochs before a resume aside: Lightning starts metrics.csv anew.
+
+    A second resume from the same checkpoint keeps the first one's: it has all the epochs before that checkpoint.
+    """
+    log, kept = logs / "metrics.csv", logs / f"metrics-to-epoch-{done}.csv"
+    if log.exists() and not kept.exists():
+        log.rename(kept)
