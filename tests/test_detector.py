@@ -3,6 +3,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -133,6 +134,11 @@ def test_frames_of_another_size_are_scaled(detector: Detector, samples: list[Sam
         (lambda a: a.update(xyz=np.full_like(a["xyz"], np.nan)), "NaN or infinite"),
         (lambda a: a.update(xyz=a["xyz"][:50]), "its partners"),
         (lambda a: a.update(xyz=a["xyz"][..., 2]), r"must be \(H, W, 3\)"),
+        (lambda a: a.update(xyz=np.dstack([a["xyz"], a["xyz"][..., :1]])), r"must be \(H, W, 3\), got \(192, 192, 4\)"),
+        (lambda a: a.update(xyz=a["xyz"][..., :2]), r"must be \(H, W, 3\)"),
+        (lambda a: a.update(xyz=a["xyz"][:0], rgb=a["rgb"][:0]), r"must be \(H, W, 3\), got \(0, 192, 3\)"),
+        (lambda a: a.update(xyz=(a["xyz"] * 1000).astype(np.uint16)), "divide them by 1000"),
+        (lambda a: a.update(xyz=a["xyz"].tolist()), "must be a numpy array, got list"),
     ],
 )
 def test_arrays_that_cannot_be_used(detector: Detector, samples: list[Sample], change, complaint: str) -> None:
@@ -243,6 +249,31 @@ def test_one_bad_sample_of_a_list_fails_alone(detector: Detector, samples: list[
     assert "no valid depth" in str(outcomes[1].error)
     assert outcomes[3].score == pytest.approx(detector.predict(samples[1]).score, abs=1e-3)
     assert list(detector.predict_many([])) == []
+
+
+def test_the_engine_computes_for_one_at_a_time(detector: Detector, samples: list[Sample]) -> None:
+    """Also for detectors that share it."""
+
+    class Alone:
+        device, precision, form = "cpu", "32", "test"
+
+        def __init__(self) -> None:
+            self.inside = 0
+            self.most = 0
+
+        def raw_maps(self, images):
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            time.sleep(0.01)
+            self.inside -= 1
+            return {name: stack.mean(axis=1) for name, stack in images.items()}
+
+    engine = Alone()
+    one = Detector(detector.facts, engine)
+    other = one.calibrated(detector.calibration.for_rate(0.5))
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda d: list(d.predict_many(samples[:2])), [one, other] * 6))
+    assert engine.most == 1
 
 
 def test_a_detector_keeps_the_precision_that_it_was_calibrated_in(

@@ -17,7 +17,7 @@ from trd.predictions import Outcome, outcomes, write_predictions
 from trd.preprocess.parts import batches
 from trd.types import Failure, Prediction, Sample, SampleFiles
 
-DETECTOR: Any = SimpleNamespace(recipe=SimpleNamespace(modalities={"rgb": None}))
+DETECTOR: Any = SimpleNamespace(recipe=SimpleNamespace(modalities={"rgb": None}, branches=("rgb",)))
 
 
 def prediction(name: str) -> Prediction:
@@ -75,6 +75,17 @@ def test_a_bad_first_part_leaves_what_an_interrupted_call_left(tmp_path: Path) -
     with pytest.raises(DataError, match="damaged"):
         write_predictions(DETECTOR, [(Sample("1", {}), DataError("damaged"))], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["scores.jsonl.part"]
+
+
+def test_a_bad_part_in_the_middle_leaves_a_complete_earlier_result(tmp_path: Path) -> None:
+    write_predictions(DETECTOR, results(5), tmp_path, overlays=False)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    again = [*results(2), (Sample("2", {}), DataError("2.png is damaged")), *results(1)]
+    with pytest.raises(DataError, match=r"2\.png is damaged; .*\.part holds the 2 parts before it; earlier scores are"):
+        write_predictions(DETECTOR, again, tmp_path, overlays=False)
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert after.pop("scores.jsonl.part").count(b"\n") == 2
+    assert after == before
 
 
 def test_two_do_not_predict_into_one_folder(tmp_path: Path) -> None:

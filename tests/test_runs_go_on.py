@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import trd
+import trd.runs
 from trd import processes
 from trd.config import Recipe
 from trd.detector import Detector
@@ -67,9 +68,36 @@ def test_an_interrupted_retraining_goes_on(
         with pytest.raises(KeyboardInterrupt):
             trd.fit(data, out, recipe, device="cpu", retrain=True)
     assert Detector.load(out, "cpu").facts.id == old
-    new = trd.fit(data, out, recipe, device="cpu")["biscuit"].facts.id
+    with monkeypatch.context() as patch:  # the same command goes on, and does not begin once more
+        step = "trd.methods.trd.training.module.TrainingModule.training_step"
+        patch.setattr(step, lambda *_: pytest.fail("trained from the beginning"))
+        new = trd.fit(data, out, recipe, device="cpu", retrain=True)["biscuit"].facts.id
     assert new != old
     assert Detector.load(out, "cpu").facts.id == new
+    assert "retraining" not in json.loads((out / "run.json").read_text())
+
+
+def test_a_retraining_goes_on_with_the_class_that_is_next(
+    data: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(data / "biscuit", data / "apple")
+    out = tmp_path / "run"
+    trd.fit(data, out, recipe, device="cpu")
+    real, begun = trd.runs.fit_class, []
+
+    def stopped(place, *rest):
+        begun.append(place.name)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        return real(place, *rest)
+
+    monkeypatch.setattr("trd.runs.fit_class", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        trd.fit(data, out, recipe, device="cpu", retrain=True)
+    trd.fit(data, out, recipe, device="cpu", retrain=True)
+    assert begun == ["apple", "biscuit", "biscuit"]
+    trd.fit(data, out, recipe, device="cpu", retrain=True)  # asked for once more
+    assert begun[3:] == ["apple", "biscuit"]
 
 
 def test_a_partial_or_failed_evaluation_keeps_the_other_classes(data: Path, tmp_path: Path, recipe: Recipe) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import (
@@ -23,9 +23,6 @@ from pydantic import (
 
 from trd.errors import RecipeError
 from trd.registry import find_method
-
-if TYPE_CHECKING:
-    from trd.methods.base import Method
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -433,11 +430,13 @@ class Recipe(Frozen):
         """What makes it the same experiment: all values but defaults and those that change no weight. Keys that later
         versions add therefore leave what was recorded before them valid."""
         tree = self.model_dump(mode="json", exclude_defaults=True)
-        method: dict[str, Any] = tree["method"]
-        for section, key in find_method(self.method.name).without_effect:
-            method.get(section, {}).pop(key, None)
-        method = {"name": self.method.name, **{key: value for key, value in method.items() if value != {}}}
-        return {**tree, "method": method}
+        for *sections, key in find_method(self.method.name).without_effect(self):
+            place: Any = tree
+            for name in sections:
+                place = place.get(name, {})
+            place.pop(key, None)
+        method = {key: value for key, value in tree["method"].items() if value != {}}
+        return {**tree, "method": {"name": self.method.name, **method}}
 
     def for_class(self, name: str) -> Recipe:
         """This recipe with the overrides of one class applied and the table of overrides emptied."""
@@ -569,7 +568,7 @@ def _validated(tree: Mapping[str, Any], origin: str) -> Recipe:
     method = tree.get("method")
     try:
         if isinstance(method, Mapping):  # by itself first: its own type is known only to the registry
-            _refused(lambda: _method_of(method).config.model_validate(method), "method.")
+            _refused(lambda: _config_of(method).model_validate(method), "method.")
         return _refused(lambda: Recipe.model_validate(tree), "")
     except ValueError as error:
         raise RecipeError(f"{origin} is not a valid recipe:\n{error}") from error
@@ -577,9 +576,9 @@ def _validated(tree: Mapping[str, Any], origin: str) -> Recipe:
         raise RecipeError(f"{origin} is not a valid recipe: it is nested too deeply") from error
 
 
-def _method_of(section: Mapping[str, Any]) -> Method:
+def _config_of(section: Mapping[str, Any]) -> type[MethodConfig]:
     try:
-        return find_method(str(section.get("name")))
+        return find_method(str(section.get("name"))).config
     except RecipeError as error:
         raise ValueError(f"  method.name: {error}") from error
 

@@ -48,7 +48,7 @@ class Detector:
         self.facts = facts
         self.engine = engine
         self.pipeline = Pipeline(facts.recipe, facts.frame, facts.ranges)
-        self._computing = Lock()
+        self._computing = Lock()  # one for each engine
 
     @classmethod
     def load(
@@ -61,7 +61,7 @@ class Detector:
         file and the remedy when it is missing, damaged, from another training, or from a newer version.
         """
         facts, state = read_detector(Path(path))
-        wanted = precision or facts.calibration.precision or None
+        wanted = precision or facts.calibration.precision or (None if facts.id else _precision_of_version_0_1(device))
         try:
             engine = find_method(facts.recipe.method.name).engine(
                 facts.recipe, state, Placement(device, wanted, compiled)
@@ -83,8 +83,10 @@ class Detector:
         return self.facts.class_name
 
     def calibrated(self, calibration: Calibration) -> Detector:
-        """The same detector with another calibration; the engine is shared, and must not compute for both at once."""
-        return Detector(replace(self.facts, calibration=calibration), self.engine)
+        """The same detector with another calibration; the engine is shared."""
+        other = Detector(replace(self.facts, calibration=calibration), self.engine)
+        other._computing = self._computing
+        return other
 
     def raw_maps(self, samples: Sequence[PreparedSample]) -> Maps:
         """branch -> (B, h, w) float32 raw anomaly maps at the network's size."""
@@ -189,6 +191,13 @@ class Detector:
         )
 
 
+def _precision_of_version_0_1(device: str) -> str | None:
+    """What "auto" meant when the detector was calibrated: bf16 with AMX, but not with AVX512-BF16 alone."""
+    from trd.compute.precision import earlier_auto
+
+    return earlier_auto(device)
+
+
 def checked(sample: Sample, recipe: Recipe) -> Sample:
     """The sample itself when its arrays can be used. Raises DataError otherwise; files are checked on reading too."""
     shape: tuple[int, ...] | None = None
@@ -196,9 +205,17 @@ def checked(sample: Sample, recipe: Recipe) -> Sample:
         array = sample.arrays.get(source)
         if array is None:
             raise DataError(f"sample {sample.id} has no '{source}'; the recipe '{recipe.name}' needs it")
+        if not isinstance(array, np.ndarray):
+            raise DataError(f"sample {sample.id}: '{source}' must be a numpy array, got {type(array).__name__}")
         cloud = source in recipe.point_cloud_sources
-        if array.ndim != 3 if cloud else array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
+        grey = array.ndim == 2 and not cloud
+        if not (grey or (array.ndim == 3 and array.shape[2] == 3)) or not array.size:
             raise DataError(f"sample {sample.id}: '{source}' must be (H, W, 3), got {array.shape}")
+        if cloud and array.dtype.kind != "f":
+            raise DataError(
+                f"sample {sample.id}: '{source}' must be floating-point numbers in metres, got {array.dtype}; integer "
+                "clouds are mostly millimetres: divide them by 1000"
+            )
         if shape is not None and array.shape[:2] != shape:
             raise DataError(
                 f"sample {sample.id}: '{source}' is {array.shape[:2]}, its partners {shape} (height, width)"

@@ -69,15 +69,16 @@ def write_predictions(
     `scores.csv` beside it, when all is done; just before, what earlier calls left there of other parts is deleted.
     Whatever interrupts the work leaves the earlier scores as they were, and the partial file.
 
-    A part that could not be read or used ends the work with its error, and the scores of those before it are put in
-    place; with `keep_going` it gets a row with nothing but its `error`. Raises OutputError when a file cannot be
-    written, when `out` holds a scores.jsonl that is not ours, or when another process predicts into it.
+    A part that could not be read or used ends the work with its error; the scores of those before it are put in place
+    where there were none, else they stay in the partial file. With `keep_going` it gets a row with nothing but its
+    `error`. Raises OutputError when a file cannot be written, when `out` holds a scores.jsonl that is not ours, or when
+    another process predicts into it.
     """
     partial_file = out / PARTIAL
     scored = anomalous = failed = 0
     bad: TRDError | None = None
     with locked(out, "predicting", ("overlays", "maps")):
-        earlier = _earlier_ids(out)
+        earlier, complete = _earlier_ids(out), (out / JSONL).exists()
         results = iter(results)
         first = list(islice(results, 1))
         if first and isinstance(first[0][1], TRDError) and not keep_going:
@@ -90,7 +91,7 @@ def write_predictions(
                         if not keep_going:
                             bad = result
                             break
-                        line = error_row(sample.id, result, detector.recipe.modalities)
+                        line = error_row(sample.id, result, detector.recipe.branches)
                         failed += 1
                     else:
                         _write_pictures(detector, sample, result, out, raw_maps, overlays)
@@ -99,7 +100,8 @@ def write_predictions(
                         scored, anomalous = scored + 1, anomalous + bool(result.is_anomalous)
                     lines.write(json.dumps(line) + "\n")
                     lines.flush()
-            if scored or failed:
+            kept = bad is not None and complete  # a complete earlier result is worth more than a part of this one
+            if (scored or failed) and not kept:
                 _write_csv(out)
                 # The partial file is still there, so that after a kill the next call knows all parts of this one too.
                 _delete_earlier(out, earlier, redone if overlays else set(), redone if raw_maps else set())
@@ -111,6 +113,9 @@ def write_predictions(
         finally:
             if not scored and not failed:
                 partial_file.unlink(missing_ok=True)
+    if bad is not None and kept and scored:
+        where = f"{partial_file} holds the {scored} parts before it; earlier scores are as they were"
+        raise type(bad)(f"{bad}; {where}") from bad
     if bad is not None:
         raise bad
     return Written(scored, anomalous, failed)
@@ -191,10 +196,10 @@ def row(prediction: Prediction) -> dict[str, object]:
     }
 
 
-def error_row(sample_id: str, error: TRDError, modalities: Iterable[str]) -> dict[str, object]:
+def error_row(sample_id: str, error: TRDError, branches: Iterable[str]) -> dict[str, object]:
     """The same columns as `row` for a part without a prediction, all empty but for its id, and why in `error`."""
     names = ("score", "threshold", "anomalous", "p_value", "peak_row", "peak_column")
-    shares = (f"share_{name}" for name in modalities)
+    shares = (f"share_{name}" for name in branches)
     return {"id": sample_id, **dict.fromkeys((*names, *shares, "notes")), "error": str(error)}
 
 

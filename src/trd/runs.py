@@ -27,7 +27,7 @@ from trd import processes
 from trd.config import DEFAULT_RECIPE, Recipe, load_recipe
 from trd.data.listing import class_folders, list_class
 from trd.detector import Detector
-from trd.errors import CheckpointError, DataError, TRDError
+from trd.errors import CheckpointError, DataError, RecipeError, TRDError
 from trd.evaluation.evaluate import METRICS, evaluate_class, read_metrics
 from trd.evaluation.report import SECTION, class_section, html_report
 from trd.evaluation.tables import class_rows, defect_rows, to_csv, to_markdown
@@ -39,6 +39,7 @@ from trd.training.prepare import RECORD
 from trd.types import UNLABELLED, ClassFolder
 
 RUN_FILE, REPORT = "run.json", "report.html"
+RETRAINING = "retraining"  # in run.json: classes that `--retrain` has not come to yet; until all are done
 OPENING = 2.0  # seconds to wait for another process that only notes something
 RECORDED = ("torch", "lightning", "numpy", "opencv-python-headless", "safetensors")
 
@@ -61,9 +62,7 @@ def fit(
     run = Run.open(Path(data), Path(out), _recipe(recipe), classes, console)
     detectors: dict[str, Detector] = {}
     with run.alone():
-        run.each_class(
-            lambda place: detectors.update({place.name: run.trained(place, device, retrain)}), run.classes, "training"
-        )
+        run.train_each(lambda place: detectors.update({place.name: run.trained(place, device, retrain)}), retrain)
     run.raise_failures()
     return detectors
 
@@ -192,10 +191,33 @@ class Run:
 
     def _train_where_needed(self, place: ClassFolder, folder: Path, retrain: bool) -> bool:
         """Whether there is training to do. Raises CheckpointError where the parts have changed since."""
-        if retrain and processes.rank() == 0:
+        if retrain and place.name in self._read().get(RETRAINING, []):
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
             (folder / RECORD).unlink(missing_ok=True)
-        return retrain or not is_finished(place, self.recipe.for_class(place.name), folder)
+            self._retraining_begun(place.name)
+        return not is_finished(place, self.recipe.for_class(place.name), folder)
+
+    def _begin_retraining(self) -> None:
+        """Note which classes are to be trained anew, if that was not begun before: an interrupted call goes on.
+
+        Raises RecipeError under torchrun, whose other processes would take the old detector for the new one.
+        """
+        if processes.count() > 1:
+            raise RecipeError("--retrain works in one process: delete the class's folder, or choose another --out")
+        record = self._read()
+        if RETRAINING not in record:
+            self._write({**record, RETRAINING: [place.name for place in self.classes]})
+
+    def _retraining_begun(self, name: str) -> None:
+        record = self._read()
+        record[RETRAINING].remove(name)
+        self._write(record)
+
+    def _end_retraining(self) -> None:
+        record = self._read()
+        if not record.get(RETRAINING, True):
+            del record[RETRAINING]
+            self._write(record)
 
     def each_class(
         self, work: Callable[[ClassFolder], object], classes: Sequence[ClassFolder], stage: str
@@ -232,6 +254,15 @@ class Run:
             reasons = "\n".join(f"  {reason}" for reason in self.failures.values())
             raise TRDError(f"{len(self.failures)} of {len(self.classes)} classes failed:\n{reasons}")
 
+    def train_each(self, work: Callable[[ClassFolder], object], retrain: bool) -> list[ClassFolder]:
+        """`each_class` for training, where `retrain` says that every class is to be trained anew, once."""
+        if retrain:
+            self._begin_retraining()
+        done = self.each_class(work, self.classes, "training")
+        if len(done) == len(self.classes):
+            self._end_retraining()
+        return done
+
     def train_and_evaluate(self, device: str, retrain: bool = False) -> dict[str, dict[str, Any]]:
         """The whole job; classes without a test split are trained only."""
         news: list[str] = []
@@ -243,10 +274,10 @@ class Run:
                 news.append(place.name)
 
         with self.alone():
-            done = self.each_class(work, self.classes, "training")
+            done = self.train_each(work, retrain)
             if processes.rank() > 0:
                 return {}
-            tested = [place for place in done if self._has_labelled_test(place)]
+            tested = self._with_labelled_test(done)
             stale = [place for place in tested if place.name in news or not self._evaluated(place.name)]
             if tested and not stale and not self.failures and self._reported(tested):
                 self.console.print(
@@ -291,7 +322,7 @@ class Run:
             write_text(self.out / "metrics.md", f"# {self.recipe.name}\n\n" + to_markdown(rows) + kinds)
         sections = [section for name in names if (section := _read_section(self.folder(name)))]
         facts = {key: value for key, value in self._facts().items() if isinstance(value, str)}
-        write_text(self.out / REPORT, html_report(f"TRD: {self.recipe.name}", facts, sections, self.failures))
+        write_text(self.out / REPORT, html_report(f"TRD: {self.recipe.name}", facts, metrics, sections, self.failures))
 
     def _evaluated(self, name: str) -> bool:
         """Whether a class's metrics and report are there and newer than its detector."""
@@ -307,9 +338,18 @@ class Run:
         report = self.out / REPORT
         return report.is_file() and report.stat().st_mtime_ns >= max(path.stat().st_mtime_ns for path in results)
 
-    def _has_labelled_test(self, place: ClassFolder) -> bool:
-        files = list_class(place.path, "", self.recipe.sources, self.recipe.point_cloud_sources)
-        return bool(files.test) and all(sample.defect != UNLABELLED for sample in files.test)
+    def _with_labelled_test(self, places: Sequence[ClassFolder]) -> list[ClassFolder]:
+        """Those of the classes that can be evaluated; one whose test split cannot be listed is a failure."""
+        tested: list[ClassFolder] = []
+
+        def work(place: ClassFolder) -> None:
+            recipe = self.recipe.for_class(place.name)
+            files = list_class(place.path, "", recipe.sources, recipe.point_cloud_sources)
+            if files.test and all(sample.defect != UNLABELLED for sample in files.test):
+                tested.append(place)
+
+        self.each_class(work, places, "listing")
+        return tested
 
     def _facts(self) -> dict[str, Any]:
         from trd.compute.precision import processor_name  # torch: for who trains and evaluates

@@ -65,6 +65,10 @@ def save_detector(folder: Path, facts: DetectorFacts, state: State) -> DetectorF
 def save_calibration(folder: Path, facts: DetectorFacts) -> None:
     """Put the facts' calibration in the place of the stored one, which is kept in calibrations/. Raises OutputError."""
     before, _ = read_facts(folder)
+    if before.id != facts.id:
+        raise CheckpointError(
+            f"{folder} holds another detector by now ({before.id}, not {facts.id}): calibrate that one anew"
+        )
     write_json(folder / "calibrations" / f"{before.calibration.id}.json", before.calibration.to_json())
     _write_facts(folder, facts, (folder / RECIPE).read_text("utf-8"))
 
@@ -121,7 +125,7 @@ def read_facts(folder: Path) -> tuple[DetectorFacts, dict[str, Any]]:
             camera=Camera(**content["camera"]) if content.get("camera") else None,
             id=str(content.get("id", "")),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{folder / FACTS} is damaged: {error}; train again or restore the file") from error
     return facts, content
 

@@ -34,7 +34,10 @@ class DarkEngine:
 
 
 class Darkness:
-    config, without_effect = DarkConfig, ()
+    config = DarkConfig
+
+    def without_effect(self, recipe):
+        return ()
 
     def branches(self, recipe):
         return tuple(recipe.modalities)

@@ -117,3 +117,19 @@ def test_without_a_cloud_size_and_brightness_remain() -> None:
     assert pipeline(samples[2]).notes == ("mean brightness of 'rgb' 0.78, training 0.39 to 0.43",)
     deep = Sample("deep", {"rgb": np.full((64, 96), 105 * 257, np.uint16)})
     assert pipeline(deep).notes == ()
+
+
+def test_a_small_part_is_measured_alike_in_training_and_prediction() -> None:
+    """Where the window begins must not decide which of its pixels are looked at."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:203, :203]
+    samples = []
+    for index in range(4):
+        z = 0.4 + rng.normal(0, 2e-5, (203, 203))
+        z[90 + index : 119 + index, 91:122] -= 0.02
+        xyz = np.stack([(columns - 101) * z / 300, (rows - 101) * z / 300, z], axis=-1).astype(np.float32)
+        samples.append(Sample(str(index), {"rgb": np.full((203, 203, 3), 90, np.uint8), "xyz": xyz}, "good"))
+    for margin in (0.08, 0.1, 0.13, 0.2):
+        pipeline = Pipeline.fit(load_recipe("lite-rgb-normals", [f"frame.margin={margin}"]), samples)
+        for sample in samples:
+            assert pipeline(sample).notes == ()

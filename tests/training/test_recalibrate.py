@@ -68,6 +68,20 @@ def test_parts_that_it_was_trained_on_are_refused(run: Path, drawn: Path) -> Non
         assert "give parts that it has not seen" in str(error)
 
 
+def test_a_detector_trained_meanwhile_is_not_overwritten(run: Path) -> None:
+    from trd.files import locked
+    from trd.stored import read_facts, save_calibration
+
+    facts, _ = read_facts(run / "biscuit")
+    content = json.loads((run / "biscuit/detector.json").read_text())
+    (run / "biscuit/detector.json").write_text(json.dumps(content | {"id": "0123456789abcdef"}))
+    with pytest.raises(CheckpointError, match="holds another detector by now"):
+        save_calibration(run / "biscuit", facts)
+    with locked(run, "a run"):
+        error = runner.invoke(app, ["calibrate", str(run), "--rate", "0.4"]).exception
+    assert "in use" in str(error)
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "complaint"),
     [

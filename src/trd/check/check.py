@@ -16,6 +16,7 @@ from trd.data.check import unreadable
 from trd.data.listing import list_class
 from trd.errors import TRDError
 from trd.evaluation.figures import as_picture, data_uri, outlined
+from trd.training.cross import dealt
 from trd.training.prepare import PreparedClass, prepare_class, with_calibration_parts
 from trd.types import ClassFiles, ClassFolder, PreparedSample
 
@@ -67,6 +68,8 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
     log.addHandler(said)
     try:
         chosen = with_calibration_parts(files, recipe)
+        if recipe.scoring.calibration == "cross":
+            dealt(len(files.train) + len(files.validation), recipe.scoring.folds, recipe.seed)
         parts = prepare_class(chosen, recipe, {"seconds": {}}, console)
     except TRDError as error:
         return ClassCheck(place.name, (str(error),), tuple(said.lines), facts)

@@ -41,9 +41,10 @@ def strangeness(parts: Sequence[PreparedSample], console: Console | None = None)
 
 def _strangest(features: Sequence[Floats], index: int) -> float:
     """Mean distance of a part's strangest cells from their nearest neighbours in the other parts."""
-    others = np.concatenate([cells for other, cells in enumerate(features) if other != index])
-    if len(others) > NEIGHBOURS:
-        others = others[np.random.default_rng(0).choice(len(others), NEIGHBOURS, replace=False)]
+    rest = [cells for other, cells in enumerate(features) if other != index]
+    share = min(1.0, NEIGHBOURS / sum(map(len, rest)))
+    rng = np.random.default_rng(0)
+    others = np.concatenate([cells[rng.random(len(cells)) < share] if share < 1 else cells for cells in rest])
     own = features[index]
     squares = (own**2).sum(axis=1)[:, None] - 2 * own @ others.T + (others**2).sum(axis=1)
     nearest = np.sqrt(np.maximum(squares.min(axis=1), 0))

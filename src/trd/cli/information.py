@@ -62,11 +62,10 @@ def _describe(run: Path) -> None:
     table.add_row(
         "frame", f"{frame.sensor[0]} x {frame.sensor[1]}, window {frame.window} -> {frame.size[0]} x {frame.size[1]}"
     )
-    promise = "guaranteed" if calibration.kind == "split" else "estimated (cross-conformal)"
     for label, threshold in (("image", calibration.image_threshold), ("map", calibration.pixel_threshold)):
         table.add_row(
             f"{label} threshold",
-            f"{threshold.value:.3f}: false-alarm rate {threshold.guaranteed_rate:.1%} {promise}, "
+            f"{threshold.value:.3f}: false-alarm rate {threshold.guaranteed_rate:.1%} {calibration.promise}, "
             f"{threshold.requested_rate:.1%} requested, from {threshold.count} good parts",
         )
     console.print(table)

@@ -37,7 +37,8 @@ def predict(
     raw_maps: Annotated[bool, typer.Option("--raw-maps", help="Also write float32 TIFF maps.")] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="torch.compile, for many parts on a GPU.")] = False,
     precision: Annotated[
-        str | None, typer.Option("--precision", help="Of the students: 32, bf16, fp16 or auto; as trained by default.")
+        str | None,
+        typer.Option("--precision", help="Of the students: 32, bf16, fp16, auto; as calibrated by default."),
     ] = None,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Do not stop at parts that cannot be read: their rows say why.")
@@ -94,6 +95,7 @@ def calibrate(
     """Thresholds anew, without training; the calibration before is kept beside it."""
     from dataclasses import replace
 
+    from trd.files import locked
     from trd.stored import detector_folder, read_facts, save_calibration
 
     if rate is None and good is None and defective is None:
@@ -104,7 +106,8 @@ def calibrate(
     facts, _ = read_facts(folder)
     calibration = facts.calibration if rate is None else facts.calibration.for_rate(rate)
     if good is None and defective is None:  # the stored scores will do: no torch, no weights
-        save_calibration(folder, replace(facts, calibration=calibration))
+        with locked(folder.parent, "a calibration"):
+            save_calibration(folder, replace(facts, calibration=calibration))
         _tell(calibration)
         return
     from trd.data.listing import camera_near, list_unlabelled
@@ -119,7 +122,8 @@ def calibrate(
         camera = camera_near(files, clouds, facts.camera)
         calibration = recalibrated(detector, files, rate, camera, console)
     if calibration != facts.calibration:
-        save_calibration(folder, replace(facts, calibration=calibration))
+        with locked(folder.parent, "a calibration"):  # of the run: nothing may be trained there now
+            save_calibration(folder, replace(facts, calibration=calibration))
     _tell(calibration)
     if defective is not None:
         files = _of_all_kinds(defective, sources, clouds)
@@ -138,8 +142,9 @@ def _of_all_kinds(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -
     try:
         return list_unlabelled(folder, sources, clouds)
     except DataError:
-        kinds = [path for path in sorted(folder.glob("*/")) if path.name != GOOD] if folder.is_dir() else []
-        if not kinds:
+        below = [path for path in sorted(folder.glob("*/")) if path.name != GOOD] if folder.is_dir() else []
+        kinds = [kind for kind in below if any(kind.glob("*/*")) or any(kind.glob("*.*"))]
+        if not kinds or any((folder / source).is_dir() for source in sources):
             raise
     return tuple(
         replace(part, id=f"{kind.name}/{part.id}") for kind in kinds for part in list_unlabelled(kind, sources, clouds)
@@ -148,9 +153,8 @@ def _of_all_kinds(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -
 
 def _tell(calibration: Calibration) -> None:
     threshold = calibration.image_threshold
-    promise = "guaranteed" if calibration.kind == "split" else "estimated"
     console.print(
-        f"threshold {threshold.value:.3f}: false-alarm rate {threshold.guaranteed_rate:.1%} {promise} "
+        f"threshold {threshold.value:.3f}: false-alarm rate {threshold.guaranteed_rate:.1%} {calibration.promise} "
         f"({threshold.requested_rate:.1%} requested) from {threshold.count} good parts",
         highlight=False,
     )

@@ -86,6 +86,11 @@ class Calibration:
         return (1 + at_least) / (len(self.good_scores) + 1)
 
     @property
+    def promise(self) -> str:
+        """The word for what the rates are: "guaranteed", or "estimated" (`kind`)."""
+        return "guaranteed" if self.kind == "split" else "estimated"
+
+    @property
     def floors(self) -> dict[str, float]:
         """What pixels outside the scored window count as, per branch; they add up to that of the fused map."""
         return {name: self._standardised(numbers.floor) for name, numbers in self.maps.items()}

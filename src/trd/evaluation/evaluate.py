@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from trd.data.listing import list_class
+from trd.data.listing import camera_near, list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector, ScoredSample
 from trd.errors import DataError
@@ -28,7 +28,7 @@ from trd.evaluation.curves import (
 )
 from trd.preprocess.threads import in_threads
 from trd.progress import tracked
-from trd.types import GOOD, UNLABELLED, ClassFiles, ClassFolder, PreparedSample, SampleFiles
+from trd.types import GOOD, UNLABELLED, Camera, ClassFiles, ClassFolder, PreparedSample, SampleFiles
 
 METRICS, METRICS_FORMAT = "metrics.json", 2
 FUSED = "fused"
@@ -48,6 +48,7 @@ class ClassResult:
 
     class_name: str
     files: ClassFiles
+    camera: Camera | None
     ids: tuple[str, ...]
     defects: tuple[str, ...]
     scores: Mapping[str, NDArray[np.float32]]
@@ -77,8 +78,10 @@ def evaluate_class(detector: Detector, place: ClassFolder, console: Console | No
             "or use `trd predict`"
         )
 
+    camera = camera_near(files.test, recipe.point_cloud_sources, detector.facts.camera)
+
     def prepared(sample: SampleFiles) -> PreparedSample:
-        return detector.pipeline(load_sample(sample, recipe.point_cloud_sources, files.camera))
+        return detector.pipeline(load_sample(sample, recipe.point_cloud_sources, camera))
 
     scored = tracked(
         detector.score(in_threads(prepared, files.test, ahead=detector.engine.device != "cpu")),
@@ -86,11 +89,16 @@ def evaluate_class(detector: Detector, place: ClassFolder, console: Console | No
         len(files.test),
         console or Console(quiet=True),
     )
-    return _result(detector, place.name, files, scored, begin)
+    return _result(detector, place.name, files, camera, scored, begin)
 
 
 def _result(
-    detector: Detector, name: str, files: ClassFiles, scored: Iterable[ScoredSample], begin: float
+    detector: Detector,
+    name: str,
+    files: ClassFiles,
+    camera: Camera | None,
+    scored: Iterable[ScoredSample],
+    begin: float,
 ) -> ClassResult:
     frame, count = detector.facts.frame, len(files.test)
     floors = detector.calibration.floors
@@ -110,7 +118,7 @@ def _result(
         masks = np.stack([mask for mask in ground_truth if mask is not None])
     metrics = class_metrics(maps, scores, masks, tuple(defects), detector.engine.device)
     seconds = time.monotonic() - begin
-    return ClassResult(name, files, tuple(ids), tuple(defects), scores, maps, masks, metrics, seconds)
+    return ClassResult(name, files, camera, tuple(ids), tuple(defects), scores, maps, masks, metrics, seconds)
 
 
 def _room(shape: tuple[int, int, int], maps: int) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any
@@ -38,6 +39,7 @@ def class_section(detector: Detector, result: ClassResult) -> dict[str, Any]:
         "name": result.class_name,
         "metrics": result.metrics,
         "threshold": asdict(threshold),
+        "promise": detector.calibration.promise,
         "pixel_threshold": asdict(detector.calibration.pixel_threshold),
         "found": int((alarms & defective).sum()),
         "defective": int(defective.sum()),
@@ -51,9 +53,14 @@ def class_section(detector: Detector, result: ClassResult) -> dict[str, Any]:
     }
 
 
-def html_report(title: str, facts: dict[str, Any], sections: list[dict[str, Any]], failures: dict[str, str]) -> str:
-    """The report over all classes; `failures` are classes that could not be completed, with the reason."""
-    metrics = {section["name"]: section["metrics"] for section in sections}
+def html_report(
+    title: str,
+    facts: dict[str, Any],
+    metrics: Mapping[str, Any],
+    sections: list[dict[str, Any]],
+    failures: dict[str, str],
+) -> str:
+    """The report over all classes that have `metrics`; `failures` could not be completed, with the reason."""
     template = Environment(autoescape=True).from_string(
         resources.files("trd.evaluation").joinpath("report.html.jinja").read_text("utf-8")
     )
@@ -62,6 +69,7 @@ def html_report(title: str, facts: dict[str, Any], sections: list[dict[str, Any]
         facts=facts,
         sections=sections,
         failures=failures,
+        without_pictures=sorted(metrics.keys() - {section["name"] for section in sections}),
         columns=COLUMNS,
         rows=class_rows(metrics) if metrics else [],
         defects=defect_rows(metrics) if metrics else [],
@@ -88,7 +96,7 @@ def _picks(scores: Any, defective: Any, threshold: float) -> list[tuple[str, int
 
 def _row(detector: Detector, result: ClassResult, title: str, index: int) -> GalleryRow:
     recipe = detector.recipe
-    sample = load_sample(result.files.test[index], recipe.point_cloud_sources, result.files.camera)
+    sample = load_sample(result.files.test[index], recipe.point_cloud_sources, result.camera)
     images = detector.pipeline(sample).images
     frame = detector.facts.frame
     prediction = detector.predict(sample)

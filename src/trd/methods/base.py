@@ -48,8 +48,8 @@ class Method(Protocol):
     config: type[MethodConfig]
     """The recipe's section `method`, validated."""
 
-    without_effect: tuple[tuple[str, str], ...]
-    """(section, key) of settings that change time or memory only, not what is learned."""
+    def without_effect(self, recipe: Recipe) -> tuple[tuple[str, ...], ...]:
+        """Paths of the recipe's keys that change time or memory only, not what is learned."""
 
     def branches(self, recipe: Recipe) -> tuple[str, ...]:
         """Names of the maps."""

@@ -187,7 +187,8 @@ class Pipeline:
         if part is None:
             return None
         if self.ranges:
-            measures |= part_measures(around, part)
+            rows, columns = self.frame.window_in(shape_of(sample))
+            measures |= part_measures(around, part, (rows.start - window[0].start, columns.start - window[1].start))
         height, width = self.frame.size
         small = cv2.resize(part[window].astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         if not small.any():

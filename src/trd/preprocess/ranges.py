@@ -105,14 +105,18 @@ def plane_measures(plane: NDArray[np.float64]) -> dict[str, float]:
     return {"plane": abs(float(plane[3] / plane[2]))}
 
 
-def part_measures(xyz: NDArray[np.float32], part: Mask) -> dict[str, float]:
-    """Of the part's (H, W) pixels in a cloud of that size, metres; none where it is too small to tell."""
-    seen = part[::STEP, ::STEP] & (xyz[::STEP, ::STEP, 2] != 0)
+def part_measures(xyz: NDArray[np.float32], part: Mask, origin: tuple[int, int] = (0, 0)) -> dict[str, float]:
+    """Of the part's (H, W) pixels in a cloud of that size, metres; none where it is too small to tell.
+
+    origin: row and column of the cloud's first point in the sensor's frame, of which every fourth pixel is looked at.
+    """
+    grid = tuple(slice(-first % STEP, None, STEP) for first in origin)
+    seen, xyz = part[grid] & (xyz[grid][..., 2] != 0), xyz[grid]
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     if len(rows) < 2 or len(columns) < 2:
         return {}
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    x, y = (xyz[::STEP, ::STEP, axis][box][seen[box]] for axis in (0, 1))
+    x, y = (xyz[..., axis][box][seen[box]] for axis in (0, 1))
     return {
         "part_mm": 1000 * math.hypot(x.max() - x.min(), y.max() - y.min()),
         "part_pixels": STEP * math.hypot(len(seen[box]), len(seen[box][0])),

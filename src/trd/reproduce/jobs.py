@@ -21,6 +21,7 @@ from trd.evaluation.evaluate import FUSED, METRICS, evaluate_class, read_metrics
 from trd.files import locked, write_json
 from trd.stored import FACTS
 from trd.training.fit import CHECKPOINTS, fit_class, is_finished
+from trd.training.prepare import is_complete
 from trd.types import ClassFolder
 
 
@@ -50,6 +51,12 @@ class Job:
             return None
         masked = "aupro_30" in content["maps"][FUSED]
         return content if "sampled_aupro" in content or not masked else None
+
+    def is_done(self) -> bool:
+        """Measured, on the parts as they are now. Raises CheckpointError where those were changed since."""
+        place = ClassFolder(self.class_name, self.data / self.class_name)
+        recipe = self.recipe.for_class(self.class_name)
+        return self.metrics() is not None and is_complete(place, recipe, self.folder)
 
 
 @dataclass(frozen=True)

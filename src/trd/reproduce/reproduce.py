@@ -56,7 +56,7 @@ def reproduce(
     seeds, variants = tuple(dict.fromkeys(seeds)), tuple(dict.fromkeys(variants))
     _refuse_unlabelled(data, chosen, recipe)
     jobs = _jobs(data, out, recipe, seeds, chosen, variants, console)
-    todo = [job for job in jobs if job.metrics() is None]
+    todo = [job for job in jobs if not job.is_done()]
     console.print(
         f"{len(jobs)} jobs ({len(variants)} variants, {len(seeds)} seeds, {len(chosen)} classes), "
         f"{len(jobs) - len(todo)} of them done before"

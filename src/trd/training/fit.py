@@ -45,9 +45,8 @@ def fit_class(
     files, record = list_parts(place, recipe, console)
     if (out / CHECKPOINTS).exists():
         refuse_other_parts(out, record)
-    return _complete(
-        prepare_class(files, recipe, record, console), find_method(recipe.method.name).fit, out, device, console
-    )
+    parts = prepare_class(files, recipe, record, console)
+    return fit_prepared(parts, find_method(recipe.method.name).fit, out, device, console)
 
 
 def is_finished(place: ClassFolder, recipe: Recipe, folder: Path) -> bool:
@@ -66,12 +65,7 @@ def fit_prepared(
     console: Console | None = None,
 ) -> Detector:
     """The rest of `fit_class` with parts that are prepared; `fit` may be another than the method's own."""
-    return _complete(parts, fit, out, device, console or Console(quiet=True))
-
-
-def _complete(
-    parts: PreparedClass, fit: Callable[[FitJob], State], out: Path, device: str, console: Console
-) -> Detector:
+    console = console or Console(quiet=True)
     recipe, record, first = parts.recipe, parts.record, processes.rank() == 0
     if first:
         write_json(out / RECORD, record)
@@ -120,12 +114,14 @@ def raw_maps(engine: Engine, parts: PreparedParts, console: Console, title: str)
 
 
 def _say_what_is_promised(facts: DetectorFacts, console: Console) -> None:
-    threshold = facts.calibration.image_threshold
+    threshold, calibration = facts.calibration.image_threshold, facts.calibration
     if not threshold.attained:
+        more = f"{round(1 / threshold.requested_rate) - 1} parts would do"
+        if calibration.kind == "split":
+            more += "; with --set scoring.calibration=cross all good parts count"
         console.print(
-            f"{facts.class_name}: {threshold.count} calibration parts cannot guarantee a false-alarm rate of "
-            f"{threshold.requested_rate:.1%}; the threshold guarantees {threshold.guaranteed_rate:.1%} "
-            f"({round(1 / threshold.requested_rate) - 1} parts would do; with --set scoring.calibration=cross all good "
-            "parts count)",
+            f"{facts.class_name}: {threshold.count} calibration parts cannot promise a false-alarm rate of "
+            f"{threshold.requested_rate:.1%}; the threshold's is {threshold.guaranteed_rate:.1%}, "
+            f"{calibration.promise} ({more})",
             markup=False,
         )

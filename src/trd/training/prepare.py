@@ -155,15 +155,25 @@ def part_digests(parts: Sequence[SampleFiles]) -> dict[str, str]:
 
 
 def _digest(part: SampleFiles) -> str:
+    return hashlib.sha256("".join(_of_file(path) for path in part.sources.values()).encode()).hexdigest()[:16]
+
+
+def _of_file(path: Path) -> str:
+    try:
+        facts = path.stat()
+        return _of_content(path, facts.st_size, facts.st_mtime_ns)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+
+
+@functools.lru_cache(maxsize=100_000)
+def _of_content(path: Path, size: int, changed: int) -> str:
+    """Read once in a process, unless the file has changed meanwhile."""
     digest = hashlib.sha256()
-    for path in part.sources.values():
-        try:
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error}") from error
-    return digest.hexdigest()[:16]
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def changed_parts(before: Mapping[str, str], now: Mapping[str, str]) -> str:
@@ -196,8 +206,8 @@ def refuse_other_parts(folder: Path, record: Mapping[str, Any]) -> None:
         ) from error
     if difference:
         raise CheckpointError(
-            f"since the training in {folder} began, {difference}: --retrain trains anew on the parts as they are now, "
-            "or choose another --out"
+            f"since the training in {folder} began, {difference}: train anew on the parts as they are now with "
+            "`trd train --retrain`, delete that folder, or choose another --out"
         )
     if recipe != record["recipe"]:
         raise CheckpointError(
@@ -214,12 +224,13 @@ def is_complete(place: ClassFolder, recipe: Recipe, folder: Path) -> bool:
     if not (folder / FACTS).is_file():
         return False
     facts, _ = read_facts(folder)
-    if not facts.id:
-        return True
     try:
-        finished = bool(json.loads((folder / RECORD).read_text("utf-8")).get("detector") == facts.id)
+        before: dict[str, Any] = json.loads((folder / RECORD).read_text("utf-8"))
+        finished = bool(before.get("detector", "") == facts.id)
     except (OSError, ValueError, AttributeError):
-        finished = False
+        before, finished = {}, False
+    if not facts.id and "fingerprint" in before:  # as version 0.1 wrote it: this is not its retraining
+        return True
     _, record = list_parts(place, recipe, Console(quiet=True))
     if (folder / RECORD).is_file():
         refuse_other_parts(folder, record)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trd.methods.trd.config import TRDConfig, branches, check
+from trd.methods.trd.config import TRDConfig, branches, check, without_effect
 
 if TYPE_CHECKING:
     from trd.config import Recipe
@@ -20,8 +20,7 @@ class TunedReverseDistillationMethod:
     """`trd.methods.base.Method`."""
 
     config = TRDConfig
-    without_effect = (("training", "feature_memory"), ("training", "compile"), ("training", "checkpoint_every"),
-                      ("training", "loggers"))  # fmt: skip
+    without_effect = staticmethod(without_effect)
     branches = staticmethod(branches)
     check = staticmethod(check)
 

@@ -185,6 +185,14 @@ def branches(recipe: Recipe) -> tuple[str, ...]:
     return (JOINT,) if section(recipe).student.branches == "joint" else tuple(recipe.modalities)
 
 
+def without_effect(recipe: Recipe) -> tuple[tuple[str, ...], ...]:
+    """Keys of the recipe that change time or memory only, not what is learned."""
+    keys = [("method", "training", key) for key in ("feature_memory", "compile", "checkpoint_every", "loggers")]
+    if section(recipe).training.augment == "none":  # nothing is turned
+        keys += [("modalities", name, "vectors") for name in recipe.modalities]
+    return tuple(keys)
+
+
 def branch_channels(recipe: Recipe, teacher_channels: Sequence[int]) -> tuple[int, ...]:
     """Widths of one branch's pyramid: the teacher's, or those of all modalities' teachers side by side."""
     teachers = len(recipe.modalities) // len(branches(recipe))

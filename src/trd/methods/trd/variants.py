@@ -50,7 +50,10 @@ def _only(recipe: Recipe, name: str) -> Recipe:
         cls: {**tree, "modalities": {k: v for k, v in tree.get("modalities", {}).items() if k == name}}
         for cls, tree in recipe.classes.items()
     }
-    frame = {**recipe.frame.model_dump(), "part_source": clouds[0] if clouds else ""}
+    frame = {
+        **recipe.frame.model_dump(),
+        "part": {**recipe.frame.part.model_dump(), "source": clouds[0] if clouds else ""},
+    }
     modalities = {name: recipe.modalities[name].model_dump()}
     return _changed(recipe, {"modalities": modalities, "frame": frame, "classes": classes})
 
