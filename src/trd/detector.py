@@ -41,7 +41,8 @@ class ScoredSample:
 class Detector:
     """Pipeline, engine and calibration; made by `trd.fit`, read back by `Detector.load`.
 
-    Several threads may use one: the engine computes for one of them at a time, preparation shares one pool.
+    Several threads may use one: the engine computes for one of them at a time, preparation shares one pool. (With
+    `compiled` that was not tried: CUDA graphs belong to the thread that recorded them.)
     """
 
     def __init__(self, facts: DetectorFacts, engine: Engine) -> None:

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from trd.decision.maps import smooth
 from trd.errors import CheckpointError
-from trd.methods.trd.maps.anomaly_map import anomaly_map
-from trd.methods.trd.network.reference_weights import load_reference_student, reference_name, reference_state_dict
+from trd.methods.trd.network.reference_weights import reference_name, reference_state_dict
 from trd.methods.trd.network.student import Student
 from trd.methods.trd.training.loss import branch_loss
+from trd.reference import anomaly_map, load_reference_student, smooth
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "golden"))
 import fill

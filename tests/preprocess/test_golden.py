@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from trd.preprocess.depth import depth_image
 from trd.preprocess.foreground import paper_foreground
-from trd.preprocess.normals import sobel_normals_image
+from trd.reference import depth_image, sobel_normals_image
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden/preprocess_visible.npz")
 
