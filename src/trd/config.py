@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import (
@@ -23,9 +23,6 @@ from pydantic import (
 
 from trd.errors import RecipeError
 from trd.registry import find_method
-
-if TYPE_CHECKING:
-    from trd.methods.base import Method
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -435,7 +432,7 @@ def _validated(tree: Mapping[str, Any], origin: str) -> Recipe:
     method = tree.get("method")
     try:
         if isinstance(method, Mapping):  # by itself first: its own type is known only to the registry
-            _refused(lambda: _method_of(method).config.model_validate(method), "method.")
+            _refused(lambda: _section_type(method).model_validate(method), "method.")
         return _refused(lambda: Recipe.model_validate(tree), "")
     except ValueError as error:
         raise RecipeError(f"{origin} is not a valid recipe:\n{error}") from error
@@ -443,9 +440,9 @@ def _validated(tree: Mapping[str, Any], origin: str) -> Recipe:
         raise RecipeError(f"{origin} is not a valid recipe: it is nested too deeply") from error
 
 
-def _method_of(section: Mapping[str, Any]) -> Method:
+def _section_type(section: Mapping[str, Any]) -> type[MethodConfig]:
     try:
-        return find_method(str(section.get("name")))
+        return find_method(str(section.get("name"))).config
     except RecipeError as error:
         raise ValueError(f"  method.name: {error}") from error
 
