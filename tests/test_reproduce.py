@@ -238,3 +238,8 @@ def test_a_job_killed_after_its_detector_is_put_right(
     detector = json.loads((folder / "detector.json").read_text())
     assert json.loads((folder / "training.json").read_text())["detector"] == detector["id"]
     assert not (folder / "checkpoints").exists()
+    record = json.loads((folder.parent / "run.json").read_text())
+    del record["progress"]["bagel"]["job"]  # as after a kill between the results and this note
+    (folder.parent / "run.json").write_text(json.dumps(record))
+    reproduce("mvtec3d", mvtec, tmp_path, recipe, classes=["bagel"], device="cpu")
+    assert json.loads((folder.parent / "run.json").read_text())["progress"]["bagel"]["job"]["state"] == "done"

@@ -568,7 +568,7 @@ def _validated(tree: Mapping[str, Any], origin: str) -> Recipe:
     method = tree.get("method")
     try:
         if isinstance(method, Mapping):  # by itself first: its own type is known only to the registry
-            _refused(lambda: _config_of(method).model_validate(method), "method.")
+            _refused(lambda: _section_type(method).model_validate(method), "method.")
         return _refused(lambda: Recipe.model_validate(tree), "")
     except ValueError as error:
         raise RecipeError(f"{origin} is not a valid recipe:\n{error}") from error
@@ -576,7 +576,7 @@ def _validated(tree: Mapping[str, Any], origin: str) -> Recipe:
         raise RecipeError(f"{origin} is not a valid recipe: it is nested too deeply") from error
 
 
-def _config_of(section: Mapping[str, Any]) -> type[MethodConfig]:
+def _section_type(section: Mapping[str, Any]) -> type[MethodConfig]:
     try:
         return find_method(str(section.get("name"))).config
     except RecipeError as error:

@@ -374,6 +374,9 @@ class Run:
         entry[stage] = {**state, "peak_memory_mb": processes.peak_memory_mb()}
         self._write(record)
 
+    def has_noted(self, name: str, stage: str) -> bool:
+        return stage in self._read().get("progress", {}).get(name, {})
+
     def _read(self) -> dict[str, Any]:
         path = self.out / RUN_FILE
         if not path.exists():

@@ -61,6 +61,11 @@ def reproduce(
         f"{len(jobs)} jobs ({len(variants)} variants, {len(seeds)} seeds, {len(chosen)} classes), "
         f"{len(jobs) - len(todo)} of them done before"
     )
+    for job in jobs:
+        run = Run(data, job.out, job.recipe, (), None)
+        if job not in todo and not run.has_noted(job.class_name, "job"):  # stopped between its results and this
+            with run.alone(WAIT):
+                run.note(job.class_name, "job", {"state": "done"})
     failed: dict[str, str] = {}
     for count, (job, outcome) in enumerate(EXECUTORS[executor](todo, device, console), start=1):
         run = Run(data, job.out, job.recipe, (), None)  # opened before any job was begun
