@@ -6,21 +6,24 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import tomli_w
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializeAsAny,
-    StringConstraints,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
+from trd.config.sections import (
+    FrameConfig,
+    Frozen,
+    ImageInput,
+    MethodConfig,
+    ModalityInput,
+    ModalityName,
+    ScoringConfig,
+    Seed,
+    SobelNormalsInput,
+    SurfaceNormalsInput,
+    VectorAxes,
+)
 from trd.errors import RecipeError
 from trd.registry import find_method
 
@@ -48,287 +51,6 @@ KEY_PARTS = 500  # in a line; the parser's time and memory grow with the square 
 MOST_KEYS = 20  # in an override; a recipe is five deep
 SHOWN = 300  # characters of what pydantic says about a value, which it may quote whole
 
-VectorAxes = Literal["y_down", "y_up"]
-Probability = Annotated[float, Field(gt=0, lt=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]  # TOML's and PyTorch's integers
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must be printable characters")
-    return text
-
-
-def _plain_name(text: str) -> str:
-    if not 0 < len(text) <= 64 or not text.isprintable() or set(text) & set("./\\"):
-        raise ValueError("a modality's name is 1 to 64 printable characters without . / \\")
-    return text
-
-
-Source = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
-ModalityName = Annotated[str, AfterValidator(_plain_name)]
-CloudSource = Annotated[
-    Source,
-    Field(
-        description="The organised cloud that it is made from: the name of its folder; `xyz`, `depth`, `pointcloud` "
-        "and `cloud` are tried too."
-    ),
-]
-
-
-class Frozen(BaseModel):
-    """A section of a recipe: immutable, unknown keys and NaN refused.
-
-    What its keys mean stands in their descriptions, from which docs/recipe.md is made (docs/recipe_reference.py).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_flag_for_a_number(cls, values: Any) -> Any:
-        """Python takes true for 1."""
-        for key, value in values.items() if isinstance(values, Mapping) else ():
-            flags = [item for item in (value if isinstance(value, list | tuple) else [value]) if isinstance(item, bool)]
-            if flags and key in cls.model_fields and cls.model_fields[key].annotation is not bool:
-                raise ValueError(f"{key} cannot be {str(flags[0]).lower()}")
-        return values
-
-
-class ImageInput(Frozen):
-    """A colour, grey or ready-made image, scaled from its integer range to [0, 1]."""
-
-    representation: Annotated[Literal["image"], Field(description="A picture as it is.")] = "image"
-    source: Annotated[Source, Field(description="The pictures that it is made from: the name of their folder.")] = "rgb"
-    full_scale: Annotated[
-        Literal["auto"] | Annotated[int, Field(ge=1, le=65535)],
-        Field(
-            description="The stored value that means white. `auto`: 255 in files of 8 bits, 65535 in files of 16. Set "
-            "4095 for 12-bit values in 16-bit files. Floating-point arrays are in [0, 1] already."
-        ),
-    ] = "auto"
-    vectors: Annotated[
-        Literal["none", "y_down", "y_up"],
-        Field(
-            description="For ready-made normals, whose first two channels are x and y stored as (n + 1) / 2: where y "
-            "points. Flips then turn the vectors with the picture."
-        ),
-    ] = "none"
-
-
-class DepthImageInput(Frozen):
-    """The paper's depth image of an organised cloud."""
-
-    representation: Annotated[Literal["depth_image"], Field(description="Depth as a grey picture, as published.")]
-    source: CloudSource = "xyz"
-    background: Annotated[
-        Literal["plane", "keep"],
-        Field(
-            description="`plane` blanks the support plane as published; `keep` takes every measured point, for scenes "
-            "that do not stand on a plane."
-        ),
-    ] = "plane"
-
-
-class SobelNormalsInput(Frozen):
-    """The paper's normals image."""
-
-    representation: Annotated[Literal["sobel_normals"], Field(description="Normals by Sobel filters, as published.")]
-    source: CloudSource = "xyz"
-    kernel: Annotated[
-        Literal[3, 5, 7],
-        Field(
-            description="Side of the Sobel filter; the paper has one per class.",
-            json_schema_extra={"unit": "pixels of the cloud"},
-        ),
-    ] = 5
-
-
-class SurfaceNormalsInput(Frozen):
-    """Our metric normals: slopes relative to the support plane, by a weighted plane fit around every point."""
-
-    representation: Annotated[Literal["surface_normals"], Field(description="Metric normals (ours).")]
-    source: CloudSource = "xyz"
-    sigma: Annotated[
-        float,
-        Field(
-            ge=0.5,
-            le=20,
-            description="Of the Gaussian that weights the points of each plane fit.",
-            json_schema_extra={"unit": "pixels of the cloud"},
-        ),
-    ] = 2.0
-    slope_gain: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=100,
-            description="Multiplies the slopes before they become normals, so that shallow dents use the range that "
-            "the teacher answers to.",
-        ),
-    ] = 3.0
-
-
-ModalityInput = Annotated[
-    ImageInput | DepthImageInput | SobelNormalsInput | SurfaceNormalsInput, Field(discriminator="representation")
-]
-
-
-class PartConfig(Frozen):
-    """How the part is found: as what stands on a flat support that is seen along the border (`preprocess.foreground`).
-
-    Used for cropping and for scoring.
-    """
-
-    source: Annotated[
-        Source | Literal[""],
-        Field(description="The cloud in which the part is found; empty: the first that a modality is made from."),
-    ] = ""
-    clearance: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=1,
-            description="Height above the support from which on a point belongs to the part.",
-            json_schema_extra={"unit": "metres"},
-        ),
-    ] = 0.003
-    roughness: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=1,
-            description="The largest median distance of the border's points from a plane that counts as a support.",
-            json_schema_extra={"unit": "metres"},
-        ),
-    ] = 0.0015
-    border: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=0.4,
-            description="Width of the border in which the support is sought.",
-            json_schema_extra={"unit": "of the shorter side"},
-        ),
-    ] = 0.04
-    facing: Annotated[
-        float,
-        Field(
-            gt=0,
-            lt=1,
-            description="Least cosine between the support's normal and the viewing direction: 0.3 is 72 degrees, and "
-            "what is seen more steeply is no support.",
-        ),
-    ] = 0.3
-
-
-class FrameConfig(Frozen):
-    """From a sensor's frame to the network's input."""
-
-    size: Annotated[
-        int,
-        Field(
-            ge=64,
-            le=2048,
-            multiple_of=32,
-            description="Longer side of the network's input.",
-            json_schema_extra={"unit": "pixels"},
-        ),
-    ] = 256
-    aspect: Annotated[
-        Literal["square", "keep"],
-        Field(
-            description="`square` stretches to size x size as published; `keep` keeps the aspect ratio, up to rounding "
-            "each side to a multiple of 32."
-        ),
-    ] = "square"
-    crop: Annotated[
-        Literal["auto", "part", "none"],
-        Field(
-            description="`part` cuts the frame to the window that held the part in all training samples, found in 3D; "
-            "`none` uses the whole frame; `auto` is `part` where nine in ten training samples show a part on a plane, "
-            "else `none`. What was chosen is said once and recorded."
-        ),
-    ] = "none"
-    margin: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=1,
-            description="Added to that window on each side.",
-            json_schema_extra={"unit": "of the window's longer side"},
-        ),
-    ] = 0.08
-    cloud_scale: Annotated[
-        Annotated[float, Field(ge=1e-9, le=1e3)] | Literal["auto"],
-        Field(
-            description="Unit of the clouds: 0.001 for millimetres. `auto` takes clouds that lie more than 20 units "
-            "away for millimetres, others for metres.",
-            json_schema_extra={"unit": "metres per unit"},
-        ),
-    ] = 1.0
-    part: Annotated[PartConfig, Field(description="How the part is found.")] = PartConfig()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _earlier_key(cls, values: Any) -> Any:
-        if not isinstance(values, Mapping) or "part_source" not in values:
-            return values
-        moved = {key: value for key, value in values.items() if key != "part_source"}
-        part = moved.get("part", {})
-        if values["part_source"] and isinstance(part, Mapping | PartConfig):
-            moved["part"] = {**dict(part), "source": values["part_source"]}
-        return moved
-
-
-class ScoringConfig(Frozen):
-    """How raw maps become scores and decisions."""
-
-    sigma: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=50,
-            description="Of the Gaussian over the fused map; 0 smooths nothing.",
-            json_schema_extra={"unit": "pixels of the network's input"},
-        ),
-    ] = 4.0
-    region: Annotated[
-        Literal["auto", "part", "frame"],
-        Field(
-            description="`frame` scores every pixel as published, `part` only those on and near the part, `auto` "
-            "decides as `frame.crop` does."
-        ),
-    ] = "frame"
-    false_alarm_rate: Annotated[
-        Probability, Field(description="Of good parts, for the threshold of decisions (docs/calibration.md).")
-    ] = 0.05
-    pixel_false_alarm_rate: Annotated[
-        Probability, Field(description="Share of a good part's pixels above the threshold of the map.")
-    ] = 0.01
-    calibration: Annotated[
-        Literal["split", "cross"],
-        Field(
-            description="`split` sets thresholds on good parts kept out of training: the validation split, or "
-            "`holdout` of the training parts. `cross` keeps none out: `folds` further detectors are trained, each "
-            "without its share of all good parts, which it then scores."
-        ),
-    ] = "split"
-    holdout: Annotated[
-        Probability,
-        Field(
-            description="Share of the training parts held out for calibration where there is no validation split; "
-            "where the false-alarm rate needs more parts, more of them, up to a third. `split` only."
-        ),
-    ] = 0.15
-    folds: Annotated[int, Field(ge=2, le=20, description="Detectors trained for calibration. `cross` only.")] = 5
-
-
-class MethodConfig(Frozen):
-    """What every method's section of a recipe has; the rest is the method's own."""
-
-    name: Annotated[str, Field(description="The method (`trd.registry`).")]
-
 
 class Recipe(Frozen):
     """A whole experiment."""
@@ -348,7 +70,7 @@ class Recipe(Frozen):
     classes: Annotated[
         dict[str, dict[str, Any]],
         Field(description="Overrides of any key for single classes: `[classes.cookie.modalities.normals]`."),
-    ] = {}
+    ] = {}  # noqa: RUF012 - pydantic gives each its own
 
     @model_validator(mode="before")
     @classmethod
