@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("TRD_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("TRD_CACHE_GB", raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """The command line sends what is logged to its console, for the rest of the process."""
+    log = logging.getLogger("trd")
+    before = log.level, list(log.handlers)
+    yield
+    log.setLevel(before[0])
+    log.handlers[:] = before[1]
 
 
 @pytest.fixture(scope="session")

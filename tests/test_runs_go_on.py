@@ -30,7 +30,8 @@ def test_more_good_parts_are_noticed(data: Path, tmp_path: Path, recipe: Recipe)
     trd.fit(data, out, recipe, device="cpu")
     before = (out / "biscuit/weights.safetensors").read_bytes()
     add_part(data)
-    with pytest.raises(TRDError, match=r"1 good part was added \(train/good/900\): --retrain trains anew"):
+    added = r"1 good part was added \(train/good/900\): train anew .* with `trd train --retrain`"
+    with pytest.raises(TRDError, match=added):
         trd.fit(data, out, recipe, device="cpu")
     assert (out / "biscuit/weights.safetensors").read_bytes() == before
     detector = trd.fit(data, out, recipe, device="cpu", retrain=True)["biscuit"]

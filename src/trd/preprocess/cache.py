@@ -101,6 +101,7 @@ class PreparedCache:
             return
         try:
             write_whole(path, write, durable=False)
+            _touch(path)
             with self._lock:
                 self._count(size)
         except (OutputError, OSError) as error:
@@ -228,6 +229,12 @@ def _user_folder() -> Path:
     return base / "trd" / "prepared"
 
 
+def _touch(path: Path) -> None:
+    """Used now, to the nanosecond: the system's own clock for files ticks every few milliseconds, which makes ties."""
+    now = time.time_ns()
+    os.utime(path, ns=(now, now))
+
+
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -266,7 +273,7 @@ def _read(path: Path) -> PreparedSample | None:
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None
     with contextlib.suppress(OSError):
-        os.utime(path)
+        _touch(path)
     region, mask = (arrays[name].astype(bool) if name in arrays else None for name in ("region", "mask"))
     return PreparedSample(sample_id, defect, images, region, mask, (height, width))
 
@@ -281,7 +288,7 @@ def _read_facts(path: Path) -> SampleFacts | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     with contextlib.suppress(OSError):
-        os.utime(path)
+        _touch(path)
     return facts
 
 
