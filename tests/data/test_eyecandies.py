@@ -101,7 +101,7 @@ def test_all_eight_modalities_train_evaluate_and_predict(drawn_candies: Path, tm
     assert set(metrics["by_defect"]) == {"bumps", "colors", "combined"}
     files = list_unlabelled(drawn_candies / "GummyBear/test_private", recipe.sources, recipe.point_cloud_sources)
     detector = detectors["GummyBear"]
-    prediction = detector.predict(load_sample(files[0], ("depth",), detector.camera))
+    prediction = detector.predict(load_sample(files[0], ("depth",), detector.facts.camera))
     assert prediction.map.shape == (64, 64)
     assert sum(prediction.share.values()) == pytest.approx(1)
 
