@@ -126,6 +126,16 @@ def test_a_partial_or_failed_evaluation_keeps_the_other_classes(data: Path, tmp_
     assert (out / "metrics.csv").read_text() == csv
 
 
+def test_an_evaluation_whose_note_was_lost_is_noted(trained: Path, drawn: Path, tmp_path: Path, recipe: Recipe) -> None:
+    """Killed between a class's results and the record."""
+    out = Path(shutil.copytree(trained, tmp_path / "run"))
+    record = json.loads((out / "run.json").read_text())
+    del record["progress"]["biscuit"]["evaluation"]
+    (out / "run.json").write_text(json.dumps(record))
+    Run.open(drawn, out, recipe, ["biscuit"]).train_and_evaluate("cpu")
+    assert json.loads((out / "run.json").read_text())["progress"]["biscuit"]["evaluation"]["state"] == "done"
+
+
 def test_one_class_can_be_evaluated_on_data_of_any_name(trained: Path, data: Path, tmp_path: Path) -> None:
     out = Path(shutil.copytree(trained, tmp_path / "run"))
     (data / "biscuit").rename(tmp_path / "second-batch")

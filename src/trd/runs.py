@@ -325,9 +325,10 @@ class Run:
         write_text(self.out / REPORT, html_report(f"TRD: {self.recipe.name}", facts, metrics, sections, self.failures))
 
     def _evaluated(self, name: str) -> bool:
-        """Whether a class's metrics and report are there and newer than its detector."""
+        """Whether a class's metrics and report are there, newer than its detector, and noted."""
+        noted = self._read().get("progress", {}).get(name, {}).get("evaluation", {}).get("state")
         results = [self.folder(name) / file for file in (METRICS, SECTION)]
-        if not all(path.is_file() for path in results):
+        if noted != "done" or not all(path.is_file() for path in results):
             return False
         trained = (self.folder(name) / FACTS).stat().st_mtime_ns
         return min(path.stat().st_mtime_ns for path in results) > trained
