@@ -101,6 +101,28 @@ def test_a_retraining_goes_on_with_the_class_that_is_next(
     assert begun[3:] == ["apple", "biscuit"]
 
 
+def test_another_class_than_the_interrupted_one_can_be_retrained(
+    data: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(data / "biscuit", data / "apple")
+    out, begun = tmp_path / "run", []
+    trd.fit(data, out, recipe, device="cpu")
+    real = trd.runs.fit_class
+
+    def stopped(place, *rest):
+        begun.append(place.name)
+        if begun == ["apple"]:
+            raise KeyboardInterrupt
+        return real(place, *rest)
+
+    monkeypatch.setattr("trd.runs.fit_class", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        trd.fit(data, out, recipe, ["apple"], device="cpu", retrain=True)
+    trd.fit(data, out, recipe, ["biscuit"], device="cpu", retrain=True)
+    assert begun == ["apple", "biscuit"]
+    assert json.loads((out / "run.json").read_text())["retraining"] == {"apple": True}
+
+
 def test_a_partial_or_failed_evaluation_keeps_the_other_classes(data: Path, tmp_path: Path, recipe: Recipe) -> None:
     shutil.copytree(data / "biscuit", data / "apple")
     out = tmp_path / "run"

@@ -62,10 +62,10 @@ class Detector:
         file and the remedy when it is missing, damaged, from another training, or from a newer version.
         """
         facts, state = read_detector(Path(path))
-        wanted = precision or facts.calibration.precision or (None if facts.id else _precision_of_version_0_1(device))
+        wanted = precision or facts.calibration.precision or None
         try:
             engine = find_method(facts.recipe.method.name).engine(
-                facts.recipe, state, Placement(device, wanted, compiled)
+                facts.recipe, state, Placement(device, wanted, compiled, version_0_1=not facts.id)
             )
         except CheckpointError as error:
             raise CheckpointError(f"{detector_folder(Path(path))}: {error}") from error
@@ -190,13 +190,6 @@ class Detector:
             pixel_threshold=calibration.pixel_threshold.value,
             notes=scored.sample.notes,
         )
-
-
-def _precision_of_version_0_1(device: str) -> str | None:
-    """What "auto" meant when the detector was calibrated: bf16 with AMX, but not with AVX512-BF16 alone."""
-    from trd.compute.precision import earlier_auto
-
-    return earlier_auto(device)
 
 
 def checked(sample: Sample, recipe: Recipe) -> Sample:

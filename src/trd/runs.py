@@ -39,7 +39,7 @@ from trd.training.prepare import RECORD
 from trd.types import UNLABELLED, ClassFolder
 
 RUN_FILE, REPORT = "run.json", "report.html"
-RETRAINING = "retraining"  # in run.json: classes that `--retrain` has not come to yet; until all are done
+RETRAINING = "retraining"  # in run.json: class -> whether `--retrain` has begun with it; until all are done
 OPENING = 2.0  # seconds to wait for another process that only notes something
 RECORDED = ("torch", "lightning", "numpy", "opencv-python-headless", "safetensors")
 
@@ -191,7 +191,7 @@ class Run:
 
     def _train_where_needed(self, place: ClassFolder, folder: Path, retrain: bool) -> bool:
         """Whether there is training to do. Raises CheckpointError where the parts have changed since."""
-        if retrain and place.name in self._read().get(RETRAINING, []):
+        if retrain and not self._read()[RETRAINING][place.name]:
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
             (folder / RECORD).unlink(missing_ok=True)
             self._retraining_begun(place.name)
@@ -205,19 +205,19 @@ class Run:
         if processes.count() > 1:
             raise RecipeError("--retrain works in one process: delete the class's folder, or choose another --out")
         record = self._read()
-        if RETRAINING not in record:
-            self._write({**record, RETRAINING: [place.name for place in self.classes]})
+        asked = dict.fromkeys((place.name for place in self.classes), False)
+        self._write({**record, RETRAINING: asked | record.get(RETRAINING, {})})
 
     def _retraining_begun(self, name: str) -> None:
         record = self._read()
-        record[RETRAINING].remove(name)
+        record[RETRAINING][name] = True
         self._write(record)
 
     def _end_retraining(self) -> None:
         record = self._read()
-        if not record.get(RETRAINING, True):
-            del record[RETRAINING]
-            self._write(record)
+        done = {place.name for place in self.classes}
+        left = {name: begun for name, begun in record.pop(RETRAINING).items() if name not in done}
+        self._write({**record, **({RETRAINING: left} if left else {})})
 
     def each_class(
         self, work: Callable[[ClassFolder], object], classes: Sequence[ClassFolder], stage: str
@@ -259,7 +259,7 @@ class Run:
         if retrain:
             self._begin_retraining()
         done = self.each_class(work, self.classes, "training")
-        if len(done) == len(self.classes):
+        if retrain and len(done) == len(self.classes):
             self._end_retraining()
         return done
 

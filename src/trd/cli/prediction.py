@@ -103,10 +103,11 @@ def calibrate(
     if rate is not None and not 0 < rate < 1:
         raise RecipeError(f"--rate {rate}: expected a share between 0 and 1, for example 0.05")
     folder = detector_folder(run)
+    in_run = folder.parent if (folder.parent / "run.json").is_file() else folder
     facts, _ = read_facts(folder)
     calibration = facts.calibration if rate is None else facts.calibration.for_rate(rate)
     if good is None and defective is None:  # the stored scores will do: no torch, no weights
-        with locked(folder.parent, "a calibration"):
+        with locked(in_run, "a calibration"):
             save_calibration(folder, replace(facts, calibration=calibration))
         _tell(calibration)
         return
@@ -122,7 +123,7 @@ def calibrate(
         camera = camera_near(files, clouds, facts.camera)
         calibration = recalibrated(detector, files, rate, camera, console)
     if calibration != facts.calibration:
-        with locked(folder.parent, "a calibration"):  # of the run: nothing may be trained there now
+        with locked(in_run, "a calibration"):  # of the run: nothing may be trained there now
             save_calibration(folder, replace(facts, calibration=calibration))
     _tell(calibration)
     if defective is not None:

@@ -51,11 +51,10 @@ def resolve_precision(wanted: str, device: torch.device | str) -> Precision:
     return "bf16-mixed" if wanted == "bf16" else "32-true"
 
 
-def earlier_auto(device: str) -> str | None:
-    """ "32" where "auto" now means bf16 and version 0.1, which recorded no precision, took float32; else None."""
-    has = torch.cpu.get_capabilities()
-    only_avx512 = has.get("avx512_bf16", False) and not has.get("amx_bf16", False)
-    return "32" if torch.device(resolve_device(device)).type == "cpu" and only_avx512 else None
+def earlier_auto(device: torch.device) -> str:
+    """What "auto" meant in version 0.1, which took float32 on processors with AVX512-BF16 and no AMX."""
+    amx = torch.cpu.get_capabilities().get("amx_bf16", False)
+    return "auto" if device.type != "cpu" or amx else "32"
 
 
 def prediction_dtype(wanted: str, device: torch.device | str) -> torch.dtype:

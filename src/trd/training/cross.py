@@ -75,7 +75,7 @@ def out_of_fold_maps(job: FitJob, fit: Callable[[FitJob], State], raw_maps: RawM
 def _of_fold(
     job: FitJob, fit: Callable[[FitJob], State], raw_maps: RawMaps, held_out: Sequence[int], folder: Path, title: str
 ) -> Maps:
-    others = [index for index in range(len(job.training)) if index not in set(held_out)]
+    others = sorted(set(range(len(job.training))) - set(held_out))
     of_fold = replace(job, title=title, training=job.training.chosen(others), folder=folder, record={})
     state = fit(of_fold)
     engine = find_method(job.recipe.method.name).engine(job.recipe, state, Placement(job.device))

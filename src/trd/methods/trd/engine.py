@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from trd.compute.initialisation import WithoutInitialisation
 from trd.compute.memory import PREDICTION_REMEDY, full_memory_said
 from trd.compute.onednn import onednn_takes
-from trd.compute.precision import prediction_dtype, resolve_device
+from trd.compute.precision import earlier_auto, prediction_dtype, resolve_device
 from trd.config import Recipe
 from trd.engines.base import Placement
 from trd.engines.pytorch import PyTorchEngine
@@ -40,7 +40,10 @@ class NetworkMaps(nn.Module):
 def trd_engine(recipe: Recipe, state: State, placement: Placement) -> PyTorchEngine:
     """`Method.engine`. The recipe's precision is that of the training."""
     device = torch.device(resolve_device(placement.device))
-    dtype = prediction_dtype(placement.precision or section(recipe).training.precision, device)
+    wanted = placement.precision or section(recipe).training.precision
+    if placement.version_0_1 and placement.precision is None and wanted == "auto":
+        wanted = earlier_auto(device)
+    dtype = prediction_dtype(wanted, device)
     network, scorer = restored(recipe, state)
     with full_memory_said(PREDICTION_REMEDY):
         network.to(device)
