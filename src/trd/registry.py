@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from trd.methods.base import Method
 
 METHODS = {
+    "crossmodal_mapping": "trd.methods.crossmodal_mapping",
+    "memory_bank": "trd.methods.memory_bank",
     "trd": "trd.methods.trd",
 }
 

@@ -67,7 +67,7 @@ def test_the_teacher_sees_few_images_at_a_time(size: int, monkeypatch: pytest.Mo
     model = build_network(load_recipe("lite-rgb", ["teacher.weights=random"])).eval()
     images = {"rgb": torch.rand(3, 3, size, size)}
     parts = model.teacher_pyramids(images)
-    monkeypatch.setattr("trd.methods.trd.network.network.CACHED_PIXELS", 10**9)
+    monkeypatch.setattr("trd.compute.frozen.CACHED_PIXELS", 10**9)
     for ours, whole in zip(parts["rgb"], model.teacher_pyramids(images)["rgb"], strict=True):
         torch.testing.assert_close(ours, whole, rtol=1e-4, atol=1e-5)
 

@@ -18,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from trd.compute.onednn import onednn_takes, with_onednn
 
 Module = TypeVar("Module", bound=nn.Module)
+CACHED_PIXELS = 2 * 320 * 320
 
 
 def folded(module: Module) -> Module:
@@ -50,3 +51,16 @@ def frozen(module: nn.Module, device: torch.device, dtype: torch.dtype, fuse: bo
         copied = folded(module).to(device=device, dtype=dtype)
         copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         return with_onednn(copied) if fuse and onednn_takes(device, dtype) else copied
+
+
+def images_at_once(images: torch.Tensor) -> int:
+    """On CPUs the teacher takes few images at a time, so that its widest maps stay in the cache.
+
+    Two of 320 x 320: 14 ms per image on one core, against 23 ms with sixteen at once (small teacher). The same number
+    every time, so that the weights stay in the order which oneDNN chose for it (`fused`).
+    """
+    count = len(images)
+    if images.device.type != "cpu":
+        return count
+    most = min(count, max(1, CACHED_PIXELS // (images.shape[2] * images.shape[3])))
+    return next(number for number in range(most, 0, -1) if count % number == 0)

@@ -25,7 +25,9 @@ def nearest_distances(
     computed in that find the nearest entry; below float32 one that is nearly as near may be taken for it. The distance
     to what was found is that of the difference, in float32: a query that is in the bank is at 0.
     """
-    found = [(part - bank[nearest_entries(part, bank, product)]).norm(dim=1) for part in torch.split(queries, chunk)]
+    exported = torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()  # the number of queries is open then
+    blocks = [queries] if exported else torch.split(queries, chunk)
+    found = [(part - bank[nearest_entries(part, bank, product)]).norm(dim=1) for part in blocks]
     return torch.cat(found)
 
 
@@ -85,12 +87,11 @@ def farthest_points(features: Tensor, count: int, generator: torch.Generator) ->
 
 def _projected(features: Tensor, generator: torch.Generator) -> Tensor:
     channels = features.shape[1]
-    centred = features - features.mean(dim=0)
     if channels <= DIMENSIONS:
-        return centred
+        return features - features.mean(dim=0)
     directions = torch.randn(channels, DIMENSIONS, generator=generator) / DIMENSIONS**0.5
-    projected: Tensor = centred @ directions.to(features.device)
-    return projected
+    projected: Tensor = features @ directions.to(features.device)
+    return projected - projected.mean(dim=0)
 
 
 def _farthest_candidates(points: Tensor, squares: Tensor, rest: float, most: int) -> list[int]:

@@ -11,6 +11,7 @@ from trd.config.recipe import (
     recipe_names,
 )
 from trd.config.sections import (
+    BackboneConfig,
     DepthImageInput,
     FrameConfig,
     Frozen,
@@ -29,6 +30,7 @@ __all__ = [
     "DEFAULT_RECIPE",
     "METHOD_SECTIONS",
     "MOVED",
+    "BackboneConfig",
     "DepthImageInput",
     "FrameConfig",
     "Frozen",

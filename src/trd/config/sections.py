@@ -283,6 +283,22 @@ class ScoringConfig(Frozen):
     folds: Annotated[int, Field(ge=2, le=20, description="Detectors trained for calibration. `cross` only.")] = 5
 
 
+class BackboneConfig(Frozen):
+    """The frozen network whose features a method works on."""
+
+    name: Annotated[
+        Literal["wide_resnet50_2", "efficientnet_lite0"],
+        Field(description="The paper's large network, or a small one that comes with the package."),
+    ] = "efficientnet_lite0"
+    weights: Annotated[
+        str,
+        Field(
+            description="`auto`: the published ImageNet file, from the package, the cache or a download; `random`: for "
+            "tests; else the path of a file."
+        ),
+    ] = "auto"
+
+
 class MethodConfig(Frozen):
     """What every method's section of a recipe has; the rest is the method's own."""
 

@@ -7,26 +7,15 @@ from typing import Annotated, Literal, cast
 
 from pydantic import BeforeValidator, Field
 
-from trd.config import Frozen, MethodConfig, Recipe
+from trd.config import BackboneConfig, Frozen, MethodConfig, Recipe
 
 JOINT = "joint"  # the one branch of a joint teacher
 PoolSide = Literal[1, 3, 5, 7, 9]
 
 
-class TeacherConfig(Frozen):
+class TeacherConfig(BackboneConfig):
     """The frozen network whose features the students learn to rebuild."""
 
-    name: Annotated[
-        Literal["wide_resnet50_2", "efficientnet_lite0"],
-        Field(description="The paper's large network, or a small one that comes with the package."),
-    ] = "efficientnet_lite0"
-    weights: Annotated[
-        str,
-        Field(
-            description="`auto`: the published ImageNet file, from the package, the cache or a download; `random`: for "
-            "tests; else the path of a file."
-        ),
-    ] = "auto"
     standardize: Annotated[
         bool,
         Field(

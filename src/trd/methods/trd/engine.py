@@ -12,10 +12,10 @@ from trd.compute.initialisation import WithoutInitialisation
 from trd.compute.memory import PREDICTION_REMEDY, full_memory_said
 from trd.compute.onednn import onednn_takes
 from trd.compute.precision import earlier_auto, prediction_dtype, resolve_device
+from trd.compute.state import fill, tensors_of
 from trd.config import Recipe
 from trd.engines.base import Placement
 from trd.engines.pytorch import PyTorchEngine
-from trd.errors import CheckpointError
 from trd.methods.trd.config import section
 from trd.methods.trd.maps.scorer import MapScorer, build_scorer
 from trd.methods.trd.network.frozen_network import FrozenNetwork
@@ -54,29 +54,14 @@ def trd_engine(recipe: Recipe, state: State, placement: Placement) -> PyTorchEng
 
 def state_of(network: TunedReverseDistillation, scorer: MapScorer) -> State:
     """All tensors, the teacher's too, so that a detector needs no other file; on CPUs they share memory."""
-    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    tensors |= {f"scorer.{name}": tensor for name, tensor in scorer.state_dict().items()}
-    return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
+    return {**tensors_of(network, "network."), **tensors_of(scorer, "scorer.")}
 
 
 def restored(recipe: Recipe, state: State) -> tuple[TunedReverseDistillation, MapScorer]:
     """Network and scorer of a state, on the CPU. Raises CheckpointError where the state does not fit the recipe."""
-    with WithoutInitialisation():  # every tensor is in the state, or `_fill` complains
+    with WithoutInitialisation():  # every tensor is in the state, or `fill` complains
         network = build_network(recipe, load_teacher=False)
     scorer = build_scorer(recipe, cast(Teacher, network.teacher).channels)
-    _fill(network, state, "network.")
-    _fill(scorer, state, "scorer.")
+    fill(network, state, "network.")
+    fill(scorer, state, "scorer.")
     return network.eval(), scorer.eval()
-
-
-def _fill(module: nn.Module, state: State, prefix: str) -> None:
-    own = {
-        name.removeprefix(prefix): torch.from_numpy(value) for name, value in state.items() if name.startswith(prefix)
-    }
-    for name, parameter in module.named_parameters():
-        if name in own:  # `assign` takes the tensor as it is
-            own[name].requires_grad_(parameter.requires_grad)
-    try:
-        module.load_state_dict(own, assign=True)
-    except RuntimeError as error:
-        raise CheckpointError(f"the weights do not fit the recipe: {error}") from error

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from trd.compute.frozen import frozen
+from trd.compute.frozen import frozen, images_at_once
 from trd.config import Recipe
 from trd.errors import RecipeError
 from trd.methods.trd.config import JOINT, branch_channels, section
@@ -21,7 +21,6 @@ from trd.teachers import Teacher, build_teacher
 from trd.teachers.pyramid import Pyramid
 
 BUSY = ("training",)  # what an instance of ModuleDict has beside its class's names
-CACHED_PIXELS = 2 * 320 * 320
 
 
 class FeatureScaler(nn.Module):
@@ -106,7 +105,7 @@ class TunedReverseDistillation(nn.Module):
         normalised = ((stacked - self.input_mean) / self.input_std).contiguous(memory_format=torch.channels_last)
         with torch.autocast(stacked.device.type, enabled=False):
             teacher = self.frozen_teacher(stacked.device)
-            chunks = [teacher(chunk) for chunk in torch.split(normalised, _images_at_once(normalised))]
+            chunks = [teacher(chunk) for chunk in torch.split(normalised, images_at_once(normalised))]
         levels = [torch.cat(level) for level in zip(*chunks, strict=True)]
         split = zip(*(level.chunk(len(self.modalities)) for level in levels), strict=True)
         return dict(zip(self.modalities, split, strict=True))
@@ -159,19 +158,6 @@ class TunedReverseDistillation(nn.Module):
 
 def _forget_copies(network: TunedReverseDistillation, _: object) -> None:
     network._frozen_copies.clear()
-
-
-def _images_at_once(images: Tensor) -> int:
-    """On CPUs the teacher takes few images at a time, so that its widest maps stay in the cache.
-
-    Two of 320 x 320: 14 ms per image on one core, against 23 ms with sixteen at once (small teacher). The same number
-    every time, so that the weights stay in the order which oneDNN chose for it (`fused`).
-    """
-    count = len(images)
-    if images.device.type != "cpu":
-        return count
-    most = min(count, max(1, CACHED_PIXELS // (images.shape[2] * images.shape[3])))
-    return next(number for number in range(most, 0, -1) if count % number == 0)
 
 
 def build_network(recipe: Recipe, load_teacher: bool = True) -> TunedReverseDistillation:
