@@ -106,9 +106,18 @@ def test_its_section_is_validated_by_itself(toml: Path) -> None:
         load_recipe(toml, ["training.epochs=3"])
     with pytest.raises(RecipeError, match="every map would be empty"):
         load_recipe(toml, ["method.gain=0"])
-    with pytest.raises(RecipeError, match="no method is called 'brightness'; there are: darkness, trd"):
+    with pytest.raises(RecipeError, match=r"no method is called 'brightness'; there are: .*darkness.*, trd"):
         load_recipe(toml, ["method.name=brightness"])
     assert load_recipe(toml).identity()["method"] == {"name": "darkness"}
+
+
+@pytest.mark.usefixtures("_registered")
+def test_overriding_a_modality_keeps_the_method(toml: Path) -> None:
+    """It made the recipe one of `trd`, on the command line and for a class."""
+    assert load_recipe(toml, ["modalities.rgb.full_scale=4095"]).method.name == "darkness"
+    toml.write_text(toml.read_text() + "[classes.biscuit.modalities.rgb]\nfull_scale = 4095\n")
+    of_class = load_recipe(toml).for_class("biscuit")
+    assert (of_class.method.name, of_class.modalities["rgb"].full_scale) == ("darkness", 4095)
 
 
 @pytest.mark.usefixtures("_registered")

@@ -75,7 +75,7 @@ class Recipe(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _arranged(cls, tree: Any) -> Any:
-        return arranged(tree) if isinstance(tree, Mapping) else tree
+        return _with_method(tree) if isinstance(tree, Mapping) else tree
 
     @field_validator("method", mode="before")
     @classmethod
@@ -203,7 +203,7 @@ def arranged(tree: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe's tree (or overrides of it) with every key where it belongs.
 
     Sections of the method may stand without `method.` (`[training]`, `--set training.epochs=20`), and recipes
-    written before have some keys elsewhere; a recipe that names no method is one of `trd`.
+    written before have some keys elsewhere.
     """
     result: dict[str, Any] = {key: dict(value) if isinstance(value, Mapping) else value for key, value in tree.items()}
     if isinstance(result.get("method"), str):
@@ -218,10 +218,14 @@ def arranged(tree: Mapping[str, Any]) -> dict[str, Any]:
         for key in reversed(new):
             moved = {key: moved}
         result = _merge(moved, result) if len(old) == 2 else _merge(result, moved)
-    if "modalities" in result and "method" not in result:
-        result["method"] = {}
-    method = result.get("method")
-    if "modalities" in result and isinstance(method, dict):
+    return result
+
+
+def _with_method(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A whole recipe's tree, arranged: one that names no method is one of `trd`, which overrides must not say."""
+    result = arranged(tree)
+    method = result.get("method", {})
+    if isinstance(method, dict):
         result["method"] = {"name": "trd", **method}
     return result
 
@@ -286,7 +290,7 @@ def _recipe_text(name_or_file: str | Path) -> tuple[str, str]:
 
 
 def _validated(tree: Mapping[str, Any], origin: str) -> Recipe:
-    tree = arranged(tree)
+    tree = _with_method(tree)
     method = tree.get("method")
     try:
         if isinstance(method, Mapping):  # by itself first: its own type is known only to the registry
