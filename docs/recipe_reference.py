@@ -89,7 +89,7 @@ def _below(name: str, model: type[BaseModel], remark: str = "") -> Iterator[tupl
     yield f"[{name}]{remark}", model
     for key, field in model.model_fields.items():
         if _is_section(field.annotation):
-            yield from _below(f"{name}.{key}", field.annotation)
+            yield from _below(f"{name}.{key}", field.annotation, remark)
 
 
 def _is_section(annotation: Any) -> bool:
