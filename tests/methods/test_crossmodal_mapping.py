@@ -89,7 +89,7 @@ def test_three_modalities_each_from_the_two_others(tmp_path: Path) -> None:
 
 def test_what_it_cannot_work_with(recipe: Recipe, tmp_path: Path) -> None:
     one = tmp_path / "one.toml"
-    one.write_text('name = "one"\n[modalities.rgb]\n[method]\nname = "crossmodal_mapping"\n')
+    one.write_text('name = "one"\n[modalities.rgb]\nrepresentation = "image"\n[method]\nname = "crossmodal_mapping"\n')
     with pytest.raises(RecipeError, match="needs two or more"):
         load_recipe(one)
     with pytest.raises(RecipeError, match="cannot be called 'joint'"):
