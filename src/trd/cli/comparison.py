@@ -40,7 +40,9 @@ def compare(
     with interruptible():
         comparison, failures = run_all(data, out, chosen, [int(n) for n in numbers], names(classes), device, console)
     rows = comparison.overall
-    table = Table("recipe", "image AUROC", "difference to the best", "so", "ms per part")
+    table = Table()
+    for label in ("recipe", "image AUROC", "difference to the best", "verdict", "ms per part"):
+        table.add_column(label, overflow="fold")
     from trd.compare.page import cells
 
     for row in rows:
@@ -76,5 +78,5 @@ def _recipes(wanted: Sequence[str], overrides: Sequence[str]) -> list[Recipe]:
             recipes.append(load_recipe(name, [*common, *own[name]]))
         except RecipeError as error:
             hint = "; to set it for one recipe only: --set RECIPE:key=value" if common else ""
-            raise RecipeError(f"{name}: {error}{hint}") from error
+            raise RecipeError(f"{error}{hint}") from error
     return recipes

@@ -59,6 +59,8 @@ def compare(
             run.classes = tuple(test.place for test in tests)
             measured += complete(run, by_name, device).values() if tests else []
             failures += [f"{run.recipe.name}, seed {run.recipe.seed}: {reason}" for reason in run.failures.values()]
+        measured, strange = _on_the_same_parts(measured)
+        failures += strange
         grouped = [_of_class(test, number, recipes, measured) for number, test in enumerate(tests)]
         compared = [one for one in grouped if one.measured]
         if not compared:
@@ -66,7 +68,7 @@ def compare(
         pictures = {one.test.place.name: _looked_at(one, device, console) for one in compared}
         mean, mean_of = mean_rows(compared) if len(compared) > 1 else ((), ())
         comparison = Comparison(
-            title=f"TRD: {len(recipes)} recipes compared on {data.resolve().name}",
+            title=f"TRD: {len(recipes)} recipes compared on {', '.join(one.test.place.name for one in compared)}",
             synthetic=_about_synthetic(tests),
             notes=(*notes, *(f"Failed: {line}" for line in failures), *_incomplete(compared, mean_of)),
             mean=mean,
@@ -106,6 +108,22 @@ def _opened(
             folder = out / RUNS / recipe.name / f"seed-{seeded.seed}"
             runs.append(Run.open(data, folder, seeded, classes, console))
     return runs
+
+
+def _on_the_same_parts(measured: Sequence[Measured]) -> tuple[list[Measured], list[str]]:
+    """Those that were measured on the parts on which the first one of their class was, and a line for each other."""
+    first: dict[str, Measured] = {}
+    same, strange = [], []
+    for one in measured:
+        other = first.setdefault(one.class_name, one)
+        if one.ids == other.ids:
+            same.append(one)
+        else:
+            strange.append(
+                f"{one.recipe}, seed {one.seed}: {one.class_name}: its sources give {len(one.ids)} test parts, those "
+                f"of {other.recipe} {len(other.ids)}, or others: complete the files of every part"
+            )
+    return same, strange
 
 
 def _of_class(test: TestSet, number: int, recipes: Sequence[Recipe], measured: Sequence[Measured]) -> OfClass:

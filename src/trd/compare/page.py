@@ -22,7 +22,7 @@ HEAD = (
     "recipe",
     "image AUROC (0 to 1)",
     "difference to the best",
-    "so",
+    "verdict",
     "defective parts found",
     "false alarms",
     "pixel AUROC (0 to 1)",
@@ -106,19 +106,20 @@ def ranged(values: Interval | None, digits: int = 3, sign: bool = False) -> str:
 
 
 def shared(share: Share | None) -> str:
-    """ "14 of 18, 78 % (52 to 94 %)"."""
+    """ "78 % (52 to 94 %; 14 of 18)"."""
     if share is None or not share.count:
         return UNMEASURED
     hits = f"{share.hits:.0f}" if share.hits == round(share.hits) else f"{share.hits:.1f}"
     part = share.share
-    return f"{hits} of {share.count}, {100 * part.value:.0f} % ({100 * part.low:.0f} to {100 * part.high:.0f} %)"
+    return f"{100 * part.value:.0f} % ({100 * part.low:.0f} to {100 * part.high:.0f} %; {hits} of {share.count})"
 
 
 def cells(row: Row) -> tuple[str, ...]:
     """As text, in the order of HEAD."""
     cost = row.cost
     one = cost.training.low == cost.training.high
-    seconds = f"{cost.training.value:.0f}" if one else ranged(cost.training, 0)
+    digits = 0 if cost.training.value >= 20 else 1
+    seconds = f"{cost.training.value:.{digits}f}" if one else ranged(cost.training, digits)
     return (
         row.recipe,
         ranged(row.image_auroc),
@@ -162,10 +163,16 @@ def markdown(comparison: Comparison) -> str:
 
 
 def counted(table: ClassTable) -> str:
-    """ "20 good parts, 18 defective ones (6 chip, 12 dent)"."""
+    """What was tested on, and at which rate of false alarms."""
     kinds = {kind: count for kind, count in table.counts.items() if kind != GOOD}
     named = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    return f"Test parts: {table.counts[GOOD]} good, {sum(kinds.values())} defective ({named})."
+    low, high = 100 * min(table.rates), 100 * max(table.rates)
+    rate = f"{low:.1f} %" if low == high else f"{low:.1f} to {high:.1f} %"
+    which = "these" if table.rows[0].false is None else "other"
+    return (
+        f"Test parts: {table.counts[GOOD]} good, {sum(kinds.values())} defective ({named}). The thresholds were set on "
+        f"{which} good parts, for a false-alarm rate of at most {rate} on further ones."
+    )
 
 
 def by_kind(table: ClassTable) -> tuple[list[str], list[list[str]]]:
@@ -250,6 +257,7 @@ def html(comparison: Comparison) -> str:
                 f"{table.name}: every threshold, as false alarms against defects found",
             ),
             "intervals": _intervals(table.rows),
+            "seeds": max(len(row.seeds) for row in table.rows),
             "pictures": comparison.pictures.get(table.name, ()),
         }
         for table in comparison.classes

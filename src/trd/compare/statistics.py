@@ -98,12 +98,14 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class ClassTable:
-    """kinds: defect kind -> recipe -> image AUROC of its parts against all good ones. counts: parts per kind."""
+    """kinds: defect kind -> recipe -> image AUROC of its parts against all good ones. counts: parts per kind.
+    rates: of false alarms, that the thresholds promise. roc: recipe -> shares of false alarms and of defects found."""
 
     name: str
     rows: tuple[Row, ...]
     kinds: Mapping[str, Mapping[str, Interval]]
     counts: Mapping[str, int]
+    rates: tuple[float, ...]
     roc: Mapping[str, tuple[Floats, Floats]]
     disagreements: tuple[Disagreement, ...]
 
@@ -215,7 +217,8 @@ class OfClass:
             }
         counted = {kind: int((defects == kind).sum()) for kind in (GOOD, *kinds)}
         roc = {recipe: self._roc(of_recipe) for recipe, of_recipe in self.measured.items()}
-        return ClassTable(self.test.place.name, rows, kinds, counted, roc, self.disagreements())
+        rates = tuple(one.rate for of_recipe in self.measured.values() for one in of_recipe)
+        return ClassTable(self.test.place.name, rows, kinds, counted, rates, roc, self.disagreements())
 
     def _roc(self, of_recipe: Sequence[Measured]) -> tuple[Floats, Floats]:
         """Share of false alarms, and of defective parts found at the strictest threshold with no more; over seeds."""

@@ -33,7 +33,8 @@ FEWEST = 6  # pixels of a defect
 SMALL, LARGE = 0.03, 0.09  # radius of a blob, as a share of the root of the part's area
 FAINT, CLEAR = 0.12, 0.9  # change of colour, as a share of the part's own range of brightness
 SHALLOW, DEEP = 3.0, 12.0  # displacement, in deviations of the part's own roughness, where its height range is small
-LOW, HIGH = 0.015, 0.15  # the same as a share of the part's own height range, where that is large
+CONTRAST = 1.5  # by which a clear patch's texture is coarser
+LOW, HIGH = 0.02, 0.25  # the same as a share of the part's own height range, where that is large
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -180,7 +181,8 @@ def _recoloured(
 def _transplanted(
     image: NDArray[np.generic], weight: Floats, strength: float, rng: np.random.Generator, part: Mask
 ) -> NDArray[np.generic]:
-    """From the place on the part, of some random ones, that looks as unlike as `strength` asks for."""
+    """From the place on the part, of some random ones, that looks as unlike as `strength` asks for; a clear one is also
+    coarser, since one place of an even part is like another."""
     values = _as_colour(image)
     _, _, white = _brightness(image, values, part)
     rows, columns = np.nonzero(weight)
@@ -199,6 +201,7 @@ def _transplanted(
         found = [(0.0, values[rows, columns][::-1])]
     found.sort(key=lambda pair: pair[0])
     texture = found[round(strength * (len(found) - 1))][1]
+    texture = texture + CONTRAST * strength * (texture - texture.mean(axis=0))
     changed = values.copy()
     share = weight[rows, columns][:, None]
     changed[rows, columns] = changed[rows, columns] * (1 - share) + texture * share
