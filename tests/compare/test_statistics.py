@@ -46,7 +46,9 @@ def test_verdicts() -> None:
     verdicts = {row.recipe: row.verdict for row in table.rows}
     assert verdicts["poor"] == WORSE
     assert {verdicts["good"], verdicts["near"]} == {BEST, SAME}
-    assert "difference between it and" in Comparison("", "", (), (), (), (table,), {}).conclusion
+    conclusion = Comparison("", "", (), (), (), (table,), {}).conclusion
+    assert "no difference between it and" in conclusion
+    assert conclusion.endswith("poor did worse, by more than the choice of test parts would explain.")
     alone = Comparison("", "", (), (), (), (of_class({"good": recipes["good"]}).table(),), {})
     assert alone.conclusion.startswith("Highest image AUROC: good, 0.9")
 

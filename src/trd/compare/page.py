@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment
 
 from trd.compare.look import PartPictures
-from trd.compare.statistics import MEAN, SAME, ClassTable, Row, Share
+from trd.compare.statistics import SAME, WORSE, ClassTable, Row, Share
 from trd.evaluation import figures
 from trd.evaluation.bootstrap import REPEATS, Interval
 from trd.evaluation.tables import Rows, markdown_table, to_csv
@@ -78,6 +78,11 @@ class Comparison:
         return self.mean or (self.classes[0].rows if self.classes else ())
 
     @property
+    def seeds(self) -> int:
+        """Trainings per recipe."""
+        return max((len(row.seeds) for row in self.overall), default=0)
+
+    @property
     def conclusion(self) -> str:
         """In one or two sentences."""
         rows = self.overall
@@ -85,13 +90,14 @@ class Comparison:
             return "Nothing could be compared."
         best = next(row for row in rows if row.difference is None)
         same = [row.recipe for row in rows if row.verdict == SAME]
+        worse = [row.recipe for row in rows if row.verdict == WORSE]
         text = f"Highest image AUROC: {best.recipe}, {ranged(best.image_auroc)}."
-        if len(rows) > 1 and same:
+        if same:
             text += (
                 f" These parts show no difference between it and {_listed(same)}: choose by cost, or test more parts."
             )
-        elif len(rows) > 1:
-            text += " It is better than the others on these parts, beyond what drawing other parts would explain."
+        if worse:
+            text += f" {_listed(worse)} did worse, by more than the choice of test parts would explain."
         return text
 
 
@@ -277,9 +283,16 @@ def _rows(rows: Sequence[Row]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _intervals(rows: Sequence[Row]) -> str:
-    values = {row.recipe: (row.image_auroc.value, row.image_auroc.low, row.image_auroc.high) for row in rows}
-    where = "mean over classes" if rows[0].class_name == MEAN else rows[0].class_name
-    return figures.intervals_figure(values, f"image AUROC with 95 % interval, {where}")
+    panels = {"image AUROC with 95 % interval": {row.recipe: _ends(row.image_auroc) for row in rows}}
+    best = next(row.recipe for row in rows if row.difference is None)
+    if len(rows) > 1:
+        differences = {row.recipe: _ends(row.difference) for row in rows}
+        panels[f"difference to {best} with 95 % interval"] = differences
+    return figures.intervals_figure(panels)
+
+
+def _ends(found: Interval | None) -> tuple[float, float, float] | None:
+    return None if found is None or isnan(found.low) else (found.value, found.low, found.high)
 
 
 def _listed(names: Sequence[str]) -> str:

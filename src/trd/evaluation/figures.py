@@ -131,17 +131,25 @@ def roc_figure(curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float6
     return _figure_uri(figure)
 
 
-def intervals_figure(values: Mapping[str, tuple[float, float, float]], label: str) -> str:
-    """A dot and a bar per name: a value and the ends of its interval, first name on top; as a data URI."""
-    figure = _figure(0.9 + 0.32 * len(values))
-    axes = figure.subplots()
-    for place, (value, low, high) in enumerate(values.values()):
-        colour = f"C{place % 10}"
-        axes.plot([low, high], [place, place], color=colour, lw=2.5, solid_capstyle="butt")
-        axes.plot([value], [place], "o", color=colour, ms=6)
-    axes.set_yticks(range(len(values)), list(values))
-    axes.set(xlabel=label, ylim=(len(values) - 0.5, -0.5))
-    axes.grid(alpha=0.3, axis="x")
+def intervals_figure(panels: Mapping[str, Mapping[str, tuple[float, float, float] | None]]) -> str:
+    """A panel per label, in it a dot and a bar per name: a value and the ends of its interval, first name on top, the
+    same names in all panels, None for no bar; a line where 0 is in sight. As a data URI."""
+    names = list(next(iter(panels.values())))
+    figure = _figure(0.9 + 0.32 * len(names), 5.5 * len(panels))
+    shown = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (label, values) in zip(shown, panels.items(), strict=True):
+        for place, found in enumerate(values.values()):
+            if found is not None:
+                value, low, high = found
+                colour = f"C{place % 10}"
+                axes.plot([low, high], [place, place], color=colour, lw=2.5, solid_capstyle="butt")
+                axes.plot([value], [place], "o", color=colour, ms=6)
+        left, right = axes.get_xlim()
+        if left <= 0 <= right:
+            axes.axvline(0, color="black", ls="--", lw=1)
+        axes.set_yticks(range(len(names)), names)
+        axes.set(xlabel=label, ylim=(len(names) - 0.5, -0.5))
+        axes.grid(alpha=0.3, axis="x")
     return _figure_uri(figure)
 
 
