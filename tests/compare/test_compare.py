@@ -285,7 +285,7 @@ def test_the_command(drawn: Path, tmp_path: Path, written: list[Path]) -> None:
 
 def test_a_failure_is_told_at_the_end(drawn: Path, data: Path, tmp_path: Path, written: list[Path]) -> None:
     broken = _file(tmp_path, "broken", toml("broken", method='refuse = "biscuit"\n'))
-    command = ["compare", str(drawn), "--out", str(tmp_path / "out"), "--recipes", f"{written[1]},{broken}"]
+    command = ["compare", str(drawn / "biscuit"), "--out", str(tmp_path / "out"), "--recipes", f"{written[1]},{broken}"]
     result = CliRunner().invoke(app, command)
     assert "1 failed, the rest was compared" in str(result.exception)
     assert (tmp_path / "out/compare.html").is_file()

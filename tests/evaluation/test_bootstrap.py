@@ -96,15 +96,39 @@ def test_paired_differences_are_narrower() -> None:
     assert paired.std() < 0.6 * unpaired.std()
 
 
-def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
-    """400 simulated tests of 40 good and 40 defective parts, normal scores 1 apart: AUROC Phi(1 / sqrt(2))."""
-    rng, truth, held = np.random.default_rng(3), 0.7602, 0
-    for number in range(400):
-        scores, flags = parts(40, 40, 1.0, rng)
+@pytest.mark.parametrize(("shift", "truth", "number"), [(1.0, 0.7602, 40), (2.0, 0.9214, 20), (3.0, 0.9831, 40)])
+def test_the_interval_holds_the_truth_about_as_often_as_it_says(shift: float, truth: float, number: int) -> None:
+    """400 simulated tests with normal scores `shift` apart, whose AUROC is Phi(shift / sqrt(2))."""
+    rng, held = np.random.default_rng(3), 0
+    for seed in range(400):
+        scores, flags = parts(number, number, shift, rng)
         value = image_curves(scores, flags).auroc()
-        found = interval(value, resampled_auroc(scores, flags, resampled(flags, 400, seed=number)))
+        found = auroc_interval(value, resampled_auroc(scores, flags, resampled(flags, 400, seed=seed)), number)
         held += found.low <= truth <= found.high
-    assert 0.90 <= held / 400 <= 0.985
+    assert 0.92 <= held / 400 <= 0.99
+
+
+def test_equal_detectors_are_seldom_told_apart() -> None:
+    """300 simulated pairs of equally good, similar detectors: a difference is seen in about 1 of 20."""
+    rng, seen = np.random.default_rng(4), 0
+    for seed in range(300):
+        hard, flags = parts(30, 30, 2.0, rng)
+        one, two = (hard + 0.5 * rng.normal(size=60).astype(np.float32) for _ in range(2))
+        counts = resampled(flags, 400, seed=seed)
+        value = image_curves(one, flags).auroc() - image_curves(two, flags).auroc()
+        difference = resampled_auroc(one, flags, counts) - resampled_auroc(two, flags, counts)
+        seen += not interval(value, difference).holds_zero
+    assert seen / 300 <= 0.09
+
+
+def test_an_interval_of_its_own_value() -> None:
+    flags = np.arange(20) >= 10
+    scores, _ = parts(10, 10, 1.0)
+    found = auroc_interval(0.8, resampled_auroc(scores, flags, resampled(flags)), 10)
+    assert 0 < found.low < 0.8 < found.high < 1
+    ties = auroc_interval(0.5, np.full(9, 0.5), 10)
+    assert (ties.low, ties.high) == (0.5, 0.5)
+    assert np.isnan(auroc_interval(float("nan"), np.full(9, np.nan), 10).low)
 
 
 def test_a_perfect_order_is_no_certainty() -> None:

@@ -9,6 +9,7 @@ Shapes: N parts, R resamples, T thresholds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,20 +94,26 @@ def interval(value: float, replicates: Floats, confidence: float = CONFIDENCE) -
 
 
 def auroc_interval(value: float, replicates: Floats, pairs: int, confidence: float = CONFIDENCE) -> Interval:
-    """`interval` of an AUROC, which resampling cannot give where all parts are in the right order (or all in the
-    wrong one): every resample then is so too.
+    """Of an AUROC between 0 and 1: symmetric in its log-odds, as wide as the resamples spread.
 
-    pairs: how many pairs of a good and a defective part there are without a part that is in two of them. Were the
-    AUROC p, all of them would be in the right order with probability p^pairs: the lowest p for which that is not
-    rarer than the interval's tail is its lower end.
+    Near 1, where the order of a few parts decides, percentiles of resamples hold the truth too rarely (87 % for 0.983
+    and 40 parts of each kind); this holds it in 94 to 98 %. Where all parts are in the right order, or all in the wrong
+    one, every resample is so too and shows no spread. pairs: how many pairs of a good and a defective part there are
+    without a part that is in two of them. Were the AUROC p, all of them would be in the right order with probability
+    p^pairs: the lowest p for which that is not rarer than the interval's tail is its lower end then.
     """
-    found = interval(value, replicates, confidence)
+    known = replicates[np.isfinite(replicates)]
+    if not known.size or not np.isfinite(value):
+        return Interval(value, float("nan"), float("nan"))
     limit = ((1 - confidence) / 2) ** (1 / max(pairs, 1))
     if value >= 1:
         return Interval(value, limit, 1.0)
     if value <= 0:
         return Interval(value, 0.0, 1 - limit)
-    return found
+    reach = NormalDist().inv_cdf((1 + confidence) / 2) * float(known.std()) / (value * (1 - value))
+    odds = value / (1 - value)
+    low, high = (1 / (1 + np.exp(np.clip(sign * reach, -700, 700)) / odds) for sign in (1, -1))
+    return Interval(value, float(low), float(high))
 
 
 def independent_pairs(defective: NDArray[np.bool_], groups: NDArray[np.intp] | None = None) -> int:
