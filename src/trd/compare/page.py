@@ -39,8 +39,9 @@ GLOSSARY = {
     "interval": "In brackets, 95 %. How far the number would be expected to move had other parts of the same kind been "
     f"tested: the test parts are drawn {REPEATS} times anew (with replacement, good and defective ones apart, the same "
     "draw for all recipes), the number is computed each time, and the interval is as wide as the results spread. Where "
-    "every part was in the right order they would not spread; then the lower end is the lowest AUROC at which so many independent pairs in the right order are "
-    "not rarer than 1 in 40. It covers neither other kinds of defects nor another batch, lamp or training.",
+    "every part was in the right order they would not spread; then the lower end is the lowest AUROC at which so many "
+    "independent pairs in the right order are not rarer than 1 in 40. It covers neither other kinds of defects nor "
+    "another batch, lamp or training.",
     "difference to the best": "In image AUROC, between this recipe and the one with the highest, on the same draws. "
     f"Where its interval contains 0, these parts show no difference ('{SAME}'); that does not prove there is none. "
     "The best was picked on these parts: by chance it may look better than it is.",
