@@ -247,6 +247,39 @@ def test_too_few_parts_for_synthetic_defects(tmp_path: Path, recipes: list[Recip
         compare(tmp_path / "data", tmp_path / "out", recipes, device="cpu")
 
 
+def test_pictures_of_something_else_get_no_colour_defects(shapes: Path, tmp_path: Path, recipes: list[Recipe]) -> None:
+    vectors = COLOUR.replace("rgb", "normals") + 'vectors = "y_down"\n'
+    other = load_recipe(_file(tmp_path, "other", toml("other", vectors)))
+    data = Path(shutil.copytree(shapes, tmp_path / "data"))
+    for folder in list(data.rglob("rgb")):
+        shutil.copytree(folder, folder.with_name("normals"))
+    comparison, failures = compare(data, tmp_path / "out", [recipes[1], other], device="cpu")
+    assert len(failures) == 1
+    assert "no synthetic defects are drawn into 'normals'" in failures[0]
+    assert [row.recipe for row in comparison.overall] == ["colour"]
+    assert comparison.title == "TRD: recipes compared on biscuit"
+    with pytest.raises(TRDError, match="neither colour pictures nor clouds"):
+        compare(data, tmp_path / "alone", [other], device="cpu")
+
+
+def test_the_part_is_found_in_millimetres_too(shapes: Path, recipes: list[Recipe]) -> None:
+    from dataclasses import replace
+
+    from trd.compare.testing import _listed, _part
+    from trd.data.listing import class_folders
+    from trd.data.loading import load_sample
+
+    (place,) = class_folders(shapes)
+    listed = _listed(place, [recipes[0].changed("frame.cloud_scale=auto")])
+    sample = load_sample(listed.files.train[0], listed.clouds)
+    larger = replace(sample, arrays={**sample.arrays, "xyz": np.asarray(sample.arrays["xyz"]) * 1000})
+    part = _part(sample, listed)
+    assert (_part(larger, listed) == part).all()
+    assert 0.1 < part.mean() < 0.5  # the biscuit, not the table
+    colour = _part(sample, _listed(place, recipes[1:]))
+    assert (colour & part).sum() / (colour | part).sum() > 0.8
+
+
 def test_two_at_once_and_foreign_folders(drawn: Path, tmp_path: Path, recipes: list[Recipe]) -> None:
     out = tmp_path / "out"
     with locked(out, "a comparison"), pytest.raises(OutputError, match="is in use"):

@@ -68,7 +68,7 @@ def compare(
         pictures = {one.test.place.name: _looked_at(one, device, console) for one in compared}
         mean, mean_of = mean_rows(compared) if len(compared) > 1 else ((), ())
         comparison = Comparison(
-            title=f"TRD: {len(recipes)} recipes compared on {', '.join(one.test.place.name for one in compared)}",
+            title=f"TRD: recipes compared on {', '.join(one.test.place.name for one in compared)}",
             synthetic=_about_synthetic(tests),
             notes=(*notes, *(f"Failed: {line}" for line in failures), *_incomplete(compared, mean_of)),
             mean=mean,

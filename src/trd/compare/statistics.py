@@ -208,9 +208,9 @@ class OfClass:
         kinds: dict[str, dict[str, Interval]] = {}
         for kind in sorted(set(self._first.defects) - {GOOD}):
             chosen = (defects == kind) | (defects == GOOD)
-            groups = None if self.groups is None else np.unique(self.groups[defects == kind], return_inverse=True)[1]
-            # of a kind and the good parts, no more pairs are independent than there are parts of that kind
-            pairs = independent_pairs(self.defective[chosen]) if groups is None else max(1, len(groups) // 2)
+            # of drawn defects, two parts are needed for a pair: one as it is, one with the defect
+            drawn = max(1, int((defects == kind).sum()) // 2)
+            pairs = independent_pairs(self.defective[chosen]) if self.groups is None else drawn
             kinds[kind] = {
                 recipe: auroc_interval(*self._auroc(of_recipe, chosen), pairs)
                 for recipe, of_recipe in self.measured.items()

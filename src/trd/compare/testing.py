@@ -64,19 +64,26 @@ class TestSet:
         test = self.synthetic.test
         missing = [source for source in recipe.sources if source not in test[0].sources]
         if missing:
-            raise DataError(f"{self.place.path} holds no '{missing[0]}', which the recipe '{recipe.name}' needs")
+            raise DataError(
+                f"no synthetic defects are drawn into '{missing[0]}' of {self.place.path}, which the recipe "
+                f"'{recipe.name}' needs: it is not there, or a picture of something else than colour"
+            )
         chosen = (replace(s, sources={name: s.sources[name] for name in recipe.sources}) for s in test)
         return replace(self.synthetic, test=tuple(chosen))
 
 
 @dataclass(frozen=True)
 class _Listed:
-    """A class as those recipes see it that can: all their sources."""
+    """A class as those recipes see it that can: all their sources.
+
+    images, clouds: those into which defects can be drawn; pictures of vectors are in neither. scale: metres per unit of
+    the clouds, None for told by their distance.
+    """
 
     files: ClassFiles
     images: tuple[str, ...]
     clouds: tuple[str, ...]
-    scale: float | None  # of clouds, None for told by their distance
+    scale: float | None
 
     @property
     def lacking(self) -> str:
@@ -123,6 +130,7 @@ def test_sets(
 
 def _listed(place: ClassFolder, recipes: Sequence[Recipe]) -> _Listed:
     """Raises the first recipe's DataError where none can be served."""
+    sources: list[str] = []
     images: list[str] = []
     clouds: list[str] = []
     problem: TRDError | None = None
@@ -133,15 +141,16 @@ def _listed(place: ClassFolder, recipes: Sequence[Recipe]) -> _Listed:
         except TRDError as error:
             problem = problem or error
             continue
+        sources += recipe.sources
         clouds += recipe.point_cloud_sources
         inputs = recipe.modalities.values()
         images += [i.source for i in inputs if isinstance(i, ImageInput) and i.vectors == "none"]
         if recipe.point_cloud_sources and recipe.frame.cloud_scale != "auto":
             scale = scale or float(recipe.frame.cloud_scale)
-    if problem is not None and not images and not clouds:
+    if problem is not None and not sources:
         raise problem
     pictures, points = tuple(dict.fromkeys(images)), tuple(dict.fromkeys(clouds))
-    files = list_class(place.path, "", (*pictures, *points), points)
+    files = list_class(place.path, "", tuple(dict.fromkeys(sources)), points)
     return _Listed(replace(files, name=place.name), pictures, points, scale)
 
 
@@ -187,6 +196,10 @@ def _drawn(
     """The parts as they are and with defects, written to `folder` unless they are there; and what each is made from."""
     images, clouds = listed.images, listed.clouds
     kinds = kinds_for(images, clouds)
+    if not kinds:
+        raise DataError(
+            f"{listed.files.root}: neither colour pictures nor clouds, so no defects can be drawn into them"
+        )
     plan = [
         (number, defect, kinds[(PER_PART * number + defect) % len(kinds)])
         for number in range(len(base))
