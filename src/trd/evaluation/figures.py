@@ -149,6 +149,7 @@ def intervals_figure(panels: Mapping[str, Mapping[str, tuple[float, float, float
             axes.axvline(0, color="black", ls="--", lw=1)
         axes.set_yticks(range(len(names)), names)
         axes.set(xlabel=label, ylim=(len(names) - 0.5, -0.5))
+        axes.locator_params(axis="x", nbins=7)
         axes.grid(alpha=0.3, axis="x")
     return _figure_uri(figure)
 
