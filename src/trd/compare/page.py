@@ -37,11 +37,11 @@ GLOSSARY = {
     "image AUROC": "Share of all pairs of a defective and a good part in which the defective one scores higher. 1: a "
     "threshold could separate them without a mistake. 0.5: chance. It does not depend on the threshold.",
     "interval": "In brackets, 95 %. How far the number would be expected to move had other parts of the same kind been "
-    f"tested: the test parts are drawn {REPEATS} times anew (with replacement, good and defective ones apart, the same "
-    "draw for all recipes), the number is computed each time, and the interval is as wide as the results spread. Where "
-    "every part was in the right order they would not spread; then the lower end is the lowest AUROC at which so many "
-    "independent pairs in the right order are not rarer than 1 in 40. It covers neither other kinds of defects nor "
-    "another batch, lamp or training.",
+    f"tested: the test parts are drawn {REPEATS} times anew (with replacement, good and defective ones apart, synthetic "
+    "defects with the part they were made on, the same draw for all recipes), the number is computed each time, and the "
+    "interval is as wide as the results spread. Where every part was in the right order they would not spread; then "
+    "the lower end is the lowest AUROC at which so many independent pairs in the right order are not rarer than 1 in "
+    "40. It covers neither other kinds of defects nor another batch, lamp or training.",
     "difference to the best": "In image AUROC, between this recipe and the one with the highest, on the same draws. "
     f"Where its interval contains 0, these parts show no difference ('{SAME}'); that does not prove there is none. "
     "The best was picked on these parts: by chance it may look better than it is.",
@@ -52,7 +52,7 @@ GLOSSARY = {
     "AUPRO@30, AUPRO@1": "Share of each defect region that is found, averaged over regions and over all thresholds at "
     "which at most 30 % (or 1 %) of good pixels are above the threshold. Small defects count as much as large ones.",
     "training + calibration": "Seconds on the machine where it was trained; in brackets the shortest and the longest "
-    "of several classes or seeds. Preparing the parts, which all share, is not counted.",
+    "of several classes or seeds. Preparing the parts is not counted, nor what an interruption cut off.",
     "ms per part": "One decoded part from camera arrays to decision, one by one, all recipes in turn; median, in "
     "brackets the 10 % and 90 % quantiles over the parts.",
     "size on disk": "All files of one detector, in 10^6 bytes.",
