@@ -37,8 +37,8 @@ GLOSSARY = {
     "image AUROC": "Share of all pairs of a defective and a good part in which the defective one scores higher. 1: a "
     "threshold could separate them without a mistake. 0.5: chance. It does not depend on the threshold.",
     "interval": "In brackets, 95 %. How far the number would be expected to move had other parts of the same kind been "
-    f"tested: the test parts are drawn {REPEATS} times anew (with replacement, good and defective ones apart, synthetic "
-    "defects with the part they were made on, the same draw for all recipes), the number is computed each time, and the "
+    f"tested: the test parts are drawn {REPEATS} times anew (with replacement, good and defective apart, synthetic "
+    "defects with the part they were made on, the same draw for all recipes), the number is computed each time, the "
     "interval is as wide as the results spread. Where every part was in the right order they would not spread; then "
     "the lower end is the lowest AUROC at which so many independent pairs in the right order are not rarer than 1 in "
     "40. It covers neither other kinds of defects nor another batch, lamp or training.",
