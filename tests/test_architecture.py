@@ -28,6 +28,7 @@ ORDER = [
     ["check"],
     ["predictions", "runs"],
     ["reproduce"],
+    ["compare"],
     ["reference"],
     ["cli"],
 ]

@@ -62,10 +62,14 @@ class Camera:
 
 @dataclass(frozen=True)
 class ClassFolder:
-    """A class of parts, its folder on disk, and what it is called: by its folder's name, if not otherwise asked for."""
+    """A class of parts, its folder on disk, and what it is called: by its folder's name, if not otherwise asked for.
+
+    left_out: ids of good parts that are neither trained nor calibrated on, because something else is measured on them.
+    """
 
     name: str
     path: Path
+    left_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,15 @@ def evaluate_class(detector: Detector, place: ClassFolder, console: Console | No
             f"{files.root}/test holds unlabelled samples ({unlabelled[0]}): sort them into test/good and test/DEFECT, "
             "or use `trd predict`"
         )
+    return evaluate_files(detector, place.name, files, console, begin)
 
+
+def evaluate_files(
+    detector: Detector, name: str, files: ClassFiles, console: Console | None = None, begin: float | None = None
+) -> ClassResult:
+    """The same for a test split that is listed already and labelled. begin: of the work, on the monotonic clock."""
+    begin = time.monotonic() if begin is None else begin
+    recipe = detector.recipe
     camera = camera_near(files.test, recipe.point_cloud_sources, detector.facts.camera)
 
     def prepared(sample: SampleFiles) -> PreparedSample:
@@ -85,11 +93,11 @@ def evaluate_class(detector: Detector, place: ClassFolder, console: Console | No
 
     scored = tracked(
         detector.score(in_threads(prepared, files.test, ahead=detector.engine.device != "cpu")),
-        f"{place.name}: scoring",
+        f"{name}: scoring",
         len(files.test),
         console or Console(quiet=True),
     )
-    return _result(detector, place.name, files, camera, scored, begin)
+    return _result(detector, name, files, camera, scored, begin)
 
 
 def _result(

@@ -111,12 +111,55 @@ def histogram_figure(scores: NDArray[np.float32], defective: NDArray[np.bool_], 
     return _figure_uri(figure)
 
 
-def _figure(height: float) -> Figure:
-    """9 inches wide; draws into memory without touching which window system the caller has chosen for matplotlib."""
+def roc_figure(curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]], title: str) -> str:
+    """ROC over images, label -> shares of false alarms and of defective parts found, one step per good part; as a data
+    URI."""
+    figure = _figure(4.2, 6.5)
+    axes = figure.subplots()
+    for label, (rate, found) in curves.items():
+        axes.step(rate, found, where="post", label=label, lw=1.5, alpha=0.85)
+    axes.plot([0, 1], [0, 1], color="#999", ls=":", lw=1)
+    axes.set(
+        xlabel="false alarms, share of good parts",
+        ylabel="found, share of defective parts",
+        title=title,
+        xlim=(-0.01, 1.01),
+        ylim=(-0.01, 1.02),
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize=8)
+    return _figure_uri(figure)
+
+
+def intervals_figure(panels: Mapping[str, Mapping[str, tuple[float, float, float] | None]]) -> str:
+    """A panel per label, in it a dot and a bar per name: a value and the ends of its interval, first name on top, the
+    same names in all panels, None for no bar; a line where 0 is in sight. As a data URI."""
+    names = list(next(iter(panels.values())))
+    figure = _figure(0.9 + 0.32 * len(names), 5.5 * len(panels))
+    shown = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (label, values) in zip(shown, panels.items(), strict=True):
+        for place, found in enumerate(values.values()):
+            if found is not None:
+                value, low, high = found
+                colour = f"C{place % 10}"
+                axes.plot([low, high], [place, place], color=colour, lw=2.5, solid_capstyle="butt")
+                axes.plot([value], [place], "o", color=colour, ms=6)
+        left, right = axes.get_xlim()
+        if left <= 0 <= right:
+            axes.axvline(0, color="black", ls="--", lw=1)
+        axes.set_yticks(range(len(names)), names)
+        axes.set(xlabel=label, ylim=(len(names) - 0.5, -0.5))
+        axes.locator_params(axis="x", nbins=7)
+        axes.grid(alpha=0.3, axis="x")
+    return _figure_uri(figure)
+
+
+def _figure(height: float, width: float = 9) -> Figure:
+    """Sizes in inches; draws into memory without touching which window system the caller has chosen for matplotlib."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

@@ -48,7 +48,7 @@ class PreparedClass:
 
 def list_parts(place: ClassFolder, recipe: Recipe, console: Console) -> tuple[ClassFiles, dict[str, Any]]:
     """The samples of a class, calibration parts held out of training where it has none, and the record's beginning."""
-    listed = list_class(place.path, "", recipe.sources, recipe.point_cloud_sources)
+    listed = _without(list_class(place.path, "", recipe.sources, recipe.point_cloud_sources), place.left_out)
     files = replace(with_calibration_parts(listed, recipe), name=place.name)
     held_out = [] if files.validation == listed.validation else [sample.id for sample in files.validation]
     record: dict[str, Any] = {
@@ -57,6 +57,7 @@ def list_parts(place: ClassFolder, recipe: Recipe, console: Console) -> tuple[Cl
         "training_samples": len(files.train),
         "validation_samples": len(files.validation),
         "held_out_of_training": held_out,
+        **({"left_out": sorted(place.left_out)} if place.left_out else {}),
         "recipe": recipe.identity(),
         "parts": part_digests([*files.train, *files.validation]),
         "seconds": {},
@@ -68,6 +69,12 @@ def list_parts(place: ClassFolder, recipe: Recipe, console: Console) -> tuple[Cl
             markup=False,
         )
     return files, record
+
+
+def _without(files: ClassFiles, left_out: frozenset[str]) -> ClassFiles:
+    """Without the parts of these ids."""
+    train, validation = (tuple(p for p in split if p.id not in left_out) for split in (files.train, files.validation))
+    return replace(files, train=train, validation=validation)
 
 
 def prepare_class(

@@ -1,0 +1,82 @@
+"""The command that compares recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from trd.cli.app import ClassesOption, DeviceOption, app, console, errors, interruptible, names
+from trd.errors import RecipeError, TRDError
+
+if TYPE_CHECKING:  # at run time the command imports what it needs, so that `trd --help` does not wait for torch
+    from trd.config import Recipe
+
+
+@app.command()
+def compare(
+    data: Annotated[Path, typer.Argument(help="Folder of one class or of several classes.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for all runs and the page; the same one goes on.")],
+    recipes: Annotated[str, typer.Option("--recipes", help="Names or TOML files, comma-separated.")],
+    seeds: Annotated[str | None, typer.Option("--seeds", help="Comma-separated; by default each recipe's.")] = None,
+    classes: ClassesOption = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Of all recipes, frame.size=192, or of one, RECIPE:training.epochs=20. Repeatable."),
+    ] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Which recipe for these parts? Trains each, and compares accuracy, with intervals, and cost on one page."""
+    from trd.compare.compare import CSV, HTML, JSON, MARKDOWN
+    from trd.compare.compare import compare as run_all
+
+    numbers = names(seeds) or []
+    if not all(number.isdecimal() for number in numbers):
+        raise RecipeError(f"--seeds {seeds}: expected whole numbers, for example 42,43")
+    chosen = _recipes(names(recipes) or [], overrides or [])
+    with interruptible():
+        comparison, failures = run_all(data, out, chosen, [int(n) for n in numbers], names(classes), device, console)
+    rows = comparison.overall
+    table = Table()
+    for label in ("recipe", "image AUROC", "difference to the best", "verdict", "ms per part"):
+        table.add_column(label, overflow="fold")
+    from trd.compare.page import cells
+
+    for row in rows:
+        line = cells(row)
+        table.add_row(*line[:4], line[10])
+    if comparison.synthetic:
+        errors.print(comparison.synthetic, style="yellow", markup=False, highlight=False)
+    console.print(table)
+    console.print(comparison.conclusion, markup=False, highlight=False)
+    console.print(f"page: {out / HTML}; also {MARKDOWN}, {CSV}, {JSON}", markup=False)
+    if failures:
+        raise TRDError(f"{len(failures)} failed, the rest was compared:\n" + "\n".join(f"  {f}" for f in failures))
+
+
+def _recipes(wanted: Sequence[str], overrides: Sequence[str]) -> list[Recipe]:
+    """Raises RecipeError for fewer than one recipe, and for an override of a recipe that is not compared."""
+    from trd.config import load_recipe
+
+    if not wanted:
+        raise RecipeError("--recipes: name at least one, better two: `trd recipes` lists them")
+    common, own = [], {name: list[str]() for name in wanted}
+    for override in overrides:
+        name, colon, rest = override.partition(":")
+        if not colon or "=" in name:  # a colon in a value is none of ours
+            common.append(override)
+        elif name in own:
+            own[name].append(rest)
+        else:
+            raise RecipeError(f"--set {override}: '{name}' is not among the recipes; there are: {', '.join(wanted)}")
+    recipes = []
+    for name in wanted:
+        try:
+            recipes.append(load_recipe(name, [*common, *own[name]]))
+        except RecipeError as error:
+            hint = "; to set it for one recipe only: --set RECIPE:key=value" if common else ""
+            raise RecipeError(f"{error}{hint}") from error
+    return recipes
