@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Literal, cast
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from trd.config import Frozen, MethodConfig, Recipe
 
 JOINT = "joint"  # the one branch of a joint teacher
 PoolSide = Literal[1, 3, 5, 7, 9]
+Layer = Annotated[int, Field(ge=1, le=1000)]
+OWN_TEACHERS = ("wide_resnet50_2", "efficientnet_lite0")
+TIMM_NAME = re.compile(r"timm:[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
+
+
+def _known_teacher(name: str) -> str:
+    if name not in OWN_TEACHERS and not TIMM_NAME.fullmatch(name):
+        raise ValueError(
+            f"expected {', '.join(OWN_TEACHERS)} or timm:NAME (timm:resnet18.a1_in1k), found '{name[:100]}'"
+        )
+    return name
 
 
 class TeacherConfig(Frozen):
     """The frozen network whose features the students learn to rebuild."""
 
     name: Annotated[
-        Literal["wide_resnet50_2", "efficientnet_lite0"],
-        Field(description="The paper's large network, or a small one that comes with the package."),
+        str,
+        AfterValidator(_known_teacher),
+        Field(
+            description="`wide_resnet50_2`: the paper's large network; `efficientnet_lite0`: a small one that comes "
+            "with the package; `timm:NAME`: one of timm, an extra (docs/teachers.md)."
+        ),
     ] = "efficientnet_lite0"
     weights: Annotated[
         str,
         Field(
-            description="`auto`: the published ImageNet file, from the package, the cache or a download; `random`: for "
-            "tests; else the path of a file."
+            description="`auto`: the published file, from the package, the cache or a download; `random`: for "
+            "tests; else the path of a file (.pth, .safetensors)."
+        ),
+    ] = "auto"
+    layers: Annotated[
+        tuple[Layer, Layer, Layer] | Literal["auto"],
+        Field(
+            description="Which blocks of a transformer of timm give the levels, fine to coarse, counted from 1; `auto` "
+            "is at 1/2, 3/4 and all of the depth."
         ),
     ] = "auto"
     standardize: Annotated[
@@ -206,6 +229,8 @@ def check(recipe: Recipe) -> None:
         raise ValueError(f"a modality cannot be called '{JOINT}': results use that name")
     if config.distance == "residual" and config.training.loss != "squared":
         raise ValueError("method.distance = 'residual' needs training.loss = 'squared': cosine leaves the scale open")
+    if config.teacher.layers != "auto" and config.teacher.name in OWN_TEACHERS:
+        raise ValueError(f"method.teacher.layers is for transformers of timm, not for {config.teacher.name}")
     if len(branches(recipe)) == 1 and not (config.student.filter and config.student.amplifier):
         raise ValueError("student.filter / amplifier are switched off, but one branch has no tuners to switch")
     if config.training.batch_size % config.training.accumulate:
