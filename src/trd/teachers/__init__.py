@@ -54,7 +54,7 @@ def build_teacher(name: str, weights: str | None, layers: Sequence[int] | None =
     """
     if name.startswith(PREFIX):
         if weights not in (None, "auto", "random"):
-            _read_weights(Path(weights))  # timm's own messages name no file, and its earlier releases run any pickle
+            _read_weights(Path(weights))  # for the messages: timm's name no file
         return build_timm(name.removeprefix(PREFIX), weights, layers).eval().requires_grad_(False)
     teacher = TEACHERS[name]()
     if weights is not None and weights != "random":

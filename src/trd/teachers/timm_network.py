@@ -185,8 +185,9 @@ def _with_weights(timm: Any, name: str, config: Any, weights: str, kind: dict[st
     except Exception as error:  # of the hub, of its http client, of torch
         place = f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else config.url
         raise CheckpointError(
-            f"could not get the weights of {PREFIX}{name} from {place}: {error}. Download them where there is a "
-            "network (model.safetensors), and give the file: --set method.teacher.weights=FILE"
+            f"could not get the weights of {PREFIX}{name} from {place}: {str(error).rstrip('.')}. "
+            "Download them where there is a network (model.safetensors), and give the file: "
+            "--set method.teacher.weights=FILE"
         ) from error
 
 
