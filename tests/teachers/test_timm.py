@@ -1,6 +1,7 @@
 """Networks of timm as teachers: tiny ones with random weights, nothing is downloaded."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,12 @@ TINY = (
 
 
 @pytest.fixture(scope="module")
-def timm() -> Any:
-    return timm_or_skip()
+def timm() -> Iterator[Any]:
+    before = list(sys.path)
+    try:
+        yield timm_or_skip()
+    finally:
+        sys.path[:] = before  # Ray's workers, of later tests, take over this process's
 
 
 def images(count: int = 2) -> torch.Tensor:
