@@ -15,7 +15,8 @@ def test_shipped_recipes_load_and_round_trip(name: str) -> None:
 
 def test_the_promised_recipes_are_shipped() -> None:
     promised = {"lite-rgb-normals", "lite-rgb-depth", "lite-rgb", "mvtec3d-rgb-normals", "mvtec3d-rgb-depth",
-                "eyecandies-rgb-normals", "eyecandies-all"}  # fmt: skip
+                "eyecandies-rgb-normals", "eyecandies-all", "timm-dinov2-rgb-normals",
+                "timm-resnet-rgb-normals"}  # fmt: skip
     assert promised <= set(recipe_names())
 
 
@@ -94,6 +95,10 @@ def test_overrides_replace_single_values() -> None:
         ("training.epochs=many", "training.epochs"),
         ("frame.size=100", "multiple of 32"),
         ("training.loss=cosine", "needs training.loss"),
+        ("teacher.name=resnet18", "method.teacher.name: expected wide_resnet50_2, efficientnet_lite0 or timm:NAME"),
+        ("teacher.name=timm:../x", "method.teacher.name: expected"),
+        ("teacher.layers=[1, 2, 3]", "layers is for transformers of timm, not for efficientnet_lite0"),
+        ("teacher.layers=[0, 2, 3]", "method.teacher.layers"),
         ("training", "expected section.key=value"),
         ("modalities.normals.kernel=5", "unknown key"),
         ("modalities.fused.source=rgb", "fused"),

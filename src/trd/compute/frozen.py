@@ -25,9 +25,12 @@ def folded(module: Module) -> Module:
     """A copy in eval mode, without gradients, in which no BatchNorm that directly follows a convolution is left.
 
     "Follows" is read off the order of registration (`conv1, bn1 = ...`, or neighbours in a Sequential), which is the
-    order of execution in all modules of this package; a test holds every one of them to the plain module.
+    order of execution in all modules of this package; a test holds every one of them to the plain module. A module of
+    others, which says so by `keeps_layers`, is copied as it is.
     """
     result = copy.deepcopy(module).eval().requires_grad_(False)
+    if getattr(result, "keeps_layers", False):
+        return result
     for parent in list(result.modules()):
         for (name, child), (following, norm) in pairwise(list(parent.named_children())):
             if isinstance(child, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
@@ -50,7 +53,8 @@ def frozen(module: nn.Module, device: torch.device, dtype: torch.dtype, fuse: bo
     with torch.inference_mode(False):  # a copy made while predicting may serve training too
         copied = folded(module).to(device=device, dtype=dtype)
         copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
-        return with_onednn(copied) if fuse and onednn_takes(device, dtype) else copied
+        fuse = fuse and onednn_takes(device, dtype) and not getattr(copied, "keeps_layers", False)
+        return with_onednn(copied) if fuse else copied
 
 
 def images_at_once(images: torch.Tensor) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -283,20 +284,50 @@ class ScoringConfig(Frozen):
     folds: Annotated[int, Field(ge=2, le=20, description="Detectors trained for calibration. `cross` only.")] = 5
 
 
+Layer = Annotated[int, Field(ge=1, le=1000)]
+OWN_TEACHERS = ("wide_resnet50_2", "efficientnet_lite0")
+TIMM_NAME = re.compile(r"timm:[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
+
+
+def _known_teacher(name: str) -> str:
+    if name not in OWN_TEACHERS and not TIMM_NAME.fullmatch(name):
+        raise ValueError(
+            f"expected {', '.join(OWN_TEACHERS)} or timm:NAME (timm:resnet18.a1_in1k), found '{name[:100]}'"
+        )
+    return name
+
+
 class BackboneConfig(Frozen):
     """The frozen network whose features a method works on."""
 
     name: Annotated[
-        Literal["wide_resnet50_2", "efficientnet_lite0"],
-        Field(description="The paper's large network, or a small one that comes with the package."),
+        str,
+        AfterValidator(_known_teacher),
+        Field(
+            description="`wide_resnet50_2`: the paper's large network; `efficientnet_lite0`: a small one that comes "
+            "with the package; `timm:NAME`: one of timm, an extra (docs/teachers.md)."
+        ),
     ] = "efficientnet_lite0"
     weights: Annotated[
         str,
         Field(
-            description="`auto`: the published ImageNet file, from the package, the cache or a download; `random`: for "
-            "tests; else the path of a file."
+            description="`auto`: the published file, from the package, the cache or a download; `random`: for "
+            "tests; else the path of a file (.pth, .safetensors)."
         ),
     ] = "auto"
+    layers: Annotated[
+        tuple[Layer, Layer, Layer] | Literal["auto"],
+        Field(
+            description="Which blocks of a transformer of timm give the levels, fine to coarse, counted from 1; `auto` "
+            "is at 1/2, 3/4 and all of the depth."
+        ),
+    ] = "auto"
+
+    @model_validator(mode="after")
+    def _layers_of_timm(self) -> BackboneConfig:
+        if self.layers != "auto" and self.name in OWN_TEACHERS:
+            raise ValueError(f"teacher.layers is for transformers of timm, not for {self.name}")
+        return self
 
 
 class MethodConfig(Frozen):

@@ -9,12 +9,14 @@ from importlib import util
 from pathlib import Path
 from typing import Protocol, cast
 
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from trd.errors import CheckpointError
 from trd.teachers.efficientnet_lite import EfficientNetLite0
 from trd.teachers.pyramid import Pyramid
+from trd.teachers.timm_network import PREFIX, build_timm
 from trd.teachers.wide_resnet import WideResNet50
 
 WIDE_RESNET_URL = "https://download.pytorch.org/models/wide_resnet50_2-95faca4d.pth"
@@ -23,7 +25,7 @@ LITE_FILE = "models/efficientnet-lite0-57934424.pth"
 
 
 class Teacher(Protocol):
-    """What a backbone offers: widths of its pyramid, sign of its outputs, input normalisation, weights by name."""
+    """What a backbone offers: widths of its pyramid, sign of its outputs, input normalisation."""
 
     channels: Sequence[int]
     linear_outputs: bool
@@ -32,23 +34,33 @@ class Teacher(Protocol):
 
     def __call__(self, image: Tensor) -> Pyramid: ...
 
+
+class OwnTeacher(Teacher, Protocol):
+    """A backbone of this package: weights by name, too."""
+
     def load_published(self, weights: dict[str, Tensor]) -> None: ...
 
 
 TEACHERS: dict[str, type[nn.Module]] = {"wide_resnet50_2": WideResNet50, "efficientnet_lite0": EfficientNetLite0}
 
 
-def build_teacher(name: str, weights: str | None) -> nn.Module:
+def build_teacher(name: str, weights: str | None, layers: Sequence[int] | None = None) -> nn.Module:
     """A frozen teacher in eval mode.
 
-    weights: "auto" (package or download, hash checked), "random", a path to the published file, or None to leave the
-    tensors as initialised because a checkpoint fills them. Raises CheckpointError naming the file and the remedy.
+    name: one of `TEACHERS`, or "timm:NAME". weights: "auto" (package or download, hash checked), "random", a path to
+    the published file, or None to leave the tensors as initialised because a checkpoint fills them. layers: blocks of a
+    transformer of timm, from 1 on. Raises CheckpointError naming the file and the remedy, RecipeError for a network
+    that cannot be a teacher.
     """
+    if name.startswith(PREFIX):
+        if weights not in (None, "auto", "random"):
+            _read_weights(Path(weights))  # for the messages: timm's name no file
+        return build_timm(name.removeprefix(PREFIX), weights, layers).eval().requires_grad_(False)
     teacher = TEACHERS[name]()
     if weights is not None and weights != "random":
         path = _published_file(name) if weights == "auto" else Path(weights)
         try:
-            cast(Teacher, teacher).load_published(_read_weights(path))
+            cast(OwnTeacher, teacher).load_published(_read_weights(path))
         except KeyError as error:
             raise CheckpointError(f"{path} is no {name} weight file: it lacks the tensor {error}") from error
         except RuntimeError as error:
@@ -92,6 +104,8 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
             raise CheckpointError(
                 f"{path} is damaged: its SHA-256 does not start with {expected.group(1)}; fetch it anew"
             )
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
         return cast(dict[str, Tensor], torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError as error:
         raise CheckpointError(f"the teacher's weight file {path} does not exist; check teacher.weights") from error

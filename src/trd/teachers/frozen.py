@@ -31,7 +31,8 @@ class FrozenTeacher(nn.Module):
 
     def __init__(self, config: BackboneConfig, load: bool = True) -> None:
         super().__init__()
-        self.teacher = build_teacher(config.name, config.weights if load else None)
+        layers = None if config.layers == "auto" else config.layers
+        self.teacher = build_teacher(config.name, config.weights if load else None, layers)
         facts = cast(Teacher, self.teacher)
         self.channels = tuple(facts.channels)
         self.register_buffer("input_mean", torch.tensor(facts.input_mean).view(1, 3, 1, 1), persistent=False)

@@ -164,13 +164,14 @@ def build_network(recipe: Recipe, load_teacher: bool = True) -> TunedReverseDist
     """The one place where a recipe's numbers become a network.
 
     load_teacher: False leaves the teacher's weights as initialised, for a checkpoint that brings them along. Raises
-    RecipeError for modalities whose names PyTorch keeps for itself.
+    RecipeError for modalities whose names PyTorch keeps for itself, and as `build_teacher` does.
     """
     config = section(recipe)
     taken = [name for name in (*recipe.modalities, *recipe.branches) if hasattr(nn.ModuleDict, name) or name in BUSY]
     if taken:
         raise RecipeError(f"recipe '{recipe.name}': a modality cannot be called '{taken[0]}', PyTorch uses that name")
-    teacher = build_teacher(config.teacher.name, config.teacher.weights if load_teacher else None)
+    layers = None if config.teacher.layers == "auto" else config.teacher.layers
+    teacher = build_teacher(config.teacher.name, config.teacher.weights if load_teacher else None, layers)
     facts = cast(Teacher, teacher)
     channels = tuple(facts.channels)
     students = {
