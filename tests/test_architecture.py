@@ -18,7 +18,7 @@ ORDER = [
     ["preprocess"],
     ["decision"],
     ["compute"],
-    ["teachers"],
+    ["teachers", "statistics"],
     ["engines"],
     ["methods"],
     ["stored"],

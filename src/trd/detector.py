@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from trd.config import Recipe
 from trd.decision.calibration import Calibration
-from trd.decision.maps import Region, branch_maps, summed
+from trd.decision.maps import Region, branch_maps, fused_map
 from trd.engines.base import Engine, Maps, Placement
 from trd.errors import CheckpointError, DataError, TRDError
 from trd.preprocess.parts import batches, stacked_images
@@ -111,7 +111,7 @@ class Detector:
     def _decided(self, sample: PreparedSample, raw: Mapping[str, NDArray[np.float32]], region: Region) -> ScoredSample:
         calibration = self.calibration
         maps = calibration.standardised(branch_maps(raw, calibration.maps, calibration.sigma, region))
-        fused = summed(maps)
+        fused = fused_map(maps, calibration.fusion)
         score = float(fused.max())
         if not math.isfinite(score):
             raise TRDError(
@@ -170,8 +170,7 @@ class Detector:
         calibration, frame, shape = self.calibration, self.facts.frame, scored.sample.shape
         floors = calibration.floors
         row, column = np.unravel_index(int(scored.fused.argmax()), scored.fused.shape)
-        at_peak = {name: max(float(m[row, column]), 0.0) for name, m in scored.branch_maps.items()}
-        total = sum(at_peak.values())
+        at_peak = {name: float(m[row, column]) for name, m in scored.branch_maps.items()}
         rows, columns = frame.window_in(shape)
         height, width = frame.size
         return Prediction(
@@ -180,9 +179,9 @@ class Detector:
             threshold=calibration.image_threshold.value,
             is_anomalous=scored.score > calibration.image_threshold.value,
             p_value=calibration.p_value(scored.score),
-            map=frame.to_sensor(scored.fused, shape, sum(floors.values())),
+            map=frame.to_sensor(scored.fused, shape, calibration.fused_floor),
             modality_maps={n: frame.to_sensor(m, shape, floors[n]) for n, m in scored.branch_maps.items()},
-            share={name: value / total if total else 1 / len(at_peak) for name, value in at_peak.items()},
+            share=calibration.shares(at_peak),
             peak=(
                 rows.start + int((row + 0.5) * (rows.stop - rows.start) / height),
                 columns.start + int((column + 0.5) * (columns.stop - columns.start) / width),

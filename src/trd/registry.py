@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 METHODS = {
     "crossmodal_mapping": "trd.methods.crossmodal_mapping",
     "memory_bank": "trd.methods.memory_bank",
+    "patch_statistics": "trd.methods.patch_statistics",
     "trd": "trd.methods.trd",
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,9 @@ class SampleFiles:
     def is_good(self) -> bool:
         return self.defect == GOOD
 
+
+PrecisionName = Literal["32", "bf16", "fp16"]
+"""What an engine computes in."""
 
 State = Mapping[str, NDArray[np.generic]]
 """What a method learned, as named arrays: what is saved beside recipe and calibration."""
@@ -129,10 +133,11 @@ class Failure:
 class Prediction:
     """What the detector says of one sample.
 
-    score: maximum of the fused map, in standard deviations of good parts. threshold: of the score; is_anomalous: score
-    above it. p_value: share of good parts at least as anomalous (conformal). map: (H, W) float32 at the input's own
-    size, fused z-scores. modality_maps: each modality's (H, W) summand of it. share: each modality's part of the score
-    at the peak, 0 to 1, adding up to 1. peak: (row, column) of the maximum in the input. pixel_threshold: of the map.
+    score: maximum of the fused map, in units that `decision.calibration.Calibration.fusion` tells. threshold: of the
+    score; is_anomalous: score above it. p_value: share of good parts at least as anomalous (conformal). map: (H, W)
+    float32 at the input's own size, fused. modality_maps: each branch's (H, W) map in it: the modalities', and
+    those of their patch statistics where the recipe has them. share: each branch's part of the score at the peak, 0 to
+    1, adding up to 1. peak: (row, column) of the maximum in the input. pixel_threshold: of the map.
     notes: what makes the score doubtful, a sentence each (`PreparedSample.notes`).
     """
 

@@ -8,8 +8,9 @@ import torch
 
 from trd import processes
 from trd.errors import RecipeError
+from trd.types import PrecisionName
 
-PRECISIONS = {torch.float32: "32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+PRECISIONS: dict[torch.dtype, PrecisionName] = {torch.float32: "32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 BF16_UNITS = ("amx_bf16", "avx512_bf16")  # of processors that multiply bf16 faster than float32, as torch names them
 
 

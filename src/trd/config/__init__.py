@@ -12,6 +12,7 @@ from trd.config.recipe import (
 )
 from trd.config.sections import (
     BackboneConfig,
+    Components,
     DepthImageInput,
     FrameConfig,
     Frozen,
@@ -31,6 +32,7 @@ __all__ = [
     "METHOD_SECTIONS",
     "MOVED",
     "BackboneConfig",
+    "Components",
     "DepthImageInput",
     "FrameConfig",
     "Frozen",

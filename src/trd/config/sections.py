@@ -253,6 +253,14 @@ class ScoringConfig(Frozen):
             json_schema_extra={"unit": "pixels of the network's input"},
         ),
     ] = 4.0
+    fusion: Annotated[
+        Literal["sum", "norm"],
+        Field(
+            description="Of the branches' maps: `sum` of their z-scores as published; `norm` is the root of the sum of "
+            "their squares, each branch measured from its median in units of what good parts reach at their worst "
+            "place, so that a quiet branch is not drowned by another one's noise (docs/calibration.md)."
+        ),
+    ] = "sum"
     region: Annotated[
         Literal["auto", "part", "frame"],
         Field(
@@ -328,6 +336,16 @@ class BackboneConfig(Frozen):
         if self.layers != "auto" and self.name in OWN_TEACHERS:
             raise ValueError(f"teacher.layers is for transformers of timm, not for {self.name}")
         return self
+
+
+Components = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=1000,
+        description="Kinds of places that patch statistics tell apart on good parts, per modality (docs/methods.md).",
+    ),
+]
 
 
 class MethodConfig(Frozen):

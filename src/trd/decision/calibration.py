@@ -10,16 +10,19 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError
 
+from trd.types import PrecisionName
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, le=1)]
+Fusion = Literal["sum", "norm"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,12 @@ class Calibration:
     calibration parts, ascending. image_threshold: for decisions. pixel_threshold: for the map; the rate is the share
     of a good part's scored pixels above it.
 
+    fusion: "sum" adds the branches' z-scores, as published. "norm" is the root of the sum of the squares of what lies
+    above the usual: each branch is first measured in `levels`, whose mean is the median of the good parts' smoothed
+    map and whose std is how far above it a good part's worst place lies on average. So 1 is what good parts reach at
+    their worst place in one branch, a branch whose good parts have a heavy tail counts for less, and branches that
+    agree support each other. `fused` is 0 and 1 then. levels: per branch, empty for "sum".
+
     kind: "split" where the parts were kept out of training: the rates are guaranteed for parts drawn like them.
     "cross" where each part was scored by a detector trained without its fold: all good parts count, but the detector
     that decides is another one, trained on all, so the rates are estimates; they err on the safe side as far as a
@@ -78,7 +87,9 @@ class Calibration:
     pixel_threshold: Threshold
     fused: MapStatistics = MapStatistics(0.0, 1.0, 0.0)
     kind: Literal["split", "cross"] = "split"
-    precision: Literal["", "32", "bf16", "fp16"] = ""
+    precision: PrecisionName | Literal[""] = ""
+    fusion: Fusion = "sum"
+    levels: Mapping[str, MapStatistics] = field(default_factory=dict)
 
     def p_value(self, score: float) -> float:
         """Share of good parts (with this one) at least as anomalous: (1 + #{good >= score}) / (n + 1)."""
@@ -92,16 +103,33 @@ class Calibration:
 
     @property
     def floors(self) -> dict[str, float]:
-        """What pixels outside the scored window count as, per branch; they add up to that of the fused map."""
-        return {name: self._standardised(numbers.floor) for name, numbers in self.maps.items()}
+        """What pixels outside the scored window count as, per branch."""
+        units = {name: self._unit(name) for name in self.maps}
+        return {name: (numbers.floor - units[name][0]) / units[name][1] for name, numbers in self.maps.items()}
+
+    @property
+    def fused_floor(self) -> float:
+        """What pixels outside the scored window count as in the fused map."""
+        floors = self.floors.values()
+        return sum(floors) if self.fusion == "sum" else math.hypot(*(max(floor, 0.0) for floor in floors))
 
     def standardised(self, maps: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-        """Smoothed z-scores per branch -> summands of the fused map, whose deviation over good parts is 1."""
-        shift, scale = np.float32(self.fused.mean / len(self.maps)), np.float32(self.fused.std)
-        return {name: (values - shift) / scale for name, values in maps.items()}
+        """Smoothed z-scores per branch -> what `decision.maps.fused_map` takes."""
+        units = {name: self._unit(name) for name in maps}
+        return {name: (m - np.float32(units[name][0])) / np.float32(units[name][1]) for name, m in maps.items()}
 
-    def _standardised(self, value: float) -> float:
-        return (value - self.fused.mean / len(self.maps)) / self.fused.std
+    def shares(self, values: Mapping[str, float]) -> dict[str, float]:
+        """branch -> its part of the fused value at a pixel, 0 to 1, adding up to 1. values: branch -> standardised."""
+        above = {name: max(value, 0.0) for name, value in values.items()}
+        weights = above if self.fusion == "sum" else {name: value**2 for name, value in above.items()}
+        total = sum(weights.values())
+        return {name: weight / total if total else 1 / len(weights) for name, weight in weights.items()}
+
+    def _unit(self, name: str) -> tuple[float, float]:
+        """Shift and scale of a branch: for "sum" so that the deviation of the fused map over good parts is 1."""
+        if self.fusion == "sum":
+            return self.fused.mean / len(self.maps), self.fused.std
+        return self.levels[name].mean, self.levels[name].std
 
     def for_rate(self, rate: float) -> Calibration:
         """The same with the image threshold for another false-alarm rate, from the stored scores."""
@@ -125,6 +153,8 @@ class Calibration:
             raise ValueError(f"calibration, {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
         if not calibration.good_scores or not calibration.maps:
             raise ValueError("calibration: no good parts or no maps")
+        if calibration.fusion == "norm" and calibration.levels.keys() != calibration.maps.keys():
+            raise ValueError("calibration: levels are not of the same branches as maps")
         return calibration
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.decision.calibration import MapStatistics
+from trd.decision.calibration import Fusion, MapStatistics
 
 Map = NDArray[np.float32]
 Region = NDArray[np.bool_] | None
@@ -24,8 +24,8 @@ def branch_maps(
 ) -> dict[str, Map]:
     """z-score each branch's (h, w) map of one part, set pixels outside `region` to the floor, smooth.
 
-    The paper smooths the sum; smoothing is linear, so smoothing the parts gives the same fused map and each
-    modality's exact share of it.
+    The paper smooths the sum; smoothing is linear, so smoothing the parts gives the same sum and each branch's exact
+    share of it.
     """
     result = {}
     for name, values in raw.items():
@@ -37,13 +37,18 @@ def branch_maps(
     return result
 
 
-def summed(maps: Mapping[str, Map]) -> Map:
-    """The sum over branches, (h, w)."""
+def fused_map(maps: Mapping[str, Map], rule: Fusion) -> Map:
+    """Of all branches' standardised maps, (h, w): "sum" as published, or "norm" (`Calibration.fusion`)."""
     first, *others = maps.values()
-    total = first.copy()
+    if rule == "sum":
+        total = first.copy()
+        for values in others:
+            total += values
+        return total
+    squares = np.square(np.maximum(first, 0))
     for values in others:
-        total += values
-    return total
+        squares += np.square(np.maximum(values, 0))
+    return np.asarray(np.sqrt(squares, out=squares), np.float32)
 
 
 def smooth(maps: NDArray[np.float32], sigma: float = PAPER_SIGMA) -> NDArray[np.float32]:

@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trd.types import PrecisionName
+
 Maps = dict[str, NDArray[np.float32]]
 """branch -> (B, h, w) raw anomaly maps; larger is more anomalous."""
 
@@ -32,7 +34,7 @@ class Engine(Protocol):
     """
 
     device: str
-    precision: str
+    precision: PrecisionName
     form: str
 
     def raw_maps(self, images: Mapping[str, NDArray[np.float32]]) -> Maps:

@@ -109,8 +109,7 @@ def _result(
     begin: float,
 ) -> ClassResult:
     frame, count = detector.facts.frame, len(files.test)
-    floors = detector.calibration.floors
-    floors = {FUSED: sum(floors.values()), **floors}
+    floors = {FUSED: detector.calibration.fused_floor, **detector.calibration.floors}
     maps = {name: _room((count, *frame.canvas), count * len(floors)) for name in floors}
     scores = {name: np.empty(count, np.float32) for name in floors}
     ids, defects, ground_truth = [], [], []

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import BeforeValidator, Field
 
-from trd.config import BackboneConfig, Frozen, MethodConfig, Recipe
+from trd.config import BackboneConfig, Components, Frozen, MethodConfig, Recipe
 
 JOINT = "joint"  # the one branch of a joint teacher
 PoolSide = Literal[1, 3, 5, 7, 9]
@@ -131,6 +131,12 @@ class TrainingConfig(Frozen):
     ] = ("csv", "tensorboard")
 
 
+class StatisticsConfig(Frozen):
+    """Patch statistics as further branches, `MODALITY_statistics` (`trd.statistics`, ours)."""
+
+    components: Components = 32
+
+
 class TRDConfig(MethodConfig):
     """Tuned reverse distillation."""
 
@@ -162,6 +168,13 @@ class TRDConfig(MethodConfig):
             json_schema_extra={"unit": "deviations of the log"},
         ),
     ] = -3.0
+    statistics: Annotated[
+        StatisticsConfig | None,
+        Field(
+            description="Patch statistics of every modality as further branches beside the network's; none if the "
+            "table is missing."
+        ),
+    ] = None
 
 
 def section(recipe: Recipe) -> TRDConfig:
@@ -170,6 +183,17 @@ def section(recipe: Recipe) -> TRDConfig:
 
 
 def branches(recipe: Recipe) -> tuple[str, ...]:
+    """The network's, then those of patch statistics."""
+    statistics = recipe.modalities if section(recipe).statistics else ()
+    return (*network_branches(recipe), *(statistics_branch(name) for name in statistics))
+
+
+def statistics_branch(modality: str) -> str:
+    """The map of a modality's patch statistics."""
+    return f"{modality}_statistics"
+
+
+def network_branches(recipe: Recipe) -> tuple[str, ...]:
     """The modalities, or one joint branch."""
     return (JOINT,) if section(recipe).student.branches == "joint" else tuple(recipe.modalities)
 
@@ -184,7 +208,7 @@ def without_effect(recipe: Recipe) -> tuple[tuple[str, ...], ...]:
 
 def branch_channels(recipe: Recipe, teacher_channels: Sequence[int]) -> tuple[int, ...]:
     """Widths of one branch's pyramid: the teacher's, or those of all modalities' teachers side by side."""
-    teachers = len(recipe.modalities) // len(branches(recipe))
+    teachers = len(recipe.modalities) // len(network_branches(recipe))
     return tuple(teachers * width for width in teacher_channels)
 
 
@@ -193,9 +217,11 @@ def check(recipe: Recipe) -> None:
     config = section(recipe)
     if JOINT in recipe.modalities:
         raise ValueError(f"a modality cannot be called '{JOINT}': results use that name")
+    if len(set(branches(recipe))) < len(branches(recipe)):
+        raise ValueError("a modality cannot be called like another one with '_statistics' behind it: results use that")
     if config.distance == "residual" and config.training.loss != "squared":
         raise ValueError("method.distance = 'residual' needs training.loss = 'squared': cosine leaves the scale open")
-    if len(branches(recipe)) == 1 and not (config.student.filter and config.student.amplifier):
+    if len(network_branches(recipe)) == 1 and not (config.student.filter and config.student.amplifier):
         raise ValueError("student.filter / amplifier are switched off, but one branch has no tuners to switch")
     if config.training.batch_size % config.training.accumulate:
         raise ValueError("training.batch_size must be a multiple of training.accumulate")

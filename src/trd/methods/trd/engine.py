@@ -16,25 +16,32 @@ from trd.compute.state import fill, tensors_of
 from trd.config import Recipe
 from trd.engines.base import Placement
 from trd.engines.pytorch import PyTorchEngine
-from trd.methods.trd.config import section
+from trd.methods.trd.config import section, statistics_branch
 from trd.methods.trd.maps.scorer import MapScorer, build_scorer
 from trd.methods.trd.network.frozen_network import FrozenNetwork
 from trd.methods.trd.network.network import TunedReverseDistillation, build_network
+from trd.statistics.maps import StatisticsMaps
 from trd.teachers import Teacher
 from trd.types import State
 
+STATISTICS = "statistics."  # before the names of their tensors in a state
 
-class NetworkMaps(nn.Module):
-    """modality -> (B, 3, h, w) images to branch -> (B, h, w) maps."""
 
-    def __init__(self, network: FrozenNetwork, scorer: MapScorer) -> None:
+class BranchMaps(nn.Module):
+    """modality -> (B, 3, h, w) images to branch -> (B, h, w) maps: the network's, then those of patch statistics."""
+
+    def __init__(self, network: FrozenNetwork, scorer: MapScorer, statistics: StatisticsMaps | None) -> None:
         super().__init__()
         self.network = network
         self.scorer = scorer
+        self.statistics = statistics
 
     def forward(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
         height, width = next(iter(images.values())).shape[2:]
-        return cast(dict[str, Tensor], self.scorer(self.network(images), (height, width)))
+        maps = cast(dict[str, Tensor], self.scorer(self.network(images), (height, width)))
+        if self.statistics is not None:
+            maps |= {statistics_branch(name): values for name, values in self.statistics(images).items()}
+        return maps
 
 
 def trd_engine(recipe: Recipe, state: State, placement: Placement) -> PyTorchEngine:
@@ -45,9 +52,11 @@ def trd_engine(recipe: Recipe, state: State, placement: Placement) -> PyTorchEng
         wanted = earlier_auto(device)
     dtype = prediction_dtype(wanted, device)
     network, scorer = restored(recipe, state)
+    statistics = restored_statistics(recipe, state)
     with full_memory_said(PREDICTION_REMEDY):
         network.to(device)
-        maps = NetworkMaps(FrozenNetwork(network, device, dtype, placement.compiled), scorer.to(device))
+        fast = FrozenNetwork(network, device, dtype, placement.compiled)
+        maps = BranchMaps(fast, scorer.to(device), statistics and statistics.to(device))
     form = "torch.compile" if placement.compiled else "oneDNN calls" if onednn_takes(device, dtype) else "eager"
     return PyTorchEngine(maps, device, dtype, form)
 
@@ -65,3 +74,13 @@ def restored(recipe: Recipe, state: State) -> tuple[TunedReverseDistillation, Ma
     fill(network, state, "network.")
     fill(scorer, state, "scorer.")
     return network.eval(), scorer.eval()
+
+
+def restored_statistics(recipe: Recipe, state: State) -> StatisticsMaps | None:
+    """Patch statistics of a state, on the CPU; None where the recipe has none. Raises CheckpointError as `restored`."""
+    config = section(recipe).statistics
+    if config is None:
+        return None
+    statistics = StatisticsMaps(recipe, config.components)
+    fill(statistics, state, STATISTICS)
+    return statistics.eval()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from trd.config import Recipe
-from trd.methods.trd.config import branch_channels, section
+from trd.methods.trd.config import branch_channels, network_branches, section
 from trd.methods.trd.maps.anomaly_map import anomaly_map
 from trd.methods.trd.maps.residuals import ResidualDistance
 from trd.methods.trd.network.outputs import NetworkOutput
@@ -37,4 +37,4 @@ class MapScorer(nn.Module):
 def build_scorer(recipe: Recipe, channels: Sequence[int]) -> MapScorer:
     config = section(recipe)
     pool = config.pool if config.distance == "residual" else None
-    return MapScorer(recipe.branches, branch_channels(recipe, channels), pool)
+    return MapScorer(network_branches(recipe), branch_channels(recipe, channels), pool)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from trd.compute.frozen import frozen, images_at_once
 from trd.config import Recipe
 from trd.errors import RecipeError
-from trd.methods.trd.config import JOINT, branch_channels, section
+from trd.methods.trd.config import JOINT, branch_channels, network_branches, section
 from trd.methods.trd.network.outputs import NetworkOutput
 from trd.methods.trd.network.student import Student
 from trd.teachers import Teacher, build_teacher
@@ -166,8 +166,8 @@ def build_network(recipe: Recipe, load_teacher: bool = True) -> TunedReverseDist
     load_teacher: False leaves the teacher's weights as initialised, for a checkpoint that brings them along. Raises
     RecipeError for modalities whose names PyTorch keeps for itself, and as `build_teacher` does.
     """
-    config = section(recipe)
-    taken = [name for name in (*recipe.modalities, *recipe.branches) if hasattr(nn.ModuleDict, name) or name in BUSY]
+    config, names = section(recipe), network_branches(recipe)
+    taken = [name for name in (*recipe.modalities, *names) if hasattr(nn.ModuleDict, name) or name in BUSY]
     if taken:
         raise RecipeError(f"recipe '{recipe.name}': a modality cannot be called '{taken[0]}', PyTorch uses that name")
     layers = None if config.teacher.layers == "auto" else config.teacher.layers
@@ -177,13 +177,13 @@ def build_network(recipe: Recipe, load_teacher: bool = True) -> TunedReverseDist
     students = {
         name: Student(
             branch_channels(recipe, channels),
-            others=len(recipe.branches) - 1,
+            others=len(names) - 1,
             use_filter=config.student.filter,
             use_amplifier=config.student.amplifier,
             blocks=config.student.blocks,
             linear=facts.linear_outputs or config.teacher.standardize,
         )
-        for name in recipe.branches
+        for name in names
     }
     scalers = {name: FeatureScaler(channels) for name in recipe.modalities} if config.teacher.standardize else None
     return TunedReverseDistillation(teacher, students, scalers, tuple(recipe.modalities))

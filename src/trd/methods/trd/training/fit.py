@@ -11,9 +11,10 @@ from torch import Tensor
 from trd.compute.memory import TRAINING_REMEDY, full_memory_said
 from trd.compute.precision import prediction_dtype, resolve_device
 from trd.compute.repeatable import repeatable
+from trd.compute.state import tensors_of
 from trd.methods.base import FitJob
 from trd.methods.trd.config import section
-from trd.methods.trd.engine import state_of
+from trd.methods.trd.engine import STATISTICS, state_of
 from trd.methods.trd.maps.residuals import fit_residual_distances
 from trd.methods.trd.maps.scorer import MapScorer, build_scorer
 from trd.methods.trd.network.frozen_network import FrozenNetwork
@@ -21,6 +22,7 @@ from trd.methods.trd.network.network import FeatureScaler, TunedReverseDistillat
 from trd.methods.trd.network.outputs import NetworkOutput
 from trd.methods.trd.training.trainer import train_network
 from trd.preprocess.parts import PreparedParts, batches, stacked_images
+from trd.statistics.maps import fit_statistics
 from trd.teachers import Teacher
 from trd.types import PreparedSample, State
 
@@ -36,7 +38,11 @@ def fit_students(job: FitJob) -> State:
         if config.teacher.standardize:
             fit_feature_scalers(network, job.training, torch.device(where))
         train_network(network, job.training, recipe, job.folder, where, job.console, job.title)
-        return state_of(network, fitted_scorer(network, job, where))
+        state = dict(state_of(network, fitted_scorer(network, job, where)))
+        if config.statistics:
+            maps = fit_statistics(recipe, config.statistics.components, job.training, torch.device(where))
+            state |= tensors_of(maps, STATISTICS)
+        return state
 
 
 def fitted_scorer(network: TunedReverseDistillation, job: FitJob, where: str) -> MapScorer:

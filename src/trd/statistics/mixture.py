@@ -1,0 +1,155 @@
+"""How unlike good parts is a place, given what kind of place it is: a mixture of Gaussians, and distances that are
+relative to what other good parts show there.
+
+A cell's Mahalanobis distance from its component says little by itself: a rim scatters, a plain face does not. So the
+log distance is standardised per component, on good parts that the component was not fitted on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+TINY = 1e-6
+FARTHEST = 60.0  # robust deviations from the median at which a feature is cut
+OUTER = (0.16, 0.84)  # quantiles that lie two deviations apart under a Gaussian
+CELLS = 60_000  # that a mixture is fitted on; more change nothing but the time
+START_ROUNDS, ROUNDS = 8, 12  # of plain k-means, then of the Gaussians
+PRIOR_CELLS = 30.0  # with which a component's covariance and scale lean on all components' together
+RIDGE = 1e-3  # added to the variances of the standardised features
+FOLDS = 2
+
+
+class PlaceMixture(nn.Module):
+    """(B, F, h, w) features -> (B, h, w): log distance in deviations of good parts at such a place.
+
+    K components over F features; what `fit_mixture` found is in the buffers.
+    """
+
+    centre: Tensor
+    scale: Tensor
+    whitening: Tensor
+    origin: Tensor
+    volume: Tensor
+    usual: Tensor
+    spread: Tensor
+
+    def __init__(self, features: int, components: int) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))  # 0 for a feature that never varies
+        self.register_buffer("whitening", torch.eye(features).repeat(components, 1, 1))
+        self.register_buffer("origin", torch.zeros(components, features))  # of a component, whitened
+        self.register_buffer("volume", torch.zeros(components))  # log determinant of the covariance
+        self.register_buffer("usual", torch.zeros(components))
+        self.register_buffer("spread", torch.ones(components))
+
+    def forward(self, features: Tensor) -> Tensor:
+        count, channels, height, width = features.shape
+        cells = self.standardised(features.permute(0, 2, 3, 1).reshape(-1, channels))
+        log_distance, component = self.distances(cells)
+        relative = (log_distance - self.usual[component]) / self.spread[component]
+        return relative.view(count, height, width)
+
+    def standardised(self, cells: Tensor) -> Tensor:
+        """(N, F), each feature in robust deviations from its median."""
+        return ((cells - self.centre) * self.scale).clamp(-FARTHEST, FARTHEST)
+
+    def distances(self, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, F) standardised -> (N,) log Mahalanobis distance from the likeliest component, and which one that is."""
+        components, features = self.origin.shape
+        together = self.whitening.permute(1, 0, 2).reshape(features, -1)  # one product for all components
+        whitened = (cells @ together).view(-1, components, features) - self.origin
+        squared = whitened.square().sum(dim=2)
+        component = (squared + self.volume).argmin(dim=1)
+        nearest = squared.gather(1, component[:, None])[:, 0]
+        return nearest.clamp_min(TINY).log() / 2, component
+
+
+def fit_mixture(parts: Sequence[Tensor], components: int, generator: torch.Generator) -> PlaceMixture:
+    """parts: (N_p, F) features of each good part's scored cells. generator: on the CPU.
+
+    The Gaussians are fitted on all parts; what distance is usual for each component is taken from mixtures of half of
+    the parts, asked about the other half. Fewer cells than components make fewer of them useful, not an error.
+    """
+    device = parts[0].device
+    cells = torch.cat(list(parts))
+    owner = torch.cat([torch.full((len(part),), index, device=device) for index, part in enumerate(parts)])
+    mixture = PlaceMixture(cells.shape[1], components).to(device)
+    some = _drawn(cells, CELLS, generator)
+    low, high = torch.quantile(some, torch.tensor(OUTER, device=device), dim=0)
+    mixture.centre.copy_(some.median(dim=0).values)
+    varies = high - low > TINY * (1 + mixture.centre.abs())
+    mixture.scale.copy_(torch.where(varies, 2 / (high - low).clamp_min(TINY), 0.0))
+    cells = mixture.standardised(cells)
+    _fit_components(mixture, _drawn(cells, CELLS, generator), generator)
+
+    logs, kinds = [], []
+    for fold in range(FOLDS):
+        mine = owner % FOLDS == fold
+        known, asked = cells[~mine], cells[mine]
+        if not len(known) or not len(asked):  # a single part: better its own cells than none
+            known = asked = cells
+        other = PlaceMixture(cells.shape[1], components).to(device)
+        _fit_components(other, _drawn(known, CELLS // FOLDS, generator), generator)
+        asked = _drawn(asked, CELLS // FOLDS, generator)
+        logs.append(other.distances(asked)[0])
+        kinds.append(mixture.distances(asked)[1])
+    _set_usual(mixture, torch.cat(logs), torch.cat(kinds))
+    return mixture
+
+
+def _fit_components(mixture: PlaceMixture, cells: Tensor, generator: torch.Generator) -> None:
+    """Hard expectation-maximisation from k-means; every cell belongs to its likeliest component."""
+    components = len(mixture.origin)
+    start = torch.randint(len(cells), (components,), generator=generator)
+    if len(cells) >= components:
+        start = torch.randperm(len(cells), generator=generator)[:components]
+    means = cells[start.to(cells.device)]
+    for _ in range(START_ROUNDS):
+        component = torch.cdist(cells, means).argmin(dim=1)
+        means, _ = _means(cells, component, means)
+    for _ in range(ROUNDS):
+        means, counts = _means(cells, component, means)
+        _set_gaussians(mixture, cells, component, means, counts)
+        component = mixture.distances(cells)[1]
+
+
+def _means(cells: Tensor, component: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    """(K, F) means and (K,) counts; a component without cells stays where it was."""
+    counts = torch.bincount(component, minlength=len(before)).to(cells.dtype)
+    sums = torch.zeros_like(before).index_add_(0, component, cells)
+    return torch.where(counts[:, None] > 0, sums / counts.clamp_min(1)[:, None], before), counts
+
+
+def _set_gaussians(mixture: PlaceMixture, cells: Tensor, component: Tensor, means: Tensor, counts: Tensor) -> None:
+    apart = cells - means[component]
+    scatter = torch.stack([apart[component == kind].T @ apart[component == kind] for kind in range(len(means))])
+    pooled = scatter.sum(dim=0) / len(cells)
+    covariance = (scatter + PRIOR_CELLS * pooled) / (counts + PRIOR_CELLS)[:, None, None]
+    covariance = covariance.double() + RIDGE * torch.eye(cells.shape[1], dtype=torch.float64, device=cells.device)
+    whitening = torch.linalg.cholesky(torch.linalg.inv(covariance))
+    mixture.volume.copy_(-2 * whitening.diagonal(dim1=1, dim2=2).log().sum(dim=1))
+    mixture.whitening.copy_(whitening)
+    mixture.origin.copy_(torch.einsum("kf,kfe->ke", means.double(), whitening))
+
+
+def _set_usual(mixture: PlaceMixture, logs: Tensor, kinds: Tensor) -> None:
+    """Mean and deviation of the log distance per component; components with few cells lean on all."""
+    counts, sums, squares = (
+        torch.zeros_like(mixture.usual).index_add_(0, kinds, values)
+        for values in (torch.ones_like(logs), logs, logs.square())
+    )
+    mean, second = logs.mean(), logs.square().mean()
+    mixture.usual.copy_((sums + PRIOR_CELLS * mean) / (counts + PRIOR_CELLS))
+    variance = (squares + PRIOR_CELLS * second) / (counts + PRIOR_CELLS) - mixture.usual.square()
+    mixture.spread.copy_(variance.clamp_min(1e-4).sqrt())
+
+
+def _drawn(cells: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """At most so many rows, at random."""
+    if len(cells) <= most:
+        return cells
+    return cells[torch.randperm(len(cells), generator=generator)[:most].to(cells.device)]
