@@ -18,7 +18,7 @@ from trd.compute.frozen import frozen
 from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
-from trd.methods.trd.engine import NetworkMaps, restored
+from trd.methods.trd.engine import BranchMaps, restored
 from trd.methods.trd.network.frozen_network import FrozenNetwork
 from trd.methods.trd.network.network import TunedReverseDistillation
 from trd.methods.trd.training.features import TeacherFeatures
@@ -74,7 +74,7 @@ def test_prediction(
 ) -> None:
     facts, state = read_detector(trained)
     _, scorer = restored(facts.recipe, state)
-    maps = NetworkMaps(FrozenNetwork(elsewhere, ELSEWHERE, dtype), scorer.to(ELSEWHERE))
+    maps = BranchMaps(FrozenNetwork(elsewhere, ELSEWHERE, dtype), scorer.to(ELSEWHERE), None)
     images = image_tensors(samples, ELSEWHERE)
     with OneDevice(), torch.inference_mode():
         result = maps(images)

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from trd.config import ScoringConfig
 from trd.decision.calibrate import calibrate
 from trd.decision.calibration import Calibration, conformal_pixel_threshold, conformal_threshold
-from trd.decision.maps import branch_maps, smooth, summed
+from trd.decision.maps import branch_maps, fused_map, smooth
 from trd.methods.trd.maps.anomaly_map import anomaly_map
 
 
@@ -46,7 +46,7 @@ def test_calibration_is_the_published_z_score_and_sum() -> None:
     z = sum((test[n] - raw[n].astype(float).mean()) / raw[n].astype(float).std() for n in raw)
     for index in range(2):
         of_one = {n: m[index] for n, m in test.items()}
-        fused = summed(branch_maps(of_one, calibration.maps, calibration.sigma, None))
+        fused = fused_map(branch_maps(of_one, calibration.maps, calibration.sigma, None), "sum")
         np.testing.assert_allclose(fused, smooth(z[index].astype(np.float32), 1.5), atol=1e-5)
     assert Calibration.from_json(json.loads(json.dumps(calibration.to_json()))) == calibration
 
@@ -61,12 +61,12 @@ def test_a_score_is_in_standard_deviations_of_good_parts() -> None:
     for index in range(6):
         of_one = {n: m[index] for n, m in raw.items()}
         parts = calibration.standardised(branch_maps(of_one, calibration.maps, calibration.sigma, None))
-        fused.append(summed(parts))
+        fused.append(fused_map(parts, "sum"))
     assert np.mean(fused) == pytest.approx(0, abs=1e-4)
     assert np.std(fused) == pytest.approx(1, abs=1e-4)
     np.testing.assert_allclose(sorted(m.max() for m in fused), calibration.good_scores, rtol=1e-5)
     lowest = {n: np.full((32, 32), numbers.minimum, np.float32) for n, numbers in calibration.maps.items()}
-    floor = summed(calibration.standardised(branch_maps(lowest, calibration.maps, 2, None)))
+    floor = fused_map(calibration.standardised(branch_maps(lowest, calibration.maps, 2, None)), "sum")
     assert sum(calibration.floors.values()) == pytest.approx(float(floor.mean()), abs=1e-4)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import BeforeValidator, Field
 
-from trd.config import BackboneConfig, Components, Frozen, MethodConfig, Recipe
+from trd.config import BackboneConfig, Frozen, MethodConfig, Recipe
 
 JOINT = "joint"  # the one branch of a joint teacher
 PoolSide = Literal[1, 3, 5, 7, 9]
@@ -132,9 +132,14 @@ class TrainingConfig(Frozen):
 
 
 class StatisticsConfig(Frozen):
-    """Patch statistics as further branches, `MODALITY_statistics` (`trd.statistics`, ours)."""
+    """Patch statistics of every modality as further branches, `MODALITY_statistics` (docs/methods.md, ours)."""
 
-    components: Components = 32
+    components: Annotated[
+        int,
+        Field(
+            ge=0, le=1000, description="Kinds of places told apart on good parts, per modality; 0: no such branches."
+        ),
+    ] = 0
 
 
 class TRDConfig(MethodConfig):
@@ -169,12 +174,8 @@ class TRDConfig(MethodConfig):
         ),
     ] = -3.0
     statistics: Annotated[
-        StatisticsConfig | None,
-        Field(
-            description="Patch statistics of every modality as further branches beside the network's; none if the "
-            "table is missing."
-        ),
-    ] = None
+        StatisticsConfig, Field(description="Patch statistics as further branches beside the network's.")
+    ] = StatisticsConfig()
 
 
 def section(recipe: Recipe) -> TRDConfig:
@@ -184,7 +185,7 @@ def section(recipe: Recipe) -> TRDConfig:
 
 def branches(recipe: Recipe) -> tuple[str, ...]:
     """The network's, then those of patch statistics."""
-    statistics = recipe.modalities if section(recipe).statistics else ()
+    statistics = recipe.modalities if section(recipe).statistics.components else ()
     return (*network_branches(recipe), *(statistics_branch(name) for name in statistics))
 
 

@@ -78,9 +78,9 @@ def restored(recipe: Recipe, state: State) -> tuple[TunedReverseDistillation, Ma
 
 def restored_statistics(recipe: Recipe, state: State) -> StatisticsMaps | None:
     """Patch statistics of a state, on the CPU; None where the recipe has none. Raises CheckpointError as `restored`."""
-    config = section(recipe).statistics
-    if config is None:
+    components = section(recipe).statistics.components
+    if not components:
         return None
-    statistics = StatisticsMaps(recipe, config.components)
+    statistics = StatisticsMaps(recipe, components)
     fill(statistics, state, STATISTICS)
     return statistics.eval()

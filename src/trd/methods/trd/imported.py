@@ -34,7 +34,7 @@ def refuse_other_students(recipe: Recipe) -> None:
         complete = config.student.filter and config.student.amplifier and config.student.branches == "per_modality"
         teacher = config.teacher.name == "wide_resnet50_2" and not config.teacher.standardize
         paper = complete and teacher and config.student.blocks == PAPER_BLOCKS and config.distance == "cosine"
-        paper = paper and config.statistics is None
+        paper = paper and not config.statistics.components
     if len(recipe.modalities) != 2 or not paper:
         raise RecipeError(
             f"recipe '{recipe.name}' does not have the paper's two students: reference weights fit mvtec3d-rgb-depth, "

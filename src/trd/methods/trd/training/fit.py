@@ -39,7 +39,7 @@ def fit_students(job: FitJob) -> State:
             fit_feature_scalers(network, job.training, torch.device(where))
         train_network(network, job.training, recipe, job.folder, where, job.console, job.title)
         state = dict(state_of(network, fitted_scorer(network, job, where)))
-        if config.statistics:
+        if config.statistics.components:
             maps = fit_statistics(recipe, config.statistics.components, job.training, torch.device(where))
             state |= tensors_of(maps, STATISTICS)
         return state
