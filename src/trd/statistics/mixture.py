@@ -25,47 +25,59 @@ FOLDS = 2
 class PlaceMixture(nn.Module):
     """(B, F, h, w) features -> (B, h, w): log distance in deviations of good parts at such a place.
 
-    K components over F features; what `fit_mixture` found is in the buffers.
+    K components over F features; what `fit_mixture` found is in the buffers. Every component's squared Mahalanobis
+    distance is a quadratic form, so one product with the features' products in pairs gives all of them: a fifth of the
+    time of whitening the features K times.
     """
 
     centre: Tensor
     scale: Tensor
-    whitening: Tensor
-    origin: Tensor
+    forms: Tensor
     volume: Tensor
     usual: Tensor
     spread: Tensor
+    rows: Tensor
+    columns: Tensor
 
     def __init__(self, features: int, components: int) -> None:
         super().__init__()
+        rows, columns = torch.triu_indices(features, features)
+        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("columns", columns, persistent=False)
         self.register_buffer("centre", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))  # 0 for a feature that never varies
-        self.register_buffer("whitening", torch.eye(features).repeat(components, 1, 1))
-        self.register_buffer("origin", torch.zeros(components, features))  # of a component, whitened
+        self.register_buffer("forms", torch.zeros(components, len(rows) + features + 1))  # pairs, linear, constant
         self.register_buffer("volume", torch.zeros(components))  # log determinant of the covariance
         self.register_buffer("usual", torch.zeros(components))
         self.register_buffer("spread", torch.ones(components))
 
     def forward(self, features: Tensor) -> Tensor:
-        count, channels, height, width = features.shape
-        cells = self.standardised(features.permute(0, 2, 3, 1).reshape(-1, channels))
+        count, _, height, width = features.shape
+        cells = self.standardised(features.transpose(0, 1).flatten(1))
         log_distance, component = self.distances(cells)
         relative = (log_distance - self.usual[component]) / self.spread[component]
         return relative.view(count, height, width)
 
     def standardised(self, cells: Tensor) -> Tensor:
-        """(N, F), each feature in robust deviations from its median."""
-        return ((cells - self.centre) * self.scale).clamp(-FARTHEST, FARTHEST)
+        """(F, N), each feature in robust deviations from its median."""
+        return ((cells - self.centre[:, None]) * self.scale[:, None]).clamp(-FARTHEST, FARTHEST)
 
     def distances(self, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, F) standardised -> (N,) log Mahalanobis distance from the likeliest component, and which one that is."""
-        components, features = self.origin.shape
-        together = self.whitening.permute(1, 0, 2).reshape(features, -1)  # one product for all components
-        whitened = (cells @ together).view(-1, components, features) - self.origin
-        squared = whitened.square().sum(dim=2)
-        component = (squared + self.volume).argmin(dim=1)
-        nearest = squared.gather(1, component[:, None])[:, 0]
+        """(F, N) standardised -> (N,) log Mahalanobis distance from the likeliest component, and which one that is."""
+        pairs = cells[self.rows] * cells[self.columns]
+        squared = self.forms @ torch.cat([pairs, cells, torch.ones_like(cells[:1])])
+        likeliest, component = (squared + self.volume[:, None]).min(dim=0)  # a quarter of argmin's time
+        nearest = likeliest - self.volume[component]
         return nearest.clamp_min(TINY).log() / 2, component
+
+    def set_gaussians(self, means: Tensor, covariances: Tensor) -> None:
+        """(K, F) and (K, F, F) of standardised features, float64."""
+        precisions = torch.linalg.inv(covariances)
+        pulls = torch.einsum("kfe,ke->kf", precisions, means)
+        off_diagonal = torch.where(self.rows == self.columns, 1, 2)
+        pairs = precisions[:, self.rows, self.columns] * off_diagonal
+        self.forms.copy_(torch.cat([pairs, -2 * pulls, (pulls * means).sum(dim=1, keepdim=True)], dim=1))
+        self.volume.copy_(torch.linalg.slogdet(covariances).logabsdet)
 
 
 def fit_mixture(parts: Sequence[Tensor], components: int, generator: torch.Generator) -> PlaceMixture:
@@ -75,7 +87,7 @@ def fit_mixture(parts: Sequence[Tensor], components: int, generator: torch.Gener
     the parts, asked about the other half. Fewer cells than components make fewer of them useful, not an error.
     """
     device = parts[0].device
-    cells = torch.cat(list(parts))
+    cells = torch.cat(list(parts))  # a row each, until they are compared
     owner = torch.cat([torch.full((len(part),), index, device=device) for index, part in enumerate(parts)])
     mixture = PlaceMixture(cells.shape[1], components).to(device)
     some = _drawn(cells, CELLS, generator)
@@ -83,7 +95,7 @@ def fit_mixture(parts: Sequence[Tensor], components: int, generator: torch.Gener
     mixture.centre.copy_(some.median(dim=0).values)
     varies = high - low > TINY * (1 + mixture.centre.abs())
     mixture.scale.copy_(torch.where(varies, 2 / (high - low).clamp_min(TINY), 0.0))
-    cells = mixture.standardised(cells)
+    cells = mixture.standardised(cells.T).T.contiguous()
     _fit_components(mixture, _drawn(cells, CELLS, generator), generator)
 
     logs, kinds = [], []
@@ -95,15 +107,15 @@ def fit_mixture(parts: Sequence[Tensor], components: int, generator: torch.Gener
         other = PlaceMixture(cells.shape[1], components).to(device)
         _fit_components(other, _drawn(known, CELLS // FOLDS, generator), generator)
         asked = _drawn(asked, CELLS // FOLDS, generator)
-        logs.append(other.distances(asked)[0])
-        kinds.append(mixture.distances(asked)[1])
+        logs.append(other.distances(asked.T)[0])
+        kinds.append(mixture.distances(asked.T)[1])
     _set_usual(mixture, torch.cat(logs), torch.cat(kinds))
     return mixture
 
 
 def _fit_components(mixture: PlaceMixture, cells: Tensor, generator: torch.Generator) -> None:
     """Hard expectation-maximisation from k-means; every cell belongs to its likeliest component."""
-    components = len(mixture.origin)
+    components = len(mixture.volume)
     start = torch.randint(len(cells), (components,), generator=generator)
     if len(cells) >= components:
         start = torch.randperm(len(cells), generator=generator)[:components]
@@ -114,7 +126,7 @@ def _fit_components(mixture: PlaceMixture, cells: Tensor, generator: torch.Gener
     for _ in range(ROUNDS):
         means, counts = _means(cells, component, means)
         _set_gaussians(mixture, cells, component, means, counts)
-        component = mixture.distances(cells)[1]
+        component = mixture.distances(cells.T)[1]
 
 
 def _means(cells: Tensor, component: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,11 +141,8 @@ def _set_gaussians(mixture: PlaceMixture, cells: Tensor, component: Tensor, mean
     scatter = torch.stack([apart[component == kind].T @ apart[component == kind] for kind in range(len(means))])
     pooled = scatter.sum(dim=0) / len(cells)
     covariance = (scatter + PRIOR_CELLS * pooled) / (counts + PRIOR_CELLS)[:, None, None]
-    covariance = covariance.double() + RIDGE * torch.eye(cells.shape[1], dtype=torch.float64, device=cells.device)
-    whitening = torch.linalg.cholesky(torch.linalg.inv(covariance))
-    mixture.volume.copy_(-2 * whitening.diagonal(dim1=1, dim2=2).log().sum(dim=1))
-    mixture.whitening.copy_(whitening)
-    mixture.origin.copy_(torch.einsum("kf,kfe->ke", means.double(), whitening))
+    ridge = RIDGE * torch.eye(cells.shape[1], dtype=torch.float64, device=cells.device)
+    mixture.set_gaussians(means.double(), covariance.double() + ridge)
 
 
 def _set_usual(mixture: PlaceMixture, logs: Tensor, kinds: Tensor) -> None:
