@@ -72,7 +72,8 @@ class Calibration:
     above the usual: each branch is first measured in `levels`, whose mean is the median of the good parts' smoothed
     map and whose std is how far above it a good part's worst place lies on average. So 1 is what good parts reach at
     their worst place in one branch, a branch whose good parts have a heavy tail counts for less, and branches that
-    agree support each other. `fused` is 0 and 1 then. levels: per branch, empty for "sum".
+    agree support each other; where none is above the usual the greatest stands, so that such pixels have an order too.
+    `fused` is 0 and 1 then. levels: per branch, empty for "sum".
 
     kind: "split" where the parts were kept out of training: the rates are guaranteed for parts drawn like them.
     "cross" where each part was scored by a detector trained without its fold: all good parts count, but the detector
@@ -110,8 +111,10 @@ class Calibration:
     @property
     def fused_floor(self) -> float:
         """What pixels outside the scored window count as in the fused map."""
-        floors = self.floors.values()
-        return sum(floors) if self.fusion == "sum" else math.hypot(*(max(floor, 0.0) for floor in floors))
+        floors, greatest = self.floors.values(), max(self.floors.values())
+        if self.fusion == "sum":
+            return sum(floors)
+        return math.hypot(*(max(floor, 0.0) for floor in floors)) if greatest > 0 else greatest
 
     def standardised(self, maps: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         """Smoothed z-scores per branch -> what `decision.maps.fused_map` takes."""

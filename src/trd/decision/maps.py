@@ -45,10 +45,11 @@ def fused_map(maps: Mapping[str, Map], rule: Fusion) -> Map:
         for values in others:
             total += values
         return total
-    squares = np.square(np.maximum(first, 0))
+    squares, greatest = np.square(np.maximum(first, 0)), first.copy()
     for values in others:
         squares += np.square(np.maximum(values, 0))
-    return np.asarray(np.sqrt(squares, out=squares), np.float32)
+        np.maximum(greatest, values, out=greatest)
+    return np.where(greatest > 0, np.sqrt(squares), greatest)
 
 
 def smooth(maps: NDArray[np.float32], sigma: float = PAPER_SIGMA) -> NDArray[np.float32]:

@@ -106,7 +106,7 @@ def histogram_figure(scores: NDArray[np.float32], defective: NDArray[np.bool_], 
     axes.hist([scores[~defective], scores[defective]], bins=list(bins), stacked=True,
               label=["good", "defective"], color=["#4c9f70", "#c0504d"])  # fmt: skip
     axes.axvline(threshold, color="black", ls="--", lw=1, label=f"threshold {threshold:.2f}")
-    axes.set(xlabel="image score (standard deviations of good parts)", ylabel="parts")
+    axes.set(xlabel="image score", ylabel="parts")
     axes.legend(fontsize=8)
     return _figure_uri(figure)
 
