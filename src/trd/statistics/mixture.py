@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 TINY = 1e-6
 FARTHEST = 60.0  # robust deviations from the median at which a feature is cut
-OUTER = (0.16, 0.84)  # quantiles that lie two deviations apart under a Gaussian
+OUTER = (0.16, 0.5, 0.84)  # quantiles: the outer two lie two deviations apart under a Gaussian
 CELLS = 60_000  # that a mixture is fitted on; more change nothing but the time
 START_ROUNDS, ROUNDS = 8, 12  # of plain k-means, then of the Gaussians
 PRIOR_CELLS = 30.0  # with which a component's covariance and scale lean on all components' together
@@ -91,8 +91,8 @@ def fit_mixture(parts: Sequence[Tensor], components: int, generator: torch.Gener
     owner = torch.cat([torch.full((len(part),), index, device=device) for index, part in enumerate(parts)])
     mixture = PlaceMixture(cells.shape[1], components).to(device)
     some = _drawn(cells, CELLS, generator)
-    low, high = torch.quantile(some, torch.tensor(OUTER, device=device), dim=0)
-    mixture.centre.copy_(some.median(dim=0).values)
+    low, median, high = torch.quantile(some, torch.tensor(OUTER, device=device), dim=0)
+    mixture.centre.copy_(median)
     varies = high - low > TINY * (1 + mixture.centre.abs())
     mixture.scale.copy_(torch.where(varies, 2 / (high - low).clamp_min(TINY), 0.0))
     cells = mixture.standardised(cells.T).T.contiguous()
