@@ -19,14 +19,15 @@ from torch import Tensor
 
 from trd.config import Recipe
 from trd.detector import Detector
-from trd.methods.trd.config import section
-from trd.methods.trd.engine import restored
+from trd.methods.trd.config import section, statistics_branch
+from trd.methods.trd.engine import restored, restored_statistics
 from trd.methods.trd.maps.scorer import MapScorer
 from trd.methods.trd.network.network import TunedReverseDistillation
 from trd.methods.trd.network.outputs import NetworkOutput
 from trd.methods.trd.training.fit import image_tensors
 from trd.methods.trd.training.loss import network_loss
 from trd.preprocess.pipeline import Pipeline
+from trd.statistics.maps import StatisticsMaps
 from trd.stored import read_detector
 from trd.types import Sample
 
@@ -74,12 +75,15 @@ class Plain(NamedTuple):
     detector: Detector
     network: TunedReverseDistillation
     scorer: MapScorer
+    statistics: StatisticsMaps | None
 
 
 def plain_modules(folder: Path, detector: Detector) -> Plain:
     """Of the folder that `detector` was loaded from, on its device."""
-    network, scorer = restored(detector.recipe, read_detector(folder)[1])
-    return Plain(detector, network.to(detector.engine.device), scorer.to(detector.engine.device))
+    state, device = read_detector(folder)[1], detector.engine.device
+    network, scorer = restored(detector.recipe, state)
+    statistics = restored_statistics(detector.recipe, state)
+    return Plain(detector, network.to(device), scorer.to(device), statistics and statistics.to(device))
 
 
 @torch.no_grad()
@@ -87,18 +91,23 @@ def predict(plain: Plain, sample: Sample) -> tuple[NDArray[np.float32], float]:
     """Decoded arrays -> fused map and score, one sample at a time, as the paper's script does it."""
     detector = plain.detector
     prepared = detector.pipeline(sample)
-    output = forward(plain.network, image_tensors([prepared], torch.device("cpu")))
-    size = detector.facts.frame.size
-    raw = plain.scorer(output, size)
-    fused = np.zeros(size, np.float32)
-    for name, numbers in detector.calibration.maps.items():
+    images = image_tensors([prepared], torch.device("cpu"))
+    size, calibration = detector.facts.frame.size, detector.calibration
+    raw = plain.scorer(forward(plain.network, images), size)
+    if plain.statistics is not None:
+        raw |= {statistics_branch(name): values for name, values in plain.statistics(images).items()}
+    maps = {}
+    for name, numbers in calibration.maps.items():
         scores = (raw[name][0].cpu().numpy() - numbers.mean) / numbers.std
         if prepared.region is not None:
             scores = np.where(prepared.region, scores, numbers.floor)
-        fused += scores.astype(np.float32)
-    fused = np.asarray(ndimage.gaussian_filter(fused, detector.calibration.sigma), np.float32)
-    numbers = detector.calibration.fused
-    fused = (fused - np.float32(numbers.mean)) / np.float32(numbers.std)
+        maps[name] = np.asarray(ndimage.gaussian_filter(scores.astype(np.float32), calibration.sigma), np.float32)
+    if calibration.fusion == "sum":
+        fused = (sum(maps.values()) - np.float32(calibration.fused.mean)) / np.float32(calibration.fused.std)
+    else:
+        units = np.stack([(m - calibration.levels[n].mean) / calibration.levels[n].std for n, m in maps.items()])
+        norm = np.sqrt(np.square(np.maximum(units, 0)).sum(axis=0))
+        fused = np.where(norm > 0, norm, units.max(axis=0)).astype(np.float32)
     return fused, float(fused.max())
 
 
