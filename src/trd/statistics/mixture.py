@@ -93,7 +93,8 @@ def fit_mixture(parts: Sequence[Tensor], components: int, generator: torch.Gener
         if not len(known) or not len(asked):  # a single part: better its own cells than none
             known = asked = cells
         other = PlaceMixture(cells.shape[1], components).to(device)
-        _fit_components(other, _drawn(known, CELLS // FOLDS, generator), generator)
+        known = _drawn(known, CELLS // FOLDS, generator)
+        _fit_components(other, known, generator, PRIOR_CELLS * len(known) / min(len(cells), CELLS))
         asked = _drawn(asked, CELLS // FOLDS, generator)
         logs.append(other.distances(asked)[0])
         kinds.append(mixture.distances(asked)[1])
@@ -101,8 +102,13 @@ def fit_mixture(parts: Sequence[Tensor], components: int, generator: torch.Gener
     return mixture
 
 
-def _fit_components(mixture: PlaceMixture, cells: Tensor, generator: torch.Generator) -> None:
-    """Hard expectation-maximisation from k-means; every cell belongs to its likeliest component."""
+def _fit_components(
+    mixture: PlaceMixture, cells: Tensor, generator: torch.Generator, prior: float = PRIOR_CELLS
+) -> None:
+    """Hard expectation-maximisation from k-means; every cell belongs to its likeliest component.
+
+    prior: in cells. A mixture of fewer parts leans on it as much as one of all, or its distances would be shorter.
+    """
     components = len(mixture.origin)
     start = torch.randint(len(cells), (components,), generator=generator)
     if len(cells) >= components:
@@ -113,7 +119,7 @@ def _fit_components(mixture: PlaceMixture, cells: Tensor, generator: torch.Gener
         means, _ = _means(cells, component, means)
     for _ in range(ROUNDS):
         means, counts = _means(cells, component, means)
-        _set_gaussians(mixture, cells, component, means, counts)
+        _set_gaussians(mixture, cells, component, means, counts, prior)
         component = mixture.distances(cells)[1]
 
 
@@ -124,11 +130,13 @@ def _means(cells: Tensor, component: Tensor, before: Tensor) -> tuple[Tensor, Te
     return torch.where(counts[:, None] > 0, sums / counts.clamp_min(1)[:, None], before), counts
 
 
-def _set_gaussians(mixture: PlaceMixture, cells: Tensor, component: Tensor, means: Tensor, counts: Tensor) -> None:
+def _set_gaussians(
+    mixture: PlaceMixture, cells: Tensor, component: Tensor, means: Tensor, counts: Tensor, prior: float
+) -> None:
     apart = cells - means[component]
     scatter = torch.stack([apart[component == kind].T @ apart[component == kind] for kind in range(len(means))])
     pooled = scatter.sum(dim=0) / len(cells)
-    covariance = (scatter + PRIOR_CELLS * pooled) / (counts + PRIOR_CELLS)[:, None, None]
+    covariance = (scatter + prior * pooled) / (counts + prior)[:, None, None]
     covariance = covariance.double() + RIDGE * torch.eye(cells.shape[1], dtype=torch.float64, device=cells.device)
     whitening = torch.linalg.cholesky(torch.linalg.inv(covariance))
     mixture.volume.copy_(-2 * whitening.diagonal(dim1=1, dim2=2).log().sum(dim=1))
