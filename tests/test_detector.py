@@ -30,6 +30,17 @@ else:
     import tomli as tomllib
 
 
+EARLIER = (  # what version 0.1 could do
+    "scoring.fusion=sum",
+    "method.statistics.components=0",
+    "student.filter=true",
+    "frame.size=64",
+    "training.epochs=1",
+    "training.batch_size=2",
+    "training.precision=32",
+)
+
+
 @pytest.fixture(scope="module")
 def detector(trained: Path) -> Detector:
     return Detector.load(trained)
@@ -46,7 +57,12 @@ def test_a_prediction_says_what_it_promises(detector: Detector, samples: list[Sa
         p = detector.predict(sample)
         assert p.map.shape == (192, 192)
         assert p.map.dtype == np.float32
-        np.testing.assert_allclose(sum(p.modality_maps.values()), p.map, atol=1e-4)
+        assert p.modality_maps.keys() == {"rgb", "normals", "rgb_statistics", "normals_statistics"}
+        assert p.share.keys() == p.modality_maps.keys()
+        # the maps add up in squares of what is above 0, but for the resizing
+        together = np.sqrt(sum(np.square(np.maximum(m, 0)) for m in p.modality_maps.values()))
+        assert (together <= p.map + 1e-4).all()
+        assert np.abs(p.map - together).mean() < 0.02 * p.map.max()
         assert sum(p.share.values()) == pytest.approx(1)
         assert all(0 <= share <= 1 for share in p.share.values())
         assert p.is_anomalous == (p.score > p.threshold)
@@ -57,6 +73,19 @@ def test_a_prediction_says_what_it_promises(detector: Detector, samples: list[Sa
         highest = np.unravel_index(int(p.map.argmax()), p.map.shape)
         assert np.abs(np.subtract(highest, p.peak)).max() <= pixels + 1
         assert p.map.max() == pytest.approx(p.score, rel=0.02)
+
+
+def test_score_and_shares_are_those_of_the_highest_place(detector: Detector, samples: list[Sample]) -> None:
+    for sample in samples:
+        p = detector.predict(sample)
+        (scored,) = detector.score([detector.pipeline(sample)])
+        above = {name: np.maximum(m, 0) for name, m in scored.branch_maps.items()}
+        squares = sum(np.square(m) for m in above.values())
+        np.testing.assert_allclose(np.square(scored.fused), squares, rtol=1e-4, atol=1e-6)
+        row, column = np.unravel_index(int(squares.argmax()), squares.shape)
+        assert p.score == pytest.approx(float(squares[row, column]) ** 0.5, rel=1e-4)
+        for name, m in above.items():
+            assert p.share[name] == pytest.approx(float(m[row, column] ** 2 / squares[row, column]), abs=1e-4)
 
 
 def test_batches_equal_single_predictions(detector: Detector, samples: list[Sample]) -> None:
@@ -322,18 +351,21 @@ def test_notes_reach_the_prediction(detector: Detector, samples: list[Sample]) -
     assert any("frame of 384 x 384 pixels" in note for note in detector.predict(doubled).notes)
 
 
-def test_a_detector_of_version_0_1(folder: Path, samples: list[Sample]) -> None:
-    """Without id, region, ranges and a deviation of the fused map; its recipe in the earlier layout."""
+def test_a_detector_of_version_0_1(drawn: Path, tmp_path: Path, samples: list[Sample]) -> None:
+    """Without id, region, ranges, fusion and a deviation of the fused map; its recipe in the earlier layout."""
+    place, folder = ClassFolder("biscuit", drawn / "biscuit"), tmp_path / "biscuit"
+    fit_class(place, load_recipe("lite-rgb-normals", EARLIER), folder, "cpu")
     expected = Detector.load(folder, "cpu").predict(samples[0])
     facts = json.loads((folder / FACTS).read_text())
     fused = facts["calibration"].pop("fused")
-    for key in ("kind", "precision"):
+    for key in ("kind", "precision", "fusion", "levels"):
         facts["calibration"].pop(key)
     frame = facts["frame"]
     facts["frame"] = {"source": frame["sensor"], "window": frame["window"], "size": frame["size"]}
     recipe = tomllib.loads((folder / RECIPE).read_text())
     method, scoring = recipe.pop("method"), recipe["scoring"]
-    for key in ("calibration", "folds"):
+    method.pop("statistics")
+    for key in ("calibration", "folds", "fusion"):
         scoring.pop(key)
     method["training"] |= {"seed": recipe.pop("seed"), "holdout": scoring.pop("holdout")}
     method["training"].pop("loggers")

@@ -74,13 +74,17 @@ def test_the_table_beside_the_published_numbers(mvtec: Path, tmp_path: Path) -> 
 def test_all_variants_of_the_ablation(mvtec: Path, tmp_path: Path) -> None:
     recipe = load_recipe("lite-rgb-normals", SHORT)
     names = tuple(ablation(recipe))
-    assert names == ("only-rgb", "only-normals", "no-tuners", "filter", "amplifier", "full", "joint-teacher")
+    assert names == (
+        "only-rgb", "only-normals", "no-tuners", "filter", "both-tuners", "full", "joint-teacher", "no-statistics"
+    )  # fmt: skip
     results = reproduce("folder", mvtec, tmp_path, recipe, classes=["bagel"], variants=names, device="cpu")
     maps = {r.variant: set(r.metrics["maps"]) - {"fused"} for r in results}
-    both = {"rgb", "normals"}
+    statistics = {"rgb_statistics", "normals_statistics"}
+    both = {"rgb", "normals"} | statistics
     assert maps == {
-        "only-rgb": {"rgb"}, "only-normals": {"normals"}, "no-tuners": both, "filter": both, "amplifier": both,
-        "full": both, "joint-teacher": {"joint"},
+        "only-rgb": {"rgb", "rgb_statistics"}, "only-normals": {"normals", "normals_statistics"}, "no-tuners": both,
+        "filter": both, "both-tuners": both, "full": both, "joint-teacher": {"joint"} | statistics,
+        "no-statistics": {"rgb", "normals"},
     }  # fmt: skip
     table = (tmp_path / "table.md").read_text()
     for variant in names:
@@ -151,8 +155,42 @@ def test_wrong_names_are_refused(mvtec: Path, tmp_path: Path, drawn: Path) -> No
     assert not (tmp_path / "out").exists()  # nothing was trained before
     with pytest.raises(RecipeError, match="one modality"):
         ablation(load_recipe("lite-rgb"))
-    with pytest.raises(RecipeError, match="switches tuners off itself"):
-        ablation(load_recipe("lite-rgb-normals", ["student.filter=false"]))
+    joint = load_recipe("lite-rgb-normals", ["student.filter=true", "student.branches=joint"])
+    with pytest.raises(RecipeError, match="has a joint teacher"):
+        ablation(joint)
+
+
+@pytest.mark.parametrize(
+    ("own", "others"),
+    [
+        ((False, False), ["filter", "amplifier", "both-tuners"]),
+        ((True, False), ["no-tuners", "amplifier", "both-tuners"]),
+        ((False, True), ["no-tuners", "filter", "both-tuners"]),
+        ((True, True), ["no-tuners", "filter", "amplifier"]),
+    ],
+)
+def test_an_ablation_lists_the_tuners_that_the_recipe_has_not(own: tuple[bool, bool], others: list[str]) -> None:
+    switches = [f"student.{tuner}={str(on).lower()}" for tuner, on in zip(("filter", "amplifier"), own, strict=True)]
+    recipe = load_recipe("lite-rgb-normals", [*switches, "method.statistics.components=0"])
+    variants = ablation(recipe)
+    assert list(variants) == ["only-rgb", "only-normals", *others, "full", "joint-teacher"]
+    assert variants["full"] == recipe
+    students = {name: other.method.student for name, other in variants.items()}
+    expected = {"no-tuners": (0, 0), "filter": (1, 0), "amplifier": (0, 1), "both-tuners": (1, 1), "full": own}
+    for name in (*others, "full"):
+        assert (students[name].filter, students[name].amplifier) == expected[name]
+    for name in ("only-rgb", "only-normals", "joint-teacher"):  # one branch has none to switch off
+        assert students[name].filter
+        assert students[name].amplifier
+    assert students["joint-teacher"].branches == "joint"
+
+
+def test_an_ablation_takes_the_statistics_away() -> None:
+    recipe = load_recipe("lite-rgb-normals")
+    variants = ablation(recipe)
+    assert variants["no-statistics"].branches == ("rgb", "normals")
+    assert variants["no-statistics"].method.student == recipe.method.student
+    assert all(other.method.statistics.components for name, other in variants.items() if name != "no-statistics")
 
 
 def test_published_numbers() -> None:

@@ -105,7 +105,8 @@ def fit_mixture(parts: Sequence[Tensor], components: int, generator: torch.Gener
         if not len(known) or not len(asked):  # a single part: better its own cells than none
             known = asked = cells
         other = PlaceMixture(cells.shape[1], components).to(device)
-        _fit_components(other, _drawn(known, CELLS // FOLDS, generator), generator)
+        known = _drawn(known, CELLS // FOLDS, generator)
+        _fit_components(other, known, generator, PRIOR_CELLS * len(known) / min(len(cells), CELLS))
         asked = _drawn(asked, CELLS // FOLDS, generator)
         logs.append(other.distances(asked.T)[0])
         kinds.append(mixture.distances(asked.T)[1])
@@ -113,8 +114,13 @@ def fit_mixture(parts: Sequence[Tensor], components: int, generator: torch.Gener
     return mixture
 
 
-def _fit_components(mixture: PlaceMixture, cells: Tensor, generator: torch.Generator) -> None:
-    """Hard expectation-maximisation from k-means; every cell belongs to its likeliest component."""
+def _fit_components(
+    mixture: PlaceMixture, cells: Tensor, generator: torch.Generator, prior: float = PRIOR_CELLS
+) -> None:
+    """Hard expectation-maximisation from k-means; every cell belongs to its likeliest component.
+
+    prior: in cells. A mixture of fewer parts leans on it as much as one of all, or its distances would be shorter.
+    """
     components = len(mixture.volume)
     start = torch.randint(len(cells), (components,), generator=generator)
     if len(cells) >= components:
@@ -125,7 +131,7 @@ def _fit_components(mixture: PlaceMixture, cells: Tensor, generator: torch.Gener
         means, _ = _means(cells, component, means)
     for _ in range(ROUNDS):
         means, counts = _means(cells, component, means)
-        _set_gaussians(mixture, cells, component, means, counts)
+        _set_gaussians(mixture, cells, component, means, counts, prior)
         component = mixture.distances(cells.T)[1]
 
 
@@ -136,11 +142,14 @@ def _means(cells: Tensor, component: Tensor, before: Tensor) -> tuple[Tensor, Te
     return torch.where(counts[:, None] > 0, sums / counts.clamp_min(1)[:, None], before), counts
 
 
-def _set_gaussians(mixture: PlaceMixture, cells: Tensor, component: Tensor, means: Tensor, counts: Tensor) -> None:
-    apart = cells - means[component]
-    scatter = torch.stack([apart[component == kind].T @ apart[component == kind] for kind in range(len(means))])
+def _set_gaussians(
+    mixture: PlaceMixture, cells: Tensor, component: Tensor, means: Tensor, counts: Tensor, prior: float
+) -> None:
+    order = component.argsort(stable=True)
+    apart = (cells - means[component])[order].split(counts.long().tolist())
+    scatter = torch.stack([of_one.T @ of_one for of_one in apart])
     pooled = scatter.sum(dim=0) / len(cells)
-    covariance = (scatter + PRIOR_CELLS * pooled) / (counts + PRIOR_CELLS)[:, None, None]
+    covariance = (scatter + prior * pooled) / (counts + prior)[:, None, None]
     ridge = RIDGE * torch.eye(cells.shape[1], dtype=torch.float64, device=cells.device)
     mixture.set_gaussians(means.double(), covariance.double() + ridge)
 
