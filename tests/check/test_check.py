@@ -26,7 +26,7 @@ def test_good_data_is_ready_and_described(drawn: Path, recipe: Recipe) -> None:
     assert found.facts["3D in"] == "metres"
     assert "0.40" in found.facts["support plane from the camera"]
     assert any("4 calibration parts can promise" in line for line in found.warnings)
-    assert len(found.strangest) == 5
+    assert len(found.strangest) == 6
     assert [name for name, _ in found.strangest[0].pictures] == ["rgb", "normals", "where it is strange"]
 
 
@@ -47,7 +47,7 @@ def test_a_page_per_run_and_exit_code_0(drawn: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     result = runner.invoke(app, ["check", str(drawn), "--out", str(page), "--set", "frame.size=64"])
     assert result.exit_code == 0, result.output
-    assert page.read_text().count("data:image/jpeg;base64,") == 3 * (5 + 3)
+    assert page.read_text().count("data:image/jpeg;base64,") == 3 * (6 + 3)
     assert "http" not in page.read_text()
 
 

@@ -22,7 +22,7 @@ from trd.training.cross import dealt
 from trd.training.prepare import PreparedClass, prepare_class, with_calibration_parts
 from trd.types import ClassFiles, ClassFolder, PreparedSample
 
-STRANGEST = 5  # training parts that are shown
+STRANGEST = 10  # training parts that are shown
 SHOWN = 3  # ordinary ones beside them
 LOOK = 4.0  # strangeness from which on a part is said to deserve a look
 WHERE = "where it is strange"
