@@ -118,7 +118,7 @@ def test_what_is_not_scored_makes_nothing_strange() -> None:
 
 def test_planted_defects_of_colour_and_of_shape_come_first(tmp_path: Path) -> None:
     """Of drawn parts two are taken from the defective ones: one tinted, one dented."""
-    draw_demo(tmp_path, seed=3, train=18, validation=4, good=1, per_kind=1)
+    draw_demo(tmp_path, seed=3, train=14, validation=4, good=1, per_kind=1)
     place = tmp_path / "biscuit"
     for kind, stem in (("stain", "004"), ("dent", "011")):
         for source, ending in (("rgb", "png"), ("xyz", "tiff")):
@@ -126,8 +126,6 @@ def test_planted_defects_of_colour_and_of_shape_come_first(tmp_path: Path) -> No
             shutil.copyfile(broken, place / "train/good" / source / f"{stem}.{ending}")
     found = check_class(ClassFolder("biscuit", place), load_recipe("lite-rgb-normals", ["frame.size=128"]))
     assert {part.id for part in found.strangest[:2]} == {"train/good/004", "train/good/011"}
-    colour = check_class(ClassFolder("biscuit", place), load_recipe("lite-rgb", ["frame.size=128"]))
-    assert colour.strangest[0].id == "train/good/004"
 
 
 def test_parts_held_out_for_calibration_are_ranked_too(data: Path, recipe: Recipe) -> None:
