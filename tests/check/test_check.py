@@ -1,14 +1,17 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
+import pytest
 from typer.testing import CliRunner
 
-from trd.check.check import check_class
+from trd.check.check import LOOK, check_class
 from trd.check.outliers import strangeness
 from trd.cli import app
-from trd.config import Recipe
+from trd.config import Recipe, load_recipe
+from trd.data.demo import draw_demo
 from trd.types import ClassFolder, PreparedSample
 
 runner = CliRunner()
@@ -23,8 +26,8 @@ def test_good_data_is_ready_and_described(drawn: Path, recipe: Recipe) -> None:
     assert found.facts["3D in"] == "metres"
     assert "0.40" in found.facts["support plane from the camera"]
     assert any("4 calibration parts can promise" in line for line in found.warnings)
-    assert len(found.strangest) == 5
-    assert [name for name, _ in found.strangest[0].pictures] == ["rgb", "normals"]
+    assert len(found.strangest) == 6
+    assert [name for name, _ in found.strangest[0].pictures] == ["rgb", "normals", "where it is strange"]
 
 
 def test_all_bad_files_are_listed_at_once(data: Path, tmp_path: Path) -> None:
@@ -44,7 +47,7 @@ def test_a_page_per_run_and_exit_code_0(drawn: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     result = runner.invoke(app, ["check", str(drawn), "--out", str(page), "--set", "frame.size=64"])
     assert result.exit_code == 0, result.output
-    assert page.read_text().count("data:image/jpeg;base64,") == 2 * (5 + 3)
+    assert page.read_text().count("data:image/jpeg;base64,") == 3 * (6 + 3)
     assert "http" not in page.read_text()
 
 
@@ -63,16 +66,71 @@ def test_what_training_would_refuse_is_a_problem(data: Path, recipe: Recipe) -> 
     assert "train" in problem
 
 
-def test_a_part_unlike_the_others_comes_first() -> None:
+def flat_parts(count: int) -> list[PreparedSample]:
+    """Noisy grey squares, colour only."""
     rng = np.random.default_rng(0)
-    parts = []
-    for index in range(12):
-        image = np.clip(0.5 + 0.02 * rng.normal(size=(3, 96, 96)), 0, 1).astype(np.float32)
-        if index == 7:
-            image[:, 40:56, 40:56] = np.array([1, 0, 0], np.float32)[:, None, None]
-        parts.append(PreparedSample(str(index), "good", {"rgb": image}, None, None, (96, 96)))
-    scores = strangeness(parts)
-    assert scores.argmax() == 7
-    assert scores[7] > 5
-    assert np.median(scores) == 0
-    assert (strangeness(parts[:2]) == 0).all()
+    images = [np.clip(0.5 + 0.02 * rng.normal(size=(3, 96, 96)), 0, 1).astype(np.float32) for _ in range(count)]
+    return [
+        PreparedSample(str(index), "good", {"rgb": image}, None, None, (96, 96)) for index, image in enumerate(images)
+    ]
+
+
+def test_a_part_unlike_the_others_comes_first_and_the_map_shows_where() -> None:
+    parts = flat_parts(12)
+    parts[7].images["rgb"][:, 40:56, 64:80] += np.array([0.1, 0, -0.1], np.float32)[:, None, None]
+    found = strangeness(parts, load_recipe("lite-rgb"))
+    assert found.scores.argmax() == 7
+    assert found.scores[7] > LOOK
+    assert np.median(np.delete(found.scores, 7)) < 1
+    row, column = np.unravel_index(found.maps[7].argmax(), found.maps[7].shape)
+    assert 40 <= 4 * row < 56
+    assert 64 <= 4 * column < 80
+    again = strangeness(parts, load_recipe("lite-rgb"))
+    assert (again.scores == found.scores).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_parts_are_ranked_without_complaint(count: int) -> None:
+    found = strangeness(flat_parts(count), load_recipe("lite-rgb"))
+    assert found.scores.shape == (count,)
+    assert all(values.shape == (24, 24) for values in found.maps)
+    assert np.isfinite(found.scores).all()
+    if count < 3:
+        assert (found.scores == 0).all()
+
+
+def test_parts_without_any_difference_are_not_strange() -> None:
+    one = flat_parts(1)[0]
+    found = strangeness([replace(one, id=str(index)) for index in range(6)], load_recipe("lite-rgb"))
+    assert (found.scores < LOOK).all()
+
+
+def test_what_is_not_scored_makes_nothing_strange() -> None:
+    region = np.zeros((96, 96), bool)
+    region[:48] = True
+    parts = [replace(part, region=region) for part in flat_parts(12)]
+    parts[3].images["rgb"][:, 72:] = 0
+    parts[5].images["rgb"][:, 16:32, 40:56] *= 0.8
+    found = strangeness(parts, load_recipe("lite-rgb"))
+    assert found.scores.argmax() == 5
+    assert found.scores[3] < LOOK
+
+
+def test_planted_defects_of_colour_and_of_shape_come_first(tmp_path: Path) -> None:
+    """Of drawn parts two are taken from the defective ones: one tinted, one dented."""
+    draw_demo(tmp_path, seed=3, train=14, validation=4, good=1, per_kind=1)
+    place = tmp_path / "biscuit"
+    for kind, stem in (("stain", "004"), ("dent", "011")):
+        for source, ending in (("rgb", "png"), ("xyz", "tiff")):
+            (broken,) = sorted((place / "test" / kind / source).iterdir())
+            shutil.copyfile(broken, place / "train/good" / source / f"{stem}.{ending}")
+    found = check_class(ClassFolder("biscuit", place), load_recipe("lite-rgb-normals", ["frame.size=128"]))
+    assert {part.id for part in found.strangest[:2]} == {"train/good/004", "train/good/011"}
+
+
+def test_parts_held_out_for_calibration_are_ranked_too(data: Path, recipe: Recipe) -> None:
+    """A bad one among them raises the threshold."""
+    shutil.rmtree(data / "biscuit/validation")
+    found = check_class(ClassFolder("biscuit", data / "biscuit"), recipe)
+    assert found.facts["held out for calibration"] != "0 of the parts to train on"
+    assert {part.id for part in (*found.strangest, *found.ordinary)} == {f"train/good/{i:03d}" for i in range(6)}

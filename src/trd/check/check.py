@@ -7,7 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from trd.check.outliers import strangeness
@@ -15,30 +17,32 @@ from trd.config import Recipe
 from trd.data.check import unreadable
 from trd.data.listing import list_class
 from trd.errors import TRDError
-from trd.evaluation.figures import as_picture, data_uri, outlined
+from trd.evaluation.figures import as_picture, data_uri, outlined, overlay
 from trd.training.cross import dealt
 from trd.training.prepare import PreparedClass, prepare_class, with_calibration_parts
 from trd.types import ClassFiles, ClassFolder, PreparedSample
 
-STRANGEST = 5  # training parts that are shown
+STRANGEST = 10  # training parts that are shown
 SHOWN = 3  # ordinary ones beside them
-LOOK = 5.0  # strangeness from which on a part is said to deserve a look
+LOOK = 4.0  # strangeness from which on a part is said to deserve a look
+WHERE = "where it is strange"
 
 
 @dataclass(frozen=True)
 class PartPicture:
-    """One training part as the network will see it. strangeness: robust deviations from the median part."""
+    """One training part as the network will see it, and where it is strange. strangeness: `check.outliers`."""
 
     id: str
     strangeness: float
-    pictures: tuple[tuple[str, str], ...]  # modality, data URI
+    pictures: tuple[tuple[str, str], ...]  # modality or WHERE, data URI
 
 
 @dataclass(frozen=True)
 class ClassCheck:
     """What was found of one class. problems: what stops training. warnings: what makes its result doubtful.
 
-    facts: label -> text, in order. strangest, ordinary: training parts, worst first.
+    facts: label -> text, in order. strangest, ordinary: training parts, also those that would be held out to calibrate
+    on, worst first.
     """
 
     name: str
@@ -76,12 +80,12 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
     finally:
         log.removeHandler(said)
     facts |= _fitted(files, parts)
-    training = list(parts.training)
-    strange = strangeness(training, console)
-    order = np.argsort(-strange)
+    training = list(parts.training if files.validation else parts.training.and_also(parts.validation))
+    strange = strangeness(training, recipe, console)
+    order = np.argsort(-strange.scores, kind="stable")
     worst, usual = order[:STRANGEST], order[len(order) // 2 :][:SHOWN]
-    warnings = [*said.lines, *_doubts(recipe, files, parts), *_noted(training)]
-    look = [training[index].id for index in worst if strange[index] > LOOK]
+    warnings = [*said.lines, *_doubts(recipe, files, parts), *_noted(list(parts.training))]
+    look = [training[index].id for index in order if strange.scores[index] > LOOK]
     if look:
         warnings.append(f"unlike the other training parts, look at them: {', '.join(look)}")
     return ClassCheck(
@@ -89,8 +93,8 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
         (),
         tuple(warnings),
         facts,
-        tuple(_picture(training[index], float(strange[index])) for index in worst),
-        tuple(_picture(training[index], float(strange[index])) for index in usual),
+        tuple(_picture(training[index], float(strange.scores[index]), strange.maps[index]) for index in worst),
+        tuple(_picture(training[index], float(strange.scores[index]), strange.maps[index]) for index in usual),
     )
 
 
@@ -160,11 +164,13 @@ def _noted(training: list[PreparedSample]) -> list[str]:
     return [f"{count} training parts: {note}" for note, count in counts.items()]
 
 
-def _picture(part: PreparedSample, strange: float) -> PartPicture:
+def _picture(part: PreparedSample, strange: float, where: NDArray[np.float32]) -> PartPicture:
     pictures = []
     for name, image in part.images.items():
         picture = as_picture(image)
         if part.region is not None:
             picture = outlined(picture, part.region, (255, 255, 255))
         pictures.append((name, data_uri(picture)))
-    return PartPicture(part.id, strange, tuple(pictures))
+    first = as_picture(next(iter(part.images.values())))
+    values = np.asarray(cv2.resize(where, first.shape[1::-1]), np.float32)
+    return PartPicture(part.id, strange, (*pictures, (WHERE, data_uri(overlay(first, values, LOOK)))))

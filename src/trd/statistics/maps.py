@@ -51,7 +51,7 @@ def fit_statistics(recipe: Recipe, components: int, parts: PreparedParts, device
     most = max(1, MOST_CELLS // len(parts))
     found: list[list[Tensor]] = [[] for _ in maps.modalities]
     for part in parts:
-        scored = _scored_cells(part)
+        scored = scored_cells(part)
         if len(scored) > most:
             scored = scored[torch.randperm(len(scored), generator=random)[:most]]
         for name, features, of_parts in zip(maps.modalities, maps.features, found, strict=True):
@@ -61,7 +61,7 @@ def fit_statistics(recipe: Recipe, components: int, parts: PreparedParts, device
     return maps
 
 
-def _scored_cells(part: PreparedSample) -> Tensor:
+def scored_cells(part: PreparedSample) -> Tensor:
     """Indices of the cells of which enough is scored; of all where the part has no region, or too small a one."""
     height, width = (math.floor(side / STRIDE) for side in next(iter(part.images.values())).shape[1:])
     every = torch.arange(height * width)
