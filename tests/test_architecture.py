@@ -131,7 +131,7 @@ files = list_class(place.path, "", recipe.sources, recipe.point_cloud_sources)
 samples = [load_sample(sample, recipe.point_cloud_sources) for sample in files.train]
 pipeline = Pipeline.fit(recipe, samples)
 prepared = [pipeline(sample) for sample in samples]
-raw = {name: np.stack([part.images[name].std(axis=0) for part in prepared]) for name in recipe.branches}
+raw = {name: np.stack([part.images[name].std(axis=0) for part in prepared]) for name in recipe.modalities}
 calibration = calibrate(raw, [part.region for part in prepared], recipe.scoring)
 maps = branch_maps({n: m[0] for n, m in raw.items()}, calibration.maps, calibration.sigma, prepared[0].region)
 fused = fused_map(calibration.standardised(maps), calibration.fusion)

@@ -39,7 +39,7 @@ def test_the_seed_decides_it() -> None:
     one, two, other = fitted(seed=1), fitted(seed=1), fitted(seed=2)
     for name, tensor in one.state_dict().items():
         assert torch.equal(tensor, two.state_dict()[name])
-    assert not torch.equal(one.origin, other.origin)
+    assert not torch.equal(one.forms, other.forms)
 
 
 def test_a_feature_that_never_varies_is_ignored() -> None:
@@ -80,7 +80,7 @@ def test_a_plain_mahalanobis_distance_would_favour_the_noisy_places() -> None:
     # defects of two deviations of their kind of place, in every feature
     faint = cells_of(QUIET, 500, draw) + 2 * 0.05 * torch.ones(FEATURES)
     one = fitted(components=1)
-    plain = [one.distances(one.standardised(cells))[0] for cells in (quiet, noisy, faint)]
+    plain = [one.distances(one.standardised(cells.T))[0] for cells in (quiet, noisy, faint)]
     assert plain[1].mean() > plain[0].mean() + 0.3
     assert plain[2].mean() < plain[1].mean()  # the defect at a quiet place is less than what good noisy ones show
     mixture = fitted()

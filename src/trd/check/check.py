@@ -1,4 +1,4 @@
-"""A dry run over a data folder: what training would meet, in seconds, without training."""
+"""A dry run over a data folder: what training would meet, in a minute, without training."""
 
 from __future__ import annotations
 

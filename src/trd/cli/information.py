@@ -79,7 +79,7 @@ def check(
     overrides: SetOption = None,
     out: Annotated[Path, typer.Option("--out", help="The page.")] = Path("trd-check.html"),
 ) -> None:
-    """A dry run in seconds: what training would meet, and the parts that are unlike the others, on one page."""
+    """A dry run in a minute: what training would meet, and the parts that are unlike the others, on one page."""
     from trd.check.check import check_class
     from trd.check.page import html_page
     from trd.config import load_recipe

@@ -146,7 +146,7 @@ def _set_gaussians(
     mixture: PlaceMixture, cells: Tensor, component: Tensor, means: Tensor, counts: Tensor, prior: float
 ) -> None:
     order = component.argsort(stable=True)
-    apart = (cells - means[component])[order].split(counts.long().tolist())
+    apart = torch.split((cells - means[component])[order], counts.long().tolist())
     scatter = torch.stack([of_one.T @ of_one for of_one in apart])
     pooled = scatter.sum(dim=0) / len(cells)
     covariance = (scatter + prior * pooled) / (counts + prior)[:, None, None]
