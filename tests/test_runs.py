@@ -19,7 +19,7 @@ KEYS = {"image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pi
 def test_metrics_tables_and_report(trained: Path) -> None:
     metrics = json.loads((trained / "biscuit/metrics.json").read_text())
     assert set(metrics) == {"format", "maps", "by_defect", "sampled_aupro"}
-    assert set(metrics["maps"]) == {"fused", "rgb", "normals"}
+    assert set(metrics["maps"]) == {"fused", "rgb", "normals", "rgb_statistics", "normals_statistics"}
     assert all(set(values) == KEYS for values in metrics["maps"].values())
     assert set(metrics["by_defect"]) == {"chip", "dent", "stain"}
     assert all(set(m) == {"image_auroc", "pixel_auroc", "aupro_30"} for m in metrics["by_defect"].values())
@@ -181,7 +181,7 @@ def test_maps_that_do_not_fit_into_memory(
     monkeypatch.setattr("trd.evaluation.evaluate.MEMORY", 0)
     monkeypatch.setattr(np, "memmap", lambda *rest, **options: mapped.append(1) or real(*rest, **options))
     metrics = trd.evaluate(out, drawn)
-    assert len(mapped) == 3  # fused, rgb, normals
+    assert len(mapped) == 5  # fused, and two of each modality
     assert metrics["biscuit"] == json.loads((trained / "biscuit/metrics.json").read_text())
 
 

@@ -148,7 +148,14 @@ def test_training_learns(drawn: Path, tmp_path: Path) -> None:
     import csv
 
     recipe = load_recipe(
-        "lite-rgb-normals", ["frame.size=64", "training.epochs=16", "training.batch_size=2", "training.precision=32"]
+        "lite-rgb-normals",
+        [
+            "frame.size=64",
+            "training.epochs=16",
+            "training.batch_size=2",
+            "training.precision=32",
+            "student.filter=true",
+        ],
     )
     fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, "cpu")
     with (tmp_path / "logs/metrics.csv").open() as file:
