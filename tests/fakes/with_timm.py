@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from torch import library
 
-_defined: list[torch.library.Library] = []  # what they define goes with them
+_defined: list[library.Library] = []  # what they define goes with them
 
 
 def timm_or_skip() -> Any:
@@ -41,6 +41,6 @@ def _define_operators() -> None:
     assert spec is not None
     assert spec.origin is not None
     text = (Path(spec.origin).parent / "_meta_registrations.py").read_text("utf-8")
-    _defined.append(torch.library.Library("torchvision", "FRAGMENT"))
+    _defined.append(library.Library("torchvision", "FRAGMENT"))
     for name in re.findall(r'register_fake\("torchvision::(\w+)"\)', text):
         _defined[-1].define(f"{name}(Tensor x) -> Tensor")

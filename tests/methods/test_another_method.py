@@ -61,7 +61,7 @@ class Darkness:
 @pytest.fixture
 def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("darkness_method")
-    module.METHOD = Darkness()  # type: ignore[attr-defined]
+    module.METHOD = Darkness()
     monkeypatch.setitem(sys.modules, "darkness_method", module)
     monkeypatch.setitem(METHODS, "darkness", "darkness_method")
 

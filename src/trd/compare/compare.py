@@ -7,7 +7,7 @@ OUT/compare.html compare.md compare.csv compare.json
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -98,13 +98,10 @@ def _opened(
     data: Path, out: Path, recipes: Sequence[Recipe], seeds: Sequence[int], classes: Sequence[str], console: Console
 ) -> list[Run]:
     """In the order seed, recipe, so that an interruption leaves whole comparisons."""
-    rounds: list[Callable[[Recipe], int]] = [lambda recipe: recipe.seed]
-    if seeds:
-        rounds = [lambda _, seed=seed: seed for seed in dict.fromkeys(seeds)]  # type: ignore[misc]
     runs = []
-    for seed_of in rounds:
+    for seed in dict.fromkeys(seeds) or [None]:
         for recipe in recipes:
-            seeded = recipe.with_seed(seed_of(recipe))
+            seeded = recipe if seed is None else recipe.with_seed(seed)
             folder = out / RUNS / recipe.name / f"seed-{seeded.seed}"
             runs.append(Run.open(data, folder, seeded, classes, console))
     return runs

@@ -12,7 +12,6 @@ from trd.config.recipe import (
 )
 from trd.config.sections import (
     BackboneConfig,
-    Components,
     DepthImageInput,
     FrameConfig,
     Frozen,
@@ -32,7 +31,6 @@ __all__ = [
     "METHOD_SECTIONS",
     "MOVED",
     "BackboneConfig",
-    "Components",
     "DepthImageInput",
     "FrameConfig",
     "Frozen",

@@ -338,16 +338,6 @@ class BackboneConfig(Frozen):
         return self
 
 
-Components = Annotated[
-    int,
-    Field(
-        ge=1,
-        le=1000,
-        description="Kinds of places that patch statistics tell apart on good parts, per modality (docs/methods.md).",
-    ),
-]
-
-
 class MethodConfig(Frozen):
     """What every method's section of a recipe has; the rest is the method's own."""
 

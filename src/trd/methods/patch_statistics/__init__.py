@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from pydantic import Field
 
-from trd.config import Components, MethodConfig
+from trd.config import MethodConfig
 from trd.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ class PatchStatisticsConfig(MethodConfig):
     """Statistics of colour and of the surface's curvature, compared with good parts' at such a place."""
 
     name: Annotated[Literal["patch_statistics"], Field(description="This method.")] = "patch_statistics"
-    components: Components = 32
+    components: Annotated[
+        int,
+        Field(ge=1, le=1000, description="Kinds of places told apart on good parts, per modality (docs/methods.md)."),
+    ] = 32
 
 
 class PatchStatisticsMethod:
