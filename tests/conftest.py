@@ -20,6 +20,7 @@ TINY = (
     "training.batch_size=2",
     "training.precision=32",
     "training.checkpoint_every=1",
+    "scoring.stand_ins=false",  # seconds for each training; tests/training/test_stand_ins.py has them
 )
 
 

@@ -58,7 +58,7 @@ def test_predict_a_folder(trained: Path, drawn: Path, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows] == [line["id"] for line in lines] == ["000"]
     shares = {f"share_{branch}" for branch in ("rgb", "normals", "rgb_statistics", "normals_statistics")}
-    keys = {"id", "score", "threshold", "anomalous", "p_value", "peak_row", "peak_column", "notes"}
+    keys = {"id", "score", "threshold", "anomalous", "p_value", "peak_row", "peak_column", "used", "notes"}
     assert set(lines[0]) == keys | shares
     values = tifffile.imread(tmp_path / "maps/000.tiff")
     assert values.shape == (192, 192)

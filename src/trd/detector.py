@@ -21,7 +21,7 @@ from trd.preprocess.parts import batches, stacked_images
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
 from trd.registry import find_method
-from trd.stored import DetectorFacts, detector_folder, read_detector
+from trd.stored import DetectorFacts, detector_folder, read_detector, stand_in_folder
 from trd.types import Failure, Prediction, PreparedSample, Sample
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -48,19 +48,27 @@ class Detector:
     def __init__(self, facts: DetectorFacts, engine: Engine) -> None:
         self.facts = facts
         self.engine = engine
-        self.pipeline = Pipeline(facts.recipe, facts.frame, facts.ranges)
+        self.pipeline = Pipeline(facts.recipe, facts.frame, facts.ranges, facts.finder)
         self._computing = Lock()  # one for each engine
 
     @classmethod
     def load(
-        cls, path: str | Path, device: str = "auto", compiled: bool = False, precision: str | None = None
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        compiled: bool = False,
+        precision: str | None = None,
+        without: str = "",
     ) -> Detector:
         """Read a detector from its folder, or from a run folder that holds one class.
 
         device: "cuda" where there is one by default. compiled: by torch.compile, for many parts on a GPU. precision:
-        "32", "bf16", "fp16" or "auto"; by default that in which it was calibrated. Raises CheckpointError naming the
-        file and the remedy when it is missing, damaged, from another training, or from a newer version.
+        "32", "bf16", "fp16" or "auto"; by default that in which it was calibrated. without: a source that is missing;
+        its stand-in comes, which asks for the others only and has thresholds of its own. Raises CheckpointError naming
+        the file and the remedy when it is missing, damaged, from another training, or from a newer version.
         """
+        if without:
+            path = stand_in_folder(Path(path), without)
         facts, state = read_detector(Path(path))
         wanted = precision or facts.calibration.precision or None
         try:
@@ -188,6 +196,7 @@ class Detector:
             ),
             pixel_threshold=calibration.pixel_threshold.value,
             notes=scored.sample.notes,
+            used=self.recipe.sources,
         )
 
 
@@ -197,7 +206,8 @@ def checked(sample: Sample, recipe: Recipe) -> Sample:
     for source in recipe.sources:
         array = sample.arrays.get(source)
         if array is None:
-            raise DataError(f"sample {sample.id} has no '{source}'; the recipe '{recipe.name}' needs it")
+            remedy = f"; a stand-in may do without (--without {source})" if recipe.scoring.stand_ins else ""
+            raise DataError(f"sample {sample.id} has no '{source}'; the recipe '{recipe.name}' needs it{remedy}")
         if not isinstance(array, np.ndarray):
             raise DataError(f"sample {sample.id}: '{source}' must be a numpy array, got {type(array).__name__}")
         cloud = source in recipe.point_cloud_sources

@@ -192,6 +192,7 @@ def row(prediction: Prediction) -> dict[str, object]:
         "peak_row": prediction.peak[0],
         "peak_column": prediction.peak[1],
         **{f"share_{name}": round(share, 4) for name, share in prediction.share.items()},
+        "used": "+".join(prediction.used),
         "notes": "; ".join(prediction.notes),
     }
 
@@ -200,7 +201,7 @@ def error_row(sample_id: str, error: TRDError, branches: Iterable[str]) -> dict[
     """The same columns as `row` for a part without a prediction, all empty but for its id, and why in `error`."""
     names = ("score", "threshold", "anomalous", "p_value", "peak_row", "peak_column")
     shares = (f"share_{name}" for name in branches)
-    return {"id": sample_id, **dict.fromkeys((*names, *shares, "notes")), "error": str(error)}
+    return {"id": sample_id, **dict.fromkeys((*names, *shares, "used", "notes")), "error": str(error)}
 
 
 def picture(detector: Detector, sample: Sample, prediction: Prediction) -> NDArray[np.uint8]:

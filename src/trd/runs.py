@@ -3,6 +3,7 @@
 RUN/run.json                    what was run: recipe, versions, machine, data, state of every class
 RUN/CLASS/                      detector, training.json, metrics.json, report.json, logs/, checkpoints/
 RUN/metrics.csv metrics.md report.html
+RUN/without-SOURCE/             the same three of the stand-ins without a sensor, of RUN/CLASS/without/SOURCE/
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from trd.evaluation.evaluate import METRICS, evaluate_class, read_metrics
 from trd.evaluation.report import SECTION, class_section, html_report
 from trd.evaluation.tables import class_rows, defect_rows, to_csv, to_markdown
 from trd.files import locked, write_json, write_text
-from trd.stored import FACTS
+from trd.stored import FACTS, WITHOUT
 from trd.training.fit import CHECKPOINTS, fit_class, is_finished
 from trd.training.imported import import_class
 from trd.training.prepare import RECORD
@@ -73,14 +74,16 @@ def evaluate(
     classes: Sequence[str] | None = None,
     device: str = "auto",
     console: Console | None = None,
+    without: str = "",
 ) -> dict[str, dict[str, Any]]:
     """Score the test split of every trained class of a run folder; class -> content of metrics.json.
 
-    data: where the run was trained by default. Writes metrics.json per class, metrics.csv, metrics.md and report.html.
+    data: where the run was trained by default. without: a source; the stand-ins that do without it are scored. Writes
+    metrics.json per class, metrics.csv, metrics.md and report.html.
     """
     opened = Run.reopen(Path(run), None if data is None else Path(data), classes, console)
     with opened.alone():
-        metrics = opened.evaluate(device, opened.classes)
+        metrics = opened.evaluate(device, opened.classes, without)
     opened.raise_failures()
     return metrics
 
@@ -179,8 +182,9 @@ class Run:
         inside = [f"{place.name}{below}" for place in self.classes for below in ("", f"/{CHECKPOINTS}")]
         return locked(self.out, "a run", inside, wait)
 
-    def folder(self, name: str) -> Path:
-        return self.out / name
+    def folder(self, name: str, without: str = "") -> Path:
+        """Of a class's detector and results, or of its stand-in's."""
+        return self.out / name / WITHOUT / without if without else self.out / name
 
     def trained(self, place: ClassFolder, device: str, retrain: bool = False) -> Detector:
         """The detector of a class, trained before or now."""
@@ -287,15 +291,16 @@ class Run:
                 self.evaluate(device, stale)
             return {place.name: found for place in tested if (found := read_metrics(self.folder(place.name)))}
 
-    def evaluate(self, device: str, classes: Sequence[ClassFolder]) -> dict[str, dict[str, Any]]:
+    def evaluate(self, device: str, classes: Sequence[ClassFolder], without: str = "") -> dict[str, dict[str, Any]]:
         """Evaluate these classes; tables and report cover all classes of the run that have results.
 
-        What could not be evaluated keeps its earlier results, and the report says so.
+        What could not be evaluated keeps its earlier results, and the report says so. without: a source; its stand-ins
+        are evaluated, into files of their own.
         """
 
         def work(place: ClassFolder) -> None:
-            folder = self.folder(place.name)
-            detector = Detector.load(folder, device)
+            folder = self.folder(place.name, without)
+            detector = Detector.load(self.folder(place.name), device, without=without)
             result = evaluate_class(detector, place, self.console)
             with self.console.status(escape(f"{place.name}: report")):
                 section = class_section(detector, result)
@@ -307,22 +312,26 @@ class Run:
                 markup=False,
             )
 
-        done = self.each_class(work, classes, "evaluation")
-        self.write_results()
-        return {place.name: read_metrics(self.folder(place.name)) or {} for place in done}
+        done = self.each_class(work, classes, _stage("evaluation", without))
+        self.write_results(without)
+        return {place.name: read_metrics(self.folder(place.name, without)) or {} for place in done}
 
-    def write_results(self) -> None:
+    def write_results(self, without: str = "") -> None:
         """metrics.csv, metrics.md and report.html over all classes that have results."""
-        names = _class_names(self._read())
-        metrics = {name: found for name in names if (found := read_metrics(self.folder(name)))}
+        names, out, title = _class_names(self._read()), self.results(without), _stage(self.recipe.name, without)
+        metrics = {name: found for name in names if (found := read_metrics(self.folder(name, without)))}
         if metrics:
             rows = class_rows(metrics)
-            write_text(self.out / "metrics.csv", to_csv(rows))
+            write_text(out / "metrics.csv", to_csv(rows))
             kinds = "\n## Fused map by defect kind\n\n" + to_markdown(defect_rows(metrics))
-            write_text(self.out / "metrics.md", f"# {self.recipe.name}\n\n" + to_markdown(rows) + kinds)
-        sections = [section for name in names if (section := _read_section(self.folder(name)))]
+            write_text(out / "metrics.md", f"# {title}\n\n" + to_markdown(rows) + kinds)
+        sections = [section for name in names if (section := _read_section(self.folder(name, without)))]
         facts = {key: value for key, value in self._facts().items() if isinstance(value, str)}
-        write_text(self.out / REPORT, html_report(f"TRD: {self.recipe.name}", facts, metrics, sections, self.failures))
+        write_text(out / REPORT, html_report(f"TRD: {title}", facts, metrics, sections, self.failures))
+
+    def results(self, without: str = "") -> Path:
+        """The folder of tables and report over all classes."""
+        return self.out / f"{WITHOUT}-{without}" if without else self.out
 
     def _evaluated(self, name: str) -> bool:
         """Whether a class's metrics and report are there, newer than its detector, and noted."""
@@ -393,6 +402,10 @@ class Run:
     def _write(self, record: dict[str, Any]) -> None:
         if processes.rank() == 0:
             write_json(self.out / RUN_FILE, record)
+
+
+def _stage(name: str, without: str) -> str:
+    return f"{name} without {without}" if without else name
 
 
 def _recipe(recipe: Recipe | str | Path) -> Recipe:

@@ -4,6 +4,7 @@ weights.safetensors   the method's state, with the id of the training
 recipe.toml           every number of the recipe, the class's overrides applied
 detector.json         id, class, frame, camera, calibration; written last: its presence means that all is there
 calibrations/ID.json  what was the calibration before `trd calibrate`
+without/SOURCE/       the same files of a detector that does without that sensor (`scoring.stand_ins`)
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ from trd.decision.calibration import Calibration
 from trd.errors import CheckpointError
 from trd.files import write_json, write_text, write_whole
 from trd.preprocess.frame import Frame
+from trd.preprocess.part_finder import PartFinder
 from trd.preprocess.ranges import TrainingRanges
 from trd.types import Camera, State
 
 FORMAT_VERSION = 2
 WEIGHTS, RECIPE, FACTS = "weights.safetensors", "recipe.toml", "detector.json"
+WITHOUT = "without"
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class DetectorFacts:
 
     recipe: of its class. id: of the training, 16 hexadecimal digits of recipe and weights ("" for detectors written
     by version 0.1). ranges: of the training parts, with which new ones are compared. camera: of the training data's
-    depth images, with which new ones are read.
+    depth images, with which new ones are read. without: of a stand-in, the source that it does without. finder: of one
+    without the cloud that tells where the part is. stand_ins: source -> id of the detector that does without it.
     """
 
     recipe: Recipe
@@ -47,6 +51,9 @@ class DetectorFacts:
     class_name: str = ""
     camera: Camera | None = None
     id: str = ""
+    without: str = ""
+    finder: PartFinder | None = None
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
 
 
 def save_detector(folder: Path, facts: DetectorFacts, state: State) -> DetectorFacts:
@@ -83,6 +90,9 @@ def _write_facts(folder: Path, facts: DetectorFacts, recipe_text: str) -> None:
         "frame": facts.frame.to_json(),
         "ranges": None if facts.ranges is None else facts.ranges.to_json(),
         "calibration": facts.calibration.to_json(),
+        **({"without": facts.without} if facts.without else {}),
+        **({"finder": facts.finder.to_json()} if facts.finder else {}),
+        **({"stand_ins": dict(facts.stand_ins)} if facts.stand_ins else {}),
     }
     write_json(folder / FACTS, content)
 
@@ -124,10 +134,30 @@ def read_facts(folder: Path) -> tuple[DetectorFacts, dict[str, Any]]:
             class_name=str(content.get("class_name", "")),
             camera=Camera(**content["camera"]) if content.get("camera") else None,
             id=str(content.get("id", "")),
+            without=str(content.get("without", "")),
+            finder=PartFinder.from_json(content["finder"]) if content.get("finder") else None,
+            stand_ins={str(source): str(one) for source, one in content.get("stand_ins", {}).items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{folder / FACTS} is damaged: {error}; train again or restore the file") from error
     return facts, content
+
+
+def stand_in_folder(path: Path, source: str) -> Path:
+    """The folder of the detector that does without a source, beside the one at `path`. Raises CheckpointError."""
+    folder = detector_folder(path)
+    facts, _ = read_facts(folder)
+    if source not in facts.stand_ins:
+        known = ", ".join(facts.stand_ins)
+        remedy = f"it can do without {known}" if known else "train it with --set scoring.stand_ins=true"
+        raise CheckpointError(f"{folder} holds no stand-in without '{source}': {remedy}")
+    below = folder / WITHOUT / source
+    found, _ = read_facts(below)
+    if found.id != facts.stand_ins[source]:
+        raise CheckpointError(
+            f"{below} is of another training than {folder}: restore the files of one training, or train again"
+        )
+    return below
 
 
 def detector_folder(path: Path) -> Path:

@@ -138,7 +138,7 @@ class Prediction:
     float32 at the input's own size, fused. modality_maps: each branch's (H, W) map in it: the modalities', and
     those of their patch statistics where the recipe has them. share: each branch's part of the score at the peak, 0 to
     1, adding up to 1. peak: (row, column) of the maximum in the input. pixel_threshold: of the map.
-    notes: what makes the score doubtful, a sentence each (`PreparedSample.notes`).
+    notes: what makes the score doubtful, a sentence each (`PreparedSample.notes`). used: sources that were looked at.
     """
 
     id: str
@@ -152,3 +152,4 @@ class Prediction:
     peak: tuple[int, int]
     pixel_threshold: float
     notes: tuple[str, ...] = ()
+    used: tuple[str, ...] = ()

@@ -29,6 +29,9 @@ RecipeOption = Annotated[str, typer.Option("--recipe", help="Name of a shipped r
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override, e.g. training.epochs=20. Repeatable.")]
 ClassesOption = Annotated[str | None, typer.Option("--classes", help="Comma-separated; all by default.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+WithoutOption = Annotated[
+    str, typer.Option("--without", help="A source that is missing, e.g. xyz: the stand-in of the others decides.")
+]
 
 
 class _ToConsole(logging.Handler):

@@ -56,6 +56,8 @@ def _describe(run: Path) -> None:
     calibration, frame = detector.calibration, detector.facts.frame
     table = Table("detector", detector.class_name or str(run))
     table.add_row("recipe", detector.recipe.name)
+    if detector.facts.stand_ins:
+        table.add_row("can do without", ", ".join(f"{one} (--without {one})" for one in detector.facts.stand_ins))
     table.add_row("method", detector.recipe.method.name)
     table.add_row("modalities", ", ".join(detector.recipe.modalities))
     table.add_row("computes with", f"{detector.engine.form}, {detector.engine.device}, {precision}")

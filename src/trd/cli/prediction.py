@@ -12,6 +12,7 @@ import typer
 
 from trd.cli.app import (
     DeviceOption,
+    WithoutOption,
     app,
     console,
     errors,
@@ -44,6 +45,7 @@ def predict(
         bool, typer.Option("--keep-going", help="Do not stop at parts that cannot be read: their rows say why.")
     ] = False,
     overlays: Annotated[bool, typer.Option("--overlays/--no-overlays", help="Heat-map pictures.")] = True,
+    without: WithoutOption = "",
     device: DeviceOption = "auto",
 ) -> None:
     """Score parts: scores.csv, scores.jsonl and heat-map overlays."""
@@ -54,7 +56,7 @@ def predict(
     from trd.predictions import CSV, PARTIAL, outcomes, write_predictions
     from trd.progress import tracked
 
-    detector = Detector.load(run, device, compiled, precision)
+    detector = Detector.load(run, device, compiled, precision, without)
     files = _inputs(inputs, detector)
     clouds = detector.recipe.point_cloud_sources
     load = partial(load_sample, clouds=clouds, camera=camera_near(files, clouds, detector.facts.camera))

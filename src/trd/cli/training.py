@@ -15,6 +15,7 @@ from trd.cli.app import (
     DeviceOption,
     RecipeOption,
     SetOption,
+    WithoutOption,
     app,
     console,
     interruptible,
@@ -69,6 +70,7 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     data: Annotated[Path | None, typer.Option("--data", help="By default where the run was trained.")] = None,
     classes: ClassesOption = None,
+    without: WithoutOption = "",
     device: DeviceOption = "auto",
 ) -> None:
     """Score the test split again; write metrics, tables and the report."""
@@ -76,8 +78,8 @@ def evaluate(
 
     opened = Run.reopen(run, data, names(classes), console)
     with opened.alone():
-        metrics = opened.evaluate(device, opened.classes)
-    _summary(metrics, opened.out)
+        metrics = opened.evaluate(device, opened.classes, without)
+    _summary(metrics, opened.results(without))
     opened.raise_failures()
 
 

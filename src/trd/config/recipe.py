@@ -36,6 +36,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 DEFAULT_RECIPE = "lite-rgb-normals"
 
+STAND_IN = "patch_statistics"  # the method that needs nothing but seconds, and no sensor beside another
 RESERVED = ("fused",)  # what results call the map over all modalities
 METHOD_SECTIONS = ("teacher", "student", "training")  # may be named without `method.` before them
 MOVED = {  # where keys of recipes written before are now
@@ -172,6 +173,21 @@ class Recipe(Frozen):
         for override in overrides:
             tree = _merge(tree, arranged(parse_override(override)))
         return _validated(tree, f"recipe '{self.name}'")
+
+    def without(self, source: str) -> Recipe | None:
+        """Of the stand-in for when `source` is missing: patch statistics of the modalities that are left; None where
+        none is, or where nothing is missing."""
+        left = {name: modality for name, modality in self.modalities.items() if modality.source != source}
+        if not left or source not in self.sources:
+            return None
+        tree = self.model_dump(mode="json")
+        tree["modalities"] = {name: tree["modalities"][name] for name in left}
+        tree["method"] = {"name": STAND_IN}
+        tree["scoring"]["stand_ins"] = False
+        if self.point_cloud_sources[:1] == (source,):  # which told where the part is
+            tree["frame"]["part"]["source"] = ""
+            tree["frame"]["crop"] = tree["scoring"]["region"] = "auto"
+        return _validated({**tree, "name": f"{self.name}, without {source}"}, f"recipe '{self.name}' without {source}")
 
     def with_seed(self, seed: int) -> Recipe:
         """With another seed of training (weights, order of samples, augmentation, held-out parts)."""

@@ -290,6 +290,13 @@ class ScoringConfig(Frozen):
         ),
     ] = 0.15
     folds: Annotated[int, Field(ge=2, le=20, description="Detectors trained for calibration. `cross` only.")] = 5
+    stand_ins: Annotated[
+        bool,
+        Field(
+            description="For every sensor, also fit and calibrate a detector that does without it, by patch statistics "
+            "of the others: `trd predict --without xyz` (docs/missing-sensor.md)."
+        ),
+    ] = False
 
 
 Layer = Annotated[int, Field(ge=1, le=1000)]

@@ -101,7 +101,8 @@ class PreparedCache:
             return
         try:
             write_whole(path, write, durable=False)
-            _touch(path)
+            with contextlib.suppress(FileNotFoundError):  # another run may have made room already
+                _touch(path)
             with self._lock:
                 self._count(size)
         except (OutputError, OSError) as error:

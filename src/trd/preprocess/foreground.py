@@ -25,6 +25,7 @@ PART_REACH = 8  # pixels that `part_foreground` looks at in each direction: open
 FEWEST = 32  # border points that may make a plane
 SPAN = 0.25  # least spread of the border's points, as a share of all points' spread: a strip or corner tells no tilt
 WHOLE = 0.95  # share of the frame's border from which on the outline of the measured area would be the same again
+REGION_DILATION = 5  # pixels of the network's input: a defect at the part's rim shows just outside it too
 ROUNDS = 3  # of fitting and rejecting outliers
 CORNER = 3  # pixels: the paper averages the valid points of three 3 x 3 image corners
 
@@ -203,3 +204,11 @@ def part_foreground(xyz: Floats, plane: NDArray[np.float64] | None, clearance: f
     opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc)
     part = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, disc).astype(bool)
     return part if part.any() else None
+
+
+def filled_outline(part: NDArray[np.uint8]) -> Mask:
+    """(h, w) 0 or 1, pixels of the part at the network's size -> what is scored: also what its outline encloses, holes
+    and notches, which may be the defect, and a rim around it."""
+    outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = cv2.drawContours(part, [cv2.convexHull(outline) for outline in outlines], -1, 1, cv2.FILLED)
+    return cv2.dilate(filled, np.ones((REGION_DILATION,) * 2, np.uint8)).astype(bool)

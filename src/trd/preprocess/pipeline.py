@@ -22,7 +22,7 @@ from trd.config import (
 from trd.errors import DataError
 from trd.preprocess.depth import depth_image, full_size_depth_image
 from trd.preprocess.facts import Plane, SampleFacts, in_metres, sample_facts, shape_of
-from trd.preprocess.foreground import PART_REACH, border_plane, part_foreground
+from trd.preprocess.foreground import PART_REACH, border_plane, filled_outline, part_foreground
 from trd.preprocess.frame import ENOUGH, Frame, fit_frame, parts_found, wanted, why_no_part
 from trd.preprocess.image import full_scale_of, resize_antialiased, resize_mask, unit_range
 from trd.preprocess.normals import (
@@ -31,10 +31,9 @@ from trd.preprocess.normals import (
     surface_normals_image,
     window_reach,
 )
+from trd.preprocess.part_finder import PartFinder
 from trd.preprocess.ranges import TrainingRanges, part_measures, plane_measures, sample_measures
 from trd.types import PreparedSample, Sample
-
-REGION_DILATION = 5  # pixels of the network's input: a defect at the part's rim shows just outside it too
 
 
 class Pipeline:
@@ -44,9 +43,12 @@ class Pipeline:
     cloud, the normals image at native size.
     """
 
-    def __init__(self, recipe: Recipe, frame: Frame, ranges: TrainingRanges | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, frame: Frame, ranges: TrainingRanges | None = None, finder: PartFinder | None = None
+    ) -> None:
         self.recipe = recipe
         self.frame = frame
+        self.finder = finder  # of a stand-in without the cloud in which the part is found otherwise
         self.ranges = ranges  # of the training set; None in detectors of earlier versions: nothing is compared
         self.record: dict[str, Any] = {}  # what fitting decided and saw, for training.json
 
@@ -107,7 +109,10 @@ class Pipeline:
         measures = sample_measures(self.recipe, sample) if self.ranges else {}
         region, notes = None, list[str]()
         if self.region == "part":
-            region = self._region(sample, planes, measures)
+            if self.finder is None:
+                region = self._region(sample, planes, measures)
+            else:
+                region = self.finder(images[self.finder.modality])
             notes = ["no part found: the whole window is scored"] if region is None else []
         return PreparedSample(
             sample.id,
@@ -193,9 +198,7 @@ class Pipeline:
         small = cv2.resize(part[window].astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         if not small.any():
             return None
-        outlines, _ = cv2.findContours(small, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        filled = cv2.drawContours(small, [cv2.convexHull(outline) for outline in outlines], -1, 1, cv2.FILLED)
-        return cv2.dilate(filled, np.ones((REGION_DILATION,) * 2, np.uint8)).astype(bool)
+        return filled_outline(small.astype(np.uint8, copy=False))
 
 
 class _Planes(dict[str, NDArray[np.float64] | None]):

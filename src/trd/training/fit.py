@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 
 from trd import processes
 from trd.config import Recipe
@@ -20,9 +21,10 @@ from trd.methods.base import FitJob
 from trd.preprocess.parts import PreparedParts, batches, stacked_images
 from trd.progress import tracked
 from trd.registry import find_method
-from trd.stored import FACTS, DetectorFacts, save_detector
+from trd.stored import FACTS, WITHOUT, DetectorFacts, save_detector
 from trd.training.cross import out_of_fold_maps
 from trd.training.prepare import RECORD, PreparedClass, is_complete, list_parts, prepare_class, refuse_other_parts
+from trd.training.stand_ins import parts_without
 from trd.types import ClassFolder, State
 
 CHECKPOINTS = "checkpoints"
@@ -95,14 +97,38 @@ def fit_prepared(
     raw = raw or raw_maps(engine, good, console, f"{job.title}: calibration")
     calibration = calibrate(raw, [part.region for part in good], recipe.scoring, engine.precision)
     pipeline = parts.pipeline
-    facts = DetectorFacts(recipe, pipeline.frame, calibration, pipeline.ranges, parts.files.name, parts.files.camera)
     record["seconds"]["calibration"] = time.monotonic() - begin
+    facts = DetectorFacts(
+        recipe,
+        pipeline.frame,
+        calibration,
+        pipeline.ranges,
+        parts.files.name,
+        parts.files.camera,
+        without=record.get("without", ""),
+        finder=pipeline.finder,
+        stand_ins=_fit_stand_ins(parts, out, device, console) if recipe.scoring.stand_ins else {},
+    )
     facts = save_detector(out, facts, state)
     record["detector"] = facts.id
     write_json(out / RECORD, record)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # gigabytes at paper size, and of no use any more
     _say_what_is_promised(facts, console)
     return Detector(facts, engine)
+
+
+def _fit_stand_ins(parts: PreparedClass, out: Path, device: str, console: Console) -> dict[str, str]:
+    """Source -> id of the detector that does without it, saved below `out`."""
+    begin, ids = time.monotonic(), dict[str, str]()
+    for source in parts.recipe.sources:
+        reduced = parts_without(parts, source)
+        if reduced is None:
+            continue
+        with console.status(escape(f"{parts.files.name}: stand-in without {source}")):
+            fit = find_method(reduced.recipe.method.name).fit
+            ids[source] = fit_prepared(reduced, fit, out / WITHOUT / source, device).facts.id
+    parts.record["seconds"]["stand_ins"] = time.monotonic() - begin
+    return ids
 
 
 def raw_maps(engine: Engine, parts: PreparedParts, console: Console, title: str) -> Maps:
