@@ -25,7 +25,7 @@ from trd.methods.trd.network.network import build_network
 from trd.methods.trd.training.features import teacher_features
 from trd.methods.trd.training.fit import image_tensors
 from trd.methods.trd.training.loss import network_loss
-from trd.methods.trd.training.views import UPRIGHT, View
+from trd.methods.trd.training.views import UPRIGHT, all_views
 from trd.preprocess.parts import batches
 from trd.types import PreparedSample
 
@@ -112,8 +112,7 @@ def _training(network, parts, recipe, device, bf16):
     network.train()
     adam = torch.optim.Adam(network.students.parameters(), lr=1e-3, fused=True)
     features = teacher_features(network, recipe, len(parts), torch.device(device))
-    flips = recipe.method.training.augment == "flips"
-    views = [View(turns, mirrored) for turns in range(4) for mirrored in (False, True)] if flips else [UPRIGHT]
+    views = all_views(recipe.method.training.augment, square=True)
 
     def fill() -> None:
         for batch in batches(parts, BATCH):

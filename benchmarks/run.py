@@ -34,7 +34,7 @@ from trd.evaluation.curves import AUPRO_LIMITS, evaluate_maps
 from trd.methods.trd.network.network import build_network
 from trd.methods.trd.training.features import teacher_features
 from trd.methods.trd.training.loss import network_loss
-from trd.methods.trd.training.views import UPRIGHT
+from trd.methods.trd.training.views import UPRIGHT, all_views
 from trd.preprocess.normals import sobel_normals_image, surface_normals_image
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.pipeline import Pipeline
@@ -235,7 +235,7 @@ def _training(setting: Setting, profile: bool) -> None:
         for title, step in (("new views", first_time), ("known views", ours))
     ]
     plain = slow_adam = None  # not in our peak
-    epochs, views = recipe.method.training.epochs, 8 if recipe.method.training.augment == "flips" else 1
+    epochs, views = recipe.method.training.epochs, len(all_views(recipe.method.training.augment, square=True))
     new = views * (1 - (1 - 1 / views) ** epochs) / epochs  # expected share of steps that need the teacher
     average = new * seconds[0][1] + (1 - new) * seconds[1][1]
     ratio = sum(slow for slow, _ in seconds) / 2 / average

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 from trd.config import Recipe, load_recipe
 from trd.errors import DataError
 from trd.methods.trd.training.sampling import EpochShuffle
-from trd.methods.trd.training.views import UPRIGHT, View, random_views, seen
+from trd.methods.trd.training.views import UPRIGHT, View, all_views, random_views, seen
 from trd.preprocess.depth import depth_image
 from trd.preprocess.foreground import border_plane
 from trd.preprocess.frame import Frame
@@ -351,7 +352,18 @@ def test_turning_a_picture_of_vectors_turns_the_vectors() -> None:
         turned = seen({"normals": field, "rgb": field}, {"normals": "y_down"}, view)
         torch.testing.assert_close(turned["normals"], field)
         assert torch.equal(turned["rgb"], field) == (view == UPRIGHT)
-    assert set(random_views(200, True, np.random.default_rng(0))) == views
+    assert set(all_views("flips", square=True)) == views
+
+
+@pytest.mark.parametrize("square", [True, False])
+@pytest.mark.parametrize(("augment", "count"), [("none", 1), ("turns", 4), ("flips", 8)])
+def test_every_view_of_an_augmentation_is_drawn_and_no_other(
+    augment: Literal["none", "turns", "flips"], count: int, square: bool
+) -> None:
+    views = all_views(augment, square)
+    assert len(set(views)) == len(views) == (count if square else max(1, count // 2))
+    assert set(random_views(augment, 200, square, np.random.default_rng(0))) == set(views)
+    assert any(view.mirrored for view in views) == (augment == "flips")
 
 
 def test_ready_made_normals_turn_too_also_with_y_up() -> None:
@@ -368,7 +380,7 @@ def test_ready_made_normals_turn_too_also_with_y_up() -> None:
 
 
 def test_oblong_pictures_are_only_turned_by_half() -> None:
-    views = set(random_views(100, False, np.random.default_rng(0)))
+    views = set(random_views("flips", 100, False, np.random.default_rng(0)))
     assert views == {View(turns, mirrored) for turns in (0, 2) for mirrored in (False, True)}
     image = torch.rand(3, 20, 30)
     assert all(seen({"rgb": image}, [], view)["rgb"].shape == image.shape for view in views)

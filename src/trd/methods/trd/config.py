@@ -68,10 +68,11 @@ class TrainingConfig(Frozen):
         float, Field(gt=0, le=1, description="Multiplies the rate after each epoch. Exponential schedule only.")
     ] = 0.95
     augment: Annotated[
-        Literal["none", "flips"],
+        Literal["none", "turns", "flips"],
         Field(
             description="`flips`: mirrorings and quarter turns, of all modalities together, vectors turned too. "
-            "Mirrored and turned parts then count as good."
+            "Mirrored and turned parts then count as good; `turns` leaves the mirrorings out, for parts with "
+            "lettering, a thread, or a left and a right."
         ),
     ] = "none"
     loss: Annotated[

@@ -12,7 +12,7 @@ from trd.compute.precision import resolve_precision
 from trd.config import Recipe, VectorAxes
 from trd.methods.trd.config import section
 from trd.methods.trd.network.network import TunedReverseDistillation
-from trd.methods.trd.training.views import View, seen, view_count
+from trd.methods.trd.training.views import View, all_views, seen
 from trd.teachers.pyramid import Pyramid
 from trd.types import PreparedSample
 
@@ -23,7 +23,7 @@ Features = dict[str, Pyramid]
 
 
 class TeacherFeatures:
-    """Standardised teacher pyramids by part and view (augmentation by flips knows eight of each part, or four).
+    """Standardised teacher pyramids by part and view (`all_views` of the augmentation).
 
     count: training parts. views: how many of each may come. limit: bytes to keep on `device`; where all do not fit, the
     same share of the parts is kept in every run. half: round to float16 (relative 5e-4, an eighth of what bf16
@@ -115,7 +115,7 @@ def teacher_features(
         network,
         recipe.vector_maps,
         count=count,
-        views=view_count(square) if config.augment == "flips" else 1,
+        views=len(all_views(config.augment, square)),
         limit=limit,
         half=resolve_precision(config.precision, device) != "32-true",
         device=device,

@@ -17,7 +17,7 @@ from trd.methods.trd.config import section
 from trd.methods.trd.network.network import TunedReverseDistillation
 from trd.methods.trd.training.features import TeacherFeatures
 from trd.methods.trd.training.loss import network_loss
-from trd.methods.trd.training.views import UPRIGHT, View, random_views
+from trd.methods.trd.training.views import View, random_views
 from trd.types import PreparedSample
 
 
@@ -45,13 +45,10 @@ class TrainingModule(pl.LightningModule):
         return total
 
     def _views(self, parts: Sequence[PreparedSample], index: int) -> list[View]:
-        config = section(self.recipe).training
-        if config.augment == "none":
-            return [UPRIGHT] * len(parts)
         height, width = next(iter(parts[0].images.values())).shape[1:]
         number = index * processes.count() + processes.rank()
         rng = np.random.default_rng([self.recipe.seed, self.current_epoch, number])  # the same again after a resume
-        return random_views(len(parts), height == width, rng)
+        return random_views(section(self.recipe).training.augment, len(parts), height == width, rng)
 
     def configure_optimizers(self) -> Any:
         config = section(self.recipe).training

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,16 +20,23 @@ class View(NamedTuple):
 
 
 UPRIGHT = View(0, False)
+Augmentation = Literal["none", "turns", "flips"]
+"""As in `TrainingConfig.augment`."""
 
 
-def view_count(square: bool) -> int:
-    """How many views there are: quarter turns would change the shape of images that are not square."""
-    return 8 if square else 4
+def all_views(augment: Augmentation, square: bool) -> list[View]:
+    """Those that an augmentation knows: quarter turns would change the shape of images that are not square."""
+    if augment == "none":
+        return [UPRIGHT]
+    mirrorings = (False, True) if augment == "flips" else (False,)
+    return [View(turns, mirrored) for turns in range(0, 4, 1 if square else 2) for mirrored in mirrorings]
 
 
-def random_views(count: int, square: bool, rng: np.random.Generator) -> list[View]:
-    """One of the `view_count` views for each of `count` parts."""
-    drawn = [View(int(rng.integers(4)), bool(rng.integers(2))) for _ in range(count)]
+def random_views(augment: Augmentation, count: int, square: bool, rng: np.random.Generator) -> list[View]:
+    """One of `all_views` for each of `count` parts."""
+    if augment == "none":
+        return [UPRIGHT] * count
+    drawn = [View(int(rng.integers(4)), bool(rng.integers(2)) and augment == "flips") for _ in range(count)]
     return drawn if square else [View(turns // 2 * 2, mirrored) for turns, mirrored in drawn]
 
 
