@@ -572,7 +572,8 @@ def _stored_readers(bench: Bench) -> dict[str, tuple[bytes, Callable[[Path], obj
     from trd.evaluation.evaluate import read_metrics
     from trd.methods.trd.training.checkpoint import SafetensorsIO, read_epoch, read_state
     from trd.predictions import _earlier_ids
-    from trd.runs import Run, _read_section
+    from trd.runs import Run
+    from trd.runs.results import read_section
     from trd.stored import read_detector
     from trd.training.prepare import is_complete
 
@@ -589,7 +590,7 @@ def _stored_readers(bench: Bench) -> dict[str, tuple[bytes, Callable[[Path], obj
         detector / "weights.safetensors": lambda path: read_detector(path.parent),
         detector / "training.json": lambda path: is_complete(place, recipe, path.parent),
         detector / "metrics.json": lambda path: read_metrics(path.parent),
-        detector / "report.json": lambda path: _read_section(path.parent),
+        detector / "report.json": lambda path: read_section(path.parent),
         run / "run.json": lambda path: Run.reopen(path.parent, None, None),
         run / "scores.jsonl": lambda path: _earlier_ids(path.parent),
         run / "last.safetensors": lambda path: (read_epoch(path), read_state(path)),

@@ -128,17 +128,17 @@ def test_other_data_in_the_same_folder_is_refused(trained: Path, data: Path, rec
 def test_an_unexpected_fault_costs_one_class_only(
     data: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import trd.runs
+    import trd.runs.run
 
     shutil.copytree(data / "biscuit", data / "apple")
-    real = trd.runs.fit_class
+    real = trd.runs.run.fit_class
 
     def fault(place, *rest):
         if place.name == "apple":
             raise ZeroDivisionError("a bug")
         return real(place, *rest)
 
-    monkeypatch.setattr(trd.runs, "fit_class", fault)
+    monkeypatch.setattr(trd.runs.run, "fit_class", fault)
     with pytest.raises(TRDError, match="unexpected ZeroDivisionError: a bug"):
         trd.fit(data, tmp_path / "run", recipe, device="cpu")
     assert (tmp_path / "run/biscuit/detector.json").exists()
@@ -159,8 +159,8 @@ def test_a_complete_run_started_again_does_nothing(
     trained: Path, drawn: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = Path(shutil.copytree(trained, tmp_path / "run"))
-    monkeypatch.setattr("trd.runs.evaluate_class", lambda *_: pytest.fail("evaluated again"))
-    monkeypatch.setattr("trd.runs.fit_class", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("trd.runs.run.evaluate_class", lambda *_: pytest.fail("evaluated again"))
+    monkeypatch.setattr("trd.runs.run.fit_class", lambda *_: pytest.fail("trained again"))
     metrics = Run.open(drawn, out, recipe, ["biscuit"]).train_and_evaluate("cpu")
     assert metrics["biscuit"] == json.loads((trained / "biscuit/metrics.json").read_text())
     before, after = (json.loads((folder / "run.json").read_text()) for folder in (trained, out))
@@ -197,7 +197,7 @@ def test_a_report_that_a_kill_left_behind_its_results(
         Run.open(data, out, recipe, None).train_and_evaluate("cpu")
     monkeypatch.undo()
     assert "scone" not in (out / "metrics.md").read_text()
-    monkeypatch.setattr("trd.runs.evaluate_class", lambda *_: pytest.fail("evaluated again"))
+    monkeypatch.setattr("trd.runs.run.evaluate_class", lambda *_: pytest.fail("evaluated again"))
     Run.open(data, out, recipe, None).train_and_evaluate("cpu")
     assert "| scone | fused |" in (out / "metrics.md").read_text()
     assert "scone" in (out / "report.html").read_text()
@@ -207,7 +207,7 @@ def test_a_run_that_is_worked_in_is_not_noted_in(
     trained: Path, drawn: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = Path(shutil.copytree(trained, tmp_path / "run"))
-    monkeypatch.setattr("trd.runs.OPENING", 0.1)
+    monkeypatch.setattr("trd.runs.run.OPENING", 0.1)
     before = (out / "run.json").read_bytes()
     with locked(out, "a run"), pytest.raises(OutputError, match="is in use"):
         Run.open(drawn, out, recipe, None)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import trd
-import trd.runs
+import trd.runs.run
 from trd import processes
 from trd.config import Recipe
 from trd.detector import Detector
@@ -84,7 +84,7 @@ def test_a_retraining_goes_on_with_the_class_that_is_next(
     shutil.copytree(data / "biscuit", data / "apple")
     out = tmp_path / "run"
     trd.fit(data, out, recipe, device="cpu")
-    real, begun = trd.runs.fit_class, []
+    real, begun = trd.runs.run.fit_class, []
 
     def stopped(place, *rest):
         begun.append(place.name)
@@ -92,7 +92,7 @@ def test_a_retraining_goes_on_with_the_class_that_is_next(
             raise KeyboardInterrupt
         return real(place, *rest)
 
-    monkeypatch.setattr("trd.runs.fit_class", stopped)
+    monkeypatch.setattr("trd.runs.run.fit_class", stopped)
     with pytest.raises(KeyboardInterrupt):
         trd.fit(data, out, recipe, device="cpu", retrain=True)
     trd.fit(data, out, recipe, device="cpu", retrain=True)
@@ -107,7 +107,7 @@ def test_another_class_than_the_interrupted_one_can_be_retrained(
     shutil.copytree(data / "biscuit", data / "apple")
     out, begun = tmp_path / "run", []
     trd.fit(data, out, recipe, device="cpu")
-    real = trd.runs.fit_class
+    real = trd.runs.run.fit_class
 
     def stopped(place, *rest):
         begun.append(place.name)
@@ -115,7 +115,7 @@ def test_another_class_than_the_interrupted_one_can_be_retrained(
             raise KeyboardInterrupt
         return real(place, *rest)
 
-    monkeypatch.setattr("trd.runs.fit_class", stopped)
+    monkeypatch.setattr("trd.runs.run.fit_class", stopped)
     with pytest.raises(KeyboardInterrupt):
         trd.fit(data, out, recipe, ["apple"], device="cpu", retrain=True)
     trd.fit(data, out, recipe, ["biscuit"], device="cpu", retrain=True)

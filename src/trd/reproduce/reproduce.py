@@ -63,9 +63,9 @@ def reproduce(
     )
     for job in jobs:
         run = Run(data, job.out, job.recipe, (), None)
-        if job not in todo and not run.has_noted(job.class_name, "job"):  # stopped between its results and this
+        if job not in todo and not run.record.has_noted(job.class_name, "job"):  # stopped between its results and this
             with run.alone(WAIT):
-                run.note(job.class_name, "job", {"state": "done"})
+                run.record.note(job.class_name, "job", {"state": "done"})
     failed: dict[str, str] = {}
     for count, (job, outcome) in enumerate(EXECUTORS[executor](todo, device, console), start=1):
         run = Run(data, job.out, job.recipe, (), None)  # opened before any job was begun
@@ -77,7 +77,7 @@ def reproduce(
             failed[job.title] = reason
             state = {"state": "failed", "reason": outcome.details or reason}
         with run.alone(WAIT):
-            run.note(job.class_name, "job", state)
+            run.record.note(job.class_name, "job", state)
         if reason is not None:
             console.print(f"{job.title} failed: ", end="", style="red", markup=False)
             console.print(reason, markup=False)
