@@ -192,7 +192,7 @@ def test_a_report_that_a_kill_left_behind_its_results(
     data, out = Path(shutil.copytree(drawn, tmp_path / "data")), tmp_path / "run"
     Run.open(data, out, recipe, ["biscuit"]).train_and_evaluate("cpu")
     shutil.copytree(data / "biscuit", data / "scone")
-    monkeypatch.setattr(Run, "write_results", lambda _: 1 / 0)
+    monkeypatch.setattr(Run, "write_results", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         Run.open(data, out, recipe, None).train_and_evaluate("cpu")
     monkeypatch.undo()
