@@ -136,7 +136,8 @@ def recipes(bench: Bench, minutes: float, count: int | None) -> tuple[list[str],
     """Every field against values out of range and of other types; recipe files with damaged text."""
     from damage import mutated
 
-    from trd.config import _validated, load_recipe, recipe_names
+    from trd.config import load_recipe, recipe_names
+    from trd.config.recipe import _validated
 
     findings: list[str] = []
     of_values, of_texts, of_overrides = Counter[str](), Counter[str](), Counter[str]()
