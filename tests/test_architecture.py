@@ -66,8 +66,8 @@ def room(module: str) -> str:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("import trd.data.readers", {"trd.data.readers"}),
-        ("from trd.data import readers", {"trd.data", "trd.data.readers"}),
+        ("import trd.data.images", {"trd.data.images"}),
+        ("from trd.data import images", {"trd.data", "trd.data.images"}),
         ("from trd import processes", {"trd.processes"}),
         ("def f():\n    from trd.config import Recipe", {"trd.config"}),
         ("import trdx\nfrom json import loads", set()),

@@ -108,7 +108,7 @@ def test_all_eight_modalities_train_evaluate_and_predict(drawn_candies: Path, tm
 
 def test_a_depth_png_without_a_range_is_taken_as_it_is(candies: Path) -> None:
     """Only Eyecandies' pair of files is scaled; a depth image of one's own is taken as it is."""
-    from trd.data.readers import read_cloud
+    from trd.data.clouds import read_cloud
     from trd.types import Camera
 
     path = candies / "own_depth.png"

@@ -17,7 +17,9 @@ from pypcd4 import Encoding, PointCloud
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from damage import mutated, valid_files, write_beside
 
-from trd.data.readers import depth_size, depth_to_cloud, read_camera, read_cloud, read_image, read_mask
+from trd.data.cameras import read_camera
+from trd.data.clouds import depth_size, depth_to_cloud, read_cloud
+from trd.data.images import read_image, read_mask
 from trd.errors import DataError
 from trd.types import Camera
 

@@ -13,7 +13,9 @@ from PIL import Image
 from plyfile import PlyData, PlyElement
 from pypcd4 import Encoding, PointCloud
 
-from trd.data.readers import read_camera, read_cloud, read_image, read_mask
+from trd.data.cameras import read_camera
+from trd.data.clouds import read_cloud
+from trd.data.images import read_image, read_mask
 from trd.types import Camera
 
 SHAPE = (12, 10)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from trd.data.clouds import NO_PICTURE, read_cloud
+from trd.data.images import read_image, read_mask
 from trd.data.loading import load_sample
-from trd.data.readers import NO_PICTURE, read_cloud, read_image, read_mask
 from trd.errors import DataError
 from trd.types import Camera, SampleFiles
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trd.data.readers import depth_size, read_mask
+from trd.data.clouds import depth_size
+from trd.data.images import read_mask
 from trd.errors import DataError
 from trd.types import GOOD, UNLABELLED, Camera, ClassFiles, SampleFiles
 

@@ -19,7 +19,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from trd.data.readers import CLOUD_SUFFIXES, IMAGE_SUFFIXES, UNREAD_SUFFIXES, depth_size, read_camera
+from trd.data.cameras import read_camera
+from trd.data.clouds import CLOUD_SUFFIXES, depth_size
+from trd.data.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from trd.errors import DataError
 from trd.types import GOOD, UNLABELLED, Camera, ClassFiles, SampleFiles
 

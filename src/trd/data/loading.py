@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.data.readers import read_cloud, read_image, read_mask
+from trd.data.clouds import read_cloud
+from trd.data.images import read_image, read_mask
 from trd.errors import DataError
 from trd.types import Camera, ClassFiles, Sample, SampleFiles
 

@@ -28,7 +28,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from trd.config import Recipe
-from trd.data.readers import depth_range_file
+from trd.data.clouds import depth_range_file
 from trd.errors import OutputError, RecipeError
 from trd.files import ABANDONED, write_whole
 from trd.preprocess.facts import SampleFacts

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from trd.data.readers import read_image
+from trd.data.images import read_image
 
 
 def resize_antialiased(image: NDArray[np.generic], size: tuple[int, int]) -> NDArray[np.generic]:

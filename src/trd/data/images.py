@@ -1,0 +1,133 @@
+"""PNG and JPEG -> arrays: images and masks. Readers decode and check; they make no choices about the content.
+
+Headers are read first: what is too large (`limits`) or of a kind that is not read is refused before it is decoded.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from trd.data.decoding import decoded, head
+from trd.data.limits import check_picture, max_pixels
+from trd.errors import DataError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+UNREAD_SUFFIXES = (".bmp", ".webp", ".gif", ".jp2", ".exr", ".pgm", ".ppm", ".raw")  # what else cameras and tools write
+
+PNG_START = b"\x89PNG\r\n\x1a\n"
+PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+PALETTE = 3
+JPEG_SCANS = 200  # a progressive picture has about ten; each costs the time of a whole picture
+
+
+def read_image(path: Path) -> NDArray[np.generic]:
+    """8- or 16-bit PNG or JPEG -> (H, W, 3), or (H, W) for grey, uint8 or uint16; an alpha channel is dropped.
+
+    Colours of a palette are looked up. Raises DataError for a missing, damaged or unsupported file, and for one of
+    more pixels than the limit.
+    """
+    return picture(path, check_picture)
+
+
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Ground truth PNG -> (H, W) bool, True where any channel is not 0: data sets store class numbers.
+
+    Of a palette picture the stored numbers count, not the colours they are shown in: number 0 is the background.
+    """
+    mask = picture(path, check_picture, as_numbers=True) != 0
+    return np.asarray(mask.any(axis=2) if mask.ndim == 3 else mask)
+
+
+def picture(path: Path, check: Callable[[Path, int, int], None], as_numbers: bool = False) -> NDArray[np.generic]:
+    """A PNG or JPEG; as_numbers: of a palette picture the numbers, not the colours that they stand for."""
+    suffix = path.suffix.lower()
+    if suffix not in IMAGE_SUFFIXES:
+        raise DataError(f"{path}: unknown kind of image file; known: {', '.join(IMAGE_SUFFIXES)}")
+    if suffix == ".png":
+        height, width, colour_type = decoded(path, lambda: png_header(head(path)))
+        check(path, height, width)
+        has_numbers = as_numbers and colour_type == PALETTE
+        image = decoded(path, lambda: _palette_numbers(path) if has_numbers else _png(path, height, width))
+    else:
+        image = decoded(path, lambda: _jpeg(path, check))
+    if image.ndim == 3 and image.shape[2] in (2, 4):
+        image = image[..., :-1]
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]
+    if image.ndim not in (2, 3) or image.dtype not in (np.uint8, np.uint16):
+        raise DataError(f"{path}: expected an 8- or 16-bit grey or colour image, got {image.dtype} {image.shape}")
+    return image
+
+
+def png_header(head: bytes) -> tuple[int, int, int]:
+    """Height, width and colour type."""
+    if not head.startswith(PNG_START) or head[12:16] != b"IHDR":
+        raise ValueError("it does not begin like a PNG")
+    width, height, _, colour_type = struct.unpack(">IIBB", head[16:26])
+    if colour_type not in PNG_CHANNELS:
+        raise ValueError(f"there is no colour type {colour_type} in PNG")
+    return height, width, colour_type
+
+
+def _png(path: Path, height: int, width: int) -> NDArray[np.generic]:
+    # The decoder takes the whole file: what is hidden behind a small picture must not fill the memory.
+    if path.stat().st_size > 16 * height * width + 16 * 2**20:
+        raise ValueError(f"{path.stat().st_size} bytes for {height} x {width} pixels")
+    return np.asarray(imagecodecs.png_decode(path.read_bytes()))
+
+
+def _palette_numbers(path: Path) -> NDArray[np.generic]:
+    with Image.open(path, formats=["PNG"]) as image:
+        return np.asarray(image).copy()
+
+
+def _jpeg(path: Path, check: Callable[[Path, int, int], None]) -> NDArray[np.generic]:
+    if path.stat().st_size > 4 * max_pixels() + 16 * 2**20:
+        raise ValueError(f"{path.stat().st_size} bytes are too many for a JPEG")
+    data = path.read_bytes()
+    height, width, channels = _jpeg_header(data)
+    check(path, height, width)
+    if channels not in (1, 3):
+        raise DataError(
+            f"{path} has {channels} channels (CMYK, as for printing), not grey or RGB: convert it to RGB, with the "
+            "colour profile it was made for"
+        )
+    if data.count(b"\xff\xda") > JPEG_SCANS:
+        raise ValueError(f"it consists of more than {JPEG_SCANS} scans")
+    if data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
+        raise ValueError("it ends in the middle of the picture")  # the decoder would fill up with grey
+    return np.asarray(imagecodecs.jpeg8_decode(data))
+
+
+def _jpeg_header(data: bytes) -> tuple[int, int, int]:
+    """Height, width and channels from the start-of-frame segment."""
+    if data[:2] != b"\xff\xd8":
+        raise ValueError("it does not begin like a JPEG")
+    place = 2
+    while place + 4 <= len(data):
+        if data[place] != 0xFF:
+            raise ValueError("its segments are not in order")
+        marker = data[place + 1]
+        if marker == 0xFF:  # padding
+            place += 1
+        elif marker == 0xDA:
+            break
+        elif marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC):
+            precision, height, width, channels = struct.unpack(">BHHB", data[place + 4 : place + 10])
+            if precision != 8:
+                raise ValueError(f"it has {precision} bits per channel; JPEG with 8, or PNG with 16 are read")
+            return height, width, channels
+        else:
+            place += 2 + (0 if marker in range(0xD0, 0xD9) or marker == 0x01 else _big16(data, place + 2))
+    raise ValueError("no start of a frame comes before the picture")
+
+
+def _big16(data: bytes, place: int) -> int:
+    return int.from_bytes(data[place : place + 2], "big")
