@@ -21,6 +21,7 @@ from unittest import mock
 import baseline
 import numpy as np
 import torch
+from timing import compare, shares, timed
 from torch.utils.data import DataLoader
 
 from trd.compute.precision import resolve_precision
@@ -44,7 +45,6 @@ from trd.types import ClassFolder, Sample
 
 RECIPES = {"lite": "lite-rgb-normals", "paper": "mvtec3d-rgb-normals"}
 CLASS_PARTS = 250  # about a class of MVTec 3D-AD
-WARM_UP = 3 if torch.cuda.is_available() else 1  # CUDA graphs: compiled in the first call, recorded in the second
 
 
 @dataclass(frozen=True)
@@ -117,23 +117,6 @@ def main() -> None:
                 )
 
 
-def compare(
-    title: str, plain: Callable[[], object], ours: Callable[[], object], repeats: int, per: int = 1
-) -> tuple[float, float]:
-    """Alternate both, print and return their medians in ms per unit (`per` units a call)."""
-    for _ in range(WARM_UP):
-        plain(), ours()
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(repeats):
-        for function, kept in zip((plain, ours), times, strict=True):
-            begin = time.perf_counter()
-            function()
-            kept.append((time.perf_counter() - begin) * 1000 / per)
-    slow, fast = (float(np.median(values)) for values in times)
-    print(f"  {title:58s} {slow:9.1f} ms {fast:9.1f} ms   {slow / fast:6.1f} x   ({1000 / fast:.1f} per second)")
-    return slow, fast
-
-
 def scan(size: int = 800) -> np.ndarray:
     """An organised cloud like a sensor's: a dome of 5 cm on a table, noise, one point in twenty missing."""
     rng = np.random.default_rng(0)
@@ -162,22 +145,6 @@ def preparation(repeats: int, device: str) -> None:
         repeats,
     )
     torch.set_num_threads(default_threads)
-
-
-def shares(work: Callable[[], object], gpu: bool, rows: int = 10) -> None:
-    """Where the time goes: operations by their own share of the processor's time."""
-    work()
-    kinds = [torch.profiler.ProfilerActivity.CPU, *([torch.profiler.ProfilerActivity.CUDA] if gpu else [])]
-    with torch.profiler.profile(activities=kinds) as measured:
-        work()
-
-    def own(event) -> float:
-        return event.self_device_time_total if gpu else event.self_cpu_time_total
-
-    events = sorted(measured.key_averages(), key=own, reverse=True)
-    total = sum(map(own, events))
-    for event in events[:rows]:
-        print(f"    {own(event) / total:6.1%} {event.key} ({event.count} calls)")
 
 
 def profile(setting: Setting) -> None:
@@ -339,17 +306,6 @@ def limits(repeats: int, device: str) -> None:
     target = torch.empty_like(big)
     rate = 2 * 4 * big.numel() / timed(lambda: (target.copy_(big), wait()), repeats) / 1e6
     print(f"  copy: {rate:.1f} GB/s read and written")
-
-
-def timed(work: Callable[[], object], repeats: int = 5) -> float:
-    for _ in range(WARM_UP):
-        work()
-    times = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - begin) * 1000)
-    return float(np.median(times))
 
 
 def scored_maps(count: int = 100, size: int = 256) -> tuple[np.ndarray, np.ndarray]:
