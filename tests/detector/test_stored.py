@@ -1,0 +1,174 @@
+"""A detector on disk: the same again, damaged, of other versions."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomli_w
+from safetensors.torch import load_file, save_file
+
+from trd.config import load_recipe
+from trd.detector import Detector
+from trd.errors import CheckpointError
+from trd.stored import FACTS, RECIPE, WEIGHTS, read_detector, read_facts, save_calibration, save_detector
+from trd.training.fit import fit_class
+from trd.types import ClassFolder, Sample
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+EARLIER = (  # what version 0.1 could do
+    "scoring.fusion=sum",
+    "method.statistics.components=0",
+    "student.filter=true",
+    "frame.size=64",
+    "training.epochs=1",
+    "training.batch_size=2",
+    "training.precision=32",
+)
+
+
+def test_saved_and_loaded_is_the_same(detector: Detector, trained: Path, samples: list[Sample], tmp_path: Path) -> None:
+    facts, state = read_detector(trained)
+    save_detector(tmp_path, facts, state)
+    again = Detector.load(tmp_path)
+    one, two = detector.predict(samples[0]), again.predict(samples[0])
+    assert one.score == two.score
+    np.testing.assert_array_equal(one.map, two.map)
+    assert again.class_name == "biscuit"
+
+
+def test_the_same_detector_is_the_same_file(trained: Path, tmp_path: Path) -> None:
+    """In processes of their own: within one the library orders its header alike."""
+    code = "import sys; from pathlib import Path; from trd.stored import *; "
+    code += "save_detector(Path(sys.argv[2]), *read_detector(Path(sys.argv[1])))"
+    for name in "abc":
+        subprocess.run([sys.executable, "-c", code, str(trained), str(tmp_path / name)], check=True)
+    assert len({(tmp_path / name / WEIGHTS).read_bytes() for name in "abc"}) == 1
+
+
+def test_a_flipped_bit_in_the_weights_is_noticed(trained: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained / "biscuit", tmp_path / "biscuit"))
+    data = bytearray((folder / WEIGHTS).read_bytes())
+    data[-1000] ^= 1
+    (folder / WEIGHTS).write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors is damaged"):
+        Detector.load(folder)
+
+
+@pytest.fixture
+def folder(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained / "biscuit", tmp_path / "biscuit"))
+
+
+def test_truncated_weights(folder: Path) -> None:
+    whole = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(whole[:-100])
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors is missing or truncated"):
+        Detector.load(folder)
+
+
+def test_weights_of_another_recipe(folder: Path) -> None:
+    text = (folder / RECIPE).read_text().replace("slope_gain = 3.0", "slope_gain = 4.0")
+    (folder / RECIPE).write_text(text)
+    with pytest.raises(CheckpointError, match="do not belong together"):
+        Detector.load(folder)
+
+
+def test_a_newer_format(folder: Path) -> None:
+    facts = json.loads((folder / FACTS).read_text())
+    facts["format_version"] = 99
+    (folder / FACTS).write_text(json.dumps(facts))
+    with pytest.raises(CheckpointError, match=r"newer version .* upgrade"):
+        Detector.load(folder)
+
+
+def test_damaged_or_missing_facts(folder: Path) -> None:
+    (folder / FACTS).write_text("{")
+    with pytest.raises(CheckpointError, match=r"detector\.json cannot be read"):
+        Detector.load(folder)
+    (folder / FACTS).unlink()
+    with pytest.raises(CheckpointError, match="holds no finished detector"):
+        Detector.load(folder)
+    with pytest.raises(CheckpointError, match="does not exist"):
+        Detector.load(folder / "nowhere")
+
+
+def test_a_run_of_several_classes_wants_a_name(trained: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(trained / "biscuit", tmp_path / name)
+    with pytest.raises(CheckpointError, match=r"several classes: name one of .*a,b"):
+        Detector.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("calibration", "image_threshold", "value"), float("nan")),
+        (("calibration", "maps", "rgb", "std"), 0),
+        (("calibration",), []),
+        (("frame", "window"), [0, 0, 0, 10]),
+        (("frame", "window"), [0, 0, 500, 500]),
+        (("frame", "window"), [0, 0]),
+        (("frame", "cloud_scale"), float("nan")),
+        (("frame", "size"), "large"),
+        (("ranges", "size"), 3),
+        (("camera",), {"fx": 1}),
+    ],
+)
+def test_senseless_numbers_in_the_facts(folder: Path, path: tuple[str, ...], value: object) -> None:
+    facts = json.loads((folder / FACTS).read_text())
+    place = facts
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    (folder / FACTS).write_text(json.dumps(facts))
+    with pytest.raises(CheckpointError, match=r"detector\.json is damaged"):
+        Detector.load(folder)
+
+
+def test_a_detector_of_version_0_1(drawn: Path, tmp_path: Path, samples: list[Sample]) -> None:
+    """Without id, region, ranges, fusion and a deviation of the fused map; its recipe in the earlier layout."""
+    place, folder = ClassFolder("biscuit", drawn / "biscuit"), tmp_path / "biscuit"
+    fit_class(place, load_recipe("lite-rgb-normals", EARLIER), folder, "cpu")
+    expected = Detector.load(folder, "cpu").predict(samples[0])
+    facts = json.loads((folder / FACTS).read_text())
+    fused = facts["calibration"].pop("fused")
+    for key in ("kind", "precision", "fusion", "levels"):
+        facts["calibration"].pop(key)
+    frame = facts["frame"]
+    facts["frame"] = {"source": frame["sensor"], "window": frame["window"], "size": frame["size"]}
+    recipe = tomllib.loads((folder / RECIPE).read_text())
+    method, scoring = recipe.pop("method"), recipe["scoring"]
+    method.pop("statistics")
+    for key in ("calibration", "folds", "fusion"):
+        scoring.pop(key)
+    method["training"] |= {"seed": recipe.pop("seed"), "holdout": scoring.pop("holdout")}
+    method["training"].pop("loggers")
+    scoring |= {"distance": method["distance"], "pool": method["pool"], "region": "part"}
+    recipe |= {name: method[name] for name in ("teacher", "student", "training")}
+    recipe["frame"] = {"size": 64, "crop": "part", "margin": recipe["frame"]["margin"], "part_source": ""}
+    (folder / RECIPE).write_text(tomli_w.dumps(recipe))
+    fingerprint = hashlib.sha256((folder / RECIPE).read_bytes()).hexdigest()[:16]
+    old_facts = {"format_version": 1, "recipe_fingerprint": fingerprint, "class_name": "biscuit", "camera": None}
+    (folder / FACTS).write_text(json.dumps(old_facts | {k: facts[k] for k in ("frame", "calibration")}))
+    tensors = load_file(folder / WEIGHTS)
+    save_file(tensors, folder / WEIGHTS, {"format": "trd-detector", "version": "1", "recipe": fingerprint})
+
+    before = Detector.load(folder, "cpu").predict(samples[0])
+    assert (before.score - fused["mean"]) / fused["std"] == pytest.approx(expected.score, rel=1e-4)
+    save_calibration(folder, read_facts(folder)[0])
+    assert Detector.load(folder, "cpu").predict(samples[0]).score == before.score
+    save_file(
+        {**tensors, "scorer.more": tensors["network.scalers.rgb.mean_0"].clone()}, folder / WEIGHTS, {"recipe": "other"}
+    )
+    with pytest.raises(CheckpointError, match="do not belong together"):
+        Detector.load(folder, "cpu")
