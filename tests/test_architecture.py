@@ -11,7 +11,7 @@ import pytest
 import trd
 
 ORDER = [
-    ["errors", "types", "files", "processes", "progress"],
+    ["errors", "extras", "types", "files", "pages", "processes", "progress"],
     ["registry"],
     ["config"],
     ["data"],

@@ -17,6 +17,7 @@ from trd.decision.calibration import Calibration
 from trd.decision.maps import Region, branch_maps, fused_map
 from trd.engines.base import Engine, Maps, Placement
 from trd.errors import CheckpointError, DataError, TRDError
+from trd.extras import explained
 from trd.preprocess.parts import batches, stacked_images
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
@@ -65,16 +66,18 @@ class Detector:
         device: "cuda" where there is one by default. compiled: by torch.compile, for many parts on a GPU. precision:
         "32", "bf16", "fp16" or "auto"; by default that in which it was calibrated. without: a source that is missing;
         its stand-in comes, which asks for the others only and has thresholds of its own. Raises CheckpointError naming
-        the file and the remedy when it is missing, damaged, from another training, or from a newer version.
+        the file and the remedy when it is missing, damaged, from another training, or from a newer version;
+        MissingExtraError where what computes its maps is not installed.
         """
         if without:
             path = stand_in_folder(Path(path), without)
         facts, state = read_detector(Path(path))
         wanted = precision or facts.calibration.precision or None
         try:
-            engine = find_method(facts.recipe.method.name).engine(
-                facts.recipe, state, Placement(device, wanted, compiled, version_0_1=not facts.id)
-            )
+            with explained(f"the detector {detector_folder(Path(path))}"):
+                engine = find_method(facts.recipe.method.name).engine(
+                    facts.recipe, state, Placement(device, wanted, compiled, version_0_1=not facts.id)
+                )
         except CheckpointError as error:
             raise CheckpointError(f"{detector_folder(Path(path))}: {error}") from error
         return cls(facts, engine)

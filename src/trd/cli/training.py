@@ -22,6 +22,7 @@ from trd.cli.app import (
     names,
 )
 from trd.errors import RecipeError
+from trd.extras import require
 
 if TYPE_CHECKING:  # at run time each command imports what it needs, so that `trd --help` does not wait for torch
     from trd.runs import Run
@@ -33,6 +34,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of the drawn parts.")] = 0,
 ) -> None:
     """Draw a small RGB + 3D data set, train on its good parts, evaluate, and write a report (about a minute)."""
+    require("trd demo", "train", "report")
     from trd.config import load_recipe
     from trd.data.demo import CLASS_NAME, draw_demo
     from trd.runs import Run
@@ -58,6 +60,7 @@ def train(
     ] = False,
 ) -> None:
     """Train and calibrate a detector per class; evaluate where there is a test split."""
+    require("trd train", "train", "report")
     from trd.config import load_recipe
     from trd.runs import Run
 
@@ -74,6 +77,7 @@ def evaluate(
     device: DeviceOption = "auto",
 ) -> None:
     """Score the test split again; write metrics, tables and the report."""
+    require("trd evaluate", "report")
     from trd.runs import Run
 
     opened = Run.reopen(run, data, names(classes), console)
@@ -94,6 +98,7 @@ def import_reference(
     device: DeviceOption = "auto",
 ) -> None:
     """Take over trained reference weights; calibrate on the validation split. Then evaluate or predict as usual."""
+    require("trd import-reference", "train")
     from trd import runs
     from trd.config import load_recipe
 
@@ -116,6 +121,7 @@ def reproduce(
     device: DeviceOption = "auto",
 ) -> None:
     """Train and score every class and seed; write the published table's layout with our numbers beside it."""
+    require("trd reproduce", "train", "report")
     from trd.config import load_recipe
     from trd.methods.base import FULL
     from trd.reproduce.published import BENCHMARKS

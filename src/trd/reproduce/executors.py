@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from trd.errors import RecipeError
+from trd.extras import explained
 from trd.reproduce.jobs import Job, Outcome, run_job
 
 
@@ -23,12 +24,10 @@ def ray_cluster(jobs: Sequence[Job], device: str, console: Console) -> Iterator[
     """As many at once as there are GPUs in the Ray cluster, without GPUs as CPU cores / threads of one job.
 
     Takes the cluster that RAY_ADDRESS names, else one on this machine. All machines must see `data` and `out` under
-    the same paths. Yields jobs as they finish. Raises RecipeError when Ray is not installed.
+    the same paths. Yields jobs as they finish. Raises MissingExtraError when Ray is not installed.
     """
-    try:
+    with explained("--executor ray"):
         import ray
-    except ImportError as error:
-        raise RecipeError("--executor ray needs Ray: pip install 'trd-anomaly[ray]'") from error
 
     ray.init(ignore_reinit_error=True, log_to_driver=False, configure_logging=False)
     try:
