@@ -11,7 +11,7 @@ import pytest
 import trd
 
 ORDER = [
-    ["errors", "extras", "types", "files", "pages", "processes", "progress"],
+    ["errors", "extras", "types", "files", "pages", "cluster", "processes", "progress"],
     ["registry"],
     ["config"],
     ["data"],

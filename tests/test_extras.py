@@ -125,6 +125,7 @@ def test_the_base_alone(trained: Path, drawn: Path, tmp_path: Path) -> None:
         f"info {tmp_path / 'mean'}": (0, ""),
         f"predict {tmp_path / 'mean'} --input {parts} --out {out} --raw-maps": (0, ""),
         f"predict {run} --input {parts} --out {out}": (2, f"the detector {run / 'biscuit'} needs the extra 'train'"),
+        f"predict {run} --input {parts} --out {out} --executor ray": (2, "--executor ray needs the extra 'ray'"),
         f"calibrate {run} --good {parts}": (2, "needs the extra 'train'"),
         f"demo --out {out}": (2, "trd demo needs the extra 'train'"),
         f"train --data {data} --out {out}": (2, "trd train needs the extra 'train'"),

@@ -28,6 +28,8 @@ from trd.types import Failure, Prediction, PreparedSample, Sample
 Arrays = Mapping[str, NDArray[np.generic]]
 """Source name -> array, as in `Sample.arrays`."""
 
+BATCH = 8  # samples that go through the engine together
+
 
 @dataclass(frozen=True)
 class ScoredSample:
@@ -106,7 +108,7 @@ class Detector:
         with self._computing:
             return self.engine.raw_maps(images)
 
-    def score(self, samples: Iterable[PreparedSample], batch_size: int = 8) -> Iterator[ScoredSample]:
+    def score(self, samples: Iterable[PreparedSample], batch_size: int = BATCH) -> Iterator[ScoredSample]:
         """z-scored, smoothed maps of prepared samples, computed in batches, in order.
 
         Raises TRDError for a map that is not finite.
@@ -143,7 +145,7 @@ class Detector:
         return outcome
 
     def predict_many(
-        self, samples: Iterable[Sample | Arrays | Failure], batch_size: int = 8
+        self, samples: Iterable[Sample | Arrays | Failure], batch_size: int = BATCH
     ) -> Iterator[Prediction | Failure]:
         """One after another, in order; a sample that cannot be used fails alone, in its place.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
-from functools import partial
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,11 +20,19 @@ from trd.cli.app import (
     terminated_as_interrupted,
 )
 from trd.errors import DataError, RecipeError
+from trd.extras import require
 
 if TYPE_CHECKING:  # at run time each command imports what it needs, so that `trd --help` does not wait for torch
     from trd.decision.calibration import Calibration
     from trd.detector import Detector
     from trd.types import SampleFiles
+
+
+class Executor(str, Enum):
+    """Where parts are scored."""
+
+    local = "local"
+    ray = "ray"
 
 
 @app.command()
@@ -47,25 +55,30 @@ def predict(
     overlays: Annotated[bool, typer.Option("--overlays/--no-overlays", help="Heat-map pictures.")] = True,
     without: WithoutOption = "",
     device: DeviceOption = "auto",
+    executor: Annotated[
+        Executor, typer.Option("--executor", help="local, or ray: parts spread over several cores, GPUs or machines.")
+    ] = Executor.local,
 ) -> None:
-    """Score parts: scores.csv, scores.jsonl and heat-map overlays."""
-
-    from trd.data.listing import camera_near
-    from trd.data.loading import load_sample
+    """Score parts: scores.csv, scores.jsonl and heat-map overlays. An interrupted call goes on when started again."""
+    if executor is Executor.ray:
+        require("--executor ray", "ray")
     from trd.detector import Detector
-    from trd.predictions import CSV, PARTIAL, outcomes, write_predictions
-    from trd.progress import tracked
+    from trd.predictions import CSV, PARTIAL, Loading, Output, predict_parts
 
-    detector = Detector.load(run, device, compiled, precision, without)
+    spread = executor is Executor.ray
+    # its workers load detectors of their own; here it is looked at, and what is wrong with it said, before they start
+    detector = Detector.load(run, "cpu" if spread else device, compiled, None if spread else precision, without)
     files = _inputs(inputs, detector)
-    clouds = detector.recipe.point_cloud_sources
-    load = partial(load_sample, clouds=clouds, camera=camera_near(files, clouds, detector.facts.camera))
-    results = outcomes(detector, tracked(files, "predicting", len(files), console), load)
+    loading = Loading.of(detector, files, run, device, compiled, precision, without)
+    output = Output(out, raw_maps, overlays, keep_going)
     try:
         with terminated_as_interrupted():
-            written = write_predictions(detector, results, out, raw_maps, overlays, keep_going)
+            written = predict_parts(None if spread else detector, loading, files, output, console)
     except KeyboardInterrupt as stop:
-        where = f"{shown(out / PARTIAL)} holds the parts done so far, if any; earlier scores are as they were"
+        where = (
+            f"{shown(out / PARTIAL)} holds the parts done so far, if any, and the same command goes on after them; "
+            "earlier scores are as they were"
+        )
         errors.print(f"interrupted; {where}", markup=False)
         raise typer.Exit(128 + (stop.args[0] if stop.args else signal.SIGINT)) from None
     threshold, scores = detector.calibration.image_threshold.value, shown(out / CSV)
