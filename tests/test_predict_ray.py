@@ -98,7 +98,7 @@ writes, done = writing._write_pictures, []
 
 def killed(*arguments):
     if len(done) == 19:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), getattr(signal, os.environ["SIGNAL"]))
     done.append(arguments)
     writes(*arguments)
 
@@ -108,12 +108,16 @@ main()
 """
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
-def test_a_killed_call_goes_on(trained: Path, archive: Path, alone: Path, tmp_path: Path) -> None:
-    environment = os.environ | {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize(("signal", "code"), [("SIGKILL", -9), ("SIGTERM", 143)])
+def test_a_killed_call_goes_on(
+    trained: Path, archive: Path, alone: Path, tmp_path: Path, signal: str, code: int
+) -> None:
+    environment = os.environ | {"RAY_ADDRESS": ray.get_runtime_context().gcs_address, "SIGNAL": signal}
     arguments = [sys.executable, "-c", KILLED, *command(trained, archive, tmp_path)]
     begun = subprocess.run(arguments, check=False, capture_output=True, env=environment)
-    assert begun.returncode == -9, begun.stderr
+    assert begun.returncode == code, begun.stderr
+    assert (b"the same command goes on" in b" ".join(begun.stderr.split())) == (signal == "SIGTERM")
     partial = tmp_path / "scores.jsonl.part"
     rows = [json.loads(line) for line in partial.read_text().splitlines()]
     assert [row["id"] for row in rows] == [f"{index:03d}" for index in range(19)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +34,8 @@ def connected(device: str) -> Iterator[Resources]:
 
     joined_before = ray.is_initialized()
     try:
-        ray.init(ignore_reinit_error=True, log_to_driver=False, configure_logging=False)
+        with _signals_kept():
+            ray.init(ignore_reinit_error=True, log_to_driver=False, configure_logging=False)
     except ConnectionError as error:
         raise RecipeError(f"no Ray cluster answers at the address in RAY_ADDRESS: {error}") from error
     try:
@@ -44,6 +47,19 @@ def connected(device: str) -> Iterator[Resources]:
     finally:
         if not joined_before:
             ray.shutdown()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Ray takes SIGTERM for itself, and the caller's handler would not be asked."""
+    if threading.current_thread() is not threading.main_thread():  # only the main one may take signals
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def in_order(workers: Sequence[Any], chunks: Iterable[Any], ahead: int = 4) -> Iterator[Any]:
