@@ -187,6 +187,16 @@ def test_what_the_cluster_has() -> None:
         pass
 
 
+def test_no_cluster_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(**_: object) -> None:  # what Ray raises, after minutes
+        raise ConnectionError("Failed to connect to Ray cluster at 192.0.2.2:1")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", unreachable)
+    with pytest.raises(RecipeError, match=r"in RAY_ADDRESS: .*192\.0\.2\.2:1"), connected("auto"):
+        pass
+
+
 def test_a_detector_that_changed_meanwhile(trained: Path, archive: Path, tmp_path: Path) -> None:
     from dataclasses import replace
 
