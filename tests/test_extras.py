@@ -68,16 +68,40 @@ def _closure(requirements: list[str]) -> set[str]:
     return found
 
 
-def _not_of_the_base() -> list[str]:
-    """Everything that is installed here and is not brought by the base."""
-    base = _closure(PROJECT["dependencies"])
+def _not_of_the_base(*extras: str) -> list[str]:
+    """Everything that is installed here and is not brought by the base and these extras."""
+    brought = _closure(
+        [*PROJECT["dependencies"], *(one for e in extras for one in PROJECT["optional-dependencies"][e])]
+    )
     return [
         package
         for package, owners in metadata.packages_distributions().items()
-        if not {_distribution(owner) for owner in owners} & (base | {"trd-anomaly"})
+        if not {_distribution(owner) for owner in owners} & (brought | {"trd-anomaly"})
         and package not in sys.stdlib_module_names
         and package.isidentifier()
     ]
+
+
+def _called(blocked: list[str], calls: list[str]) -> list[tuple[int, str, str]]:
+    """Exit code, output and error output of each `trd CALL`, in one process in which `blocked` cannot be imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", BASE_ONLY, json.dumps(blocked), json.dumps([call.split() for call in calls])],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, [ROOT / "src", FAKES])), "COLUMNS": "1000"},
+    )
+    assert done.returncode == 0, done.stderr
+    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def without_network(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of a method that computes with numpy."""
+    monkeypatch.setitem(METHODS, "meandistance", "meandistance")
+    (tmp_path / "mean.toml").write_text(toml("mean"))
+    fit(drawn, tmp_path / "mean", tmp_path / "mean.toml", device="cpu")
+    return tmp_path / "mean"
 
 
 @pytest.mark.parametrize("extra", sorted(EXTRAS))
@@ -107,12 +131,8 @@ def test_an_import_that_fails_is_explained_where_an_extra_has_the_package(monkey
         import colorsys  # noqa: F401
 
 
-def test_the_base_alone(trained: Path, drawn: Path, tmp_path: Path) -> None:
+def test_the_base_alone(trained: Path, without_network: Path, drawn: Path, tmp_path: Path) -> None:
     """What the base does not bring is blocked: a detector without a network predicts, the rest says what it needs."""
-    (tmp_path / "mean.toml").write_text(toml("mean"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(METHODS, "meandistance", "meandistance")
-        fit(drawn, tmp_path / "mean", tmp_path / "mean.toml", device="cpu")
     run = Path(shutil.copytree(trained, tmp_path / "run"))
     data, out = str(drawn), str(tmp_path / "out")
     parts = str(drawn / "biscuit/test/chip")
@@ -122,8 +142,8 @@ def test_the_base_alone(trained: Path, drawn: Path, tmp_path: Path) -> None:
         "info": (0, ""),
         f"info {run}": (0, ""),
         f"calibrate {run} --rate 0.2": (0, ""),
-        f"info {tmp_path / 'mean'}": (0, ""),
-        f"predict {tmp_path / 'mean'} --input {parts} --out {out} --raw-maps": (0, ""),
+        f"info {without_network}": (0, ""),
+        f"predict {without_network} --input {parts} --out {out} --raw-maps": (0, ""),
         f"predict {run} --input {parts} --out {out}": (2, f"the detector {run / 'biscuit'} needs the extra 'train'"),
         f"predict {run} --input {parts} --out {out} --executor ray": (2, "--executor ray needs the extra 'ray'"),
         f"calibrate {run} --good {parts}": (2, "needs the extra 'train'"),
@@ -137,15 +157,7 @@ def test_the_base_alone(trained: Path, drawn: Path, tmp_path: Path) -> None:
     }
     blocked = _not_of_the_base()
     assert {"torch", "lightning", "scipy", "matplotlib", "jinja2", "ray"} <= set(blocked)
-    done = subprocess.run(
-        [sys.executable, "-c", BASE_ONLY, json.dumps(blocked), json.dumps([call.split() for call in calls])],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PYTHONPATH": os.pathsep.join(map(str, [ROOT / "src", FAKES])), "COLUMNS": "1000", "PATH": ""},
-    )
-    assert done.returncode == 0, done.stderr
-    results = [json.loads(line) for line in done.stdout.splitlines()]
+    results = _called(blocked, list(calls))
     for (call, (code, complaint)), (found, shown, said) in zip(calls.items(), results, strict=True):
         assert found == code, (call, shown, said)
         assert complaint in said
@@ -156,6 +168,16 @@ def test_the_base_alone(trained: Path, drawn: Path, tmp_path: Path) -> None:
     assert "lite-rgb-normals" in described
     assert len((tmp_path / "out/scores.csv").read_text().splitlines()) == 2
     assert (tmp_path / "out/overlays").is_dir()
+
+
+def test_evaluating_needs_the_extra_report_only(without_network: Path) -> None:
+    (without_network / "report.html").unlink(missing_ok=True)
+    ((code, shown, said),) = _called(_not_of_the_base("report"), [f"evaluate {without_network}"])
+    assert code == 0, said
+    assert "fused" in shown
+    assert (without_network / "report.html").is_file()
+    versions = json.loads((without_network / "run.json").read_text())["versions"]
+    assert "numpy" in versions
 
 
 def test_an_evaluation_without_torch_ends_at_once(
