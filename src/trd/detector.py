@@ -17,6 +17,7 @@ from trd.decision.calibration import Calibration
 from trd.decision.maps import Region, branch_maps, fused_map
 from trd.engines.base import Engine, Maps, Placement
 from trd.errors import CheckpointError, DataError, TRDError
+from trd.extras import explained
 from trd.packages.engine import package_engine, self_tested
 from trd.packages.package import is_package, read_package
 from trd.preprocess.parts import batches, stacked_images
@@ -28,6 +29,8 @@ from trd.types import Failure, Prediction, PreparedSample, Sample
 
 Arrays = Mapping[str, NDArray[np.generic]]
 """Source name -> array, as in `Sample.arrays`."""
+
+BATCH = 8  # samples that go through the engine together
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,9 @@ class Detector:
         device: "cuda" where there is one by default. compiled: by torch.compile, for many parts on a GPU. precision:
         "32", "bf16", "fp16" or "auto"; by default that in which it was calibrated. without: a source that is missing;
         its stand-in comes, which asks for the others only and has thresholds of its own. Raises CheckpointError naming
-        the file and the remedy when it is missing, damaged, from another training, or from a newer version; of a
-        package also when this machine does not compute what the exporting one did.
+        the file and the remedy when it is missing, damaged, from another training, or from a newer version, and of a
+        package when this machine does not compute what the exporting one did; MissingExtraError where what computes
+        its maps is not installed.
         """
         if is_package(Path(path)):
             return cls._of_package(Path(path), Placement(device, precision, compiled), without)
@@ -77,9 +81,10 @@ class Detector:
         facts, state = read_detector(Path(path))
         wanted = precision or facts.calibration.precision or None
         try:
-            engine = find_method(facts.recipe.method.name).engine(
-                facts.recipe, state, Placement(device, wanted, compiled, version_0_1=not facts.id)
-            )
+            with explained(f"the detector {detector_folder(Path(path))}"):
+                engine = find_method(facts.recipe.method.name).engine(
+                    facts.recipe, state, Placement(device, wanted, compiled, version_0_1=not facts.id)
+                )
         except CheckpointError as error:
             raise CheckpointError(f"{detector_folder(Path(path))}: {error}") from error
         return cls(facts, engine)
@@ -92,7 +97,8 @@ class Detector:
                 f"{path} is of one detector: export its stand-in to a package of its own (trd export RUN --without "
                 f"{without})"
             )
-        detector = cls(package.facts, package_engine(package, placement))
+        with explained(f"{path}, a package for {package.manifest.runtime},"):
+            detector = cls(package.facts, package_engine(package, placement))
         self_tested(package, detector.pipeline, detector.engine)
         return detector
 
@@ -120,7 +126,7 @@ class Detector:
         with self._computing:
             return self.engine.raw_maps(images)
 
-    def score(self, samples: Iterable[PreparedSample], batch_size: int = 8) -> Iterator[ScoredSample]:
+    def score(self, samples: Iterable[PreparedSample], batch_size: int = BATCH) -> Iterator[ScoredSample]:
         """z-scored, smoothed maps of prepared samples, computed in batches, in order.
 
         Raises TRDError for a map that is not finite.
@@ -157,7 +163,7 @@ class Detector:
         return outcome
 
     def predict_many(
-        self, samples: Iterable[Sample | Arrays | Failure], batch_size: int = 8
+        self, samples: Iterable[Sample | Arrays | Failure], batch_size: int = BATCH
     ) -> Iterator[Prediction | Failure]:
         """One after another, in order; a sample that cannot be used fails alone, in its place.
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from trd.cli.app import WithoutOption, app, console, shown
 from trd.errors import CheckpointError
+from trd.extras import require
 from trd.types import PrecisionName
 
 PRECISIONS: dict[str, PrecisionName] = {"fp32": "32", "bf16": "bf16", "int8": "int8"}
@@ -35,6 +36,7 @@ def export(
     ] = None,
 ) -> None:
     """A package for the machine at the line, without torch; compared with the detector on all your parts."""
+    require("trd export", "train", "onnx", "export", *(("openvino",) if runtime == "openvino" else ()))
     from trd.data.listing import list_unlabelled
     from trd.export.equivalence import LARGEST_MAP
     from trd.export.export import ExportJob, export
@@ -82,6 +84,7 @@ def check_device(
     from trd.preprocess.pipeline import Pipeline
 
     found = read_package(package)
+    require(f"{package}", found.manifest.runtime)
     facts, manifest = found.facts, found.manifest
     pipeline = Pipeline(facts.recipe, facts.frame, facts.ranges, facts.finder)
     engine = package_engine(found, Placement())

@@ -28,6 +28,7 @@ from trd.export.parts import ExportParts, parts_of
 from trd.export.quantise import quantised, with_altered
 from trd.methods.exportable import Exportable, ExportForm
 from trd.packages.engine import package_engine
+from trd.packages.facts import digests_of_parts
 from trd.packages.golden import golden_of
 from trd.packages.manifest import GraphFiles, Manifest, Runtime, StoredStep
 from trd.packages.package import EQUIVALENCE, Package, facts_members, write_package
@@ -199,6 +200,7 @@ def _draft(detector: Detector, form: ExportForm, graphs: Mapping[str, ExportedGr
         graphs=files,
         steps=tuple(StoredStep(graph=s.graph, inputs=dict(s.inputs), outputs=dict(s.outputs)) for s in form.steps),
         golden=(),
+        parts=tuple(sorted(digests_of_parts(job.run))),
         tolerance=TOLERANCE[job.precision],
         tools=_tools(),
         licences=licences_of(detector.recipe),

@@ -45,7 +45,7 @@ class StoredStep(_Frozen):
 
 class Manifest(_Frozen):
     """detector: id of the training. precision: of the students. tolerance: by how many deviations of good parts' raw
-    maps a machine may differ from the golden ones. tools: what the package was made with. licences: of what is inside,
+    maps a machine may differ from the golden ones. parts: digests of the good parts that were learned from. tools: what the package was made with. licences: of what is inside,
     name -> text or name of the licence."""
 
     format_version: Literal[1] = 1
@@ -56,6 +56,7 @@ class Manifest(_Frozen):
     graphs: dict[str, GraphFiles]
     steps: tuple[StoredStep, ...]
     golden: tuple[str, ...]
+    parts: tuple[str, ...] = ()
     tolerance: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     tools: Mapping[str, str]
     licences: Mapping[str, str]
