@@ -97,13 +97,16 @@ def openvino_graph(model: Any, role: Role, precision: str = "32") -> ExportedGra
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """The exporter tells of every operator of torchvision that is not there, and of its own deprecations."""
-    log = logging.getLogger("torch.onnx")
-    before = log.level
-    log.setLevel(logging.ERROR)
+    """The exporter tells of every operator of torchvision that is not there, of its own deprecations, and, where
+    somebody handles all logs, of every step of its tracing, which then takes minutes."""
+    logs = [logging.getLogger(name) for name in ("torch.onnx", "torch.__trace")]
+    before = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(before)
+        for log, level in zip(logs, before, strict=True):
+            log.setLevel(level)
