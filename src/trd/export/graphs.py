@@ -61,6 +61,9 @@ def onnx_bytes(form: GraphForm, metadata: Mapping[str, str] | None = None) -> by
         except Exception as error:  # whatever PyTorch's exporter stumbles over
             raise TRDError(f"PyTorch's exporter failed: {str(error).strip().splitlines()[-1][:300]}") from error
     proto = cast(Any, program).model_proto
+    fixed = [one.name for one in proto.graph.input if not one.type.tensor_type.shape.dim[0].dim_param]
+    if fixed:  # something reads the batch as a number; the exporter then fixes it without a word
+        raise TRDError(f"PyTorch's exporter fixed the batch of {', '.join(fixed)} at {EXAMPLES}")
     for key, value in (metadata or {}).items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = key, value
