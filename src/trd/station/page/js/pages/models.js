@@ -1,0 +1,2 @@
+import { h } from "../dom.js";
+export function modelsPage() { return { element: h("div", {}), title: "models" }; }

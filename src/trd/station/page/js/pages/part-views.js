@@ -1,0 +1,240 @@
+// @ts-check
+/** The views of one part: pictures, maps over them, and 3D; one cursor, one detail, one limit for all. */
+
+import { contour, outline } from "../contour.js";
+import { fill, h, icon } from "../dom.js";
+import { USUAL_STRENGTH, heatPicture } from "../heat.js";
+import { t } from "../i18n.js";
+import { Linked } from "../linked.js";
+import { Looks, drawable, homeDetail, mainImage } from "../looks.js";
+import { MapView } from "../mapview.js";
+import { choice, empty, fault } from "../widgets.js";
+
+/** @typedef {import("../types.js").Inspection} Inspection */
+/** @typedef {{ kind: "image" | "heat", name: string }} Content */
+
+export class PartViews {
+  /** @param {Inspection} part */
+  constructor(part) {
+    this.part = part;
+    this.looks = new Looks(part);
+    const { height, width } = this.looks.size;
+    this.linked = new Linked(height, width, homeDetail(part));
+    this.limit = part.pixel_threshold ?? part.reject_above;
+    this.strength = USUAL_STRENGTH;
+    /** @type {Uint8Array | null} */
+    this.brush = null;
+    /** @type {Tile[]} */
+    this.tiles = [];
+    /** @type {import("../viewer3d.js").Viewer3D | null} */
+    this.three = null;
+    /** @type {import("../decode.js").ScoredCloud | null} */
+    this.cloud = null;
+    this.element = h("div", { class: "views" });
+    if (part.decision === "invalid") {
+      this.element.append(h("div", { class: "fault wide" }, icon("invalid"), h("div", {}, h("strong", {}, t("part.invalid")), h("p", { lang: "en" }, part.reason ?? ""))));
+    }
+    if (part.pruned || !part.images.length || !part.frame) {
+      this.element.append(h("div", { class: "panel wide" }, empty("part", t("part.no_picture"), part.pruned ? t("part.pruned") : "")));
+      return;
+    }
+    for (const [index, content] of this.#first().entries()) this.tiles.push(new Tile(this, index, content));
+    this.element.append(...this.tiles.map((tile) => tile.element));
+    if (part.has_cloud) this.element.append(this.#makeThree());
+    this.element.dataset.count = String(this.element.children.length);
+  }
+
+  destroy() {
+    this.looks.destroy();
+    for (const tile of this.tiles) tile.view.destroy();
+    this.three?.destroy();
+    this.three = null;
+    this.gone = true;
+  }
+
+  /** What the tiles show at first. @returns {Content[]} */
+  #first() {
+    const { part } = this;
+    const others = part.images.filter((name) => name !== mainImage(part) && name !== "xyz");
+    /** @type {Content[]} */
+    const wanted = [{ kind: "image", name: part.images[0] }];
+    if (part.maps.includes("fused")) wanted.push({ kind: "heat", name: "fused" });
+    if (others.length) wanted.push({ kind: "image", name: others[0] });
+    else if (part.images.length > 1) wanted.push({ kind: "image", name: part.images[1] });
+    return wanted;
+  }
+
+  /** All that a tile can show. @returns {Content[]} */
+  get contents() {
+    return [
+      ...this.part.images.map((name) => /** @type {Content} */ ({ kind: "image", name })),
+      ...this.part.maps.map((name) => /** @type {Content} */ ({ kind: "heat", name })),
+    ];
+  }
+
+  /** @param {{ limit?: number, strength?: number }} look */
+  look(look) {
+    if (look.limit !== undefined) this.limit = look.limit;
+    if (look.strength !== undefined) this.strength = look.strength;
+    for (const tile of this.tiles) void tile.draw();
+    this.three?.look(look);
+  }
+
+  goHome() {
+    this.linked.goHome();
+    this.three?.orbit.home();
+  }
+
+  /**
+   * Lets a finger or the mouse mark pixels in every view.
+   * @param {boolean} on
+   */
+  paint(on) {
+    for (const tile of this.tiles) tile.view.onpaint = on ? (pixel) => this.#mark(pixel) : null;
+    this.element.classList.toggle("painting", on);
+  }
+
+  clearBrush() {
+    this.brush = null;
+    for (const tile of this.tiles) tile.view.show({ marked: null });
+  }
+
+  /** @param {import("../linked.js").Pixel} middle */
+  #mark(middle) {
+    const { height, width } = this.looks.size;
+    this.brush ??= new Uint8Array(height * width);
+    const radius = Math.max(2, Math.round(Math.max(height, width) / 80));
+    for (let row = Math.max(0, middle.row - radius); row <= Math.min(height - 1, middle.row + radius); row++) {
+      for (let column = Math.max(0, middle.column - radius); column <= Math.min(width - 1, middle.column + radius); column++) {
+        if ((row - middle.row) ** 2 + (column - middle.column) ** 2 <= radius ** 2) this.brush[row * width + column] = 1;
+      }
+    }
+    if (this.brushDrawn) return;
+    this.brushDrawn = requestAnimationFrame(() => {
+      this.brushDrawn = 0;
+      const marked = this.brush && outline(this.brush, width, height);
+      for (const tile of this.tiles) tile.view.show({ marked });
+    });
+  }
+
+  /** What was marked, as a PNG in base64, or null. @returns {Promise<string | null>} */
+  async mask() {
+    if (!this.brush) return null;
+    const { height, width } = this.looks.size;
+    const picture = new ImageData(width, height);
+    new Uint32Array(picture.data.buffer).set(Uint32Array.from(this.brush, (flag) => (flag ? 0xffffffff : 0xff000000)));
+    const blob = await drawable(picture).convertToBlob({ type: "image/png" });
+    const bytes = new Uint8Array(await blob.arrayBuffer());
+    let text = "";
+    for (let start = 0; start < bytes.length; start += 32768) text += String.fromCharCode(...bytes.subarray(start, start + 32768));
+    return btoa(text);
+  }
+
+  #makeThree() {
+    const place = h("div", { class: "view-place" }, h("div", { class: "empty" }, t("loading")));
+    const surface = choice(t("part.surface"), /** @type {const} */ ([["heat", t("part.surface.heat")], ["colour", t("part.surface.colour")], ["height", t("part.surface.height")]]),
+      "heat", (value) => this.three?.look({ surface: value }), "slim");
+    const shape = choice(t("part.shape"), /** @type {const} */ ([["points", t("part.points")], ["joined", t("part.joined")]]),
+      "points", (value) => this.three?.join(value === "joined"), "slim");
+    const tile = h("section", { class: "panel tile-view tile-3d", "aria-label": t("part.three") },
+      h("header", {}, h("h2", {}, t("part.three")), h("span", { class: "grow" }), surface, shape, enlarge(() => tile)), place);
+    void this.#fillThree(place);
+    return tile;
+  }
+
+  /** @param {HTMLElement} place */
+  async #fillThree(place) {
+    const begun = performance.now();
+    try {
+      const [{ Viewer3D }, cloud] = await Promise.all([import("../viewer3d.js"), this.looks.cloud()]);
+      if (this.gone) return;
+      this.cloud = cloud;
+      let three;
+      try {
+        three = new Viewer3D(this.linked, cloud, t("part.three_label", { part: this.part.part }));
+      } catch (error) {
+        console.warn(error);
+        fill(place, empty("part", t("part.three_failed")));
+        return;
+      }
+      this.three = three;
+      three.look({ limit: this.limit, strength: this.strength });
+      fill(place, three.element);
+      place.dataset.shownMs = String(Math.round(performance.now() - begun));
+      three.onFirst = () => (place.dataset.shownMs = String(Math.round(performance.now() - begun)));
+    } catch (error) {
+      if (!this.gone) fill(place, fault(error, () => void this.#fillThree(place)));
+    }
+  }
+}
+
+class Tile {
+  /**
+   * @param {PartViews} views
+   * @param {number} index
+   * @param {Content} content
+   */
+  constructor(views, index, content) {
+    this.views = views;
+    this.content = content;
+    this.place = h("div", { class: "view-place" });
+    this.view = new MapView(views.linked, this.label);
+    this.place.append(this.view.element);
+    const { contents } = views;
+    const chosen = h("select", { class: "slim", "aria-label": t("part.view", { n: index + 1 }), onchange: () => {
+      this.content = contents[Number(chosen.value)];
+      this.view.label = this.label;
+      void this.draw();
+    } }, contents.map((one, at) => h("option", { value: at, selected: one.kind === content.kind && one.name === content.name }, contentName(one))));
+    this.element = h("section", { class: "panel tile-view", "aria-label": t("part.view", { n: index + 1 }) },
+      h("header", {}, chosen, h("span", { class: "grow" }), enlarge(() => this.element)), this.place);
+    void this.draw();
+  }
+
+  get label() {
+    return t("part.picture_label", { part: this.views.part.part, name: contentName(this.content) });
+  }
+
+  async draw() {
+    const { content, views } = this;
+    const { height, width } = views.looks.size;
+    const { limit, strength } = views;
+    try {
+      const name = content.kind === "image" ? content.name : mainImage(views.part);
+      const map = content.kind === "heat" ? content.name : views.part.maps.includes("fused") ? "fused" : null;
+      const [picture, values] = await Promise.all([name ? views.looks.image(name) : null, map ? views.looks.map(map) : null]);
+      if (views.gone || content !== this.content || limit !== views.limit || strength !== views.strength) return;
+      this.view.show({
+        picture,
+        heat: content.kind === "heat" && values ? drawable(heatPicture(values, width, height, views.part.reject_above, strength)) : null,
+        contour: values && contour(values, width, height, limit),
+      });
+      if (!this.view.element.isConnected) fill(this.place, this.view.element);
+    } catch (error) {
+      if (!views.gone) fill(this.place, fault(error, () => void this.draw()));
+    }
+  }
+}
+
+/** @param {Content} content */
+export function contentName(content) {
+  const name = content.name === "fused" ? t("part.fused") : content.name;
+  return content.kind === "heat" ? t("part.heat_of", { name }) : name;
+}
+
+/**
+ * A button that gives one view the whole place, and back.
+ * @param {() => HTMLElement} tile
+ */
+function enlarge(tile) {
+  const button = h("button", { class: "bare slim square", "aria-pressed": "false", "aria-label": t("part.expand"), title: t("part.expand"), onclick: () => {
+    const all = tile().parentElement;
+    const on = tile().classList.toggle("alone");
+    all?.classList.toggle("one", on);
+    button.setAttribute("aria-pressed", String(on));
+    button.title = t(on ? "part.shrink" : "part.expand");
+    button.setAttribute("aria-label", button.title);
+    fill(button, icon(on ? "shrink" : "expand"));
+  } }, icon("expand"));
+  return button;
+}

@@ -1,0 +1,2 @@
+import { h } from "../dom.js";
+export function reviewPage() { return { element: h("div", {}), title: "review" }; }

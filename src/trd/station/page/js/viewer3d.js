@@ -1,0 +1,268 @@
+// @ts-check
+/** A part in 3D: its organised cloud with colour and heat map, drawn when something changes, picked to the pixel. */
+
+import * as THREE from "../vendor/three/three.module.min.js";
+import { h } from "./dom.js";
+import { COLD, RAMP, USUAL_STRENGTH } from "./heat.js";
+import { Linked } from "./linked.js";
+import { Orbit } from "./orbit.js";
+import { coarseFirst, extent, faces, normals, pointAt } from "./relief.js";
+import { FRAGMENT, SURFACES, VERTEX } from "./shaders.js";
+
+const FIELD = 35; // degrees, vertical
+const REACH = 7; // CSS pixels from the pointer within which a point is taken
+
+export class Viewer3D {
+  /**
+   * @param {Linked} linked
+   * @param {import("./decode.js").ScoredCloud} cloud
+   * @param {string} label
+   */
+  constructor(linked, cloud, label) {
+    this.linked = linked;
+    this.cloud = coarseFirst(cloud);
+    this.points = pointAt(this.cloud);
+    const { middle, radius, pitch } = extent(cloud);
+    this.radius = radius;
+    this.canvas = h("canvas", { class: "view-canvas", role: "img", "aria-label": label, tabIndex: 0 });
+    this.marker = h("div", { class: "marker-3d", hidden: true });
+    this.element = h("div", { class: "view view-3d" }, this.canvas, this.marker);
+    this.renderer = new THREE.WebGLRenderer({ canvas: this.canvas, antialias: false, alpha: true });
+    this.renderer.outputColorSpace = THREE.LinearSRGBColorSpace; // colours are passed through as they are
+    this.camera = new THREE.PerspectiveCamera(FIELD, 1, radius / 50, radius * 60);
+    this.scene = new THREE.Scene();
+    this.material = this.#material(pitch, middle[2], radius);
+    this.geometry = this.#geometry();
+    /** @type {() => void} */
+    this.onFirst = () => {};
+    /** @type {THREE.Object3D} */
+    this.shape = new THREE.Points(this.geometry, this.material);
+    this.shape.frustumCulled = false;
+    this.scene.add(this.shape);
+    const target = /** @type {[number, number, number]} */ ([middle[0], -middle[1], -middle[2]]);
+    const distance = (0.84 * radius) / Math.tan((FIELD * Math.PI) / 360);
+    this.orbit = new Orbit(this.element, { turn: -0.35, tilt: 0.62, distance, target }, (moving) => {
+      this.moving = moving;
+      this.draw();
+    });
+    this.moving = false;
+    this.asked = 0;
+    this.frames = 0;
+    this.end = linked.listen((what) => what === "cursor" && this.#mark());
+    this.observer = new ResizeObserver(() => this.draw());
+    this.observer.observe(this.element);
+    this.element.addEventListener("pointermove", (event) => {
+      if (!this.orbit.dragging) this.#point(event);
+    });
+    this.element.addEventListener("dblclick", (event) => {
+      const pixel = this.pick(event.clientX, event.clientY);
+      const at = pixel && this.#position(pixel);
+      if (at) this.orbit.aim([at.x, at.y, at.z]);
+    });
+  }
+
+  destroy() {
+    this.end();
+    this.orbit.destroy();
+    this.observer.disconnect();
+    cancelAnimationFrame(this.asked);
+    this.geometry.dispose();
+    this.material.dispose();
+    this.material.uniforms.ramp.value.dispose();
+    this.renderer.dispose();
+    this.renderer.forceContextLoss();
+  }
+
+  /**
+   * @param {number} pitch
+   * @param {number} away
+   * @param {number} radius
+   */
+  #material(pitch, away, radius) {
+    const ramp = new THREE.DataTexture(new Uint8Array(RAMP), 256, 1, THREE.RGBAFormat);
+    ramp.minFilter = ramp.magFilter = THREE.LinearFilter;
+    ramp.needsUpdate = true;
+    const half = radius / 4;
+    return new THREE.ShaderMaterial({
+      vertexShader: VERTEX,
+      fragmentShader: FRAGMENT,
+      side: THREE.DoubleSide,
+      uniforms: {
+        limit: { value: 1 }, cold: { value: COLD }, strength: { value: USUAL_STRENGTH }, surface: { value: 0 },
+        pixelsPerUnit: { value: 1 }, pitch: { value: pitch }, coarse: { value: 1 },
+        heights: { value: new THREE.Vector2(-away - half, -away + half) }, ramp: { value: ramp },
+      },
+    });
+  }
+
+  #geometry() {
+    const { cloud, points } = this;
+    const count = cloud.pixels.length;
+    const upright = new Float32Array(3 * count);
+    for (let i = 0; i < 3 * count; i += 3) {
+      upright[i] = cloud.positions[i];
+      upright[i + 1] = -cloud.positions[i + 1];
+      upright[i + 2] = -cloud.positions[i + 2];
+    }
+    const sides = normals(cloud, points);
+    for (let i = 0; i < 4 * count; i += 4) {
+      sides[i + 1] = -sides[i + 1];
+      sides[i + 2] = -sides[i + 2];
+    }
+    const geometry = new THREE.BufferGeometry();
+    geometry.setAttribute("position", new THREE.BufferAttribute(upright, 3));
+    geometry.setAttribute("side", new THREE.BufferAttribute(sides, 4, true));
+    geometry.setAttribute("tint", new THREE.BufferAttribute(cloud.colours ?? new Uint8Array(4 * count).fill(170), 4, true));
+    geometry.setAttribute("score", new THREE.BufferAttribute(cloud.scores, 1));
+    return geometry;
+  }
+
+  /** @param {{ limit?: number, strength?: number, surface?: typeof SURFACES[number] }} look */
+  look(look) {
+    const { uniforms } = this.material;
+    if (look.limit !== undefined) uniforms.limit.value = look.limit;
+    if (look.strength !== undefined) uniforms.strength.value = look.strength;
+    if (look.surface !== undefined) uniforms.surface.value = SURFACES.indexOf(look.surface);
+    this.draw();
+  }
+
+  /**
+   * As a closed surface instead of points.
+   * @param {boolean} closed
+   */
+  join(closed) {
+    this.scene.remove(this.shape);
+    if (closed && !this.geometry.index) {
+      const step = this.radius / 25;
+      this.geometry.setIndex(new THREE.BufferAttribute(faces(this.cloud, this.points, step), 1));
+    } else if (!closed) {
+      this.geometry.setIndex(null);
+    }
+    this.shape = closed ? new THREE.Mesh(this.geometry, this.material) : new THREE.Points(this.geometry, this.material);
+    this.shape.frustumCulled = false;
+    this.scene.add(this.shape);
+    this.draw();
+  }
+
+  draw() {
+    if (this.asked) return;
+    this.asked = requestAnimationFrame(() => {
+      this.asked = 0;
+      this.#draw();
+    });
+  }
+
+  #draw() {
+    const { clientWidth: width, clientHeight: height } = this.element;
+    if (!width || !height) return;
+    const ratio = Math.min(2, window.devicePixelRatio || 1);
+    this.renderer.setPixelRatio(ratio);
+    this.renderer.setSize(width, height, false);
+    this.camera.aspect = width / height;
+    // a narrow view is fitted by its width
+    this.camera.fov = width < height ? (360 / Math.PI) * Math.atan(Math.tan((FIELD * Math.PI) / 360) * (height / width)) : FIELD;
+    this.camera.updateProjectionMatrix();
+    const [x, y, z] = this.orbit.place;
+    this.camera.position.set(x, y, z);
+    this.camera.lookAt(...this.orbit.eye.target);
+    this.camera.updateMatrixWorld();
+    const { uniforms } = this.material;
+    uniforms.pixelsPerUnit.value = (height * ratio) / (2 * Math.tan((this.camera.fov * Math.PI) / 360));
+    const fast = this.moving && !this.geometry.index && this.cloud.pixels.length > 100000;
+    uniforms.coarse.value = fast ? 2 : 1;
+    this.geometry.setDrawRange(0, fast ? this.cloud.coarse : Infinity);
+    this.renderer.render(this.scene, this.camera);
+    this.frames += 1;
+    this.element.dataset.frames = String(this.frames);
+    if (this.frames === 1) this.onFirst();
+    this.#mark();
+  }
+
+  /**
+   * @param {import("./linked.js").Pixel} pixel
+   * @returns {THREE.Vector3 | null} null where nothing was measured
+   */
+  #position(pixel) {
+    const point = this.points[pixel.row * this.linked.width + pixel.column] ?? -1;
+    if (point < 0) return null;
+    return new THREE.Vector3().fromBufferAttribute(this.geometry.getAttribute("position"), point);
+  }
+
+  /**
+   * Where the point of a pixel lies, in metres in the camera's frame, and how high over the support (null without one).
+   * @param {import("./linked.js").Pixel} pixel
+   */
+  measure(pixel) {
+    const at = this.#position(pixel);
+    if (!at) return null;
+    const { plane } = this.cloud;
+    const [x, y, z] = [at.x, -at.y, -at.z];
+    return { x, y, z, height: plane && plane[0] * x + plane[1] * y + plane[2] * z + plane[3] };
+  }
+
+  /**
+   * Where a pixel of the map is on the page.
+   * @param {import("./linked.js").Pixel} pixel
+   * @returns {{ x: number, y: number } | null} in CSS pixels of the window
+   */
+  project(pixel) {
+    const at = this.#position(pixel)?.project(this.camera);
+    if (!at || at.z > 1) return null;
+    const box = this.element.getBoundingClientRect();
+    return { x: box.left + ((at.x + 1) / 2) * box.width, y: box.top + ((1 - at.y) / 2) * box.height };
+  }
+
+  /**
+   * The pixel whose point is seen at a place of the page: of those whose square covers it the foremost, else the nearest
+   * within reach.
+   * @param {number} clientX
+   * @param {number} clientY
+   * @returns {import("./linked.js").Pixel | null}
+   */
+  pick(clientX, clientY) {
+    const box = this.element.getBoundingClientRect();
+    const m = new THREE.Matrix4().multiplyMatrices(this.camera.projectionMatrix, this.camera.matrixWorldInverse).elements;
+    const { uniforms } = this.material;
+    const ratio = Math.min(2, window.devicePixelRatio || 1);
+    const unit = (1.35 * uniforms.pitch.value * uniforms.pixelsPerUnit.value) / ratio;
+    const [px, py] = [clientX - box.left, clientY - box.top];
+    const at = this.geometry.getAttribute("position").array;
+    let best = -1;
+    let foremost = Infinity;
+    let nearest = REACH;
+    for (let i = 0, point = 0; i < at.length; i += 3, point++) {
+      const [x, y, z] = [at[i], at[i + 1], at[i + 2]];
+      const w = m[3] * x + m[7] * y + m[11] * z + m[15];
+      if (w <= 0) continue;
+      const dx = Math.abs((((m[0] * x + m[4] * y + m[8] * z + m[12]) / w + 1) / 2) * box.width - px);
+      if (dx > REACH) continue;
+      const dy = Math.abs(((1 - (m[1] * x + m[5] * y + m[9] * z + m[13]) / w) / 2) * box.height - py);
+      if (dy > REACH) continue;
+      const half = Math.max(0.5, (unit * -z) / w / 2);
+      if (dx <= half && dy <= half) {
+        // squares overlap: of those equally far in front the one whose middle is nearest
+        const depth = w + 0.25 * (Math.hypot(dx, dy) / Math.max(half, 0.5)) * uniforms.pitch.value * w;
+        if (depth < foremost) [foremost, best] = [depth, point];
+      } else if (foremost === Infinity && Math.hypot(dx, dy) < nearest) {
+        [nearest, best] = [Math.hypot(dx, dy), point];
+      }
+    }
+    if (best < 0) return null;
+    const pixel = this.cloud.pixels[best];
+    return { row: Math.floor(pixel / this.linked.width), column: pixel % this.linked.width };
+  }
+
+  /** @param {PointerEvent} event */
+  #point(event) {
+    const pixel = this.pick(event.clientX, event.clientY);
+    if (pixel) this.linked.point(pixel);
+  }
+
+  /** Moves the marker: the scene itself need not be drawn again. */
+  #mark() {
+    const at = this.linked.cursor && this.project(this.linked.cursor);
+    const box = this.element.getBoundingClientRect();
+    this.marker.hidden = !at || at.x < box.left || at.y < box.top || at.x > box.right || at.y > box.bottom;
+    if (at) this.marker.style.transform = `translate(${at.x - box.left}px, ${at.y - box.top}px)`;
+  }
+}
