@@ -14,7 +14,7 @@ export class Chart {
   /**
    * @param {string} label what the chart shows, for readers
    * @param {number} height CSS pixels
-   * @param {() => Partial<import("../vendor/uplot/uPlot.esm.js").Options>} options asked again when the theme changes
+   * @param {() => Pick<uPlot.Options, "series"> & Partial<uPlot.Options>} options asked again when the theme changes
    * @param {Columns} data
    */
   constructor(label, height, options, data) {
@@ -42,7 +42,7 @@ export class Chart {
   /** @param {Columns} data */
   set(data) {
     this.data = data;
-    this.plot?.setData(data);
+    this.plot?.setData(/** @type {uPlot.AlignedData} */ (/** @type {unknown} */ (data)));
   }
 
   redraw() {
@@ -54,7 +54,7 @@ export class Chart {
     if (!width) return;
     this.plot?.destroy();
     const common = { width, height: this.height, legend: { show: false }, cursor: { drag: { x: false, y: false }, points: { show: false } } };
-    this.plot = new uPlot({ ...common, ...this.options() }, this.data, this.element);
+    this.plot = new uPlot({ ...common, ...this.options() }, /** @type {uPlot.AlignedData} */ (/** @type {unknown} */ (this.data)), this.element);
   }
 }
 

@@ -66,6 +66,14 @@ export function num(value, digits = 2, least = 0) {
   return value.toLocaleString(current, { maximumFractionDigits: digits, minimumFractionDigits: Math.min(least, digits) });
 }
 
+/**
+ * A number as people type it, with a decimal comma too; NaN where it is none.
+ * @param {string} text
+ */
+export function parsed(text) {
+  return text.trim() ? Number(text.trim().replace(",", ".")) : NaN;
+}
+
 /** @param {number | null | undefined} value */
 export function score(value) {
   return num(value, 2, 2);

@@ -3,10 +3,19 @@
 
 import { num, t, word } from "./i18n.js";
 
+/**
+ * A source, modality or map, in the page's words where it has some.
+ * @param {string} name
+ */
+export function sourceName(name) {
+  const [, of] = /^(.+)_statistics$/.exec(name) ?? [];
+  return of ? t("source.statistics", { name: word("source", of) }) : word("source", name);
+}
+
 /** @param {string} name as the station has it */
 export function streamName(name) {
   const [kind, ...rest] = name.split(" ");
-  if ((kind === "brightness" || kind === "contrast") && rest.length) return t(`stream.${kind}`, { name: rest.join(" ") });
+  if ((kind === "brightness" || kind === "contrast") && rest.length) return t(`stream.${kind}`, { name: sourceName(rest.join(" ")) });
   return word("stream", name);
 }
 

@@ -29,6 +29,7 @@
  * @property {string} class
  * @property {string} part
  * @property {string} at
+ * @property {"api" | "folder" | "replay" | "camera"} origin
  * @property {Decision} decision
  * @property {string | null} reason
  * @property {number | null} score
@@ -51,6 +52,7 @@
  * @property {Window | null} window
  * @property {string[]} maps
  * @property {string[]} images
+ * @property {Record<string, string>} inputs
  * @property {boolean} has_cloud
  * @property {boolean} pruned
  * @property {Record<string, number>} timings

@@ -41,7 +41,7 @@ export class Viewer3D {
     this.scene.add(this.shape);
     const target = /** @type {[number, number, number]} */ ([middle[0], -middle[1], -middle[2]]);
     const distance = (0.84 * radius) / Math.tan((FIELD * Math.PI) / 360);
-    this.orbit = new Orbit(this.element, { turn: -0.35, tilt: 0.62, distance, target }, (moving) => {
+    this.orbit = new Orbit(this.element, { turn: -0.3, tilt: -0.6, distance, target }, (moving) => {
       this.moving = moving;
       this.draw();
     });

@@ -8,7 +8,7 @@ import { RAMP } from "../heat.js";
 import { NOTHING, dateTime, num, percent, score, t, word } from "../i18n.js";
 import { JUDGEMENTS, kindInput, record } from "../verdict.js";
 import { fault, field, judgementTag, scoreBar } from "../widgets.js";
-import { streamName } from "../streams.js";
+import { sourceName, streamName } from "../streams.js";
 import { PartViews } from "./part-views.js";
 
 /** @typedef {import("../types.js").Inspection} Inspection */
@@ -51,8 +51,7 @@ export class PartSide {
     const { part } = this;
     const shares = Object.entries(part.share ?? {}).sort((one, other) => other[1] - one[1]);
     return h("section", { class: "panel" }, h("div", { class: "body stack" },
-      h("div", { class: "big-score" }, h("span", { class: "quiet" }, t("part.score")), h("b", {}, score(part.score)),
-        h("span", { class: "grow" }), h("span", { class: "quiet" }, t("part.p_value")), h("b", {}, num(part.p_value, 3))),
+      h("div", { class: "big-score" }, h("span", { class: "quiet" }, t("part.score")), h("span", { class: "quiet" }, t("part.p_value")), h("b", {}, score(part.score)), h("b", {}, num(part.p_value, 3))),
       scoreBar(part),
       h("p", { class: "small quiet" }, t("part.p_text", { percent: percent(part.p_value) })),
       h("dl", { class: "facts small" },
@@ -60,7 +59,7 @@ export class PartSide {
         h("dt", {}, t("threshold.reject_above")), h("dd", {}, score(part.reject_above))),
       shares.length > 0 && h("div", { class: "stack" }, h("h3", {}, t("part.share")),
         h("div", { class: "bars small" }, shares.flatMap(([name, value]) => [
-          h("span", {}, name), h("span", { class: "track", "aria-hidden": "true" }, h("i", { style: { width: `${100 * value}%` } })), h("span", { class: "number" }, percent(value, 0)),
+          h("span", {}, sourceName(name)), h("span", { class: "track", "aria-hidden": "true" }, h("i", { style: { width: `${100 * value}%` } })), h("span", { class: "number" }, percent(value, 0)),
         ])))));
   }
 

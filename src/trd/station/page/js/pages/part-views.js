@@ -5,6 +5,7 @@ import { contour, outline } from "../contour.js";
 import { fill, h, icon } from "../dom.js";
 import { USUAL_STRENGTH, heatPicture } from "../heat.js";
 import { t } from "../i18n.js";
+import { sourceName } from "../streams.js";
 import { Linked } from "../linked.js";
 import { Looks, drawable, homeDetail, mainImage } from "../looks.js";
 import { MapView } from "../mapview.js";
@@ -22,6 +23,8 @@ export class PartViews {
     this.linked = new Linked(height, width, homeDetail(part));
     this.limit = part.pixel_threshold ?? part.reject_above;
     this.strength = USUAL_STRENGTH;
+    /** @type {{ limit: number, lines: Map<string, Float32Array> } | null} */
+    this.outlined = null;
     /** @type {Uint8Array | null} */
     this.brush = null;
     /** @type {Tile[]} */
@@ -80,6 +83,19 @@ export class PartViews {
     this.three?.look(look);
   }
 
+  /**
+   * The outline of a map at the limit shown, which several tiles have in common.
+   * @param {string} name
+   * @param {Float32Array} values
+   */
+  contourOf(name, values) {
+    const { height, width } = this.looks.size;
+    if (this.outlined?.limit !== this.limit) this.outlined = { limit: this.limit, lines: new Map() };
+    const known = this.outlined.lines.get(name) ?? contour(values, width, height, this.limit);
+    this.outlined.lines.set(name, known);
+    return known;
+  }
+
   goHome() {
     this.linked.goHome();
     this.three?.orbit.home();
@@ -136,6 +152,7 @@ export class PartViews {
       "heat", (value) => this.three?.look({ surface: value }), "slim");
     const shape = choice(t("part.shape"), /** @type {const} */ ([["points", t("part.points")], ["joined", t("part.joined")]]),
       "points", (value) => this.three?.join(value === "joined"), "slim");
+    /** @type {HTMLElement} */
     const tile = h("section", { class: "panel tile-view tile-3d", "aria-label": t("part.three") },
       h("header", {}, h("h2", {}, t("part.three")), h("span", { class: "grow" }), surface, shape, enlarge(() => tile)), place);
     void this.#fillThree(place);
@@ -186,6 +203,7 @@ class Tile {
       this.view.label = this.label;
       void this.draw();
     } }, contents.map((one, at) => h("option", { value: at, selected: one.kind === content.kind && one.name === content.name }, contentName(one))));
+    /** @type {HTMLElement} */
     this.element = h("section", { class: "panel tile-view", "aria-label": t("part.view", { n: index + 1 }) },
       h("header", {}, chosen, h("span", { class: "grow" }), enlarge(() => this.element)), this.place);
     void this.draw();
@@ -207,7 +225,7 @@ class Tile {
       this.view.show({
         picture,
         heat: content.kind === "heat" && values ? drawable(heatPicture(values, width, height, views.part.reject_above, strength)) : null,
-        contour: values && contour(values, width, height, limit),
+        contour: values && views.contourOf(/** @type {string} */ (map), values),
       });
       if (!this.view.element.isConnected) fill(this.place, this.view.element);
     } catch (error) {
@@ -218,7 +236,7 @@ class Tile {
 
 /** @param {Content} content */
 export function contentName(content) {
-  const name = content.name === "fused" ? t("part.fused") : content.name;
+  const name = content.name === "fused" ? t("part.fused") : sourceName(content.name);
   return content.kind === "heat" ? t("part.heat_of", { name }) : name;
 }
 

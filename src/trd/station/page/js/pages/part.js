@@ -68,8 +68,10 @@ class PartPage {
 
   async #reread() {
     if (!this.part) return;
-    this.part = await get(ofPart(this.part.id), {}, this.stop.signal);
-    this.side?.verdicts(this.part);
+    /** @type {Inspection} */
+    const part = await get(ofPart(this.part.id), {}, this.stop.signal);
+    this.part = part;
+    this.side?.verdicts(part);
   }
 
   /** @param {Inspection} part */
