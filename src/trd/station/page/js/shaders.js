@@ -4,6 +4,9 @@
 /** What is drawn on the surface. */
 export const SURFACES = /** @type {const} */ (["heat", "colour", "height"]);
 
+/** A point's square over the distance of its neighbours, so that no gaps are seen between them. */
+export const OVERLAP = 1.35;
+
 export const VERTEX = `
 uniform float limit, cold, strength, pixelsPerUnit, pitch, coarse;
 uniform int surface;
@@ -18,7 +21,7 @@ vec3 warm(float t) { return texture2D(ramp, vec2(t * (255.0 / 256.0) + 0.5 / 256
 void main() {
   vec4 place = modelViewMatrix * vec4(position, 1.0);
   gl_Position = projectionMatrix * place;
-  gl_PointSize = clamp(coarse * 1.35 * pitch * -position.z * pixelsPerUnit / max(-place.z, 1e-6), 1.0, 48.0);
+  gl_PointSize = clamp(coarse * ${OVERLAP} * pitch * -position.z * pixelsPerUnit / max(-place.z, 1e-6), 1.0, 48.0);
   float light = 0.45 + 0.55 * clamp(dot(normalize(side.xyz), normalize(vec3(-0.45, 0.55, 0.7))), 0.0, 1.0);
   float level = clamp((score - cold) / (max(2.0 * limit, cold + 1.0) - cold), 0.0, 1.0);
   vec3 below = tint.rgb;

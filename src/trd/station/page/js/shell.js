@@ -8,7 +8,7 @@ import { LANGUAGES, language, t, useLanguage } from "./i18n.js";
 import { PAGES } from "./pages.js";
 import { signIn } from "./pages/signin.js";
 import { switchTheme, theme } from "./theme.js";
-import { empty, fault } from "./widgets.js";
+import { fault } from "./widgets.js";
 
 export class Shell {
   /**
@@ -68,7 +68,7 @@ export class Shell {
     this.page?.destroy?.();
     const made = this.app.partClass ? PAGES[name]?.make : () => noClass();
     try {
-      this.page = made ? made(this.app, rest, query) : { element: empty("invalid", t("shell.no_page")), title: t("shell.no_page") };
+      this.page = made ? made(this.app, rest, query) : { element: h("div", { class: "page" }, h("h1", {}, t("shell.no_page"))), title: t("shell.no_page") };
     } catch (error) {
       this.page = { element: fault(error), title: t("shell.broken") };
       console.error(error);
@@ -155,5 +155,5 @@ export class Shell {
 }
 
 function noClass() {
-  return { element: empty("models", t("shell.no_class"), t("shell.no_class_text")), title: t("shell.no_class") };
+  return { element: h("div", { class: "page" }, h("h1", {}, t("shell.no_class")), h("p", {}, t("shell.no_class_text"))), title: t("shell.no_class") };
 }

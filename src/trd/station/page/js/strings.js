@@ -135,7 +135,7 @@ export const STRINGS = {
   "source.depth": { en: "Depth", de: "Tiefe" },
   "source.normals": { en: "Normals", de: "Normalen" },
   "source.joint": { en: "Joint map", de: "Gemeinsame Karte" },
-  "source.statistics": { en: "{name}, patches", de: "{name}, Flecken" },
+  "source.statistics": { en: "{name}, statistics", de: "{name}, Statistik" },
   "origin.api": { en: "interface", de: "Schnittstelle" },
   "origin.folder": { en: "watched folder", de: "beobachteter Ordner" },
   "origin.replay": { en: "replay", de: "Wiedergabe" },

@@ -6,11 +6,11 @@ import { h } from "./dom.js";
 import { COLD, RAMP, USUAL_STRENGTH } from "./heat.js";
 import { Linked } from "./linked.js";
 import { Orbit } from "./orbit.js";
+import { pointUnder } from "./picking.js";
 import { coarseFirst, extent, faces, normals, pointAt } from "./relief.js";
-import { FRAGMENT, SURFACES, VERTEX } from "./shaders.js";
+import { FRAGMENT, OVERLAP, SURFACES, VERTEX } from "./shaders.js";
 
 const FIELD = 35; // degrees, vertical
-const REACH = 7; // CSS pixels from the pointer within which a point is taken
 
 export class Viewer3D {
   /**
@@ -213,40 +213,20 @@ export class Viewer3D {
   }
 
   /**
-   * The pixel whose point is seen at a place of the page: of those whose square covers it the foremost, else the nearest
-   * within reach.
+   * The pixel whose point is seen at a place of the page.
    * @param {number} clientX
    * @param {number} clientY
    * @returns {import("./linked.js").Pixel | null}
    */
   pick(clientX, clientY) {
     const box = this.element.getBoundingClientRect();
-    const m = new THREE.Matrix4().multiplyMatrices(this.camera.projectionMatrix, this.camera.matrixWorldInverse).elements;
+    const matrix = new THREE.Matrix4().multiplyMatrices(this.camera.projectionMatrix, this.camera.matrixWorldInverse).elements;
     const { uniforms } = this.material;
-    const ratio = Math.min(2, window.devicePixelRatio || 1);
-    const unit = (1.35 * uniforms.pitch.value * uniforms.pixelsPerUnit.value) / ratio;
-    const [px, py] = [clientX - box.left, clientY - box.top];
-    const at = this.geometry.getAttribute("position").array;
-    let best = -1;
-    let foremost = Infinity;
-    let nearest = REACH;
-    for (let i = 0, point = 0; i < at.length; i += 3, point++) {
-      const [x, y, z] = [at[i], at[i + 1], at[i + 2]];
-      const w = m[3] * x + m[7] * y + m[11] * z + m[15];
-      if (w <= 0) continue;
-      const dx = Math.abs((((m[0] * x + m[4] * y + m[8] * z + m[12]) / w + 1) / 2) * box.width - px);
-      if (dx > REACH) continue;
-      const dy = Math.abs(((1 - (m[1] * x + m[5] * y + m[9] * z + m[13]) / w) / 2) * box.height - py);
-      if (dy > REACH) continue;
-      const half = Math.max(0.5, (unit * -z) / w / 2);
-      if (dx <= half && dy <= half) {
-        // squares overlap: of those equally far in front the one whose middle is nearest
-        const depth = w + 0.25 * (Math.hypot(dx, dy) / Math.max(half, 0.5)) * uniforms.pitch.value * w;
-        if (depth < foremost) [foremost, best] = [depth, point];
-      } else if (foremost === Infinity && Math.hypot(dx, dy) < nearest) {
-        [nearest, best] = [Math.hypot(dx, dy), point];
-      }
-    }
+    const pitch = uniforms.pitch.value;
+    const size = (OVERLAP * pitch * uniforms.pixelsPerUnit.value) / this.renderer.getPixelRatio();
+    const best = pointUnder({
+      positions: this.geometry.getAttribute("position").array, matrix, width: box.width, height: box.height, size, pitch,
+    }, clientX - box.left, clientY - box.top);
     if (best < 0) return null;
     const pixel = this.cloud.pixels[best];
     return { row: Math.floor(pixel / this.linked.width), column: pixel % this.linked.width };

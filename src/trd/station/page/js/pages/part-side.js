@@ -25,7 +25,7 @@ export class PartSide {
     this.part = part;
     this.views = views;
     this.judged = judged;
-    this.readout = h("dl", { class: "facts" });
+    this.readout = h("div", {});
     this.said = h("ul", { class: "said" });
     const seen = part.maps.length > 0 && !part.pruned;
     this.element = h("aside", { class: "part-side", "aria-label": t("details") },
@@ -50,7 +50,7 @@ export class PartSide {
   #decision() {
     const { part } = this;
     const shares = Object.entries(part.share ?? {}).sort((one, other) => other[1] - one[1]);
-    return h("section", { class: "panel" }, h("div", { class: "body stack" },
+    return h("section", { class: "panel" }, h("h2", { class: "unseen" }, t("part.score")), h("div", { class: "body stack" },
       h("div", { class: "big-score" }, h("span", { class: "quiet" }, t("part.score")), h("span", { class: "quiet" }, t("part.p_value")), h("b", {}, score(part.score)), h("b", {}, num(part.p_value, 3))),
       scoreBar(part),
       h("p", { class: "small quiet" }, t("part.p_text", { percent: percent(part.p_value) })),
@@ -66,7 +66,7 @@ export class PartSide {
   async #read() {
     const { cursor } = this.views.linked;
     if (!cursor) {
-      fill(this.readout, h("dt", {}, t("part.cursor_none")));
+      fill(this.readout, h("p", { class: "quiet" }, t("part.cursor_none")));
       return;
     }
     const { part, views } = this;
@@ -75,12 +75,12 @@ export class PartSide {
     const value = values?.[cursor.row * width + cursor.column];
     const at = views.three?.measure(cursor);
     const mm = (/** @type {number} */ metres) => num(1000 * metres, 1, 1);
-    fill(this.readout,
+    fill(this.readout, h("dl", { class: "facts" },
       h("dt", {}, t("part.pixel")), h("dd", { "data-cursor": `${cursor.row},${cursor.column}` }, `${cursor.row}, ${cursor.column}`),
       h("dt", {}, t("part.value")), h("dd", { class: value !== undefined && value > views.limit ? "strong" : "" }, score(value)),
       part.has_cloud && h("dt", {}, t("part.position")), part.has_cloud && h("dd", {}, at ? `${mm(at.x)}, ${mm(at.y)}, ${mm(at.z)} mm` : t("part.no_point")),
       at?.height !== null && at?.height !== undefined && h("dt", {}, t("part.height")),
-      at?.height !== null && at?.height !== undefined && h("dd", {}, `${num(1000 * at.height, 2, 2)} mm`));
+      at?.height !== null && at?.height !== undefined && h("dd", {}, `${num(1000 * at.height, 2, 2)} mm`)));
   }
 
   #display() {
@@ -122,7 +122,7 @@ export class PartSide {
     const buttons = JUDGEMENTS.map((verdict) => h("button", { class: `judge ${verdict}`, onclick: async () => {
       for (const button of buttons) button.disabled = true;
       try {
-        await record(part.id, { verdict, kind: verdict === "good" ? "" : kind.value.trim(), reason: remark.value.trim(), mask: await views.mask() });
+        await record(part.id, { verdict, kind: verdict === "good" ? "" : kind.value.trim(), reason: remark.value.trim(), mask: await views.brush.png() });
         kind.value = remark.value = "";
         fill(problem);
         views.clearBrush();

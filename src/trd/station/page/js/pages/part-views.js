@@ -1,7 +1,8 @@
 // @ts-check
 /** The views of one part: pictures, maps over them, and 3D; one cursor, one detail, one limit for all. */
 
-import { contour, outline } from "../contour.js";
+import { Brush } from "../brush.js";
+import { contour } from "../contour.js";
 import { fill, h, icon } from "../dom.js";
 import { USUAL_STRENGTH, heatPicture } from "../heat.js";
 import { t } from "../i18n.js";
@@ -14,6 +15,8 @@ import { choice, empty, fault } from "../widgets.js";
 /** @typedef {import("../types.js").Inspection} Inspection */
 /** @typedef {{ kind: "image" | "heat", name: string }} Content */
 
+const JOINED_AT_FIRST = 150000; // points; more of them as a surface take a computer without a graphics card too long
+
 export class PartViews {
   /** @param {Inspection} part */
   constructor(part) {
@@ -25,8 +28,9 @@ export class PartViews {
     this.strength = USUAL_STRENGTH;
     /** @type {{ limit: number, lines: Map<string, Float32Array> } | null} */
     this.outlined = null;
-    /** @type {Uint8Array | null} */
-    this.brush = null;
+    this.brush = new Brush(this.looks.size);
+    /** @type {number | undefined} */
+    this.brushDrawn = undefined;
     /** @type {Tile[]} */
     this.tiles = [];
     /** @type {import("../viewer3d.js").Viewer3D | null} */
@@ -111,56 +115,37 @@ export class PartViews {
   }
 
   clearBrush() {
-    this.brush = null;
+    this.brush.clear();
     for (const tile of this.tiles) tile.view.show({ marked: null });
   }
 
-  /** @param {import("../linked.js").Pixel} middle */
-  #mark(middle) {
-    const { height, width } = this.looks.size;
-    this.brush ??= new Uint8Array(height * width);
-    const radius = Math.max(2, Math.round(Math.max(height, width) / 80));
-    for (let row = Math.max(0, middle.row - radius); row <= Math.min(height - 1, middle.row + radius); row++) {
-      for (let column = Math.max(0, middle.column - radius); column <= Math.min(width - 1, middle.column + radius); column++) {
-        if ((row - middle.row) ** 2 + (column - middle.column) ** 2 <= radius ** 2) this.brush[row * width + column] = 1;
-      }
-    }
-    if (this.brushDrawn) return;
-    this.brushDrawn = requestAnimationFrame(() => {
-      this.brushDrawn = 0;
-      const marked = this.brush && outline(this.brush, width, height);
+  /** @param {import("../linked.js").Pixel} pixel */
+  #mark(pixel) {
+    this.brush.dab(pixel);
+    this.brushDrawn ??= requestAnimationFrame(() => {
+      this.brushDrawn = undefined;
+      const marked = this.brush.outline();
       for (const tile of this.tiles) tile.view.show({ marked });
     });
   }
 
-  /** What was marked, as a PNG in base64, or null. @returns {Promise<string | null>} */
-  async mask() {
-    if (!this.brush) return null;
-    const { height, width } = this.looks.size;
-    const picture = new ImageData(width, height);
-    new Uint32Array(picture.data.buffer).set(Uint32Array.from(this.brush, (flag) => (flag ? 0xffffffff : 0xff000000)));
-    const blob = await drawable(picture).convertToBlob({ type: "image/png" });
-    const bytes = new Uint8Array(await blob.arrayBuffer());
-    let text = "";
-    for (let start = 0; start < bytes.length; start += 32768) text += String.fromCharCode(...bytes.subarray(start, start + 32768));
-    return btoa(text);
-  }
-
   #makeThree() {
     const place = h("div", { class: "view-place" }, h("div", { class: "empty" }, t("loading")));
+    const shape = h("span", { class: "row" });
     const surface = choice(t("part.surface"), /** @type {const} */ ([["heat", t("part.surface.heat")], ["colour", t("part.surface.colour")], ["height", t("part.surface.height")]]),
       "heat", (value) => this.three?.look({ surface: value }), "slim");
-    const shape = choice(t("part.shape"), /** @type {const} */ ([["points", t("part.points")], ["joined", t("part.joined")]]),
-      "points", (value) => this.three?.join(value === "joined"), "slim");
     /** @type {HTMLElement} */
     const tile = h("section", { class: "panel tile-view tile-3d", "aria-label": t("part.three") },
       h("header", {}, h("h2", {}, t("part.three")), h("span", { class: "grow" }), surface, shape, enlarge(() => tile)), place);
-    void this.#fillThree(place);
+    void this.#fillThree(place, shape);
     return tile;
   }
 
-  /** @param {HTMLElement} place */
-  async #fillThree(place) {
+  /**
+   * @param {HTMLElement} place
+   * @param {HTMLElement} shape where the choice between points and surface goes
+   */
+  async #fillThree(place, shape) {
     const begun = performance.now();
     try {
       const [{ Viewer3D }, cloud] = await Promise.all([import("../viewer3d.js"), this.looks.cloud()]);
@@ -176,11 +161,15 @@ export class PartViews {
       }
       this.three = three;
       three.look({ limit: this.limit, strength: this.strength });
+      const joined = cloud.pixels.length <= JOINED_AT_FIRST;
+      if (joined) three.join(true);
+      fill(shape, choice(t("part.shape"), /** @type {const} */ ([["points", t("part.points")], ["joined", t("part.joined")]]),
+        joined ? "joined" : "points", (value) => three.join(value === "joined"), "slim"));
       fill(place, three.element);
       place.dataset.shownMs = String(Math.round(performance.now() - begun));
       three.onFirst = () => (place.dataset.shownMs = String(Math.round(performance.now() - begun)));
     } catch (error) {
-      if (!this.gone) fill(place, fault(error, () => void this.#fillThree(place)));
+      if (!this.gone) fill(place, fault(error, () => void this.#fillThree(place, shape)));
     }
   }
 }

@@ -76,8 +76,8 @@ class PartPage {
 
   /** @param {Inspection} part */
   #draw(part) {
-    this.newer = h("a", { class: "button square", "aria-disabled": "true", title: t("part.newer"), "aria-label": t("part.newer") }, icon("left"));
-    this.older = h("a", { class: "button square", "aria-disabled": "true", title: t("part.older"), "aria-label": t("part.older") }, icon("right"));
+    this.newer = h("button", { class: "square", disabled: true, title: t("part.newer"), "aria-label": t("part.newer") }, icon("left"));
+    this.older = h("button", { class: "square", disabled: true, title: t("part.older"), "aria-label": t("part.older") }, icon("right"));
     fill(this.head, h("h1", { class: "break" }, part.part), decisionTag(part.decision),
       h("span", { class: "quiet" }, `${dateTime(part.at)} · ${part.class} · ${t("history.id")} ${part.id}`),
       h("span", { class: "grow" }), h("div", { class: "row" }, this.newer, this.older));
@@ -97,10 +97,10 @@ class PartPage {
       const [later, earlier] = await Promise.all([around({ since: part.at, order: "oldest" }), around({ until: part.at })]);
       const next = later.find((/** @type {Inspection} */ one) => one.id > part.id);
       const before = earlier.find((/** @type {Inspection} */ one) => one.id < part.id);
-      for (const [anchor, other] of /** @type {[HTMLElement, Inspection | undefined][]} */ ([[this.newer, next], [this.older, before]])) {
+      for (const [button, other] of /** @type {[HTMLButtonElement, Inspection | undefined][]} */ ([[this.newer, next], [this.older, before]])) {
         if (!other) continue;
-        anchor.setAttribute("href", link("part", other.id));
-        anchor.removeAttribute("aria-disabled");
+        button.disabled = false;
+        button.onclick = () => (location.hash = link("part", other.id));
       }
     } catch (error) {
       if (!signal.aborted) console.warn(error); // the part itself is shown; its neighbours can be found in the history
@@ -110,9 +110,9 @@ class PartPage {
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || /INPUT|TEXTAREA|SELECT/.test(/** @type {Element} */ (event.target).tagName)) return;
-    const anchor = event.key === "PageUp" ? this.newer : event.key === "PageDown" ? this.older : null;
-    if (!anchor?.hasAttribute("href")) return;
+    const button = event.key === "PageUp" ? this.newer : event.key === "PageDown" ? this.older : null;
+    if (!button || button.disabled) return;
     event.preventDefault();
-    anchor.click();
+    button.click();
   }
 }

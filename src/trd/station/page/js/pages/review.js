@@ -135,7 +135,7 @@ class Review {
     if (!part || !views || this.busy || !this.app.may("operator")) return;
     this.busy = true;
     try {
-      await record(part.id, { verdict, kind, mask: await views.mask() });
+      await record(part.id, { verdict, kind, mask: await views.brush.png() });
       if (!this.given.has(part.id)) {
         this.done += 1;
         if (this.open && part.queue) this.open[part.queue] = Math.max(0, this.open[part.queue] - 1);
