@@ -1,4 +1,4 @@
-"""What was taken from others is as its manifest says; the page asks nobody else for anything and has no inline script."""
+"""What was taken from others is as its manifest says; the page asks nobody else for anything, and nothing is inline."""
 
 import hashlib
 import json
