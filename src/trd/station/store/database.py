@@ -119,11 +119,11 @@ class Database:
                         done.append((future, None, _worded(error)))
         except Exception as error:  # the commit: nothing of the group is there
             done = [(future, None, _worded(error)) for _, future in group]
-        for future, result, error in done:
-            if error is None:
+        for future, result, fault in done:
+            if fault is None:
                 future.set_result(result)
             else:
-                future.set_exception(error)
+                future.set_exception(fault)
 
 
 def _worded(error: Exception) -> Exception:
