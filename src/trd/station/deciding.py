@@ -112,9 +112,7 @@ def what_if(before: Limits, after: Limits, scores: NDArray[np.float64], judged: 
         for j in range(len(SCORED))
         if i != j and pairs[i, j]
     }
-    verdicts: dict[str, dict[str, int]] = {
-        name: {decision: 0 for decision in SCORED} for name in ("good", "defect", "unsure")
-    }
+    verdicts: dict[str, dict[str, int]] = {name: dict.fromkeys(SCORED, 0) for name in ("good", "defect", "unsure")}
     flips: list[Flip] = []
     for one in judged:
         was, becomes = before.decision(one.score), after.decision(one.score)
