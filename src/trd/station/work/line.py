@@ -1,7 +1,7 @@
 """The line: a bounded queue of parts, one thread that owns the models, and threads that store.
 
-The model's thread takes what is queued, up to `group` parts, has them prepared on all cores, scores them, and hands each
-on to be stored: the same order of work as `Detector.predict_many`, in which nothing computes beside the network.
+The model's thread takes what is queued, up to `group` parts, has them prepared on all cores, scores them, hands each
+on to be stored: the order of work as `Detector.predict_many`, in which nothing computes beside the network.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Line:
                 self._work(taken)
             except Exception as error:  # nothing may be lost: whoever waits is told
                 log.exception("the line failed")
-                for request, place in taken:
+                for request, _ in taken:
                     self._give_up(request, OutputError(f"the line failed: {type(error).__name__}"))
 
     def _work(self, taken: list[tuple[Request, int]]) -> None:

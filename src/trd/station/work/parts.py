@@ -25,6 +25,10 @@ from trd.station.work.jobs import Job, Stored
 from trd.types import UNLABELLED, PreparedSample, SampleFiles
 
 INVALID = DECISIONS.index("invalid")
+NOT_SCORED = (
+    *("score", "p_value", "peak_row", "peak_column", "pixel_threshold", "share", "notes", "height", "width"),
+    *("verdict", "verdict_kind"),
+)
 
 log = logging.getLogger("trd")
 
@@ -92,6 +96,7 @@ def finished(part: Part, files: Files, keep: KeepInputs) -> Stored:
     """The part's row; its files are in their places and on the disk. Raises OutputError."""
     begin, job, serving = time.monotonic(), part.job, part.serving
     row: dict[str, Any] = {
+        **dict.fromkeys(NOT_SCORED),
         "uid": job.uid,
         "class_id": serving.version.class_id,
         "part": job.part,
