@@ -99,7 +99,7 @@ def _cividis() -> Picture:
 def coloured(values: Map, top: float) -> Picture:
     """(H, W, 3); 0 and below is the darkest, `top` and above the brightest."""
     levels = np.clip(values * np.float32(255 / max(top, 1e-9)), 0, 255).astype(np.uint8)
-    return _cividis()[levels]
+    return np.asarray(_cividis()[levels], np.uint8)
 
 
 def map_picture(values: Map, style: Style, top: float, level: float, under: Picture | None = None) -> Picture:
@@ -159,5 +159,5 @@ def mask_of(data: bytes, shape: tuple[int, int]) -> NDArray[np.bool_]:
     except Exception as error:
         raise DataError("the mask cannot be read: the PNG is damaged") from error
     if image.ndim == 3:
-        image = image[..., : {2: 1, 4: 3}.get(image.shape[2], image.shape[2])].any(axis=2)
+        image = np.asarray(image[..., : {2: 1, 4: 3}.get(image.shape[2], image.shape[2])].any(axis=2))
     return np.asarray(image != 0)

@@ -76,6 +76,9 @@ class Shelf:
     def serving(self, class_name: str) -> Serving | None:
         return self._serving.get(class_name)
 
+    def in_memory(self, model_id: int) -> Detector | None:
+        return self._warm.get(model_id)
+
     def start(self) -> list[RefusedModel]:
         """Have every class served: by the model that served before, else by the first one given for it.
 

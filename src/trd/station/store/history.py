@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, insert, literal, select, update
+from sqlalchemy import Connection, and_, func, insert, literal, select, update
 
 from trd.station import times
 from trd.station.store.filters import COUNTED, Condition, Filters, before, c
@@ -74,20 +74,21 @@ def answered_before(connection: Connection, class_id: int, key: str) -> tuple[st
     return None if row is None else (row.digest, list(row.inspections))
 
 
-def one(connection: Connection, inspection_id: int) -> RowMapping | None:
-    return connection.execute(select(inspection).where(c.id == inspection_id)).mappings().one_or_none()
+def one(connection: Connection, inspection_id: int) -> dict[str, Any] | None:
+    row = connection.execute(select(inspection).where(c.id == inspection_id)).mappings().one_or_none()
+    return None if row is None else dict(row)
 
 
-def several(connection: Connection, identifiers: Sequence[int]) -> list[RowMapping]:
+def several(connection: Connection, identifiers: Sequence[int]) -> list[dict[str, Any]]:
     """In the order of the identifiers; those that there are."""
     found = connection.execute(select(inspection).where(c.id.in_(identifiers))).mappings()
-    rows = {row["id"]: row for row in found}
+    rows = {row["id"]: dict(row) for row in found}
     return [rows[number] for number in identifiers if number in rows]
 
 
 def page(
     connection: Connection, filters: Filters, cursor: Cursor | None = None, limit: int = 50, newest_first: bool = True
-) -> tuple[list[RowMapping], Cursor | None]:
+) -> tuple[list[dict[str, Any]], Cursor | None]:
     """Rows behind the cursor, and the cursor of the next page (None at the end)."""
     classes = class_ids(connection)
     shared = [
@@ -101,13 +102,13 @@ def page(
         for own in filters.slices(classes)
     ]
     merged = heapq.merge(*found, key=_place, reverse=newest_first)
-    rows = [row for _, row in zip(range(limit + 1), merged, strict=False)]
+    rows = [dict(row) for _, row in zip(range(limit + 1), merged, strict=False)]
     if len(rows) <= limit:
         return rows, None
     return rows[:limit], _place(rows[limit - 1])
 
 
-def _place(row: RowMapping) -> Cursor:
+def _place(row: Mapping[Any, Any]) -> Cursor:
     return row["at"], row["id"]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
 
 from trd.station import times
 from trd.station.store.filters import COUNTED
@@ -14,8 +14,10 @@ from trd.station.store.schema import event, inspection, verdict
 
 v, e, c = verdict.c, event.c, inspection.c
 
+Row = dict[str, Any]
 
-def add_verdict(connection: Connection, inspection_id: int, values: Mapping[str, Any]) -> RowMapping:
+
+def add_verdict(connection: Connection, inspection_id: int, values: Mapping[str, Any]) -> Row:
     """values: verdict, kind, reason, who, mask. The inspection shows the latest."""
     number = connection.execute(
         insert(verdict).values(inspection_id=inspection_id, at=times.now(), **values)
@@ -25,17 +27,17 @@ def add_verdict(connection: Connection, inspection_id: int, values: Mapping[str,
         .where(c.id == inspection_id)
         .values(verdict=values["verdict"], verdict_kind=values.get("kind"))
     )
-    return connection.execute(select(verdict).where(v.id == number)).mappings().one()
+    return dict(connection.execute(select(verdict).where(v.id == number)).mappings().one())
 
 
-def verdicts_of(connection: Connection, inspection_ids: Sequence[int]) -> list[RowMapping]:
+def verdicts_of(connection: Connection, inspection_ids: Sequence[int]) -> list[Row]:
     """Oldest first."""
     query = select(verdict).where(v.inspection_id.in_(inspection_ids)).order_by(v.id)
-    return list(connection.execute(query).mappings())
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def one_verdict(connection: Connection, verdict_id: int) -> RowMapping | None:
-    return connection.execute(select(verdict).where(v.id == verdict_id)).mappings().one_or_none()
+def one_verdict(connection: Connection, verdict_id: int) -> Row | None:
+    return _one(connection, select(verdict).where(v.id == verdict_id))
 
 
 def kinds(connection: Connection, class_id: int) -> list[str]:
@@ -81,7 +83,7 @@ class NewEvent:
     data: Mapping[str, Any] | None = None
 
 
-def add_event(connection: Connection, new: NewEvent) -> RowMapping:
+def add_event(connection: Connection, new: NewEvent) -> Row:
     number = connection.execute(
         insert(event).values(
             at=times.now(),
@@ -92,7 +94,7 @@ def add_event(connection: Connection, new: NewEvent) -> RowMapping:
             data=dict(new.data or {}),
         )
     ).inserted_primary_key[0]  # type: ignore[index]
-    return connection.execute(select(event).where(e.id == number)).mappings().one()
+    return dict(connection.execute(select(event).where(e.id == number)).mappings().one())
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class EventFilters:
 
 def events(
     connection: Connection, filters: EventFilters, cursor: tuple[int, int] | None, limit: int
-) -> tuple[list[RowMapping], tuple[int, int] | None]:
+) -> tuple[list[Row], tuple[int, int] | None]:
     """Newest first, and the cursor of the next page."""
     query = select(event)
     for column, value in ((e.class_id, filters.class_id), (e.level, filters.level), (e.kind, filters.kind)):
@@ -121,7 +123,8 @@ def events(
         query = query.where(e.at < filters.until)
     if cursor is not None:
         query = query.where(or_(e.at < cursor[0], and_(e.at == cursor[0], e.id < cursor[1])))
-    rows = list(connection.execute(query.order_by(e.at.desc(), e.id.desc()).limit(limit + 1)).mappings())
+    found = connection.execute(query.order_by(e.at.desc(), e.id.desc()).limit(limit + 1)).mappings()
+    rows = [dict(row) for row in found]
     if len(rows) <= limit:
         return rows, None
     return rows[:limit], (rows[limit - 1]["at"], rows[limit - 1]["id"])
@@ -132,11 +135,16 @@ def open_alarms(connection: Connection, class_id: int) -> int:
     return int(connection.execute(query.select_from(event)).scalar_one())
 
 
-def acknowledge(connection: Connection, event_id: int, who: str) -> RowMapping | None:
+def acknowledge(connection: Connection, event_id: int, who: str) -> Row | None:
     """The event; who was first stays."""
     connection.execute(
         update(event)
         .where(e.id == event_id, e.acknowledged_at.is_(None))
         .values(acknowledged_by=who, acknowledged_at=times.now())
     )
-    return connection.execute(select(event).where(e.id == event_id)).mappings().one_or_none()
+    return _one(connection, select(event).where(e.id == event_id))
+
+
+def _one(connection: Connection, query: Select[Any]) -> Row | None:
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else dict(row)
