@@ -160,7 +160,7 @@ class Detector:
                 maps = {name: values[row] for name, values in raw.items()}
                 row += 1
                 try:
-                    yield self._prediction(self._decided(item, maps, item.region))
+                    yield self.prediction(self._decided(item, maps, item.region))
                 except TRDError as error:
                     yield Failure(item.id, error)
 
@@ -174,7 +174,8 @@ class Detector:
         except TRDError as error:
             return Failure(sample.id, error)
 
-    def _prediction(self, scored: ScoredSample) -> Prediction:
+    def prediction(self, scored: ScoredSample) -> Prediction:
+        """What `predict` says of a sample that this detector's `score` gave, at the sensor's own size."""
         calibration, frame, shape = self.calibration, self.facts.frame, scored.sample.shape
         floors = calibration.floors
         row, column = np.unravel_index(int(scored.fused.argmax()), scored.fused.shape)
