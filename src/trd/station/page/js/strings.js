@@ -326,7 +326,7 @@ export const STRINGS = {
   "problem.role": { en: "Your role does not allow this.", de: "Deine Rolle erlaubt das nicht." },
   "problem.queue_full": { en: "The queue is full; nothing was taken.", de: "Die Warteschlange ist voll; nichts wurde angenommen." },
   "problem.not_ready": { en: "No model of this class serves yet.", de: "Noch kein Modell dieser Klasse im Dienst." },
-  "problem.conflict": { en: "Someone else changed this meanwhile; look again.", de: "Das hat inzwischen jemand anders geändert; bitte neu ansehen." },
+  "problem.conflict": { en: "That is not possible as things are:", de: "So wie es steht, geht das nicht:" },
   "problem.self_test": { en: "The model did not pass its self-test and does not serve.", de: "Das Modell hat seinen Selbsttest nicht bestanden und geht nicht in Dienst." },
   "problem.too_large": { en: "That is more than the station takes at once.", de: "Das ist mehr, als die Station auf einmal annimmt." },
   "problem.format": { en: "No reader knows this kind of file.", de: "Diese Art Datei kennt kein Leser." },

@@ -1,0 +1,160 @@
+"""A day's work in a real browser against the real service."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+from pages import Files, Served, part_files, send, window
+
+
+@pytest.mark.timeout(240)
+def test_from_upload_to_recalibrated_limits(browser: Any, served: Served, page_parts: Path) -> None:
+    with window(browser, served) as opened:
+        page = opened.open("line")
+        page.get_by_text("No part yet").wait_for()
+        upload(page, part_files(page_parts, "chip", 0), "first")
+        see_map_and_3d(page)
+        mark_as_defect(page, "chip")
+        for number in range(6):
+            send(served, part_files(page_parts, "good", number), f"good-{number}")
+        opened.open("review")
+        call_good_by_keyboard(page, [f"good-{number}" for number in range(6)])
+        opened.open("threshold")
+        raise_the_limit(page, "50", "only the worst")
+        recalibrate(page, 6, "six audited parts")
+        opened.open("history")
+        find_and_export(page)
+
+
+def upload(page: Any, files: Files, name: str) -> None:
+    page.get_by_role("button", name="Inspect from files").click()
+    page.locator("dialog input[name=rgb]").set_input_files(files.rgb)
+    page.locator("dialog input[name=xyz]").set_input_files(files.xyz)
+    page.get_by_label("Name of the part").fill(name)
+    page.get_by_role("button", name="Inspect", exact=True).click()
+    page.get_by_role("heading", name=name).wait_for()
+    page.locator(".page-head .tag.reject").wait_for()
+
+
+def see_map_and_3d(page: Any) -> None:
+    page.locator(".view-3d[data-frames]").wait_for()
+    page.get_by_role("button", name="Go to the peak").click()
+    page.locator("[data-cursor]").wait_for()
+    assert page.locator(".marker-3d:not([hidden])").count() == 1
+
+
+def mark_as_defect(page: Any, kind: str) -> None:
+    page.get_by_label("Kind of defect").fill(kind)
+    page.get_by_role("button", name="Mark the place").click()
+    box = page.locator(".tile-view canvas").first.bounding_box()
+    row, column = box["y"] + box["height"] / 2, box["x"] + box["width"] / 2
+    page.mouse.move(column, row)
+    page.mouse.down()
+    page.mouse.move(column + 20, row)
+    page.mouse.up()
+    page.get_by_role("button", name="Defect", exact=True).click()
+    said = page.locator(".said")
+    said.get_by_text(kind).wait_for()
+    assert "place marked" in said.inner_text()
+
+
+def call_good_by_keyboard(page: Any, names: list[str]) -> None:
+    for name in names:  # one key a part
+        page.locator(".page-head a", has_text=name).wait_for()
+        page.keyboard.press("g")
+    page.get_by_text("Nothing waits for a verdict").wait_for()
+
+
+def raise_the_limit(page: Any, limit: str, reason: str) -> None:
+    exact = page.get_by_role("textbox", name="Reject above")
+    exact.fill(limit)
+    exact.press("Enter")
+    page.locator(".flips").get_by_text("first").wait_for()  # the part with the verdict defect would be let through
+    page.get_by_role("button", name="Make it the new version").click()
+    confirm(page, reason)
+
+
+def recalibrate(page: Any, usable: int, reason: str) -> None:
+    panel = page.locator(".recalibration")
+    panel.get_by_label("Reject: rate").fill("20")
+    panel.get_by_label("Review: rate").fill("40")
+    panel.get_by_role("button", name="See what would change").click()
+    panel.get_by_text("Usable parts").wait_for()
+    assert panel.locator("dd").first.inner_text() == str(usable)
+    panel.get_by_role("button", name="Put in force").click()
+    confirm(page, reason)
+
+
+def confirm(page: Any, reason: str) -> None:
+    page.locator("dialog textarea").fill(reason)
+    page.locator("dialog button[type=submit]").click()
+    page.locator("tr", has_text=reason).get_by_text("in force").wait_for()
+
+
+def find_and_export(page: Any) -> None:
+    page.get_by_text("7 parts").wait_for()
+    page.get_by_role("group", name="Decision").get_by_role("button", name="Reject").click()
+    page.get_by_label("Part begins with").fill("fi")
+    page.get_by_text("1 part", exact=True).wait_for()
+    row = page.locator("tbody tr")
+    assert "first" in row.inner_text()
+    assert "Defect" in row.inner_text()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export CSV").click()
+    lines = Path(download.value.path()).read_text("utf-8").strip().splitlines()
+    assert len(lines) == 2
+    assert "first" in lines[1]
+    row.get_by_role("link", name="first").click()
+    page.get_by_role("heading", name="first").wait_for()
+
+
+def test_the_line_shows_a_part_when_it_is_decided(browser: Any, served: Served, page_parts: Path) -> None:
+    with window(browser, served) as opened:
+        page = opened.open("line")
+        page.get_by_text("Ready").wait_for()
+        for number, kind in enumerate(("good", "chip")):
+            made = send(served, part_files(page_parts, kind, 0), f"live-{number}")
+            page.locator(f".line-decision.{made['decision']}").get_by_text(f"live-{number}").wait_for()
+        assert page.locator(".line-strip li").count() == 2
+        page.locator(".line-picture canvas").first.wait_for()
+
+
+def test_review_takes_back_and_names_kinds(browser: Any, served: Served, page_parts: Path) -> None:
+    for number in range(3):
+        send(served, part_files(page_parts, "chip", number % 2), f"part-{number}")
+    with window(browser, served) as opened:
+        page = opened.open("review")
+        name = page.locator(".page-head a")
+        name.get_by_text("part-0").wait_for()
+        page.keyboard.press("n")
+        page.keyboard.type("broken rim")
+        page.keyboard.press("Enter")
+        name.get_by_text("part-1").wait_for()
+        page.keyboard.press("1")  # the kind just used
+        name.get_by_text("part-2").wait_for()
+        page.keyboard.press("ArrowLeft")
+        name.get_by_text("part-1").wait_for()
+        page.keyboard.press("u")
+        name.get_by_text("part-2").wait_for()
+        found = page.request.get(f"{served.address}/v1/inspections?order=oldest").json()["inspections"]
+        assert [(one["verdict"], one["verdict_kind"]) for one in found] == [
+            ("defect", "broken rim"),
+            ("unsure", None),
+            (None, None),
+        ]
+
+
+def test_models_are_tested_and_rolled_back_with_a_reason(browser: Any, served: Served) -> None:
+    with window(browser, served) as opened:
+        page = opened.open("models")
+        serving = page.locator(".model-panel.serving")
+        serving.get_by_role("button", name="Self-test").click()
+        page.get_by_role("status").get_by_text("Self-test passed").wait_for()
+        page.get_by_role("button", name="Roll back").click()
+        page.locator("dialog textarea").fill("to see")
+        page.locator("dialog button[type=submit]").click()
+        page.locator("dialog").get_by_text("no other model has served").wait_for()  # the station's own words
+        opened.faults.clear()  # the browser logs the refused request
