@@ -8,4 +8,9 @@ import { beginTheme } from "./theme.js";
 
 beginTheme();
 beginLanguage();
+/** The 3D view's library and context, while nothing else is to be done: the first part then opens as quickly as later ones. */
+window.requestIdleCallback?.(() => {
+  import("./viewer3d.js").then((view) => view.warm()).catch((error) => console.info(error)); // said where it is looked at
+}, { timeout: 5000 });
+
 void new Shell(/** @type {HTMLElement} */ (document.getElementById("app")), new App()).start();

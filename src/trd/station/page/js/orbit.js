@@ -15,7 +15,7 @@ export class Orbit {
   /**
    * @param {HTMLElement} surface takes the pointers; should be focusable
    * @param {Eye} start
-   * @param {(moving: boolean) => void} changed
+   * @param {() => void} changed
    */
   constructor(surface, start, changed) {
     this.start = start;
@@ -24,7 +24,6 @@ export class Orbit {
     this.eye = { ...start, target: [...start.target] };
     /** @type {Map<number, { x: number, y: number }>} */
     this.fingers = new Map();
-    this.rest = 0;
     surface.addEventListener("pointerdown", (event) => {
       this.fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
       surface.setPointerCapture(event.pointerId);
@@ -45,26 +44,22 @@ export class Orbit {
     return this.fingers.size > 0;
   }
 
-  destroy() {
-    clearTimeout(this.rest);
-  }
-
   home() {
     this.eye = { ...this.start, target: [...this.start.target] };
-    this.#tell();
+    this.changed();
   }
 
   /** @param {number} factor of the distance */
   approach(factor) {
     const { distance } = this.start;
     this.eye.distance = Math.min(distance * 4, Math.max(distance / 60, this.eye.distance * factor));
-    this.#tell();
+    this.changed();
   }
 
   /** @param {[number, number, number]} target */
   aim(target) {
     this.eye.target = target;
-    this.#tell();
+    this.changed();
   }
 
   /**
@@ -74,7 +69,7 @@ export class Orbit {
   rotate(turn, tilt) {
     this.eye.turn += turn;
     this.eye.tilt = Math.min(STEEPEST, Math.max(-STEEPEST, this.eye.tilt + tilt));
-    this.#tell();
+    this.changed();
   }
 
   /**
@@ -90,7 +85,7 @@ export class Orbit {
     this.eye.target = /** @type {[number, number, number]} */ (
       target.map((value, axis) => value + size * (right * sideways[axis] + up * upwards[axis]))
     );
-    this.#tell();
+    this.changed();
   }
 
   /** Where the eye stands. */
@@ -101,12 +96,6 @@ export class Orbit {
       target[1] + distance * Math.sin(tilt),
       target[2] + distance * Math.cos(tilt) * Math.cos(turn),
     ];
-  }
-
-  #tell() {
-    clearTimeout(this.rest);
-    this.rest = window.setTimeout(() => this.changed(false), 160);
-    this.changed(true);
   }
 
   /**

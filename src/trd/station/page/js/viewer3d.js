@@ -11,6 +11,39 @@ import { coarseFirst, extent, faces, normals, pointAt } from "./relief.js";
 import { FRAGMENT, OVERLAP, SURFACES, VERTEX } from "./shaders.js";
 
 const FIELD = 35; // degrees, vertical
+const REST_MS = 160; // after which what was drawn coarsely is drawn in full
+const MANY = 100000; // points that are drawn coarsely while something moves
+
+/** One context for all parts: making one, and its programs, takes longer than drawing a part. */
+class Stage {
+  constructor() {
+    this.canvas = h("canvas", { class: "view-canvas", role: "img", tabIndex: 0 });
+    this.renderer = new THREE.WebGLRenderer({ canvas: this.canvas, antialias: false, alpha: true });
+    this.renderer.outputColorSpace = THREE.LinearSRGBColorSpace; // colours are passed through as they are
+    const ramp = new THREE.DataTexture(new Uint8Array(RAMP), 256, 1, THREE.RGBAFormat);
+    ramp.minFilter = ramp.magFilter = THREE.LinearFilter;
+    ramp.needsUpdate = true;
+    this.material = new THREE.ShaderMaterial({
+      vertexShader: VERTEX,
+      fragmentShader: FRAGMENT,
+      side: THREE.DoubleSide,
+      uniforms: {
+        limit: { value: 1 }, cold: { value: COLD }, strength: { value: USUAL_STRENGTH }, surface: { value: 0 },
+        pixelsPerUnit: { value: 1 }, pitch: { value: 1 }, coarse: { value: 1 }, heights: { value: new THREE.Vector2() },
+        ramp: { value: ramp },
+      },
+    });
+  }
+}
+
+/** @type {Stage | null} */
+let stage = null;
+
+/** Makes the context before the first part is opened. Throws where the browser has no WebGL. */
+export function warm() {
+  stage ??= new Stage();
+  return stage;
+}
 
 export class Viewer3D {
   /**
@@ -19,19 +52,24 @@ export class Viewer3D {
    * @param {string} label
    */
   constructor(linked, cloud, label) {
+    const { canvas, material, renderer } = warm();
     this.linked = linked;
+    this.renderer = renderer;
+    this.material = material;
     this.cloud = coarseFirst(cloud);
     this.points = pointAt(this.cloud);
     const { middle, radius, pitch } = extent(cloud);
     this.radius = radius;
-    this.canvas = h("canvas", { class: "view-canvas", role: "img", "aria-label": label, tabIndex: 0 });
+    this.canvas = canvas;
+    canvas.setAttribute("aria-label", label);
     this.marker = h("div", { class: "marker-3d", hidden: true });
-    this.element = h("div", { class: "view view-3d" }, this.canvas, this.marker);
-    this.renderer = new THREE.WebGLRenderer({ canvas: this.canvas, antialias: false, alpha: true });
-    this.renderer.outputColorSpace = THREE.LinearSRGBColorSpace; // colours are passed through as they are
+    this.element = h("div", { class: "view view-3d" }, canvas, this.marker);
     this.camera = new THREE.PerspectiveCamera(FIELD, 1, radius / 50, radius * 60);
     this.scene = new THREE.Scene();
-    this.material = this.#material(pitch, middle[2], radius);
+    const { uniforms } = material;
+    uniforms.pitch.value = pitch;
+    uniforms.surface.value = 0;
+    uniforms.heights.value.set(-middle[2] - radius / 4, -middle[2] + radius / 4);
     this.geometry = this.#geometry();
     /** @type {() => void} */
     this.onFirst = () => {};
@@ -41,11 +79,9 @@ export class Viewer3D {
     this.scene.add(this.shape);
     const target = /** @type {[number, number, number]} */ ([middle[0], -middle[1], -middle[2]]);
     const distance = (0.84 * radius) / Math.tan((FIELD * Math.PI) / 360);
-    this.orbit = new Orbit(this.element, { turn: -0.3, tilt: -0.6, distance, target }, (moving) => {
-      this.moving = moving;
-      this.draw();
-    });
+    this.orbit = new Orbit(this.element, { turn: -0.3, tilt: -0.6, distance, target }, () => this.#moved());
     this.moving = false;
+    this.rest = 0;
     this.asked = 0;
     this.frames = 0;
     this.end = linked.listen((what) => what === "cursor" && this.#mark());
@@ -63,36 +99,10 @@ export class Viewer3D {
 
   destroy() {
     this.end();
-    this.orbit.destroy();
+    clearTimeout(this.rest);
     this.observer.disconnect();
     cancelAnimationFrame(this.asked);
     this.geometry.dispose();
-    this.material.dispose();
-    this.material.uniforms.ramp.value.dispose();
-    this.renderer.dispose();
-    this.renderer.forceContextLoss();
-  }
-
-  /**
-   * @param {number} pitch
-   * @param {number} away
-   * @param {number} radius
-   */
-  #material(pitch, away, radius) {
-    const ramp = new THREE.DataTexture(new Uint8Array(RAMP), 256, 1, THREE.RGBAFormat);
-    ramp.minFilter = ramp.magFilter = THREE.LinearFilter;
-    ramp.needsUpdate = true;
-    const half = radius / 4;
-    return new THREE.ShaderMaterial({
-      vertexShader: VERTEX,
-      fragmentShader: FRAGMENT,
-      side: THREE.DoubleSide,
-      uniforms: {
-        limit: { value: 1 }, cold: { value: COLD }, strength: { value: USUAL_STRENGTH }, surface: { value: 0 },
-        pixelsPerUnit: { value: 1 }, pitch: { value: pitch }, coarse: { value: 1 },
-        heights: { value: new THREE.Vector2(-away - half, -away + half) }, ramp: { value: ramp },
-      },
-    });
   }
 
   #geometry() {
@@ -123,7 +133,19 @@ export class Viewer3D {
     if (look.limit !== undefined) uniforms.limit.value = look.limit;
     if (look.strength !== undefined) uniforms.strength.value = look.strength;
     if (look.surface !== undefined) uniforms.surface.value = SURFACES.indexOf(look.surface);
+    if (this.frames) this.#moved();
+    else this.draw();
+  }
+
+  /** Drawn coarsely now and in full when it rests. */
+  #moved() {
+    clearTimeout(this.rest);
+    this.moving = true;
     this.draw();
+    this.rest = window.setTimeout(() => {
+      this.moving = false;
+      this.draw();
+    }, REST_MS);
   }
 
   /**
@@ -168,7 +190,7 @@ export class Viewer3D {
     this.camera.updateMatrixWorld();
     const { uniforms } = this.material;
     uniforms.pixelsPerUnit.value = (height * ratio) / (2 * Math.tan((this.camera.fov * Math.PI) / 360));
-    const fast = this.moving && !this.geometry.index && this.cloud.pixels.length > 100000;
+    const fast = this.moving && !this.geometry.index && this.cloud.pixels.length > MANY;
     uniforms.coarse.value = fast ? 2 : 1;
     this.geometry.setDrawRange(0, fast ? this.cloud.coarse : Infinity);
     this.renderer.render(this.scene, this.camera);

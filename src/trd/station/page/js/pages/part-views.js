@@ -45,9 +45,11 @@ export class PartViews {
       this.element.append(h("div", { class: "panel wide" }, empty("part", t("part.no_picture"), part.pruned ? t("part.pruned") : "")));
       return;
     }
+    // asked for first, as it takes longest
+    const three = part.has_cloud && this.#makeThree();
     for (const [index, content] of this.#first().entries()) this.tiles.push(new Tile(this, index, content));
     this.element.append(...this.tiles.map((tile) => tile.element));
-    if (part.has_cloud) this.element.append(this.#makeThree());
+    if (three) this.element.append(three);
     this.element.dataset.count = String(this.element.children.length);
   }
 
