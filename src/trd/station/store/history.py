@@ -46,7 +46,7 @@ def add(connection: Connection, rows: Sequence[Row], key: RequestKey | None = No
         stored.append(values)
     counts = Counter((row["class_id"], at // times.HOUR, row["decision"]) for row in rows)
     for (class_id, hour, decision), count in counts.items():
-        _count(connection, class_id, hour, decision, count)
+        count_up(connection, class_id, hour, decision, count)
     if key is not None and stored:
         connection.execute(
             insert(request_key).values(
@@ -60,7 +60,8 @@ def add(connection: Connection, rows: Sequence[Row], key: RequestKey | None = No
     return stored
 
 
-def _count(connection: Connection, class_id: int, hour: int, decision: int, count: int) -> None:
+def count_up(connection: Connection, class_id: int, hour: int, decision: int, count: int) -> None:
+    """Bring the maintained counter of an hour up to date."""
     k = counter.c
     where = and_(k.class_id == class_id, k.hour == hour, k.decision == decision)
     if not connection.execute(update(counter).where(where).values(count=k.count + count)).rowcount:

@@ -91,6 +91,6 @@ class ExchangeabilityTest:
                 test.count, test._ranks = int(stored["state"][1]), int(stored["state"][2])
                 test._kept = float(stored["state"][3])
                 test._bets, test._sorted = stored["bets"], stored["values"].tolist()
-        except (OSError, KeyError, IndexError) as error:
+        except (OSError, KeyError, IndexError, ValueError) as error:
             raise ValueError(f"not the state of a test: {error!r}") from error
         return test
