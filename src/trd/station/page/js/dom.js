@@ -80,6 +80,17 @@ export function svg(tag, attributes = {}, ...children) {
   return element;
 }
 
+/**
+ * To draw on a canvas with the processor: where there is no graphics card, drawing through a simulated one takes ten times
+ * as long, and where there is one, pictures of this size are as quick.
+ * @template {HTMLCanvasElement | OffscreenCanvas} C
+ * @param {C} canvas
+ * @returns {C extends OffscreenCanvas ? OffscreenCanvasRenderingContext2D : CanvasRenderingContext2D}
+ */
+export function pen(canvas) {
+  return /** @type {any} */ (canvas.getContext("2d", { willReadFrequently: true }));
+}
+
 /** Own drawings on a 24 x 24 grid, one stroke width; several paths are joined. */
 const ICONS = {
   line: "M3 17h18M6 17v-6h5v6M13 17V7h6v10M5 21a1 1 0 1 0 0-.1M12 21a1 1 0 1 0 0-.1M19 21a1 1 0 1 0 0-.1",

@@ -3,6 +3,7 @@
 
 import { bytes, imagePath, mapPath, ofPart, picture } from "./api.js";
 import { cloud, npy } from "./decode.js";
+import { pen } from "./dom.js";
 
 /** @typedef {import("./types.js").Inspection} Inspection */
 
@@ -52,22 +53,6 @@ export class Looks {
     return this.#once("cloud", async () => cloud(await bytes(ofPart(this.part.id, "/cloud.bin"), this.stop.signal)));
   }
 
-  /**
-   * A picture's pixels at the map's size.
-   * @param {string} name
-   * @returns {Promise<Uint8ClampedArray>} (height * width * 4)
-   */
-  pixels(name) {
-    return this.#once(`pixels ${name}`, async () => {
-      const bitmap = await this.image(name);
-      const { height, width } = this.size;
-      const canvas = new OffscreenCanvas(width, height);
-      const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
-      context.drawImage(bitmap, 0, 0, width, height);
-      return context.getImageData(0, 0, width, height).data;
-    });
-  }
-
   get size() {
     return this.part.frame ?? { height: 1, width: 1 };
   }
@@ -90,7 +75,7 @@ export function homeDetail(part) {
 /** @param {ImageData} data */
 export function drawable(data) {
   const canvas = new OffscreenCanvas(data.width, data.height);
-  canvas.getContext("2d")?.putImageData(data, 0, 0);
+  pen(canvas).putImageData(data, 0, 0);
   return canvas;
 }
 

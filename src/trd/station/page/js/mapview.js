@@ -1,7 +1,7 @@
 // @ts-check
 /** One picture of a part with the heat, the contour and the linked cursor over it. */
 
-import { h } from "./dom.js";
+import { h, pen } from "./dom.js";
 import { Linked } from "./linked.js";
 
 /**
@@ -80,7 +80,7 @@ export class MapView {
     const ratio = window.devicePixelRatio || 1;
     const [width, height] = [Math.round(box.width * ratio), Math.round(box.height * ratio)];
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    const context = pen(canvas);
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, width, height);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);

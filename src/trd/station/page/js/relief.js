@@ -56,15 +56,17 @@ export function pointAt(cloud) {
   return found;
 }
 
+const LIGHT = [-0.451, -0.551, -0.702]; // towards it, in the camera's frame, of length 1
+
 /**
- * Normals towards the camera, from the neighbours two pixels away: noise of a single point is not to sparkle.
+ * How much light from the upper left, over the camera, falls on each point; its slope comes from neighbours two pixels away, as
+ * noise of single points is not to sparkle.
  * @param {Cloud} cloud
  * @param {Int32Array} points as from `pointAt`
- * @returns {Int8Array} (4 n) x, y, z of length 127, and a filler
+ * @param {Uint8Array} colours (4 n) RGBA; the light goes into the fourth byte
  */
-export function normals(cloud, points) {
+export function shade(cloud, points, colours) {
   const { width, height, pixels, positions } = cloud;
-  const found = new Int8Array(4 * pixels.length);
   const neighbour = (/** @type {number} */ row, /** @type {number} */ column, /** @type {number} */ self) => {
     if (row < 0 || column < 0 || row >= height || column >= width) return self;
     const point = points[row * width + column];
@@ -87,15 +89,9 @@ export function normals(cloud, points) {
     const y = vz * ux - vx * uz;
     const z = vx * uy - vy * ux;
     const length = Math.sqrt(x * x + y * y + z * z);
-    if (length > 0) {
-      found[4 * i] = (127 * x) / length;
-      found[4 * i + 1] = (127 * y) / length;
-      found[4 * i + 2] = (127 * z) / length;
-    } else {
-      found[4 * i + 2] = -127;
-    }
+    const facing = length > 0 ? (LIGHT[0] * x + LIGHT[1] * y + LIGHT[2] * z) / length : -LIGHT[2];
+    colours[4 * i + 3] = 255 * (0.45 + 0.55 * Math.max(0, facing));
   }
-  return found;
 }
 
 /**

@@ -7,7 +7,7 @@ import { COLD, RAMP, USUAL_STRENGTH } from "./heat.js";
 import { Linked } from "./linked.js";
 import { Orbit } from "./orbit.js";
 import { pointUnder } from "./picking.js";
-import { coarseFirst, extent, faces, normals, pointAt } from "./relief.js";
+import { coarseFirst, extent, faces, pointAt, shade } from "./relief.js";
 import { FRAGMENT, OVERLAP, SURFACES, VERTEX } from "./shaders.js";
 
 const FIELD = 35; // degrees, vertical
@@ -21,7 +21,7 @@ class Stage {
     this.renderer = new THREE.WebGLRenderer({ canvas: this.canvas, antialias: false, alpha: true });
     this.renderer.outputColorSpace = THREE.LinearSRGBColorSpace; // colours are passed through as they are
     const ramp = new THREE.DataTexture(new Uint8Array(RAMP), 256, 1, THREE.RGBAFormat);
-    ramp.minFilter = ramp.magFilter = THREE.LinearFilter;
+    ramp.minFilter = ramp.magFilter = THREE.NearestFilter;
     ramp.needsUpdate = true;
     this.material = new THREE.ShaderMaterial({
       vertexShader: VERTEX,
@@ -85,7 +85,10 @@ export class Viewer3D {
     this.asked = 0;
     this.frames = 0;
     this.end = linked.listen((what) => what === "cursor" && this.#mark());
-    this.observer = new ResizeObserver(() => this.draw());
+    this.observer = new ResizeObserver(() => {
+      if (`${this.element.clientWidth} x ${this.element.clientHeight}` !== this.drawnSize) this.draw();
+    });
+    this.drawnSize = "";
     this.observer.observe(this.element);
     this.element.addEventListener("pointermove", (event) => {
       if (!this.orbit.dragging) this.#point(event);
@@ -114,15 +117,11 @@ export class Viewer3D {
       upright[i + 1] = -cloud.positions[i + 1];
       upright[i + 2] = -cloud.positions[i + 2];
     }
-    const sides = normals(cloud, points);
-    for (let i = 0; i < 4 * count; i += 4) {
-      sides[i + 1] = -sides[i + 1];
-      sides[i + 2] = -sides[i + 2];
-    }
+    const colours = cloud.colours ?? new Uint8Array(4 * count).fill(170);
+    shade(cloud, points, colours);
     const geometry = new THREE.BufferGeometry();
     geometry.setAttribute("position", new THREE.BufferAttribute(upright, 3));
-    geometry.setAttribute("side", new THREE.BufferAttribute(sides, 4, true));
-    geometry.setAttribute("tint", new THREE.BufferAttribute(cloud.colours ?? new Uint8Array(4 * count).fill(170), 4, true));
+    geometry.setAttribute("tint", new THREE.BufferAttribute(colours, 4, true));
     geometry.setAttribute("score", new THREE.BufferAttribute(cloud.scores, 1));
     return geometry;
   }
@@ -133,8 +132,7 @@ export class Viewer3D {
     if (look.limit !== undefined) uniforms.limit.value = look.limit;
     if (look.strength !== undefined) uniforms.strength.value = look.strength;
     if (look.surface !== undefined) uniforms.surface.value = SURFACES.indexOf(look.surface);
-    if (this.frames) this.#moved();
-    else this.draw();
+    this.#moved();
   }
 
   /** Drawn coarsely now and in full when it rests. */
@@ -194,7 +192,9 @@ export class Viewer3D {
     uniforms.coarse.value = fast ? 2 : 1;
     this.geometry.setDrawRange(0, fast ? this.cloud.coarse : Infinity);
     this.renderer.render(this.scene, this.camera);
+    this.drawnSize = `${width} x ${height}`;
     this.frames += 1;
+    this.element.dataset.points = String(fast ? this.cloud.coarse : this.cloud.pixels.length);
     this.element.dataset.frames = String(this.frames);
     if (this.frames === 1) this.onFirst();
     this.#mark();

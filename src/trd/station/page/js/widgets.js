@@ -2,7 +2,7 @@
 /** Small things that several pages show. */
 
 import { Problem, imagePath, picture } from "./api.js";
-import { fill, h, icon } from "./dom.js";
+import { fill, h, icon, pen } from "./dom.js";
 import { num, score, t, word } from "./i18n.js";
 
 /** @typedef {import("./types.js").Inspection} Inspection */
@@ -94,7 +94,7 @@ export function thumbnail(part, size) {
     const scale = Math.max(canvas.width / bitmap.width, canvas.height / bitmap.height);
     const [width, height] = [bitmap.width * scale, bitmap.height * scale];
     const at = [(canvas.width - width) / 2, (canvas.height - height) / 2];
-    canvas.getContext("2d")?.drawImage(bitmap, at[0], at[1], width, height);
+    pen(canvas).drawImage(bitmap, at[0], at[1], width, height);
   }, () => thumbnails.delete(path)); // an empty frame says enough in a strip; the part's page says why
   return canvas;
 }

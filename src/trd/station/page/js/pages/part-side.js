@@ -3,7 +3,7 @@
 
 import { ofPart } from "../api.js";
 import { App } from "../app.js";
-import { fill, h, icon } from "../dom.js";
+import { fill, h, icon, pen } from "../dom.js";
 import { RAMP } from "../heat.js";
 import { NOTHING, dateTime, num, percent, score, t, word } from "../i18n.js";
 import { JUDGEMENTS, kindInput, record } from "../verdict.js";
@@ -172,7 +172,7 @@ function legend(part) {
   const canvas = h("canvas", { class: "ramp", width: 256, height: 1, "aria-hidden": "true" });
   const picture = new ImageData(256, 1);
   picture.data.set(RAMP);
-  canvas.getContext("2d")?.putImageData(picture, 0, 0);
+  pen(canvas).putImageData(picture, 0, 0);
   return h("figure", { class: "legend" }, canvas, h("figcaption", { class: "row small quiet" },
     h("span", {}, "−1"), h("span", { class: "grow" }), h("span", {}, `${t("part.limit")} ${score(part.reject_above)}`), h("span", { class: "grow" }), h("span", {}, score(2 * part.reject_above))));
 }

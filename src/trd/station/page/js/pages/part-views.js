@@ -17,6 +17,8 @@ import { choice, empty, fault } from "../widgets.js";
 
 const JOINED_AT_FIRST = 150000; // points; more of them as a surface take a computer without a graphics card too long
 
+const HIDDEN_MS = 2000; // a hidden tab draws nothing: nobody waits for it longer than this
+
 export class PartViews {
   /** @param {Inspection} part */
   constructor(part) {
@@ -37,6 +39,8 @@ export class PartViews {
     this.three = null;
     /** @type {import("../decode.js").ScoredCloud | null} */
     this.cloud = null;
+    /** Settled when 3D is shown, cannot be, or there is none. */
+    this.threeShown = Promise.resolve();
     this.element = h("div", { class: "views" });
     if (part.decision === "invalid") {
       this.element.append(h("div", { class: "fault wide" }, icon("invalid"), h("div", {}, h("strong", {}, t("part.invalid")), h("p", { lang: "en" }, part.reason ?? ""))));
@@ -45,7 +49,7 @@ export class PartViews {
       this.element.append(h("div", { class: "panel wide" }, empty("part", t("part.no_picture"), part.pruned ? t("part.pruned") : "")));
       return;
     }
-    // asked for first, as it takes longest
+    // asked for first, as it takes longest; what is neither colour nor heat waits until it is shown
     const three = part.has_cloud && this.#makeThree();
     for (const [index, content] of this.#first().entries()) this.tiles.push(new Tile(this, index, content));
     this.element.append(...this.tiles.map((tile) => tile.element));
@@ -139,7 +143,7 @@ export class PartViews {
     /** @type {HTMLElement} */
     const tile = h("section", { class: "panel tile-view tile-3d", "aria-label": t("part.three") },
       h("header", {}, h("h2", {}, t("part.three")), h("span", { class: "grow" }), surface, shape, enlarge(() => tile)), place);
-    void this.#fillThree(place, shape);
+    this.threeShown = this.#fillThree(place, shape);
     return tile;
   }
 
@@ -148,7 +152,6 @@ export class PartViews {
    * @param {HTMLElement} shape where the choice between points and surface goes
    */
   async #fillThree(place, shape) {
-    const begun = performance.now();
     try {
       const [{ Viewer3D }, cloud] = await Promise.all([import("../viewer3d.js"), this.looks.cloud()]);
       if (this.gone) return;
@@ -167,9 +170,9 @@ export class PartViews {
       if (joined) three.join(true);
       fill(shape, choice(t("part.shape"), /** @type {const} */ ([["points", t("part.points")], ["joined", t("part.joined")]]),
         joined ? "joined" : "points", (value) => three.join(value === "joined"), "slim"));
+      const shown = new Promise((resolve) => (three.onFirst = () => resolve(undefined)));
       fill(place, three.element);
-      place.dataset.shownMs = String(Math.round(performance.now() - begun));
-      three.onFirst = () => (place.dataset.shownMs = String(Math.round(performance.now() - begun)));
+      await Promise.race([shown, new Promise((resolve) => setTimeout(resolve, HIDDEN_MS))]);
     } catch (error) {
       if (!this.gone) fill(place, fault(error, () => void this.#fillThree(place, shape)));
     }
@@ -197,7 +200,8 @@ class Tile {
     /** @type {HTMLElement} */
     this.element = h("section", { class: "panel tile-view", "aria-label": t("part.view", { n: index + 1 }) },
       h("header", {}, chosen, h("span", { class: "grow" }), enlarge(() => this.element)), this.place);
-    void this.draw();
+    if (index < 2) void this.draw();
+    else void views.threeShown.then(() => this.draw());
   }
 
   get label() {
