@@ -39,7 +39,7 @@ def test_limits_promise_what_the_library_does(rate: float) -> None:
 def test_what_if_counts_what_would_change() -> None:
     before, after = Limits(1.0, 2.0, (0.1, 0.5)), Limits(0.5, 1.5, (0.1, 0.5))
     scores = np.array([0.2, 0.7, 1.2, 1.7, 2.5])
-    judged = [Judged(1, "a", 0.7, "good"), Judged(2, "b", 1.7, "defect"), Judged(3, "c", 0.2, "good")]
+    judged = [Judged(1, 0.7, "good"), Judged(2, 1.7, "defect"), Judged(3, 0.2, "good")]
     found = what_if(before, after, scores, judged)
     assert found.now == {"ok": 2, "review": 2, "reject": 1}
     assert found.then == {"ok": 1, "review": 2, "reject": 2}

@@ -74,7 +74,6 @@ class Judged:
     """A part with a verdict."""
 
     id: int
-    part: str
     score: float
     verdict: str
 

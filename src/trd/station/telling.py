@@ -172,7 +172,8 @@ def verdict(row: Row) -> dict[str, Any]:
     }
 
 
-def what_if(found: WhatIf, compute_ms: float) -> dict[str, Any]:
+def what_if(found: WhatIf, parts: Mapping[int, str], compute_ms: float) -> dict[str, Any]:
+    """parts: identifier of an inspection -> what the part is called."""
     limits = found.limits
     return {
         "review_above": limits.review_above,
@@ -189,7 +190,7 @@ def what_if(found: WhatIf, compute_ms: float) -> dict[str, Any]:
         "flips": [
             {
                 "id": flip.judged.id,
-                "part": flip.judged.part,
+                "part": parts[flip.judged.id],
                 "score": flip.judged.score,
                 "verdict": flip.judged.verdict,
                 "from": flip.before,

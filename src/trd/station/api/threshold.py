@@ -87,14 +87,16 @@ def limits_of(asked: LimitsQuery, active: Limits) -> Limits:
 def _seen(station: Station, serving: Serving, last: int) -> tuple[NDArray[np.float64], Sequence[Judged]]:
     with station.database.reading() as connection:
         scores = versions.recent_scores(connection, serving.version.id, last)
-        return scores, versions.judged(connection, serving.version.id)
+        return scores, versions.judged(connection, serving.version.class_id, serving.version.id)
 
 
 def what_if_told(station: Station, serving: Serving, limits: Limits, last: int) -> dict[str, Any]:
     begin = time.monotonic()
     scores, judged = _seen(station, serving, last)
     found = what_if(serving.threshold.limits, limits, scores, judged)
-    return telling.what_if(found, 1000 * (time.monotonic() - begin))
+    with station.database.reading() as connection:
+        parts = versions.part_names(connection, [flip.judged.id for flip in found.flips])
+    return telling.what_if(found, parts, 1000 * (time.monotonic() - begin))
 
 
 @routes.get("/v1/classes/{class_name}/threshold", openapi_extra=VIEWER)

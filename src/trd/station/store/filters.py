@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, literal, or_, select
 
-from trd.station.store.schema import inspection
+from trd.station.store.schema import DECISIONS, inspection
 
 c = inspection.c
 SELECTIVE = 2000  # rows: from so few on they are looked up by themselves, else the list is walked through in order
@@ -44,18 +45,13 @@ class Filters:
         return self == Filters(self.classes, self.decisions, since=self.since, until=self.until)
 
     def conditions(self) -> list[Condition]:
-        """Those that hold in every slice."""
+        """Those that hold in every slice, but for the narrow ones."""
         found: list[Condition] = []
         if self.sampled is not None:
             found.append(c.sampled == literal(self.sampled, literal_execute=True))
         if self.open:
             found += [c.queue.is_not(None), c.verdict.is_(None)]
-        for column, value in (
-            (c.part, self.part),
-            (c.model_id, self.model),
-            (c.threshold_id, self.threshold),
-            (c.origin, self.origin),
-        ):
+        for column, value in ((c.model_id, self.model), (c.threshold_id, self.threshold), (c.origin, self.origin)):
             if value is not None:
                 found.append(column == value)
         if self.origin:
@@ -68,7 +64,8 @@ class Filters:
 
     def slices(self, classes: Sequence[int]) -> Iterator[list[Condition]]:
         """One for each combination of class, decision, verdict and queue: an index has each of them in order."""
-        decisions: list[list[Condition]] = [[c.decision == decision] for decision in self.decisions]
+        every = range(len(DECISIONS)) if self.verdicts else ()  # the index of verdicts has decisions before times
+        decisions: list[list[Condition]] = [[c.decision == decision] for decision in self.decisions or every]
         verdicts: list[list[Condition]] = [_verdict(verdict) for verdict in self.verdicts]
         queues: list[list[Condition]] = [[c.queue.is_not(None), c.queue == queue] for queue in self.queues]
         for name, *others in itertools.product(
@@ -76,38 +73,66 @@ class Filters:
         ):
             yield [c.class_id == name, *itertools.chain(*others)]
 
-    def narrowed(self, connection: Connection, classes: Sequence[int]) -> list[Condition]:
-        """Conditions on score and name: by their own index where that leaves few rows, else for a walk in order."""
-        found: list[Condition] = []
-        if self.score_from is not None or self.score_to is not None:
-            low, high = self.score_from, self.score_to
-            own = _between(c.score, low, high)
-            asked = own & c.class_id.in_(self.classes or classes)
-            found.append(c.id.in_(_ids(asked)) if _is_few(connection, asked) else _between(c.score + 0.0, low, high))
+    def narrow(self, in_order: bool) -> list[Condition]:
+        """Conditions on score and name. in_order: written so that no index of theirs is chosen: rows are walked through
+        in the order of the list, of which many fit."""
+        found = []
+        score: ColumnElement[float] = c.score + 0.0 if in_order else c.score
+        part: ColumnElement[str] = c.part.concat("") if in_order else c.part
+        if self.score_from is not None:
+            found.append(score >= self.score_from)
+        if self.score_to is not None:
+            found.append(score <= self.score_to)
+        if self.part is not None:
+            found.append(part == self.part)
         if self.part_prefix:
-            own = _begins(c.part, self.part_prefix)
-            found.append(
-                c.id.in_(_ids(own)) if _is_few(connection, own) else _begins(c.part.concat(""), self.part_prefix)
-            )
+            found.append(_begins(part, self.part_prefix))
         return found
 
+    def few(self, connection: Connection, classes: Sequence[int]) -> list[int] | None:
+        """Identifiers of the rows that the conditions on score or name leave, where these are few; else None."""
+        asked: list[list[Condition]] = []
+        if self.part is not None or self.part_prefix:
+            asked.append(replace(self, score_from=None, score_to=None).narrow(in_order=False))
+        if self.score_from is not None or self.score_to is not None:
+            by_score = replace(self, part=None, part_prefix=None).narrow(in_order=False)
+            asked.append([c.class_id.in_(self.classes or classes), *by_score])
+        for conditions in asked:
+            found = connection.execute(select(c.id).where(*conditions).limit(SELECTIVE + 1)).scalars().all()
+            if len(found) <= SELECTIVE:
+                return list(found)
+        return None
 
-def _ids(condition: Condition) -> Select[tuple[int]]:
-    return select(c.id).where(condition)
+    def hold(self, row: Any) -> bool:
+        """Whether a row fits, all conditions taken together."""
+        return (
+            (not self.classes or row.class_id in self.classes)
+            and (not self.decisions or row.decision in self.decisions)
+            and (not self.verdicts or (row.verdict or "none") in self.verdicts)
+            and (not self.queues or row.queue in self.queues)
+            and (not self.open or (row.queue is not None and row.verdict is None))
+            and (self.sampled is None or row.sampled == self.sampled)
+            and (self.model is None or row.model_id == self.model)
+            and (self.threshold is None or row.threshold_id == self.threshold)
+            and (self.origin is None or row.origin == self.origin)
+            and (self.since is None or row.at >= self.since)
+            and (self.until is None or row.at < self.until)
+            and (self.part is None or row.part == self.part)
+            and (not self.part_prefix or row.part.startswith(self.part_prefix))
+            and (self.score_from is None or (row.score is not None and row.score >= self.score_from))
+            and (self.score_to is None or (row.score is not None and row.score <= self.score_to))
+        )
 
 
-def _is_few(connection: Connection, condition: Condition) -> bool:
-    some = select(literal(1)).select_from(inspection).where(condition).limit(SELECTIVE + 1).subquery()
-    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= SELECTIVE
+HELD = (
+    *(c.id, c.at, c.class_id, c.decision, c.verdict, c.queue),
+    *(c.sampled, c.model_id, c.threshold_id, c.origin, c.part, c.score),
+)
+"""Columns that `Filters.hold` looks at."""
 
 
 def _verdict(verdict: str) -> list[Condition]:
     return [c.verdict.is_(None)] if verdict == "none" else [c.verdict.is_not(None), c.verdict == verdict]
-
-
-def _between(value: ColumnElement[float], low: float | None, high: float | None) -> Condition:
-    bounds = [value >= low] if low is not None else []
-    return and_(*bounds, *([value <= high] if high is not None else []))
 
 
 def _begins(value: ColumnElement[str], prefix: str) -> Condition:

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, insert, literal, select, update
 
 from trd.station import times
-from trd.station.store.filters import COUNTED, Condition, Filters, before, c
-from trd.station.store.schema import DECISIONS, counter, inspection, part_class, request_key
+from trd.station.store.filters import COUNTED, HELD, Condition, Filters, before, c
+from trd.station.store.schema import DECISIONS, counter, inspection, model, part_class, request_key, threshold
 
 Row = Mapping[str, Any]
 Cursor = tuple[int, int]
@@ -91,12 +91,11 @@ def page(
     connection: Connection, filters: Filters, cursor: Cursor | None = None, limit: int = 50, newest_first: bool = True
 ) -> tuple[list[dict[str, Any]], Cursor | None]:
     """Rows behind the cursor, and the cursor of the next page (None at the end)."""
-    classes = class_ids(connection)
-    shared = [
-        *filters.conditions(),
-        *filters.narrowed(connection, classes),
-        *before(cursor, newest_first),
-    ]
+    classes = _classes(connection, filters)
+    few = _few(connection, filters, classes)
+    if few is not None:
+        return _page_of_few(connection, few, cursor, limit, newest_first)
+    shared = [*filters.conditions(), *filters.narrow(in_order=True), *before(cursor, newest_first)]
     order = (c.at.desc(), c.id.desc()) if newest_first else (c.at, c.id)
     found = [
         connection.execute(select(inspection).where(*own, *shared).order_by(*order).limit(limit + 1)).mappings().all()
@@ -109,6 +108,32 @@ def page(
     return rows[:limit], _place(rows[limit - 1])
 
 
+def _few(connection: Connection, filters: Filters, classes: Sequence[int]) -> list[Cursor] | None:
+    """Places of the rows that fit, where a score or a name leaves few; else None."""
+    found = filters.few(connection, classes)
+    if found is None:
+        return None
+    rows = connection.execute(select(*HELD).where(c.id.in_(found)))
+    return [(row.at, row.id) for row in rows if filters.hold(row)]
+
+
+def _page_of_few(
+    connection: Connection, few: list[Cursor], cursor: Cursor | None, limit: int, newest_first: bool
+) -> tuple[list[dict[str, Any]], Cursor | None]:
+    behind = [one for one in few if cursor is None or (one < cursor if newest_first else one > cursor)]
+    behind.sort(reverse=newest_first)
+    rows = several(connection, [number for _, number in behind[:limit]])
+    return rows, behind[limit - 1] if len(behind) > limit else None
+
+
+def _classes(connection: Connection, filters: Filters) -> list[int]:
+    """Those that the filters leave: a model or a threshold is of one class."""
+    for table, number in ((model, filters.model), (threshold, filters.threshold)):
+        if number is not None:
+            return list(connection.execute(select(table.c.class_id).where(table.c.id == number)).scalars())
+    return class_ids(connection)
+
+
 def _place(row: Mapping[Any, Any]) -> Cursor:
     return row["at"], row["id"]
 
@@ -119,10 +144,13 @@ def class_ids(connection: Connection) -> list[int]:
 
 def count(connection: Connection, filters: Filters) -> Count:
     """By the maintained counters where they know; else counted, up to COUNTED."""
-    classes = class_ids(connection)
+    classes = _classes(connection, filters)
     if filters.counted:
         return Count(sum(_known(connection, filters, classes).values()), True)
-    shared = [*filters.conditions(), *filters.narrowed(connection, classes)]
+    few = _few(connection, filters, classes)
+    if few is not None:
+        return Count(len(few), True)
+    shared = [*filters.conditions(), *filters.narrow(in_order=False)]
     total = 0
     for own in filters.slices(classes):
         some = select(literal(1)).select_from(inspection).where(*own, *shared).limit(COUNTED + 1 - total).subquery()

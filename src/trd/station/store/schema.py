@@ -125,7 +125,7 @@ Index("ix_inspection_kept", _i.at, _i.id, sqlite_where=_kept, postgresql_where=_
 Index("ix_inspection_open", _i.class_id, _i.at, _i.id, sqlite_where=_open, postgresql_where=_open)
 for _name, _some, _columns in (
     ("queue", _i.queue.is_not(None), (_i.queue, _i.class_id, _i.at, _i.id)),
-    ("verdict", _i.verdict.is_not(None), (_i.verdict, _i.class_id, _i.at, _i.id)),
+    ("verdict", _i.verdict.is_not(None), (_i.class_id, _i.verdict, _i.decision, _i.at, _i.id, _i.model_id, _i.score)),
     ("sampled", _i.sampled == true(), (_i.class_id, _i.at, _i.id)),
     ("odd_origin", _i.origin != 0, (_i.origin, _i.at, _i.id)),
 ):

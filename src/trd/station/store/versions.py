@@ -12,9 +12,11 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, true, updat
 
 from trd.station import times
 from trd.station.deciding import Judged, Limits
-from trd.station.store.schema import inspection, model, part_class, threshold
+from trd.station.store.schema import DECISIONS, VERDICTS, inspection, model, part_class, threshold
 
 c = inspection.c
+
+JUDGED = 2000
 
 
 @dataclass(frozen=True)
@@ -162,14 +164,21 @@ def recent_scores(connection: Connection, model_id: int, last: int) -> NDArray[n
     return np.array([score for score in scores if score is not None], np.float64)
 
 
-def judged(connection: Connection, model_id: int, sampled: bool = False, since: int | None = None) -> list[Judged]:
-    """Parts of a model with verdict and score, newest first; sampled: those drawn at random only."""
-    query = select(c.id, c.part, c.score, c.verdict).where(
-        c.model_id == model_id, c.verdict.is_not(None), c.score.is_not(None)
-    )
-    if sampled:
-        query = query.where(c.sampled == true())
-    if since is not None:
-        query = query.where(c.at >= since)
-    rows = connection.execute(query.order_by(c.at.desc(), c.id.desc()).limit(20_000))
-    return [Judged(row.id, row.part, row.score, row.verdict) for row in rows]
+def judged(connection: Connection, class_id: int, model_id: int) -> list[Judged]:
+    """Parts of a model with verdict and score, the last JUDGED of each verdict and decision, newest first; from an
+    index alone."""
+    found = []
+    for verdict in VERDICTS:
+        for decision in range(len(DECISIONS) - 1):
+            query = select(c.id, c.score, c.verdict).where(
+                *(c.class_id == class_id, c.verdict.is_not(None), c.verdict == verdict, c.decision == decision),
+                *(c.model_id == model_id, c.score.is_not(None)),
+            )
+            rows = connection.execute(query.order_by(c.at.desc(), c.id.desc()).limit(JUDGED)).all()
+            found += [Judged(number, score, verdict) for number, score, verdict in rows]
+    return sorted(found, key=lambda one: one.id, reverse=True)
+
+
+def part_names(connection: Connection, identifiers: Sequence[int]) -> dict[int, str]:
+    rows = connection.execute(select(c.id, c.part).where(c.id.in_(identifiers)))
+    return {row.id: row.part for row in rows}

@@ -177,7 +177,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_inspection_verdict",
         "inspection",
-        ["verdict", "class_id", "at", "id"],
+        ["class_id", "verdict", "decision", "at", "id", "model_id", "score"],
         sqlite_where=sa.text("verdict IS NOT NULL"),
         postgresql_where=sa.text("verdict IS NOT NULL"),
     )
