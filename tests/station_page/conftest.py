@@ -31,7 +31,7 @@ def page_run(page_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     from trd.runs import Run
 
     out = tmp_path_factory.mktemp("page-run") / "run"
-    recipe = load_recipe("patch-statistics", ("frame.size=128", "scoring.stand_ins=false"))
+    recipe = load_recipe("patch-statistics", ("frame.size=192", "scoring.stand_ins=false"))
     run = Run.open(page_parts.parent, out, recipe, [CLASS_NAME])
     run.train_and_evaluate("cpu")
     run.raise_failures()

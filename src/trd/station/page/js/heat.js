@@ -44,49 +44,54 @@ function ramp() {
 
 export const RAMP = ramp();
 
-/**
- * @param {number} value
- * @param {number} limit
- * @returns {number} 0 to 255
- */
-export function level(value, limit) {
-  const top = Math.max(2 * limit, COLD + 1);
-  return Math.min(255, Math.max(0, Math.floor(((value - COLD) * 256) / (top - COLD))));
-}
+/** The strength at first: what is usual lets the picture below through. */
+export const USUAL_STRENGTH = 0.7;
+
+/** What is above the limit is never fainter than this, unless the heat is switched off. */
+export const LEAST_ABOVE = 0.85;
 
 /**
- * A map as a picture to lay over another one.
+ * @typedef {object} Scale
+ * @property {number} reject the score above which a part is rejected; twice it is drawn brightest
+ * @property {number} limit above which pixels stand out
+ * @property {number} strength 0 to 1
+ */
+
+/**
+ * A map as a picture to lay over another one. The shader of the 3D view does the same.
  * @param {Float32Array} values
  * @param {number} width
  * @param {number} height
- * @param {number} limit
- * @param {number} strength 0 to 1
+ * @param {Scale} scale
  * @returns {ImageData}
  */
-export function heatPicture(values, width, height, limit, strength) {
+export function heatPicture(values, width, height, { reject, limit, strength }) {
   const picture = new ImageData(width, height);
   const pixels = new Uint32Array(picture.data.buffer);
-  const table = new Uint32Array(RAMP.buffer.slice(0));
-  const colours = new Uint8ClampedArray(table.buffer);
-  for (let i = 0; i < 256; i++) colours[4 * i + 3] = Math.round(255 * opacity(i / 255, strength));
-  const top = Math.max(2 * limit, COLD + 1);
-  const scale = 256 / (top - COLD);
+  const usual = table((t) => opacity(t, strength));
+  const above = table((t) => (strength > 0 ? Math.max(LEAST_ABOVE, opacity(t, strength)) : 0));
+  const factor = 256 / (Math.max(2 * reject, COLD + 1) - COLD);
   for (let i = 0; i < values.length; i++) {
-    const at = (values[i] - COLD) * scale;
-    pixels[i] = table[at < 0 ? 0 : at > 255 ? 255 : at | 0];
+    const at = (values[i] - COLD) * factor;
+    const level = at < 0 ? 0 : at > 255 ? 255 : at | 0;
+    pixels[i] = values[i] > limit ? above[level] : usual[level];
   }
   return picture;
 }
 
+/** @param {(t: number) => number} opaque by level, 0 to 1 */
+function table(opaque) {
+  const colours = new Uint8ClampedArray(RAMP);
+  for (let i = 0; i < 256; i++) colours[4 * i + 3] = Math.round(255 * opaque(i / 255));
+  return new Uint32Array(colours.buffer);
+}
+
 /**
- * How much of the heat is seen at a level: what is usual lets the picture through, and only near full strength is it covered
- * too. The shader of the 3D view does the same.
+ * How much of the heat is seen at a level: what is usual is seen through, but near full strength it is covered too.
  * @param {number} t 0 to 1
  * @param {number} strength 0 to 1
  */
-export function opacity(t, strength) {
-  const least = Math.max(0, (strength - 0.7) / 0.3);
-  return strength * Math.max(least, Math.min(1, t / 0.5) ** 1.5);
+function opacity(t, strength) {
+  const least = Math.max(0, (strength - USUAL_STRENGTH) / (1 - USUAL_STRENGTH));
+  return strength * Math.max(least, Math.min(1, 2 * t) ** 1.5);
 }
-
-export const USUAL_STRENGTH = 0.7;

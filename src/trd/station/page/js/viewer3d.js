@@ -28,7 +28,7 @@ class Stage {
       fragmentShader: FRAGMENT,
       side: THREE.DoubleSide,
       uniforms: {
-        limit: { value: 1 }, cold: { value: COLD }, strength: { value: USUAL_STRENGTH }, surface: { value: 0 },
+        limit: { value: 1 }, reject: { value: 1 }, cold: { value: COLD }, strength: { value: USUAL_STRENGTH }, surface: { value: 0 },
         pixelsPerUnit: { value: 1 }, pitch: { value: 1 }, coarse: { value: 1 }, heights: { value: new THREE.Vector2() },
         ramp: { value: ramp },
       },
@@ -78,7 +78,7 @@ export class Viewer3D {
     this.shape.frustumCulled = false;
     this.scene.add(this.shape);
     const target = /** @type {[number, number, number]} */ ([middle[0], -middle[1], -middle[2]]);
-    const distance = (0.84 * radius) / Math.tan((FIELD * Math.PI) / 360);
+    const distance = (0.77 * radius) / Math.tan((FIELD * Math.PI) / 360);
     this.orbit = new Orbit(this.element, { turn: -0.3, tilt: -0.6, distance, target }, () => this.#moved());
     this.moving = false;
     this.rest = 0;
@@ -126,10 +126,11 @@ export class Viewer3D {
     return geometry;
   }
 
-  /** @param {{ limit?: number, strength?: number, surface?: typeof SURFACES[number] }} look */
+  /** @param {{ limit?: number, reject?: number, strength?: number, surface?: typeof SURFACES[number] }} look */
   look(look) {
     const { uniforms } = this.material;
     if (look.limit !== undefined) uniforms.limit.value = look.limit;
+    if (look.reject !== undefined) uniforms.reject.value = look.reject;
     if (look.strength !== undefined) uniforms.strength.value = look.strength;
     if (look.surface !== undefined) uniforms.surface.value = SURFACES.indexOf(look.surface);
     this.#moved();

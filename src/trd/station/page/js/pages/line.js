@@ -204,12 +204,13 @@ class Line {
     const [image, values] = await Promise.all([this.looks.image(name), part.maps.includes("fused") ? this.looks.map("fused") : null]);
     if (!this.element.isConnected) return;
     const { height, width } = part.frame;
+    const limit = part.pixel_threshold ?? part.reject_above;
     const before = this.view;
     this.view = new MapView(new Linked(height, width, homeDetail(part)), t("line.picture_of", { part: part.part, decision: t(`decision.${part.decision}`) }));
     this.view.show({
       picture: image,
-      heat: values && drawable(heatPicture(values, width, height, part.reject_above, USUAL_STRENGTH)),
-      contour: values && contour(values, width, height, part.pixel_threshold ?? part.reject_above),
+      heat: values && drawable(heatPicture(values, width, height, { reject: part.reject_above, limit, strength: USUAL_STRENGTH })),
+      contour: values && contour(values, width, height, limit),
     });
     fill(this.picture, this.view.element);
     before?.destroy();

@@ -165,7 +165,7 @@ export class PartViews {
         return;
       }
       this.three = three;
-      three.look({ limit: this.limit, strength: this.strength });
+      three.look({ limit: this.limit, reject: this.part.reject_above, strength: this.strength });
       const joined = cloud.pixels.length <= JOINED_AT_FIRST;
       if (joined) three.join(true);
       fill(shape, choice(t("part.shape"), /** @type {const} */ ([["points", t("part.points")], ["joined", t("part.joined")]]),
@@ -219,7 +219,7 @@ class Tile {
       if (views.gone || content !== this.content || limit !== views.limit || strength !== views.strength) return;
       this.view.show({
         picture,
-        heat: content.kind === "heat" && values ? drawable(heatPicture(values, width, height, views.part.reject_above, strength)) : null,
+        heat: content.kind === "heat" && values ? drawable(heatPicture(values, width, height, { reject: views.part.reject_above, limit, strength })) : null,
         contour: values && views.contourOf(/** @type {string} */ (map), values),
       });
       if (!this.view.element.isConnected) fill(this.place, this.view.element);
