@@ -12,31 +12,10 @@ from trd.station.station import Station
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
-from stations import client_of, upload
+from stations import client_of, damaged, upload
 
 URL = "/v1/classes/biscuit/inspections"
 ENDLESS = ("/v1/live",)
-
-
-def damaged(data: bytes, chance: random.Random) -> bytes:
-    """Cut, flipped, doubled, or with numbers that are too large."""
-    values = bytearray(data)
-    for _ in range(chance.choice((1, 2, 10, 100))):
-        place = chance.randrange(len(values))
-        match chance.randrange(5):
-            case 0:
-                values[place] ^= 1 << chance.randrange(8)
-            case 1:
-                del values[place : place + chance.randrange(1, 200)]
-            case 2:
-                values[place:place] = values[place : place + chance.randrange(1, 200)]
-            case 3:
-                values[place : place + 4] = chance.choice((b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff"))
-            case 4:
-                del values[max(1, place) :]
-        if not values:
-            return b""
-    return bytes(values)
 
 
 @pytest.mark.timeout(600)

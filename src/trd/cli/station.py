@@ -19,7 +19,7 @@ FolderArgument = Annotated[Path, typer.Argument(help="The station's folder (`trd
 DatabaseOption = Annotated[str, typer.Option("--database", help="SQLAlchemy URL; SQLite in the folder by default.")]
 
 
-def _needs_extra() -> None:
+def needs_extra() -> None:
     try:
         import alembic  # noqa: F401
         import fastapi  # noqa: F401
@@ -37,32 +37,32 @@ def serve(
     runs: Annotated[list[str], typer.Argument(help="Run folders, detectors or packages; NAME=PATH names the class.")],
     data: Annotated[Path, typer.Option("--data", help="Folder for database and files.")] = Path("trd-station"),
     host: Annotated[str, typer.Option("--host", help="Other than loopback needs a token.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8765,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: a free one.")] = 8765,
     names: Annotated[list[str] | None, typer.Option("--name-of-host", help="As other machines call it.")] = None,
     database: DatabaseOption = "",
     capacity: Annotated[int, typer.Option("--capacity", min=1, help="Parts that may wait.")] = 64,
     audit: Annotated[float, typer.Option("--audit", min=0, max=1, help="Share of parts drawn for audit.")] = 0.01,
-    keep: Annotated[
-        KeepInputs, typer.Option("--keep-inputs", help="Of which parts files stay: all, flagged, none.")
-    ] = "all",
+    keep: Annotated[KeepInputs, typer.Option("--keep-inputs", help="Whose files stay.")] = "all",
     keep_days: Annotated[float, typer.Option("--keep-days", min=0, help="Files older than this go.")] = 90,
     keep_gb: Annotated[float, typer.Option("--keep-gb", min=0, help="Oldest files go beyond this.")] = 50,
     batch: Annotated[
-        int,
-        typer.Option("--batch", min=1, help="Parts computed together; 1: equal to `trd predict` to the bit."),
+        int, typer.Option("--batch", min=1, help="Parts computed together; 1: equal to `trd predict` to the bit.")
     ] = 1,
     station_name: Annotated[str, typer.Option("--name", help="Of this station, in answers and outputs.")] = "station",
+    folders: Annotated[list[str] | None, typer.Option("--watch-folder", help="CLASS=DIR: inspect what comes.")] = None,
+    replays: Annotated[list[str] | None, typer.Option("--replay", help="CLASS=DIR: its test parts, again.")] = None,
+    every: Annotated[float, typer.Option("--every", min=0.0, help="Seconds between parts of a replay.")] = 2.0,
+    cameras: Annotated[list[str] | None, typer.Option("--camera", help="CLASS=ADDRESS, colour only.")] = None,
+    webhooks: Annotated[list[str] | None, typer.Option("--webhook", help="Address that results are posted to.")] = None,
+    mqtt: Annotated[str, typer.Option("--mqtt", help="mqtt://HOST[:PORT][/PREFIX], extra 'mqtt'.")] = "",
+    opcua: Annotated[str, typer.Option("--opcua", help="opc.tcp://HOST:PORT, extra 'opcua'.")] = "",
     device: DeviceOption = "auto",
 ) -> None:
     """Inspect parts over HTTP, with history, review and a page to work in."""
-    _needs_extra()
-    from trd.station.serve import check_address, listening
-    from trd.station.serve import serve as answer
+    needs_extra()
+    from trd.station.running import Attached, Place, run
     from trd.station.settings import Settings
-    from trd.station.station import Station
-    from trd.station.tokens import Tokens
 
-    check_address(host, bool(Tokens(data)))
     settings = Settings(
         data,
         station_name,
@@ -75,15 +75,39 @@ def serve(
         keep_days=keep_days,
         keep_bytes=round(keep_gb * 1e9),
     )
-    bound = listening(host, port)
-    with bound:
-        station = Station.open(settings, runs)
-        try:
-            where = f"http://{host}:{bound.getsockname()[1]}"
-            ready = f"the station answers at {where} (Ctrl-C stops it); its folder is {shown(data)}"
-            answer(station, bound, names or (), lambda: console.print(ready, markup=False, highlight=False))
-        finally:
-            station.close()
+    attached = Attached(
+        folders=tuple(folders or ()),
+        replays=tuple(replays or ()),
+        every=every,
+        cameras=tuple(cameras or ()),
+        webhooks=tuple(webhooks or ()),
+        mqtt=mqtt,
+        opcua=opcua,
+    )
+    run(settings, runs, Place(host, port, tuple(names or ())), attached, lambda url: tell_where(url, data))
+
+
+def demo_station(out: Path, class_name: str, port: int, browser: bool) -> None:
+    """The demo's detector serves, its test parts come along the line every three seconds, and the page is opened."""
+    import webbrowser
+
+    from trd.station.running import Attached, Place, run
+    from trd.station.settings import Settings
+
+    data = out / "station"
+
+    def ready(url: str) -> None:
+        tell_where(url, data)
+        if browser:
+            webbrowser.open(url)
+
+    replay = Attached(replays=(f"{class_name}={out / 'data' / class_name}",), every=3.0)
+    settings = Settings(data, "demo", audit_rate=0.1)  # of few parts, some for the review queue
+    run(settings, [str(out / "run")], Place(port=port), replay, ready)
+
+
+def tell_where(url: str, data: Path) -> None:
+    console.print(f"the station answers at {url} (Ctrl-C stops it); its folder is {shown(data)}", highlight=False)
 
 
 @station_app.command()
@@ -113,7 +137,7 @@ def reconcile(
     database: DatabaseOption = "",
 ) -> None:
     """Bring files and rows into agreement after a crash or a restored backup. The station must be stopped."""
-    _needs_extra()
+    needs_extra()
     from trd.files import locked
     from trd.station.settings import Settings
     from trd.station.store import retention
@@ -147,7 +171,7 @@ def export(
     database: DatabaseOption = "",
 ) -> None:
     """Judged parts as a data folder for `trd train`. The station must be stopped (its page exports too)."""
-    _needs_extra()
+    needs_extra()
     from trd.files import write_bytes
     from trd.station.export import entries
     from trd.station.settings import Settings

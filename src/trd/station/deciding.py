@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from trd.decision.calibration import conformal_threshold
 
 Scored = Literal["ok", "review", "reject"]
 SCORED: tuple[Scored, ...] = ("ok", "review", "reject")
+VERDICTS = ("good", "defect", "unsure")
 FLIPS = 100  # parts with verdicts that a what-if names
 
 
@@ -97,7 +99,7 @@ class WhatIf:
     now: dict[str, int]
     then: dict[str, int]
     changes: dict[tuple[Scored, Scored], int]
-    verdicts: dict[str, dict[str, int]]
+    verdicts: dict[str, dict[Scored, int]]
     flips: tuple[Flip, ...]
 
 
@@ -111,13 +113,15 @@ def what_if(before: Limits, after: Limits, scores: NDArray[np.float64], judged: 
         for j in range(len(SCORED))
         if i != j and pairs[i, j]
     }
-    verdicts: dict[str, dict[str, int]] = {name: dict.fromkeys(SCORED, 0) for name in ("good", "defect", "unsure")}
-    flips: list[Flip] = []
-    for one in judged:
-        was, becomes = before.decision(one.score), after.decision(one.score)
-        verdicts[one.verdict][becomes] += 1
-        if was != becomes and len(flips) < FLIPS:
-            flips.append(Flip(one, was, becomes))
+    known = np.array([one.score for one in judged], np.float64)
+    was, becomes = before.decisions(known), after.decisions(known)
+    verdicts = {name: dict.fromkeys(SCORED, 0) for name in VERDICTS}
+    for (verdict, place), count in Counter(zip((one.verdict for one in judged), becomes.tolist(), strict=True)).items():
+        verdicts[verdict][SCORED[place]] += count
+    flips = [
+        Flip(judged[place], SCORED[was[place]], SCORED[becomes[place]])
+        for place in np.flatnonzero(was != becomes)[:FLIPS].tolist()
+    ]
     return WhatIf(
         after,
         len(scores),

@@ -13,11 +13,11 @@ import imagecodecs
 import numpy as np
 
 from trd.errors import DataError
+from trd.station.deciding import VERDICTS
 from trd.station.pictures import mask_of
 from trd.station.station import Station
 from trd.station.store import history, verdicts
 from trd.station.store.filters import Filters
-from trd.station.store.schema import VERDICTS
 
 UNSAFE = re.compile(r"[^\w.-]+")
 UNMARKED = "unmarked"  # a kind's parts without mask lie apart: masks belong to all parts of a folder or to none

@@ -24,11 +24,12 @@ from trd.station.api.common import (
     station_of,
 )
 from trd.station.api.problems import Problem
+from trd.station.deciding import VERDICTS
 from trd.station.shelf import facts as model_facts
 from trd.station.station import Station
 from trd.station.store import history, verdicts
 from trd.station.store.filters import Filters
-from trd.station.store.schema import DECISIONS, ORIGINS, VERDICTS
+from trd.station.store.schema import DECISIONS, ORIGINS
 
 routes = router()
 

@@ -19,11 +19,10 @@ from trd.station.api.access import needs, router, who
 from trd.station.api.common import GREATEST, Identifier, serving_of, station_of
 from trd.station.api.problems import Problem
 from trd.station.api.review import printable
-from trd.station.deciding import Judged, Limits, limits_for, what_if
+from trd.station.deciding import VERDICTS, Judged, Limits, limits_for, what_if
 from trd.station.shelf.shelf import Serving
 from trd.station.station import Station
 from trd.station.store import versions
-from trd.station.store.schema import VERDICTS
 from trd.station.store.verdicts import NewEvent
 from trd.station.store.versions import ThresholdVersion
 

@@ -25,7 +25,6 @@ from sqlalchemy import (
 
 DECISIONS = ("ok", "review", "reject", "invalid")  # stored by their place here
 ORIGINS = ("api", "folder", "replay", "camera")
-VERDICTS = ("good", "defect", "unsure")
 
 metadata = MetaData(
     naming_convention={

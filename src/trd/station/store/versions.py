@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, RowMapping, func, insert, select, true, update
 
 from trd.station import times
-from trd.station.deciding import Judged, Limits
-from trd.station.store.schema import DECISIONS, VERDICTS, inspection, model, part_class, threshold
+from trd.station.deciding import VERDICTS, Judged, Limits
+from trd.station.store.schema import DECISIONS, inspection, model, part_class, threshold
 
 c = inspection.c
 
