@@ -20,7 +20,7 @@ def test_screenshot_for_the_readme(browser: Any, filled: Served, tmp_path: Path)
     """The clearest defect, pointed at by the linked cursor."""
     rejected = httpx.get(f"{filled.address}/v1/inspections?decision=reject").json()["inspections"]
     clearest = max(rejected, key=lambda one: one["score"])
-    with window(browser, filled, Look(width=1200, height=760)) as opened:
+    with window(browser, filled, Look(width=1180, height=740)) as opened:
         page = opened.open(f"part/{clearest['id']}")
         page.locator(".view-3d[data-frames]").wait_for()
         page.get_by_role("button", name="Go to the peak").click()
@@ -29,8 +29,8 @@ def test_screenshot_for_the_readme(browser: Any, filled: Served, tmp_path: Path)
         picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     path = tmp_path / "station.png"
     picture.save(path, optimize=True)
-    assert picture.size == (1200, 760)
+    assert picture.size == (1180, 740)
     assert path.stat().st_size < MOST_BYTES
-    assert len(picture.resize((120, 76)).getcolors(120 * 76) or ()) > 500  # pictures are in it
+    assert len(picture.resize((118, 74)).getcolors(118 * 74) or ()) > 500  # pictures are in it
     if wanted := os.environ.get("TRD_SCREENSHOT"):
         shutil.copyfile(path, wanted)
