@@ -1,7 +1,6 @@
 """The views of a part agree with the library's map, with each other, and are quick with many points."""
 
 import io
-import os
 import sys
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from pages import Files, Served, part_files, send, window
 
 MOST_BYTES = 4_000_000
 POINTS = 640_000
-FIRST_PICTURE_S = 1.5
+PICTURE_S = 1.5  # of all points, where nobody else takes turns on the processors
 TRIES = 4  # the best one counts
 
 
@@ -164,12 +163,13 @@ def test_many_points_are_shown_at_once(browser: Any, filled: Served, large: File
     made = send(filled, large, "large")
     cloud = f"/v1/inspections/{made['id']}/cloud.bin"
     sent = int(httpx.get(filled.address + cloud, headers={"Accept-Encoding": "gzip"}).headers["content-length"])
-    first, every = [], []
+    first, every, shared = [], [], []
     with window(browser, filled) as opened:
         page = opened.open(f"part/{part_called(filled, 'chip-0')['id']}")  # the scripts are loaded, as at a station
         points = points_of(page, cloud)
         for _ in range(TRIES):
             page.locator(".view-3d[data-frames]").wait_for()
+            shared.append(turns())
             begun = time.perf_counter()
             page.evaluate("id => { location.hash = `#/part/${id}` }", made["id"])
             page.locator("h1", has_text="large").wait_for()
@@ -182,12 +182,19 @@ def test_many_points_are_shown_at_once(browser: Any, filled: Served, large: File
             every.append(time.perf_counter() - begun)
             page.go_back()
             page.locator("h1", has_text="chip-0").wait_for()
-    print(f"{points} points, {sent} bytes, s: first {np.round(first, 2)}, all {np.round(every, 2)}")
+    rounded = {"first": np.round(first, 2), "all": np.round(every, 2), "turns": np.round(shared, 1)}
+    print(f"{points} points, {sent} bytes, seconds {rounded}")
     assert points >= POINTS
     assert sent <= MOST_BYTES
-    # where other work takes turns on the processors, this waits for its own
-    turns = max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
-    assert min(first) <= FIRST_PICTURE_S * turns
+    assert min(np.divide(every, shared)) <= PICTURE_S
+
+
+def turns() -> float:
+    """How many programs take turns on a processor: wall time over processor time of a loop. 1 on an idle machine."""
+    wall, own = time.perf_counter(), time.process_time()
+    while time.process_time() - own < 0.15:
+        sum(range(10000))
+    return max(1.0, (time.perf_counter() - wall) / (time.process_time() - own))
 
 
 def points_of(page: Any, cloud: str) -> int:
