@@ -12,6 +12,7 @@ from typing import Any
 from trd.data.demo import CLASS_NAME
 
 WAIT_MS = 20000
+AXE = Path(__file__).parents[1] / "station_page" / "vendor" / "axe-core" / "axe.min.js"
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Files:
 
 
 @contextmanager
-def serving(run: Path, data: Path, roles: tuple[str, ...] = ()) -> Iterator[Served]:
-    """`trd serve` within this process, every part drawn for audit."""
+def serving(run: Path, data: Path, roles: tuple[str, ...] = (), port: int = 0) -> Iterator[Served]:
+    """`trd serve` within this process, every part drawn for audit. port: 0 for any free one."""
     import uvicorn
 
     from trd.station.api.app import create_app
@@ -44,7 +45,7 @@ def serving(run: Path, data: Path, roles: tuple[str, ...] = ()) -> Iterator[Serv
     data.mkdir(parents=True, exist_ok=True)
     known = Tokens(data)
     tokens = {role: known.add(role, role) for role in roles}
-    with listening("127.0.0.1", 0) as bound:
+    with listening("127.0.0.1", port) as bound:
         station = Station.open(Settings(data, "station-1", device="cpu", audit_rate=1.0), [str(run)])
         server = uvicorn.Server(uvicorn.Config(create_app(station), log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
@@ -126,3 +127,15 @@ def window(browser: Any, station: Served, look: Look | None = None) -> Iterator[
         assert not one.faults
     finally:
         one.context.close()
+
+
+def serious_findings(page: Any) -> list[str]:
+    """What axe-core finds wrong with the page as it is now, a line each."""
+    page.evaluate(AXE.read_text("utf-8"))
+    result = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    assert result["passes"]  # it did look
+    return [
+        f"{page.url}: {one['impact']} {one['id']} at {one['nodes'][0]['target']}"
+        for one in result["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-from pages import Served, serving, window
+from pages import Look, Served, serious_findings, serving, window
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +20,14 @@ def guarded(page_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def sign_in(page: Any, token: str) -> None:
     page.get_by_label("Token").fill(token)
     page.get_by_role("button", name="Sign in").click()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_serious_finding_of_axe(browser: Any, guarded: Served, theme: str) -> None:
+    with window(browser, guarded, Look(theme=theme)) as opened:
+        page = opened.open("line")
+        page.get_by_label("Token").wait_for()
+        assert not serious_findings(page)
 
 
 def test_a_wrong_token_is_refused_and_a_right_one_kept(browser: Any, guarded: Served) -> None:

@@ -1,13 +1,14 @@
 """A day's work in a real browser against the real service."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-from pages import Files, Served, part_files, send, window
+from pages import Files, Served, part_files, send, serving, window
 
 
 @pytest.mark.timeout(240)
@@ -145,6 +146,25 @@ def test_review_takes_back_and_names_kinds(browser: Any, served: Served, page_pa
             ("unsure", None),
             (None, None),
         ]
+
+
+@pytest.mark.timeout(240)
+def test_the_line_finds_the_station_again(browser: Any, page_run: Path, page_parts: Path, tmp_path: Path) -> None:
+    """The station stops and comes back: the page says so, and shows the part that it missed."""
+    good, chip = part_files(page_parts, "good", 0), part_files(page_parts, "chip", 0)
+    with ExitStack() as left_open:
+        with serving(page_run, tmp_path / "station") as before:
+            port = int(before.address.rsplit(":", 1)[1])
+            send(before, good, "before")
+            opened = left_open.enter_context(window(browser, before))
+            page = opened.open("line")
+            page.locator(".line-decision").get_by_text("before").wait_for()
+        page.get_by_text("No connection").wait_for()
+        with serving(page_run, tmp_path / "station", port=port) as again:
+            send(again, chip, "meanwhile")
+            page.locator(".line-decision.reject").get_by_text("meanwhile").wait_for()
+            page.get_by_text("Ready").wait_for()
+            opened.faults.clear()  # the browser logs every attempt that failed
 
 
 def test_models_are_tested_and_rolled_back_with_a_reason(browser: Any, served: Served) -> None:

@@ -184,7 +184,7 @@ export const STRINGS = {
   "review.key.back": { en: "one back", de: "eins zurück" },
   "review.key.heat": { en: "heat map on and off", de: "Wärmekarte an und aus" },
   "review.key.brush": { en: "mark the place", de: "Stelle markieren" },
-  "review.new_kind": { en: "New kind, then Enter", de: "Neue Art, dann Eingabetaste" },
+  "review.new_kind": { en: "New kind + Enter", de: "Neue Art + Enter" },
   "review.last": { en: "Last: {part} – {verdict}", de: "Zuletzt: {part} – {verdict}" },
   "review.place": { en: "Part {n} of {all}", de: "Teil {n} von {all}" },
 

@@ -31,7 +31,8 @@ class Line {
     this.app = app;
     /** @type {Inspection[]} newest first */
     this.parts = [];
-    this.decision = h("section", { class: "line-decision", "aria-live": "polite", "aria-label": t("line.last") });
+    this.decision = h("section", { class: "line-decision", "aria-label": t("line.last") });
+    this.said = h("p", { class: "unseen", role: "status" });
     this.picture = h("section", { class: "line-picture panel", "aria-label": t("line.picture") });
     this.rates = h("dl", { class: "line-rates" });
     this.strip = h("ol", { class: "line-strip", "aria-label": t("line.strip") });
@@ -39,7 +40,7 @@ class Line {
     this.tracePanel = h("section", { class: "panel line-trace" },
       h("header", {}, h("h2", {}, t("line.trace")), h("span", { class: "grow" }), chartKey([["ok", t("decision.ok")], ["review", t("decision.review")], ["reject", t("decision.reject")]])),
       this.trace.element);
-    this.element = h("div", { class: "page full line" }, h("h1", { class: "unseen" }, t("line.title")),
+    this.element = h("div", { class: "page full line" }, h("h1", { class: "unseen" }, t("line.title")), this.said,
       this.decision, this.picture, this.rates, this.tracePanel, this.strip);
     this.asked = 0;
     this.loading = false;
@@ -112,6 +113,7 @@ class Line {
           h("span", {}, t("part.limit"), " ", h("b", {}, score(part.reject_above)))),
       part.notes.length > 0 && h("p", { class: "why", lang: "en" }, part.notes[0], part.notes.length > 1 ? ` (+${part.notes.length - 1})` : ""));
     this.#drawAge();
+    this.said.textContent = `${part.part}: ${word}`; // said once a part, not with every second that its age changes
   }
 
   #drawAge() {
@@ -152,10 +154,7 @@ class Line {
 
   #makeTrace() {
     return new Chart(t("line.trace_label"), 190, () => ({
-      scales: { x: { time: false, range: [0.5, REMEMBERED + 0.5] }, y: { range: (_plot, low, high) => {
-        const limit = this.parts[0]?.reject_above ?? 1;
-        return [Math.min(0, low ?? 0), Math.max(1.35 * limit, (high ?? 0) * 1.05)];
-      } } },
+      scales: { x: { time: false, range: [0.5, REMEMBERED + 0.5] }, y: { range: (_plot, low) => [Math.min(0, low ?? 0), this.#top()] } },
       axes: [axis({ show: false }), axis({ size: 44 })],
       series: [{}, dots("ok", 6), dots("review", 8), dots("reject", 8)],
       plugins: [ruled(() => this.parts[0] ? [
@@ -165,10 +164,18 @@ class Line {
     }), [[], [], [], []]);
   }
 
+  /** Of the trace: what scores far above the limit lies at its rim, else nobody could see how near the others came. */
+  #top() {
+    const limit = this.parts[0]?.reject_above ?? 1;
+    const highest = Math.max(0, ...this.parts.map((part) => part.score ?? 0));
+    return Math.min(4 * limit, Math.max(1.35 * limit, 1.05 * highest));
+  }
+
   #drawTrace() {
     const oldest = [...this.parts].reverse();
     const start = REMEMBERED - oldest.length;
-    const column = (/** @type {string} */ decision) => oldest.map((part) => (part.decision === decision ? part.score : null));
+    const top = 0.97 * this.#top();
+    const column = (/** @type {string} */ decision) => oldest.map((part) => (part.decision === decision && part.score !== null ? Math.min(part.score, top) : null));
     this.trace.set([oldest.map((_, index) => start + index + 1), column("ok"), column("review"), column("reject")]);
   }
 

@@ -61,7 +61,8 @@ class ThresholdPage {
   #draw(counts) {
     this.histogram?.destroy();
     this.histogram = new ScoreHistogram(counts, () => this.limits ?? { review: 0, reject: 0 }, (name, at) => this.#move(name, at));
-    const range = [counts.edges[0], counts.edges[counts.edges.length - 1]];
+    // finer than the chart: limits lie among the good parts, some defects far beyond
+    const range = [counts.edges[0], Math.min(counts.edges[counts.edges.length - 1], 3 * (this.active?.reject_above ?? Infinity))];
     this.controls = { reject: this.#control("reject", range), review: this.#control("review", range) };
     this.promise = { reject: h("p", { class: "promise" }), review: h("p", { class: "promise" }) };
     this.outcome = h("div", { class: "stack" });

@@ -7,7 +7,7 @@ import { Chart, axis, banded, chartKey, dots } from "../charts.js";
 import { fill, h, icon } from "../dom.js";
 import { dateTime, num, percent, t } from "../i18n.js";
 import { measured, streamName } from "../streams.js";
-import { ask, empty, fault, field, into } from "../widgets.js";
+import { ask, fault, field, into } from "../widgets.js";
 
 /** @typedef {import("../types.js").Stream} Stream */
 /** @typedef {import("../types.js").StationEvent} StationEvent */
@@ -58,7 +58,7 @@ class Watch {
 
   #readEvents() {
     void into(this.events, () => get("/v1/events", { class: this.app.className, limit: EVENTS }, this.stop.signal), (/** @type {{ events: StationEvent[] }} */ { events }) =>
-      events.length === 0 ? empty("ok", t("watch.no_events")) : h("ul", { class: "events" }, events.map((one) => this.#event(one))));
+      events.length === 0 ? h("p", { class: "panel-text quiet" }, t("watch.no_events")) : h("ul", { class: "events" }, events.map((one) => this.#event(one))));
   }
 
   /** @param {StationEvent} event */
