@@ -206,6 +206,6 @@ def by_hour(connection: Connection, filters: Filters) -> list[tuple[int, int, in
     if filters.since is not None:
         conditions.append(k.hour >= filters.since // times.HOUR)
     if filters.until is not None:
-        conditions.append(k.hour * times.HOUR < filters.until)
+        conditions.append(k.hour < -(-filters.until // times.HOUR))
     query = select(k.hour, k.decision, func.sum(k.count)).where(*conditions).group_by(k.hour, k.decision)
     return [(row[0], row[1], row[2]) for row in connection.execute(query.order_by(k.hour))]
