@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert
 from trd.station import times
 from trd.station.deciding import Limits
 from trd.station.store import history, versions
+from trd.station.store.filters import Filters
 from trd.station.store.schema import DECISIONS, inspection
 from trd.station.store.versions import ModelVersion, ThresholdVersion
 
@@ -110,3 +111,46 @@ def _count(connection: Connection, rows: list[dict[str, Any]]) -> None:
         counts[key] = counts.get(key, 0) + 1
     for (class_id, hour, decision), number in counts.items():
         history.count_up(connection, class_id, hour, decision, number)
+
+
+FILTERS = [
+    Filters(),
+    Filters(decisions=(2,)),
+    Filters((2,), decisions=(1, 2)),
+    Filters(verdicts=("good", "defect")),
+    Filters(verdicts=("none",), queues=("review",)),
+    Filters(open=True),
+    Filters((1,), sampled=True),
+    Filters(sampled=False, decisions=(3,)),
+    Filters(part="part-0000123"),
+    Filters(part_prefix="part-00003"),
+    Filters(part_prefix="part-"),
+    Filters(origin=1),
+    Filters(origin=0, decisions=(0,)),
+    Filters(model=2, score_from=2.0),
+    Filters(score_from=1.0, score_to=1.1),
+    Filters(score_from=0.0, queues=("audit", "review")),
+    Filters((1,), score_to=0.3, threshold=1),
+]
+
+
+def holds(row, filters: Filters) -> bool:
+    return all(
+        (
+            not filters.classes or row["class_id"] in filters.classes,
+            not filters.decisions or row["decision"] in filters.decisions,
+            not filters.verdicts or (row["verdict"] or "none") in filters.verdicts,
+            not filters.queues or row["queue"] in filters.queues,
+            not filters.open or (row["queue"] is not None and row["verdict"] is None),
+            filters.sampled is None or row["sampled"] == filters.sampled,
+            filters.part is None or row["part"] == filters.part,
+            filters.part_prefix is None or row["part"].startswith(filters.part_prefix),
+            filters.model is None or row["model_id"] == filters.model,
+            filters.threshold is None or row["threshold_id"] == filters.threshold,
+            filters.origin is None or row["origin"] == filters.origin,
+            filters.since is None or row["at"] >= filters.since,
+            filters.until is None or row["at"] < filters.until,
+            filters.score_from is None or (row["score"] is not None and row["score"] >= filters.score_from),
+            filters.score_to is None or (row["score"] is not None and row["score"] <= filters.score_to),
+        )
+    )

@@ -194,6 +194,28 @@ def test_load_of_twice_the_capacity(opened, test_parts: Path) -> None:
     assert station.line.state.queued == 0
 
 
+def test_a_form_that_does_not_come_gives_its_place_back(opened) -> None:
+    """Over a socket: the client begins a form and says nothing more."""
+    import socket
+
+    from trd.station.serve import listening, serve
+
+    station = opened(capacity=1, upload_seconds=0.3)
+    bound = listening("127.0.0.1", 0)
+    address = bound.getsockname()
+    ready = threading.Event()
+    thread = threading.Thread(target=serve, args=(station, bound, (), ready.set), daemon=True)
+    thread.start()
+    assert ready.wait(30)
+    with socket.create_connection(address) as slow:
+        head = f"POST {URL} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n"
+        slow.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n".encode())
+        answer = slow.recv(4096).decode()
+        assert answer.startswith("HTTP/1.1 408")
+        assert "too_slow" in answer + slow.recv(4096).decode()
+    assert station.line.state.queued == 0
+
+
 def test_other_formats_and_a_camera(opened, tmp_path: Path, drawn: Path) -> None:
     """Depth images need a camera: that of the training data, or one that is sent."""
     import imagecodecs

@@ -22,7 +22,7 @@ from trd.station.store.schema import DECISIONS, inspection, metadata
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
-from inspections import add_class, add_many
+from inspections import FILTERS, add_class, add_many, holds
 from stations import client_of, upload
 
 
@@ -96,49 +96,6 @@ def test_a_write_that_fails_takes_no_other_with_it(url: str) -> None:
     one.close()
 
 
-FILTERS = [
-    Filters(),
-    Filters(decisions=(2,)),
-    Filters((2,), decisions=(1, 2)),
-    Filters(verdicts=("good", "defect")),
-    Filters(verdicts=("none",), queues=("review",)),
-    Filters(open=True),
-    Filters((1,), sampled=True),
-    Filters(sampled=False, decisions=(3,)),
-    Filters(part="part-0000123"),
-    Filters(part_prefix="part-00003"),
-    Filters(part_prefix="part-"),
-    Filters(origin=1),
-    Filters(origin=0, decisions=(0,)),
-    Filters(model=2, score_from=2.0),
-    Filters(score_from=1.0, score_to=1.1),
-    Filters(score_from=0.0, queues=("audit", "review")),
-    Filters((1,), score_to=0.3, threshold=1),
-]
-
-
-def holds(row, filters: Filters) -> bool:
-    return all(
-        (
-            not filters.classes or row["class_id"] in filters.classes,
-            not filters.decisions or row["decision"] in filters.decisions,
-            not filters.verdicts or (row["verdict"] or "none") in filters.verdicts,
-            not filters.queues or row["queue"] in filters.queues,
-            not filters.open or (row["queue"] is not None and row["verdict"] is None),
-            filters.sampled is None or row["sampled"] == filters.sampled,
-            filters.part is None or row["part"] == filters.part,
-            filters.part_prefix is None or row["part"].startswith(filters.part_prefix),
-            filters.model is None or row["model_id"] == filters.model,
-            filters.threshold is None or row["threshold_id"] == filters.threshold,
-            filters.origin is None or row["origin"] == filters.origin,
-            filters.since is None or row["at"] >= filters.since,
-            filters.until is None or row["at"] < filters.until,
-            filters.score_from is None or (row["score"] is not None and row["score"] >= filters.score_from),
-            filters.score_to is None or (row["score"] is not None and row["score"] <= filters.score_to),
-        )
-    )
-
-
 @pytest.mark.parametrize("filters", FILTERS, ids=str)
 def test_lists_and_counts_are_complete_and_in_order(filled: database.Database, filters: Filters) -> None:
     with filled.reading() as connection:
@@ -201,7 +158,8 @@ def test_files_go_rows_stay(opened, test_parts: Path) -> None:
     with client_of(station) as client:
         told = [client.post("/v1/classes/biscuit/inspections", files=files).json()["inspections"][0] for _ in range(5)]
         client.post(f"/v1/inspections/{told[0]['id']}/verdicts", json={"verdict": "good"})
-        size = client.get("/v1/settings").json()["used_bytes"]
+        with station.database.reading() as connection:
+            size = retention.used_bytes(connection)
         assert size == sum(path.stat().st_size for path in station.files.root.rglob("*-*"))
         kept = retention.prune(station.database, station.files, 1.0, size)
         assert kept == retention.Pruned()

@@ -14,11 +14,12 @@ class Settings:
     """data: folder of database and files. database: a SQLAlchemy URL; "" means SQLite in `data`.
 
     capacity: parts that may be queued or worked on at once. max_parts: of one request. max_body_bytes: of one request.
-    group: parts that are prepared together. batch: parts that the engine computes together; 1 gives scores equal to the
-    bit to `Detector.predict`. audit_rate: share of parts drawn at random before they are decided. review_factor: the
-    first review limit is for this many times the detector's false-alarm rate. keep_inputs: of which parts the files
-    that were sent stay ("flagged": rejected, in review, sampled or invalid). keep_days, keep_bytes: what retention
-    leaves. watch_rate: probability of any false drift alarm of a class.
+    upload_seconds: that the form of a request may take to come. group: parts that are prepared together. batch: parts
+    that the engine computes together; 1 gives scores equal to the bit to `Detector.predict`. audit_rate: share of parts
+    drawn at random before they are decided. review_factor: the first review limit is for this many times the detector's
+    false-alarm rate. keep_inputs: of which parts the files that were sent stay ("flagged": rejected, in review, sampled
+    or invalid). keep_days, keep_bytes: what retention leaves. watch_rate: probability of any false drift alarm of a
+    class.
     """
 
     data: Path
@@ -28,6 +29,7 @@ class Settings:
     capacity: int = 64
     max_parts: int = 16
     max_body_bytes: int = 512 * 2**20
+    upload_seconds: float = 60.0
     group: int = 8
     batch: int = 1
     audit_rate: float = 0.01

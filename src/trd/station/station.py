@@ -19,7 +19,7 @@ from sqlalchemy import select
 from trd.detector import Detector
 from trd.errors import TRDError
 from trd.files import locked
-from trd.station import telling
+from trd.station import telling, times
 from trd.station.live import Live, Message
 from trd.station.metrics import Metrics
 from trd.station.pictures import Inputs
@@ -27,7 +27,7 @@ from trd.station.settings import Settings
 from trd.station.shelf.finding import detectors_at
 from trd.station.shelf.self_test import Recorded
 from trd.station.shelf.shelf import Shelf
-from trd.station.store import verdicts, versions
+from trd.station.store import history, verdicts, versions
 from trd.station.store.database import Database
 from trd.station.store.files import INPUT, Files, kept_in
 from trd.station.store.retention import prune, used_bytes
@@ -43,6 +43,7 @@ from trd.types import Camera
 
 STATE_EVERY = 2.0  # seconds
 PRUNE_EVERY = 600.0
+KEYS_KEPT = 7 * times.DAY  # of Idempotency-Key
 RECORDED = 3  # stored parts that a self-test predicts again
 
 Listener = Callable[[Message], None]
@@ -75,6 +76,7 @@ class Station:
         self.line = Line(settings, self.shelf, self.database, self.files, self._stored)
         self.metrics = Metrics(lambda: self.line.state.queued, settings.capacity)
         self.changing = threading.RLock()  # thresholds and models are changed by one caller at a time
+        self.used_bytes = 0  # of files; counted anew with every pruning
         self._ending = threading.Event()
         self._threads = [
             threading.Thread(target=target, name=f"station-{name}", daemon=True)
@@ -247,6 +249,7 @@ class Station:
         for row in rows:
             name = self.teller.class_name(row["class_id"])
             self.metrics.decided(name, row["decision"], row["timings"]["total_ms"] / 1000)
+            self.used_bytes += row["bytes"]
             self.watch.seen(row)
             self._tell(Message("inspection", self.teller.inspection(row), name, row["id"]))
 
@@ -286,8 +289,10 @@ class Station:
         if gone.inspections:
             freed = f"the files of {gone.inspections} inspections were deleted, {gone.bytes / 1e6:.0f} MB"
             self.report(NewEvent("info", "retention", f"{freed}; their rows stay"))
+        self.database.write(partial(history.forget_keys, before=times.now() - KEYS_KEPT))
         with self.database.reading() as connection:
-            self.metrics.stored.set(used_bytes(connection))
+            self.used_bytes = used_bytes(connection)
+        self.metrics.stored.set(self.used_bytes)
 
     # --- what shelf and watch ask for
 

@@ -19,7 +19,6 @@ from trd.station.live import Live, Message, Reader
 from trd.station.station import Station
 from trd.station.store import history
 from trd.station.store.filters import Filters
-from trd.station.store.retention import used_bytes
 from trd.station.tokens import Caller
 
 routes = router()
@@ -111,8 +110,6 @@ async def contract(request: Request) -> JSONResponse:
 def settings(request: Request) -> dict[str, Any]:
     station = station_of(request)
     chosen = station.settings
-    with station.database.reading() as connection:
-        used = used_bytes(connection)
     return {
         "capacity": chosen.capacity,
         "max_parts": chosen.max_parts,
@@ -122,7 +119,7 @@ def settings(request: Request) -> dict[str, Any]:
         "keep_inputs": chosen.keep_inputs,
         "keep_days": chosen.keep_days,
         "keep_bytes": chosen.keep_bytes,
-        "used_bytes": used,
+        "used_bytes": station.used_bytes,
     }
 
 

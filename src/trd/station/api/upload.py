@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import shutil
@@ -77,8 +78,19 @@ async def form_of(request: Request, settings: Settings, sources: Sequence[str]) 
     limits = limited(request, settings)
     # one more of each than may be, so that the message can say what is wrong
     files = settings.max_parts * len(sources) + 2
-    async with limits.form(max_files=files, max_fields=settings.max_parts + 2, max_part_size=TEXT_FIELD) as form:
+
+    async def read() -> FormData:
+        return await limits.form(max_files=files, max_fields=settings.max_parts + 2, max_part_size=TEXT_FIELD)
+
+    try:
+        form = await asyncio.wait_for(read(), settings.upload_seconds)  # it holds a place in the queue meanwhile
+    except asyncio.TimeoutError as error:
+        told = f"the form did not come within {settings.upload_seconds:g} seconds"
+        raise Problem(408, "too_slow", told) from error
+    try:
         yield form
+    finally:
+        await form.close()
 
 
 def parts_in(form: FormData, serving: Serving, settings: Settings) -> tuple[list[PartFiles], UploadFile | None]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, literal, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, literal, select, update
 
 from trd.station import times
 from trd.station.store.filters import COUNTED, HELD, Condition, Filters, before, c
@@ -73,6 +73,11 @@ def answered_before(connection: Connection, class_id: int, key: str) -> tuple[st
     k = request_key.c
     row = connection.execute(select(k.digest, k.inspections).where(k.class_id == class_id, k.key == key)).one_or_none()
     return None if row is None else (row.digest, list(row.inspections))
+
+
+def forget_keys(connection: Connection, before: int) -> None:
+    """Those of requests that came before a time: who has not sent again by then does not."""
+    connection.execute(delete(request_key).where(request_key.c.at < before))
 
 
 def one(connection: Connection, inspection_id: int) -> dict[str, Any] | None:
@@ -206,6 +211,6 @@ def by_hour(connection: Connection, filters: Filters) -> list[tuple[int, int, in
     if filters.since is not None:
         conditions.append(k.hour >= filters.since // times.HOUR)
     if filters.until is not None:
-        conditions.append(k.hour * times.HOUR < filters.until)
+        conditions.append(k.hour < -(-filters.until // times.HOUR))
     query = select(k.hour, k.decision, func.sum(k.count)).where(*conditions).group_by(k.hour, k.decision)
     return [(row[0], row[1], row[2]) for row in connection.execute(query.order_by(k.hour))]

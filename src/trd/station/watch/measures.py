@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 
 from trd.config import ImageInput
 from trd.detector import Detector
-from trd.preprocess.facts import in_metres
 from trd.preprocess.foreground import border_plane
 from trd.preprocess.image import full_scale_of
 from trd.preprocess.ranges import MARGINS, STEP, plane_measures, sample_measures
@@ -30,10 +28,10 @@ def measures_of(detector: Detector, sample: Sample, prepared: PreparedSample) ->
     found = sample_measures(recipe, sample) | _contrast(detector, sample)
     if not recipe.point_cloud_sources:
         return found
-    source = recipe.point_cloud_sources[0]
-    alone = replace(sample, arrays={source: sample.arrays[source]})
-    cloud = cast(Floats, in_metres(alone, (source,), detector.facts.frame.cloud_scale).arrays[source])
-    plane = border_plane(cloud, recipe.frame.part) if source in recipe.plane_sources else None
+    source, scale = recipe.point_cloud_sources[0], np.float32(detector.facts.frame.cloud_scale)
+    cloud = cast(Floats, sample.arrays[source])
+    # every second pixel each way: the plane of the border is the same, its fit a quarter of the work
+    plane = border_plane(cloud[::2, ::2] * scale, recipe.frame.part) if source in recipe.plane_sources else None
     if plane is not None:
         found |= plane_measures(plane)
         found["tilt"] = math.degrees(math.acos(min(1.0, abs(float(plane[2])))))
@@ -62,7 +60,7 @@ def _place(
     at = np.argwhere(region[::STEP, ::STEP]) * STEP
     row = rows.start + ((at[:, 0] + 0.5) * (rows.stop - rows.start) / height).astype(int)
     column = columns.start + ((at[:, 1] + 0.5) * (columns.stop - columns.start) / width).astype(int)
-    points = cloud[row, column]
+    points = cloud[row, column] * np.float32(detector.facts.frame.cloud_scale)
     points = points[points[:, 2] != 0]
     if plane is not None:
         above = points @ plane[:3].astype(np.float32) + np.float32(plane[3])

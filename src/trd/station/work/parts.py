@@ -131,20 +131,20 @@ def finished(part: Part, files: Files, keep: KeepInputs) -> Stored:
 
 def _decided(part: Part, scored: ScoredSample) -> dict[str, Any]:
     limits = part.serving.threshold.limits
-    prediction = part.serving.detector.prediction(scored)
-    decision = limits.decision(prediction.score)
+    detector = part.serving.detector
+    peak, decision = detector.peak(scored), limits.decision(scored.score)
     queue = "review" if decision == "review" else "audit" if part.job.sampled else None
     height, width = scored.sample.shape
     return {
         "decision": DECISIONS.index(decision),
         "queue": queue,
-        "score": prediction.score,
-        "p_value": limits.p_value(prediction.score),
-        "peak_row": int(prediction.peak[0]),
-        "peak_column": int(prediction.peak[1]),
-        "pixel_threshold": prediction.pixel_threshold,
-        "share": {name: round(share, 4) for name, share in prediction.share.items()},
-        "notes": list(prediction.notes) or None,
+        "score": scored.score,
+        "p_value": limits.p_value(scored.score),
+        "peak_row": peak.row,
+        "peak_column": peak.column,
+        "pixel_threshold": detector.calibration.pixel_threshold.value,
+        "share": {name: round(share, 4) for name, share in peak.share.items()},
+        "notes": list(scored.sample.notes) or None,
         "height": height,
         "width": width,
     }
