@@ -13,12 +13,13 @@ STRINGS = {
     for key, en, de in ENTRY.findall((SCRIPTS / "strings.js").read_text("utf-8"))
 }
 SOURCES = {path: path.read_text("utf-8") for path in SCRIPTS.rglob("*.js") if path.name != "strings.js"}
-# keys with a part that is only known when the page runs: t(`decision.${...}`), word("problem", code)
+# keys whose end is only known when the page runs: t(`decision.${...}`), word("problem", code), page titles
 BUILT = {
     "[^.]+".join(re.escape(piece) for piece in re.split(r"\$\{[^}]+\}", found))
     for source in SOURCES.values()
-    for found in re.findall(r"\bt\(`([^`]+)`", source)
+    for found in re.findall(r"\bt\(`([a-z][^`]+)`", source)
 } | {rf"{found}\.[^.]+" for source in SOURCES.values() for found in re.findall(r'\bword\("([a-z]+)"', source)}
+BUILT.add(r"[a-z]+\.title")
 
 
 def used_keys() -> set[str]:

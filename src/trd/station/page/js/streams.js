@@ -29,6 +29,6 @@ const UNITS = /** @type {Record<string, string>} */ ({ m: "mm", mm: "mm", deg: "
 export function measured(value, unit) {
   if (value === null) return "–";
   const shown = unit === "m" ? 1000 * value : value;
-  const digits = unit === "m" || unit === "mm" ? 1 : unit === "deg" ? 2 : 3;
-  return `${num(shown, digits, unit ? digits : 2)}${UNITS[unit] ? (unit === "deg" ? "" : " ") + UNITS[unit] : ""}`;
+  const digits = unit === "mm" ? 1 : unit === "m" || unit === "deg" ? 2 : 3;
+  return `${num(shown, digits, digits)}${UNITS[unit] ? (unit === "deg" ? "" : " ") + UNITS[unit] : ""}`;
 }

@@ -165,8 +165,8 @@ class ThresholdPage {
   #show(answer) {
     if (!this.promise || !this.outcome || !this.flips) return;
     for (const name of /** @type {const} */ (["reject", "review"])) {
-      fill(this.promise[name], t("threshold.rate", { promise: t(`threshold.${answer.promise}`) }), " ", h("b", {}, percent(answer[`${name}_rate`], 2)),
-        " ", h("span", { class: "quiet" }, t("threshold.from_parts", { n: answer.good_count })));
+      const [before, after] = t("threshold.rate", { promise: t(`threshold.${answer.promise}`), n: answer.good_count }).split("{rate}");
+      fill(this.promise[name], before, h("b", {}, percent(answer[`${name}_rate`], 2)), after);
     }
     fill(this.outcome, changeTable(answer), verdictTable(answer));
     fill(this.flips, h("h3", {}, t("threshold.flips")),
