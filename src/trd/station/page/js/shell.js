@@ -6,6 +6,7 @@ import { App, link, route } from "./app.js";
 import { fill, h, icon } from "./dom.js";
 import { LANGUAGES, language, t, useLanguage } from "./i18n.js";
 import { PAGES } from "./pages.js";
+import { inspectDialog } from "./pages/inspect.js";
 import { signIn } from "./pages/signin.js";
 import { switchTheme, theme } from "./theme.js";
 import { fault } from "./widgets.js";
@@ -99,6 +100,8 @@ export class Shell {
       app.classes.length ? chosen : null,
       this.lamp,
       h("span", { class: "grow" }),
+      app.partClass && app.may("operator") && h("button", { class: "bare inspect", title: t("inspect.title"), onclick: () => inspectDialog(app) },
+        icon("upload"), h("span", {}, t("inspect.title"))),
       this.#choices(),
       app.session.tokens && h("button", { class: "bare", onclick: async () => {
         await send("DELETE", "/v1/session");

@@ -50,7 +50,7 @@ export const STRINGS = {
   "line.trace": { en: "Scores of the last 100 parts", de: "Werte der letzten 100 Teile" },
   "line.trace_label": { en: "Scores of the last parts in order, with both limits", de: "Werte der letzten Teile der Reihe nach, mit beiden Grenzen" },
   "line.empty": { en: "No part yet", de: "Noch kein Teil" },
-  "line.empty_text": { en: "The next part that is inspected appears here by itself.", de: "Das nächste geprüfte Teil erscheint hier von selbst." },
+  "line.empty_text": { en: "The next part that is inspected appears here by itself; above, one can be inspected from files.", de: "Das nächste geprüfte Teil erscheint hier von selbst; oben lässt sich eines aus Dateien prüfen." },
   "line.seconds_ago": { en: "{n} s ago", de: "vor {n} s" },
   "line.minutes_ago": { en: "{n} min ago", de: "vor {n} min" },
   "line.per_minute": { en: "Parts a minute", de: "Teile pro Minute" },
@@ -67,6 +67,7 @@ export const STRINGS = {
   "inspect.act": { en: "Inspect", de: "Prüfen" },
 
   "part.title": { en: "Part", de: "Teil" },
+  "part.none_text": { en: "The last part that was inspected is shown here.", de: "Hier steht das zuletzt geprüfte Teil." },
   "part.none": { en: "No part inspected yet", de: "Noch kein Teil geprüft" },
   "part.newer": { en: "Newer part", de: "Neueres Teil" },
   "part.older": { en: "Older part", de: "Älteres Teil" },

@@ -12,7 +12,6 @@ import { Linked } from "../linked.js";
 import { Looks, drawable, homeDetail, mainImage } from "../looks.js";
 import { MapView } from "../mapview.js";
 import { DECISION_ICONS, empty, fault, scoreBar, thumbnail } from "../widgets.js";
-import { inspectDialog } from "./inspect.js";
 
 /** @typedef {import("../types.js").Inspection} Inspection */
 
@@ -95,8 +94,7 @@ class Line {
     const [part] = this.parts;
     if (!part) {
       this.decision.className = "line-decision panel";
-      fill(this.decision, empty("line", t("line.empty"), t("line.empty_text")),
-        this.app.may("operator") && h("button", { class: "main", onclick: () => inspectDialog(this.app) }, icon("upload"), t("inspect.title")));
+      fill(this.decision, empty("line", t("line.empty"), t("line.empty_text")));
       return;
     }
     this.decision.className = `line-decision ${part.decision}`;

@@ -50,7 +50,7 @@ class PartPage {
       if (id === null) {
         const { inspections } = await get("/v1/inspections", { class: this.app.className, limit: 1 }, signal);
         if (!inspections.length) {
-          fill(this.body, h("div", { class: "panel" }, empty("part", t("part.none"), t("line.empty_text"))));
+          fill(this.body, h("div", { class: "panel" }, empty("part", t("part.none"), t("part.none_text"))));
           return;
         }
         id = inspections[0].id;
