@@ -29,7 +29,8 @@ import httpx
 from trd.data.listing import camera_near, list_unlabelled
 from trd.data.loading import load_sample
 from trd.detector import Detector
-from trd.predictions import outcomes, write_predictions
+from trd.predictions.parts import outcomes
+from trd.predictions.writing import write_predictions
 
 CLIENTS = 16
 
