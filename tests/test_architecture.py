@@ -11,7 +11,7 @@ import pytest
 import trd
 
 ORDER = [
-    ["errors", "types", "files", "processes", "progress"],
+    ["errors", "extras", "types", "files", "pages", "cluster", "processes", "progress"],
     ["registry"],
     ["config"],
     ["data"],
@@ -22,9 +22,11 @@ ORDER = [
     ["engines"],
     ["methods"],
     ["stored"],
+    ["packages"],
     ["detector"],
     ["training"],
     ["evaluation"],
+    ["export"],
     ["check"],
     ["predictions", "runs"],
     ["reproduce"],

@@ -93,9 +93,9 @@ def test_earlier_results_do_not_stay_beside_new_ones(trained: Path, drawn: Path,
 
 
 def test_ctrl_c_while_predicting(trained: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import trd.predictions
+    from trd.predictions import parts
 
-    drawing = trd.predictions.picture
+    drawing = parts.picture
     done: list[str] = []
 
     def stopped(detector, sample, prediction):
@@ -104,7 +104,7 @@ def test_ctrl_c_while_predicting(trained: Path, drawn: Path, tmp_path: Path, mon
         done.append(sample.id)
         return drawing(detector, sample, prediction)
 
-    monkeypatch.setattr("trd.predictions.picture", stopped)
+    monkeypatch.setattr("trd.predictions.parts.picture", stopped)
     command = ["predict", str(trained), "--input", str(drawn / "biscuit/test/good"), "--out", str(tmp_path)]
     result = runner.invoke(app, command)
     assert result.exit_code == 130
@@ -255,7 +255,7 @@ def test_parts_that_cannot_be_used_get_a_row_with_their_error(
 
 STOPPED = """
 import os, signal, sys
-import trd.predictions as predictions
+import trd.predictions.parts as predictions
 from trd.cli import main
 drawing, done = predictions.picture, []
 

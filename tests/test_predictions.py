@@ -13,7 +13,9 @@ import pytest
 
 from trd.errors import DataError, OutputError
 from trd.files import locked
-from trd.predictions import Outcome, outcomes, write_predictions
+from trd.predictions import Outcome, Output, PartResult, outcomes, part_results, write_predictions, write_results
+from trd.predictions.parts import in_step
+from trd.predictions.resuming import Task
 from trd.preprocess.parts import batches
 from trd.types import Failure, Prediction, Sample, SampleFiles
 
@@ -59,7 +61,7 @@ def test_a_full_disk_says_where_the_parts_done_so_far_are(tmp_path: Path, monkey
 
     def some() -> Iterator[Outcome]:
         yield from results(2)
-        monkeypatch.setattr("trd.predictions.write_whole", full)
+        monkeypatch.setattr("trd.predictions.writing.write_whole", full)
         yield Sample("2", {}), prediction("2")
 
     (tmp_path / "scores.csv").write_text("earlier")
@@ -138,8 +140,100 @@ def test_a_kill_while_earlier_results_are_deleted(tmp_path: Path, monkeypatch: p
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("trd.predictions._delete_earlier", killed)
+        patch.setattr("trd.predictions.writing._delete_earlier", killed)
         with pytest.raises(KeyboardInterrupt):
             write_predictions(DETECTOR, results(2), tmp_path, raw_maps=True, overlays=False)
     write_predictions(DETECTOR, results(2), tmp_path, raw_maps=True, overlays=False)
     assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["0.tiff", "1.tiff"]
+
+
+def test_the_same_task_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    files = parts(tmp_path, 12)
+    task, output = Task.of({"device": "cpu"}, files), Output(tmp_path / "out", overlays=False, keep_going=True)
+    begun: list[int] = []
+
+    def stopped(number: int) -> Iterator[PartResult]:
+        begun.append(number)
+        yield from part_results(DETECTOR, failing(5, number), output)
+        raise KeyboardInterrupt
+
+    def whole(number: int) -> Iterator[PartResult]:
+        begun.append(number)
+        return part_results(DETECTOR, failing(12, number), output)
+
+    for _ in range(2):  # the second one stops before anything new
+        with pytest.raises(KeyboardInterrupt):
+            write_results(stopped, output, task)
+    with (tmp_path / "out/scores.jsonl.part").open("a") as file:
+        file.write('{"id": "cut o')
+    written = write_results(whole, output, task)
+    assert begun == [0, 5, 5]
+    assert (written.scored, written.failed) == (11, 1)
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["scores.csv", "scores.jsonl"]
+    lines = [json.loads(line) for line in (tmp_path / "out/scores.jsonl").read_text().splitlines()]
+    assert [line["id"] for line in lines] == [str(index) for index in range(12)]
+    assert [line["id"] for line in lines if line["error"]] == ["3"]
+    write_results(whole, output, task)
+    assert begun[-1] == 0  # that was complete
+
+
+@pytest.mark.parametrize("change", ["settings", "file", "order", "killed", "other"])
+def test_another_task_begins_anew(tmp_path: Path, change: str) -> None:
+    files, output = parts(tmp_path, 6), Output(tmp_path / "out", overlays=False)
+    begun: list[int] = []
+
+    def stopped(number: int) -> Iterator[PartResult]:
+        begun.append(number)
+        yield from part_results(DETECTOR, list(results(3)), output)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_results(stopped, output, Task.of({"device": "cpu"}, files))
+    if change == "file":
+        files[1].sources["rgb"].write_bytes(b"another picture")
+    elif change == "killed":  # while a call begins anew: the rows are of nobody knows what
+        (output.out / "scores.part.json").unlink()
+    elif change == "other":
+        (output.out / "scores.part.json").write_text("[")
+    again = files[::-1] if change == "order" else files
+    with pytest.raises(KeyboardInterrupt):
+        write_results(stopped, output, Task.of({"device": "cuda" if change == "settings" else "cpu"}, again))
+    assert begun == [0, 0]
+
+
+def test_a_bad_part_ends_a_call_that_goes_on_as_it_ends_one_from_the_start(tmp_path: Path) -> None:
+    files, output = parts(tmp_path, 6), Output(tmp_path / "out", overlays=False)
+    task = Task.of({}, files)
+
+    def stopped(number: int) -> Iterator[PartResult]:
+        yield from part_results(DETECTOR, failing(3, number), output)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_results(stopped, output, task)
+    with pytest.raises(DataError, match=r"^3 is damaged$"):
+        write_results(lambda number: part_results(DETECTOR, failing(6, number), output), output, task)
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["scores.csv", "scores.jsonl"]
+    assert (tmp_path / "out/scores.jsonl").read_bytes().count(b"\n") == 3
+
+
+@pytest.mark.parametrize(("begin", "expected"), [(0, (0, 20)), (5, (3, 12)), (8, (0, 12)), (19, (1, 0)), (20, (0, 0))])
+def test_parts_that_are_left_fall_into_the_same_batches(begin: int, expected: tuple[int, int]) -> None:
+    files = [SampleFiles(str(index), "predict", "unlabelled", {}) for index in range(20)]
+    first, rest = in_step(files, begin, 8)
+    assert (len(first), len(rest)) == expected
+    assert [*files[:begin], *first, *rest] == files
+
+
+def parts(folder: Path, count: int) -> list[SampleFiles]:
+    """With a file each, that there is something to change."""
+    for index in range(count):
+        (folder / f"{index}.png").write_bytes(b"a picture")
+    return [SampleFiles(str(i), "predict", "unlabelled", {"rgb": folder / f"{i}.png"}) for i in range(count)]
+
+
+def failing(count: int, begin: int) -> Iterator[Outcome]:
+    """Outcomes of the parts from `begin` on; number 3 is damaged."""
+    for index, outcome in enumerate(results(count)):
+        if index >= begin:
+            yield (Sample("3", {}), DataError("3 is damaged")) if index == 3 else outcome

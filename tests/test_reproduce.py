@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from trd.config import load_recipe
-from trd.errors import CheckpointError, DataError, RecipeError, TRDError
+from trd.errors import CheckpointError, DataError, MissingExtraError, RecipeError, TRDError
 from trd.methods.trd.variants import ablation
 from trd.reproduce.published import BENCHMARKS, MVTEC3D
 from trd.reproduce.reproduce import reproduce
@@ -246,7 +246,7 @@ def test_ray_runs_the_same_jobs(mvtec: Path, tmp_path: Path) -> None:
 
 def test_without_ray_the_remedy_is_named(mvtec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(RecipeError, match=r"pip install 'trd-anomaly\[ray\]'"):
+    with pytest.raises(MissingExtraError, match=r"--executor ray needs the extra 'ray'"):
         reproduce("mvtec3d", mvtec, tmp_path, load_recipe("lite-rgb-normals", SHORT), executor="ray")
 
 

@@ -28,7 +28,7 @@ def _stored_readers(bench: Bench) -> dict[str, tuple[bytes, Callable[[Path], obj
     from trd.data.listing import class_folders
     from trd.evaluation.evaluate import read_metrics
     from trd.methods.trd.training.checkpoint import SafetensorsIO, read_epoch, read_state
-    from trd.predictions import _earlier_ids
+    from trd.predictions.rows import earlier_ids
     from trd.runs import Run
     from trd.runs.results import read_section
     from trd.stored import read_detector
@@ -49,7 +49,7 @@ def _stored_readers(bench: Bench) -> dict[str, tuple[bytes, Callable[[Path], obj
         detector / "metrics.json": lambda path: read_metrics(path.parent),
         detector / "report.json": lambda path: read_section(path.parent),
         run / "run.json": lambda path: Run.reopen(path.parent, None, None),
-        run / "scores.jsonl": lambda path: _earlier_ids(path.parent),
+        run / "scores.jsonl": lambda path: earlier_ids(path.parent),
         run / "last.safetensors": lambda path: (read_epoch(path), read_state(path)),
         run / "recipe-of-user.toml": load_recipe,
     }

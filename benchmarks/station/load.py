@@ -20,7 +20,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +29,8 @@ import httpx
 from trd.data.listing import camera_near, list_unlabelled
 from trd.data.loading import load_sample
 from trd.detector import Detector
-from trd.predictions import outcomes, write_predictions
+from trd.predictions.parts import outcomes
+from trd.predictions.writing import write_predictions
 
 CLIENTS = 16
 
@@ -58,6 +59,28 @@ def memory_mb(process: subprocess.Popen[bytes]) -> float:
 
 def share(values: list[float], part: float) -> float:
     return sorted(values)[min(len(values) - 1, int(part * len(values)))]
+
+
+def cpu_seconds(process: subprocess.Popen[bytes]) -> float:
+    """Of all threads of a process."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Round:
+    parts: int
+    seconds: float
+    cpu: float
+
+    @property
+    def per_second(self) -> float:
+        return round(self.parts / self.seconds, 2)
+
+    @property
+    def cpu_ms(self) -> float:
+        """Of a part: other work on the machine does not count."""
+        return round(1000 * self.cpu / self.parts, 1)
 
 
 class Bench:
@@ -90,21 +113,21 @@ class Bench:
             self.answers["other score"] += one["score"] != self.expected[name]
         return answer.status_code, time.monotonic() - begin
 
-    def throughput(self, rounds: int) -> tuple[list[float], list[float]]:
-        """Parts per second of the library and of the service, in turns."""
+    def throughput(self, rounds: int, process: subprocess.Popen[bytes]) -> tuple[list[Round], list[Round]]:
+        """Of the library and of the service, in turns."""
         library, service = [], []
         with ThreadPoolExecutor(CLIENTS) as pool:
             list(pool.map(lambda one: self.send(one.id), self.round_of[:32]))
             for _ in range(rounds):
                 with tempfile.TemporaryDirectory() as out:
                     named = [replace(one, id=f"{n}-{one.id}") for n, one in enumerate(self.round_of)]
-                    begin = time.monotonic()
+                    begin, cpu = time.monotonic(), time.process_time()
                     results = outcomes(self.detector, named, self.load)
                     count = write_predictions(self.detector, results, Path(out)).scored
-                    library.append(count / (time.monotonic() - begin))
-                begin = time.monotonic()
+                    library.append(Round(count, time.monotonic() - begin, time.process_time() - cpu))
+                begin, cpu = time.monotonic(), cpu_seconds(process)
                 done = list(pool.map(lambda one: self.send(one.id), self.round_of))
-                service.append(count / (time.monotonic() - begin))
+                service.append(Round(count, time.monotonic() - begin, cpu_seconds(process) - cpu))
                 assert {status for status, _ in done} == {201}
         return library, service
 
@@ -128,12 +151,12 @@ def main() -> None:
         process, bench.url = served(args.run, Path(folder), "--keep-gb", "2")
         try:
             bench.class_name = bench.client.get(f"{bench.url}/v1/classes").json()["classes"][0]["name"]
-            library, service = bench.throughput(args.rounds)
-            told["predict_parts_per_second"] = [round(one, 2) for one in library]
-            told["service_parts_per_second"] = [round(one, 2) for one in service]
-            told["service_over_predict"] = round(max(service) / max(library), 3)
+            library, service = bench.throughput(args.rounds, process)
+            told["predict"] = {"per_second": [r.per_second for r in library], "cpu_ms": [r.cpu_ms for r in library]}
+            told["service"] = {"per_second": [r.per_second for r in service], "cpu_ms": [r.cpu_ms for r in service]}
+            told["cpu_predict_over_service"] = round(min(r.cpu for r in library) / min(r.cpu for r in service), 3)
             print(told, flush=True)
-            rate = 0.7 * statistics.median(service)
+            rate = 0.7 * statistics.median(r.per_second for r in service)
             status, latencies = at_rate(bench.send, bench.names, rate, args.seconds)
             middle, last = statistics.median(latencies), share(latencies, 0.99)
             told["at_70_percent"] = {
@@ -145,7 +168,7 @@ def main() -> None:
             }
             print(told["at_70_percent"], flush=True)
             before, warm = bench.stored(), memory_mb(process)
-            rate = 2 * statistics.median(service)
+            rate = 2 * statistics.median(r.per_second for r in service)
             status, latencies = at_rate(bench.send, bench.names, rate, args.overload)
             told["overload"] = {
                 "seconds": args.overload,

@@ -17,6 +17,9 @@ from trd.decision.calibration import Calibration
 from trd.decision.maps import Region, branch_maps, fused_map
 from trd.engines.base import Engine, Maps, Placement
 from trd.errors import CheckpointError, DataError, TRDError
+from trd.extras import explained
+from trd.packages.engine import package_engine, self_tested
+from trd.packages.package import is_package, read_package
 from trd.preprocess.parts import batches, stacked_images
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
@@ -26,6 +29,8 @@ from trd.types import Failure, Prediction, PreparedSample, Sample
 
 Arrays = Mapping[str, NDArray[np.generic]]
 """Source name -> array, as in `Sample.arrays`."""
+
+BATCH = 8  # samples that go through the engine together
 
 
 @dataclass(frozen=True)
@@ -69,24 +74,42 @@ class Detector:
         precision: str | None = None,
         without: str = "",
     ) -> Detector:
-        """Read a detector from its folder, or from a run folder that holds one class.
+        """Read a detector from its folder, from a run folder that holds one class, or from an exported package.
 
         device: "cuda" where there is one by default. compiled: by torch.compile, for many parts on a GPU. precision:
         "32", "bf16", "fp16" or "auto"; by default that in which it was calibrated. without: a source that is missing;
         its stand-in comes, which asks for the others only and has thresholds of its own. Raises CheckpointError naming
-        the file and the remedy when it is missing, damaged, from another training, or from a newer version.
+        the file and the remedy when it is missing, damaged, from another training, or from a newer version, and of a
+        package when this machine does not compute what the exporting one did; MissingExtraError where what computes
+        its maps is not installed.
         """
+        if is_package(Path(path)):
+            return cls._of_package(Path(path), Placement(device, precision, compiled), without)
         if without:
             path = stand_in_folder(Path(path), without)
         facts, state = read_detector(Path(path))
         wanted = precision or facts.calibration.precision or None
         try:
-            engine = find_method(facts.recipe.method.name).engine(
-                facts.recipe, state, Placement(device, wanted, compiled, version_0_1=not facts.id)
-            )
+            with explained(f"the detector {detector_folder(Path(path))}"):
+                engine = find_method(facts.recipe.method.name).engine(
+                    facts.recipe, state, Placement(device, wanted, compiled, version_0_1=not facts.id)
+                )
         except CheckpointError as error:
             raise CheckpointError(f"{detector_folder(Path(path))}: {error}") from error
         return cls(facts, engine)
+
+    @classmethod
+    def _of_package(cls, path: Path, placement: Placement, without: str) -> Detector:
+        package = read_package(path)
+        if without and without != package.facts.without:
+            raise CheckpointError(
+                f"{path} is of one detector: export its stand-in to a package of its own (trd export RUN --without "
+                f"{without})"
+            )
+        with explained(f"{path}, a package for {package.manifest.runtime},"):
+            detector = cls(package.facts, package_engine(package, placement))
+        self_tested(package, detector.pipeline, detector.engine)
+        return detector
 
     @property
     def recipe(self) -> Recipe:
@@ -112,7 +135,7 @@ class Detector:
         with self._computing:
             return self.engine.raw_maps(images)
 
-    def score(self, samples: Iterable[PreparedSample], batch_size: int = 8) -> Iterator[ScoredSample]:
+    def score(self, samples: Iterable[PreparedSample], batch_size: int = BATCH) -> Iterator[ScoredSample]:
         """z-scored, smoothed maps of prepared samples, computed in batches, in order.
 
         Raises TRDError for a map that is not finite.
@@ -149,7 +172,7 @@ class Detector:
         return outcome
 
     def predict_many(
-        self, samples: Iterable[Sample | Arrays | Failure], batch_size: int = 8
+        self, samples: Iterable[Sample | Arrays | Failure], batch_size: int = BATCH
     ) -> Iterator[Prediction | Failure]:
         """One after another, in order; a sample that cannot be used fails alone, in its place.
 

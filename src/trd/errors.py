@@ -25,3 +25,7 @@ class CheckpointError(TRDError):
 
 class OutputError(TRDError):
     """A result could not be written (disk full, no permission); nothing half-written was left behind."""
+
+
+class MissingExtraError(TRDError):
+    """A package is not installed that comes with an extra of trd-anomaly; `trd.extras` makes these."""

@@ -81,7 +81,12 @@ def save_calibration(folder: Path, facts: DetectorFacts) -> None:
 
 
 def _write_facts(folder: Path, facts: DetectorFacts, recipe_text: str) -> None:
-    content = {
+    write_json(folder / FACTS, facts_content(facts, recipe_text))
+
+
+def facts_content(facts: DetectorFacts, recipe_text: str) -> dict[str, Any]:
+    """What detector.json holds."""
+    return {
         "format_version": FORMAT_VERSION,
         **({"id": facts.id} if facts.id else {}),  # weights of version 0.1 have none to compare with
         "recipe_fingerprint": _fingerprint(recipe_text),
@@ -94,7 +99,6 @@ def _write_facts(folder: Path, facts: DetectorFacts, recipe_text: str) -> None:
         **({"finder": facts.finder.to_json()} if facts.finder else {}),
         **({"stand_ins": dict(facts.stand_ins)} if facts.stand_ins else {}),
     }
-    write_json(folder / FACTS, content)
 
 
 def read_detector(path: Path) -> tuple[DetectorFacts, State]:
@@ -120,13 +124,18 @@ def read_facts(folder: Path) -> tuple[DetectorFacts, dict[str, Any]]:
         text = (folder / RECIPE).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"cannot read {folder / RECIPE}: {error}") from error
-    if content.get("recipe_fingerprint") != _fingerprint(text):
+    return facts_from(content, text, folder), content
+
+
+def facts_from(content: Mapping[str, Any], recipe_text: str, where: Path) -> DetectorFacts:
+    """Of detector.json's content and recipe.toml's text, both in `where`. Raises CheckpointError."""
+    if content.get("recipe_fingerprint") != _fingerprint(recipe_text):
         raise CheckpointError(
-            f"{folder / RECIPE} and {FACTS} beside it do not belong together: restore the files of one training"
+            f"{where / RECIPE} and {FACTS} beside it do not belong together: restore the files of one training"
         )
-    recipe = recipe_from_toml(text, str(folder / RECIPE))
+    recipe = recipe_from_toml(recipe_text, str(where / RECIPE))
     try:
-        facts = DetectorFacts(
+        return DetectorFacts(
             recipe=recipe,
             frame=Frame.from_json(content["frame"]),
             calibration=Calibration.from_json(content["calibration"]),
@@ -139,8 +148,7 @@ def read_facts(folder: Path) -> tuple[DetectorFacts, dict[str, Any]]:
             stand_ins={str(source): str(one) for source, one in content.get("stand_ins", {}).items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{folder / FACTS} is damaged: {error}; train again or restore the file") from error
-    return facts, content
+        raise CheckpointError(f"{where / FACTS} is damaged: {error}; train again or restore the file") from error
 
 
 def stand_in_folder(path: Path, source: str) -> Path:

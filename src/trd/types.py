@@ -35,8 +35,8 @@ class SampleFiles:
         return self.defect == GOOD
 
 
-PrecisionName = Literal["32", "bf16", "fp16"]
-"""What an engine computes in."""
+PrecisionName = Literal["32", "bf16", "fp16", "int8"]
+"""What an engine computes in; "int8" is that of exported students."""
 
 State = Mapping[str, NDArray[np.generic]]
 """What a method learned, as named arrays: what is saved beside recipe and calibration."""

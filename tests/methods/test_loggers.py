@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from trd.config import Recipe
-from trd.errors import RecipeError
+from trd.errors import MissingExtraError
 from trd.methods.trd.training import loggers
 from trd.training.fit import fit_class
 from trd.types import ClassFolder
@@ -18,7 +18,7 @@ def test_a_logger_whose_package_is_missing(
 
     monkeypatch.setattr(loggers, maker, missing)
     asked = recipe.changed(f'training.loggers=["csv", "{name}"]')
-    with pytest.raises(RecipeError, match=rf"loggers names '{name}'.*pip install 'trd-anomaly\[{name}\]'"):
+    with pytest.raises(MissingExtraError, match=rf"'{name}' in .*loggers.*pip install 'trd-anomaly\[{name}\]'"):
         fit_class(ClassFolder("biscuit", drawn / "biscuit"), asked, tmp_path, "cpu")
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trd.methods.trd.maps.residuals import LevelDistance, ResidualDistance, _box, _cosine, fit_residual_distances
+from trd.methods.trd.maps.residuals import LevelDistance, ResidualDistance, box, cosine, fit_residual_distances
 from trd.methods.trd.network.outputs import NetworkOutput, StudentOutput
 
 
@@ -77,6 +77,6 @@ def test_an_unheard_of_context_is_not_excused() -> None:
 def test_the_separable_mean_is_the_square_mean(side: int) -> None:
     features = torch.randn(2, 4, 9, 11)
     square = torch.nn.functional.avg_pool2d(features, side, 1, side // 2, count_include_pad=False)
-    torch.testing.assert_close(_box(features, side), square, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(box(features, side), square, rtol=1e-4, atol=1e-5)
     other = torch.randn(2, 4, 9, 11)
-    torch.testing.assert_close(_cosine(features, other), torch.cosine_similarity(features, other, dim=1))
+    torch.testing.assert_close(cosine(features, other), torch.cosine_similarity(features, other, dim=1))

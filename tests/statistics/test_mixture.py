@@ -39,7 +39,7 @@ def test_the_seed_decides_it() -> None:
     one, two, other = fitted(seed=1), fitted(seed=1), fitted(seed=2)
     for name, tensor in one.state_dict().items():
         assert torch.equal(tensor, two.state_dict()[name])
-    assert not torch.equal(one.forms, other.forms)
+    assert not torch.equal(one.whitening, other.whitening)
 
 
 def test_a_feature_that_never_varies_is_ignored() -> None:

@@ -16,7 +16,7 @@ from trd.config import load_recipe
 from trd.data.folder import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
-from trd.errors import CheckpointError, RecipeError
+from trd.errors import CheckpointError, MissingExtraError, RecipeError
 from trd.stored import read_detector
 from trd.teachers import build_teacher
 from trd.teachers.timm_network import TimmTeacher
@@ -202,7 +202,7 @@ def test_networks_that_cannot_be_teachers(name: str, layers: tuple[int, ...] | N
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     for weights in ("auto", None):  # training, and loading a detector
-        with pytest.raises(RecipeError, match=r"needs the package timm, .*pip install 'trd-anomaly\[timm\]'"):
+        with pytest.raises(MissingExtraError, match=r"timm:.*extra 'timm': pip install 'trd-anomaly\[timm\]'"):
             build_teacher(CNN, weights)
 
 
@@ -234,5 +234,5 @@ def test_a_detector_is_trained_stored_and_loaded(
     assert names
     assert not any("fc." in key or "head." in key for key in names)
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(RecipeError, match=r"pip install 'trd-anomaly\[timm\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'trd-anomaly\[timm\]'"):
         Detector.load(tmp_path, "cpu")

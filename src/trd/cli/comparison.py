@@ -11,6 +11,7 @@ from rich.table import Table
 
 from trd.cli.app import ClassesOption, DeviceOption, app, console, errors, interruptible, names
 from trd.errors import RecipeError, TRDError
+from trd.extras import require
 
 if TYPE_CHECKING:  # at run time the command imports what it needs, so that `trd --help` does not wait for torch
     from trd.config import Recipe
@@ -30,6 +31,7 @@ def compare(
     device: DeviceOption = "auto",
 ) -> None:
     """Which recipe for these parts? Trains each, and compares accuracy, with intervals, and cost on one page."""
+    require("trd compare", "train", "report")
     from trd.compare.compare import CSV, HTML, JSON, MARKDOWN
     from trd.compare.compare import compare as run_all
 

@@ -10,6 +10,8 @@ from rich.table import Table
 
 from trd.cli.app import ClassesOption, RecipeOption, SetOption, app, console, errors, interruptible, names
 from trd.config import DEFAULT_RECIPE
+from trd.errors import MissingExtraError
+from trd.extras import installed, require
 
 
 @app.command()
@@ -33,6 +35,17 @@ def info(run: Annotated[Path | None, typer.Argument(help="Also describe this det
     """Versions and hardware; of a detector: recipe, calibration, thresholds."""
     from importlib import metadata
 
+    about = f"trd-anomaly {metadata.version('trd-anomaly')}"
+    runtimes = [f"{name} {metadata.version(name)}" for name in ("onnxruntime", "openvino") if installed(name)]
+    if installed("torch"):
+        _print_with_torch(about, runtimes)
+    else:
+        console.print(", ".join([about, "without torch", *runtimes]))
+    if run is not None:
+        _describe(run)
+
+
+def _print_with_torch(about: str, runtimes: list[str]) -> None:
     import torch
 
     from trd.compute.precision import processor_name, resolve_precision
@@ -41,29 +54,30 @@ def info(run: Annotated[Path | None, typer.Argument(help="Also describe this det
     name = (
         torch.cuda.get_device_name() if device == "cuda" else f"{processor_name()}, {torch.get_num_threads()} threads"
     )
-    console.print(f"trd-anomaly {metadata.version('trd-anomaly')}, torch {torch.__version__}, {device} ({name})")
+    console.print(", ".join([about, f"torch {torch.__version__}", *runtimes, f"{device} ({name})"]))
     console.print(f"precision 'auto' means {resolve_precision('auto', device)} here")
-    if run is not None:
-        _describe(run)
 
 
 def _describe(run: Path) -> None:
-    from trd.detector import Detector
+    from trd.packages.facts import facts_at
+    from trd.packages.package import is_package, read_package
 
-    detector = Detector.load(run, "cpu")
-    calibrated = detector.calibration.precision
-    precision = f"precision {detector.engine.precision}, calibrated in {calibrated or 'one that was not recorded'}"
-    calibration, frame = detector.calibration, detector.facts.frame
-    table = Table("detector", detector.class_name or str(run))
-    table.add_row("recipe", detector.recipe.name)
-    if detector.facts.stand_ins:
-        table.add_row("can do without", ", ".join(f"{one} (--without {one})" for one in detector.facts.stand_ins))
-    table.add_row("method", detector.recipe.method.name)
-    table.add_row("modalities", ", ".join(detector.recipe.modalities))
-    table.add_row("computes with", f"{detector.engine.form}, {detector.engine.device}, {precision}")
+    facts = facts_at(run)
+    calibration, frame = facts.calibration, facts.frame
+    table = Table("detector", facts.class_name or str(run))
+    table.add_row("recipe", facts.recipe.name)
+    if facts.stand_ins:
+        table.add_row("can do without", ", ".join(f"{one} (--without {one})" for one in facts.stand_ins))
+    table.add_row("method", facts.recipe.method.name)
+    table.add_row("modalities", ", ".join(facts.recipe.modalities))
+    table.add_row("computes with", _computes_with(run))
     table.add_row(
         "frame", f"{frame.sensor[0]} x {frame.sensor[1]}, window {frame.window} -> {frame.size[0]} x {frame.size[1]}"
     )
+    if is_package(run):
+        manifest = read_package(run).manifest
+        table.add_row("exported with", ", ".join(f"{name} {version}" for name, version in manifest.tools.items()))
+        table.add_row("licences", "; ".join(f"{what}: {licence}" for what, licence in manifest.licences.items()))
     for label, threshold in (("image", calibration.image_threshold), ("map", calibration.pixel_threshold)):
         table.add_row(
             f"{label} threshold",
@@ -71,6 +85,18 @@ def _describe(run: Path) -> None:
             f"{threshold.requested_rate:.1%} requested, from {threshold.count} good parts",
         )
     console.print(table)
+
+
+def _computes_with(run: Path) -> str:
+    from trd.detector import Detector
+
+    try:
+        detector = Detector.load(run, "cpu")
+    except MissingExtraError as error:
+        return f"nothing here: {error}"
+    calibrated = detector.calibration.precision or "one that was not recorded"
+    engine = detector.engine
+    return f"{engine.form}, {engine.device}, precision {engine.precision}, calibrated in {calibrated}"
 
 
 @app.command()
@@ -82,6 +108,7 @@ def check(
     out: Annotated[Path, typer.Option("--out", help="The page.")] = Path("trd-check.html"),
 ) -> None:
     """A dry run in a minute: what training would meet, and the parts that are unlike the others, on one page."""
+    require("trd check", "train", "report")
     from trd.check.check import check_class
     from trd.check.page import html_page
     from trd.config import load_recipe

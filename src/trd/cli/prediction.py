@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
-from functools import partial
+from contextlib import AbstractContextManager, nullcontext
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ from trd.cli.app import (
     terminated_as_interrupted,
 )
 from trd.errors import DataError, RecipeError
+from trd.extras import require
 
 if TYPE_CHECKING:  # at run time each command imports what it needs, so that `trd --help` does not wait for torch
     from trd.decision.calibration import Calibration
@@ -27,9 +29,16 @@ if TYPE_CHECKING:  # at run time each command imports what it needs, so that `tr
     from trd.types import SampleFiles
 
 
+class Executor(str, Enum):
+    """Where parts are scored."""
+
+    local = "local"
+    ray = "ray"
+
+
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(help="Run folder of one class, or RUN/CLASS.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of one class, RUN/CLASS, or a package.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for scores and pictures.")],
     inputs: Annotated[
         list[Path],
@@ -47,25 +56,30 @@ def predict(
     overlays: Annotated[bool, typer.Option("--overlays/--no-overlays", help="Heat-map pictures.")] = True,
     without: WithoutOption = "",
     device: DeviceOption = "auto",
+    executor: Annotated[
+        Executor, typer.Option("--executor", help="local, or ray: parts spread over several cores, GPUs or machines.")
+    ] = Executor.local,
 ) -> None:
-    """Score parts: scores.csv, scores.jsonl and heat-map overlays."""
-
-    from trd.data.listing import camera_near
-    from trd.data.loading import load_sample
+    """Score parts: scores.csv, scores.jsonl and heat-map overlays. An interrupted call goes on when started again."""
+    if executor is Executor.ray:
+        require("--executor ray", "ray")
     from trd.detector import Detector
-    from trd.predictions import CSV, PARTIAL, outcomes, write_predictions
-    from trd.progress import tracked
+    from trd.predictions import CSV, PARTIAL, Loading, Output, predict_parts
 
-    detector = Detector.load(run, device, compiled, precision, without)
+    spread = executor is Executor.ray
+    # its workers load detectors of their own; here it is looked at, and what is wrong with it said, before they start
+    detector = Detector.load(run, "cpu" if spread else device, compiled, None if spread else precision, without)
     files = _inputs(inputs, detector)
-    clouds = detector.recipe.point_cloud_sources
-    load = partial(load_sample, clouds=clouds, camera=camera_near(files, clouds, detector.facts.camera))
-    results = outcomes(detector, tracked(files, "predicting", len(files), console), load)
+    loading = Loading.of(detector, files, run, device, compiled, precision, without)
+    output = Output(out, raw_maps, overlays, keep_going)
     try:
         with terminated_as_interrupted():
-            written = write_predictions(detector, results, out, raw_maps, overlays, keep_going)
+            written = predict_parts(None if spread else detector, loading, files, output, console)
     except KeyboardInterrupt as stop:
-        where = f"{shown(out / PARTIAL)} holds the parts done so far, if any; earlier scores are as they were"
+        where = (
+            f"{shown(out / PARTIAL)} holds the parts done so far, if any, and the same command goes on after them; "
+            "earlier scores are as they were"
+        )
         errors.print(f"interrupted; {where}", markup=False)
         raise typer.Exit(128 + (stop.args[0] if stop.args else signal.SIGINT)) from None
     threshold, scores = detector.calibration.image_threshold.value, shown(out / CSV)
@@ -82,7 +96,7 @@ def predict(
 
 @app.command()
 def calibrate(
-    run: Annotated[Path, typer.Argument(help="Run folder of one class, or RUN/CLASS.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of one class, RUN/CLASS, or a package.")],
     rate: Annotated[
         float | None, typer.Option("--rate", help="False-alarm rate of good parts; as before by default.")
     ] = None,
@@ -97,42 +111,51 @@ def calibrate(
     """Thresholds anew, without training; the calibration before is kept beside it."""
     from dataclasses import replace
 
-    from trd.files import locked
-    from trd.stored import detector_folder, read_facts, save_calibration
+    from trd.packages.facts import facts_at, keep_calibration
 
     if rate is None and good is None and defective is None:
         raise RecipeError("nothing to do: give --rate, --good or --defective")
     if rate is not None and not 0 < rate < 1:
         raise RecipeError(f"--rate {rate}: expected a share between 0 and 1, for example 0.05")
-    folder = detector_folder(run)
-    in_run = folder.parent if (folder.parent / "run.json").is_file() else folder
-    facts, _ = read_facts(folder)
+    facts = facts_at(run)
     calibration = facts.calibration if rate is None else facts.calibration.for_rate(rate)
     if good is None and defective is None:  # the stored scores will do: no torch, no weights
-        with locked(in_run, "a calibration"):
-            save_calibration(folder, replace(facts, calibration=calibration))
+        with _alone(run):
+            keep_calibration(run, replace(facts, calibration=calibration))
         _tell(calibration)
         return
     from trd.data.listing import camera_near, list_unlabelled
     from trd.detector import Detector
     from trd.training.recalibrate import recalibrated, recall, refuse_trained_on
 
-    detector = Detector.load(folder, device)
+    detector = Detector.load(run, device)
     sources, clouds = facts.recipe.sources, facts.recipe.point_cloud_sources
     if good is not None:
         files = list_unlabelled(good, sources, clouds)
-        refuse_trained_on(folder, files)
+        refuse_trained_on(run, files)
         camera = camera_near(files, clouds, facts.camera)
         calibration = recalibrated(detector, files, rate, camera, console)
     if calibration != facts.calibration:
-        with locked(in_run, "a calibration"):  # of the run: nothing may be trained there now
-            save_calibration(folder, replace(facts, calibration=calibration))
+        with _alone(run):
+            keep_calibration(run, replace(facts, calibration=calibration))
     _tell(calibration)
     if defective is not None:
         files = _of_all_kinds(defective, sources, clouds)
         camera = camera_near(files, clouds, facts.camera)
         found = recall(detector.calibrated(calibration), files, camera, console)
         console.print(f"of the defective parts, {found}", highlight=False)
+
+
+def _alone(run: Path) -> AbstractContextManager[object]:
+    """Context in which nothing may be trained where the detector lies. A package is written in one step."""
+    from trd.files import locked
+    from trd.packages.package import is_package
+    from trd.stored import detector_folder
+
+    if is_package(run):
+        return nullcontext()
+    folder = detector_folder(run)
+    return locked(folder.parent if (folder.parent / "run.json").is_file() else folder, "a calibration")
 
 
 def _of_all_kinds(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...]:

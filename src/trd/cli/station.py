@@ -9,6 +9,7 @@ import typer
 
 from trd.cli.app import DeviceOption, app, console, errors, shown
 from trd.errors import RecipeError
+from trd.extras import require
 
 KeepInputs = Literal["all", "flagged", "none"]
 
@@ -17,19 +18,6 @@ app.add_typer(station_app, name="station")
 
 FolderArgument = Annotated[Path, typer.Argument(help="The station's folder (`trd serve --data`).")]
 DatabaseOption = Annotated[str, typer.Option("--database", help="SQLAlchemy URL; SQLite in the folder by default.")]
-
-
-def needs_extra() -> None:
-    try:
-        import alembic  # noqa: F401
-        import fastapi  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import sqlalchemy  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise RecipeError(
-            f"the station needs more packages ({error.name}): pip install 'trd-anomaly[serve]'"
-        ) from error
 
 
 @app.command()
@@ -59,7 +47,7 @@ def serve(
     device: DeviceOption = "auto",
 ) -> None:
     """Inspect parts over HTTP, with history, review and a page to work in."""
-    needs_extra()
+    require("trd serve", "serve", *(("mqtt",) if mqtt else ()), *(("opcua",) if opcua else ()))
     from trd.station.running import Attached, Place, run
     from trd.station.settings import Settings
 
@@ -137,7 +125,7 @@ def reconcile(
     database: DatabaseOption = "",
 ) -> None:
     """Bring files and rows into agreement after a crash or a restored backup. The station must be stopped."""
-    needs_extra()
+    require("trd station", "serve")
     from trd.files import locked
     from trd.station.settings import Settings
     from trd.station.store import retention
@@ -171,7 +159,7 @@ def export(
     database: DatabaseOption = "",
 ) -> None:
     """Judged parts as a data folder for `trd train`. The station must be stopped (its page exports too)."""
-    needs_extra()
+    require("trd station", "serve")
     from trd.files import write_bytes
     from trd.station.export import entries
     from trd.station.settings import Settings

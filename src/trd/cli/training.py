@@ -21,8 +21,9 @@ from trd.cli.app import (
     interruptible,
     names,
 )
-from trd.cli.station import demo_station, needs_extra
-from trd.errors import RecipeError
+from trd.cli.station import demo_station
+from trd.errors import DataError, RecipeError
+from trd.extras import require
 
 if TYPE_CHECKING:  # at run time each command imports what it needs, so that `trd --help` does not wait for torch
     from trd.runs import Run
@@ -39,8 +40,7 @@ def demo(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the station's page.")] = True,
 ) -> None:
     """Draw a small RGB + 3D data set, train on its good parts, evaluate, and write a report (about a minute)."""
-    if station:
-        needs_extra()  # before the minutes of training
+    require("trd demo", "train", "report", *(("serve",) if station else ()))
     from trd.config import load_recipe
     from trd.data.demo import CLASS_NAME, draw_demo
     from trd.runs import Run
@@ -68,6 +68,7 @@ def train(
     ] = False,
 ) -> None:
     """Train and calibrate a detector per class; evaluate where there is a test split."""
+    require("trd train", "train", "report")
     from trd.config import load_recipe
     from trd.runs import Run
 
@@ -77,13 +78,21 @@ def train(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
-    data: Annotated[Path | None, typer.Option("--data", help="By default where the run was trained.")] = None,
+    run: Annotated[Path, typer.Argument(help="Run folder, or a package.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="By default where the run was trained; needed for a package.")
+    ] = None,
     classes: ClassesOption = None,
     without: WithoutOption = "",
     device: DeviceOption = "auto",
 ) -> None:
     """Score the test split again; write metrics, tables and the report."""
+    from trd.packages.package import is_package
+
+    if is_package(run):
+        _evaluate_package(run, data, classes, device)
+        return
+    require("trd evaluate", "report")
     from trd.runs import Run
 
     opened = Run.reopen(run, data, names(classes), console)
@@ -91,6 +100,29 @@ def evaluate(
         metrics = opened.evaluate(device, opened.classes, without)
     _summary(metrics, opened.results(without))
     opened.raise_failures()
+
+
+def _evaluate_package(path: Path, data: Path | None, classes: str | None, device: str) -> None:
+    """Metrics of the test split on the console; nothing is written."""
+    from trd.data.listing import class_folders
+    from trd.detector import Detector
+    from trd.evaluation.evaluate import evaluate_class
+    from trd.evaluation.tables import COLUMNS
+
+    if data is None:
+        raise DataError(f"{path} does not know where test parts are: give the class's folder with --data")
+    detector = Detector.load(path, device)
+    places = class_folders(data, names(classes))
+    place = next((one for one in places if one.name == detector.class_name), places[0])
+    if len(places) > 1 and place.name != detector.class_name:
+        raise DataError(f"{data} holds no class '{detector.class_name}': give the class's own folder with --data")
+    result = evaluate_class(detector, place, console)
+    shown = ("image_auroc", "pixel_auroc", "aupro_30", "aupro_1")
+    table = Table("map", *(COLUMNS[metric] for metric in shown))
+    for name, of_map in result.metrics["maps"].items():
+        cells = (of_map.get(metric) for metric in shown)
+        table.add_row(name, *("" if value is None else f"{value:.4f}" for value in cells))
+    console.print(table)
 
 
 @app.command("import-reference")
@@ -104,6 +136,7 @@ def import_reference(
     device: DeviceOption = "auto",
 ) -> None:
     """Take over trained reference weights; calibrate on the validation split. Then evaluate or predict as usual."""
+    require("trd import-reference", "train")
     from trd import runs
     from trd.config import load_recipe
 
@@ -126,6 +159,7 @@ def reproduce(
     device: DeviceOption = "auto",
 ) -> None:
     """Train and score every class and seed; write the published table's layout with our numbers beside it."""
+    require("trd reproduce", "train", "report")
     from trd.config import load_recipe
     from trd.methods.base import FULL
     from trd.reproduce.published import BENCHMARKS

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib import resources
 from math import isnan
 from typing import Any
-
-from jinja2 import Environment
 
 from trd.compare.look import PartPictures
 from trd.compare.statistics import SAME, WORSE, ClassTable, Row, Share
 from trd.evaluation import figures
 from trd.evaluation.bootstrap import REPEATS, Interval
 from trd.evaluation.tables import Rows, markdown_table, to_csv
+from trd.pages import filled
 from trd.types import GOOD
 
 UNMEASURED = "-"
@@ -250,9 +248,6 @@ def json_values(comparison: Comparison) -> dict[str, Any]:
 
 def html(comparison: Comparison) -> str:
     """One self-contained page."""
-    template = Environment(autoescape=True).from_string(
-        resources.files("trd.compare").joinpath("page.html.jinja").read_text("utf-8")
-    )
     sections = [
         {
             "table": table,
@@ -269,14 +264,15 @@ def html(comparison: Comparison) -> str:
         }
         for table in comparison.classes
     ]
-    return template.render(
-        comparison=comparison,
-        head=HEAD,
-        mean=_rows(comparison.mean),
-        mean_figure=_intervals(comparison.mean) if comparison.mean else "",
-        sections=sections,
-        glossary=GLOSSARY,
-    )
+    values = {
+        "comparison": comparison,
+        "head": HEAD,
+        "mean": _rows(comparison.mean),
+        "mean_figure": _intervals(comparison.mean) if comparison.mean else "",
+        "sections": sections,
+        "glossary": GLOSSARY,
+    }
+    return filled("trd.compare", "page.html.jinja", values)
 
 
 def _rows(rows: Sequence[Row]) -> list[tuple[str, tuple[str, ...]]]:

@@ -21,8 +21,10 @@ Module = TypeVar("Module", bound=nn.Module)
 CACHED_PIXELS = 2 * 320 * 320
 
 
-def folded(module: Module) -> Module:
+def folded(module: Module, faster: bool = True) -> Module:
     """A copy in eval mode, without gradients, in which no BatchNorm that directly follows a convolution is left.
+
+    faster: layers of ours that know a form that is faster in PyTorch take it.
 
     "Follows" is read off the order of registration (`conv1, bn1 = ...`, or neighbours in a Sequential), which is the
     order of execution in all modules of this package; a test holds every one of them to the plain module. A module of
@@ -40,7 +42,7 @@ def folded(module: Module) -> Module:
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.ReLU6):
                 child.inplace = True
-            elif hasattr(child, "frozen_form"):  # a layer of ours that knows a faster one
+            elif faster and hasattr(child, "frozen_form"):
                 setattr(parent, name, cast(Callable[[], nn.Module], child.frozen_form)())
     return result
 

@@ -105,7 +105,7 @@ class Calibration:
     @property
     def floors(self) -> dict[str, float]:
         """What pixels outside the scored window count as, per branch."""
-        units = {name: self._unit(name) for name in self.maps}
+        units = {name: self.unit(name) for name in self.maps}
         return {name: (numbers.floor - units[name][0]) / units[name][1] for name, numbers in self.maps.items()}
 
     @property
@@ -118,7 +118,7 @@ class Calibration:
 
     def standardised(self, maps: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         """Smoothed z-scores per branch -> what `decision.maps.fused_map` takes."""
-        units = {name: self._unit(name) for name in maps}
+        units = {name: self.unit(name) for name in maps}
         return {name: (m - np.float32(units[name][0])) / np.float32(units[name][1]) for name, m in maps.items()}
 
     def shares(self, values: Mapping[str, float]) -> dict[str, float]:
@@ -128,7 +128,7 @@ class Calibration:
         total = sum(weights.values())
         return {name: weight / total if total else 1 / len(weights) for name, weight in weights.items()}
 
-    def _unit(self, name: str) -> tuple[float, float]:
+    def unit(self, name: str) -> tuple[float, float]:
         """Shift and scale of a branch: for "sum" so that the deviation of the fused map over good parts is 1."""
         if self.fusion == "sum":
             return self.fused.mean / len(self.maps), self.fused.std

@@ -65,6 +65,16 @@ def smooth(maps: NDArray[np.float32], sigma: float = PAPER_SIGMA) -> NDArray[np.
     return np.asarray(np.stack(smoothed).reshape(maps.shape), np.float32)
 
 
+def smoothing_matrix(size: int, sigma: float) -> NDArray[np.float32]:
+    """(size, size): what `smooth` does to a line of pixels, as a product."""
+    lines = np.eye(size, dtype=np.float32)
+    if sigma == 0:
+        return lines
+    kernel, alone = _kernel(sigma), np.ones(1, np.float32)
+    smoothed = cv2.sepFilter2D(lines, cv2.CV_32F, alone, kernel, borderType=cv2.BORDER_REFLECT)
+    return np.ascontiguousarray(smoothed, np.float32)
+
+
 @cache
 def _kernel(sigma: float) -> NDArray[np.float32]:
     reach = int(TRUNCATE * sigma + 0.5)

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trd.evaluation.curves import image_curves, pixel_curves
+from trd.extras import explained
 
-if TYPE_CHECKING:  # matplotlib is imported where it draws: predicting needs its colour table only
+if TYPE_CHECKING:  # matplotlib is imported where it draws curves: predicting does without
     from matplotlib.figure import Figure
 
 Picture = NDArray[np.uint8]
@@ -32,10 +33,9 @@ def heat(values: NDArray[np.float32], threshold: float) -> Picture:
 
 @functools.cache
 def _inferno() -> Picture:
-    """(256, 1, 3)."""
-    from matplotlib import colormaps
-
-    return np.asarray((colormaps["inferno"](np.arange(256))[:, None, :3] * 255).astype(np.uint8))
+    """(256, 1, 3), red first."""
+    table = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO)
+    return np.ascontiguousarray(table[..., ::-1], np.uint8)
 
 
 def overlay(image: Picture, values: NDArray[np.float32], threshold: float, strength: float = 0.55) -> Picture:
@@ -156,8 +156,9 @@ def intervals_figure(panels: Mapping[str, Mapping[str, tuple[float, float, float
 
 def _figure(height: float, width: float = 9) -> Figure:
     """Sizes in inches; draws into memory without touching which window system the caller has chosen for matplotlib."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with explained("a page with curves"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)

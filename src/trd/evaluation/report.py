@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib import resources
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment
 
 from trd.data.loading import load_sample
 from trd.detector import Detector
 from trd.evaluation import figures
 from trd.evaluation.evaluate import FUSED, ClassResult
 from trd.evaluation.tables import COLUMNS, class_rows, defect_rows
+from trd.pages import filled
 from trd.preprocess.image import resize_map, resize_mask
 
 SECTION = "report.json"  # in a class's folder: its part of the report
@@ -61,19 +60,17 @@ def html_report(
     failures: dict[str, str],
 ) -> str:
     """The report over all classes that have `metrics`; `failures` could not be completed, with the reason."""
-    template = Environment(autoescape=True).from_string(
-        resources.files("trd.evaluation").joinpath("report.html.jinja").read_text("utf-8")
-    )
-    return template.render(
-        title=title,
-        facts=facts,
-        sections=sections,
-        failures=failures,
-        without_pictures=sorted(metrics.keys() - {section["name"] for section in sections}),
-        columns=COLUMNS,
-        rows=class_rows(metrics) if metrics else [],
-        defects=defect_rows(metrics) if metrics else [],
-    )
+    values = {
+        "title": title,
+        "facts": facts,
+        "sections": sections,
+        "failures": failures,
+        "without_pictures": sorted(metrics.keys() - {section["name"] for section in sections}),
+        "columns": COLUMNS,
+        "rows": class_rows(metrics) if metrics else [],
+        "defects": defect_rows(metrics) if metrics else [],
+    }
+    return filled("trd.evaluation", "report.html.jinja", values)
 
 
 def _picks(scores: Any, defective: Any, threshold: float) -> list[tuple[str, int]]:

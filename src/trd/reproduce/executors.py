@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from trd.errors import RecipeError
+from trd.cluster import connected, lost
 from trd.reproduce.jobs import Job, Outcome, run_job
 
 
@@ -22,22 +22,16 @@ def sequential(jobs: Sequence[Job], device: str, console: Console) -> Iterator[t
 def ray_cluster(jobs: Sequence[Job], device: str, console: Console) -> Iterator[tuple[Job, Outcome]]:
     """As many at once as there are GPUs in the Ray cluster, without GPUs as CPU cores / threads of one job.
 
-    Takes the cluster that RAY_ADDRESS names, else one on this machine. All machines must see `data` and `out` under
-    the same paths. Yields jobs as they finish. Raises RecipeError when Ray is not installed.
+    The cluster is `trd.cluster.connected`'s. All machines must see `data` and `out` under the same paths. Yields jobs
+    as they finish. Raises MissingExtraError when Ray is not installed.
     """
-    try:
+    with connected(device) as resources:
         import ray
-    except ImportError as error:
-        raise RecipeError("--executor ray needs Ray: pip install 'trd-anomaly[ray]'") from error
 
-    ray.init(ignore_reinit_error=True, log_to_driver=False, configure_logging=False)
-    try:
-        gpus = ray.cluster_resources().get("GPU", 0) > 0 and device != "cpu"
+        gpus = resources.gpus > 0
         threads = 1 if gpus else torch.get_num_threads()
-        if device.startswith("cuda") and not gpus:
-            raise RecipeError(f"--device {device}: the Ray cluster has no GPU")
         where = "cuda" if gpus else "cpu"  # a worker sees only its own GPU
-        console.print(f"Ray: {ray.cluster_resources().get('GPU', 0):.0f} GPUs, {len(jobs)} jobs on {where}")
+        console.print(f"Ray: {resources.gpus} GPUs, {len(jobs)} jobs on {where}")
         # no retries: a lost worker is reported, and the same command goes on from its checkpoint
         options: dict[str, Any] = {"num_gpus": int(gpus), "num_cpus": threads, "max_retries": 0}
         remote = ray.remote(**options)(_with_threads)
@@ -48,10 +42,8 @@ def ray_cluster(jobs: Sequence[Job], device: str, console: Console) -> Iterator[
             try:
                 outcome = ray.get(done)
             except ray.exceptions.RayError as error:
-                outcome = Outcome(0.0, f"the worker was lost: {str(error).splitlines()[0]}", str(error))
+                outcome = Outcome(0.0, lost(error), str(error))
             yield job, outcome
-    finally:
-        ray.shutdown()
 
 
 def _with_threads(job: Job, device: str, threads: int) -> Outcome:

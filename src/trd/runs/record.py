@@ -15,6 +15,7 @@ from typing import Any
 from trd import processes
 from trd.config import Recipe
 from trd.errors import CheckpointError, RecipeError
+from trd.extras import installed
 from trd.files import write_json
 
 RUN_FILE = "run.json"
@@ -108,8 +109,6 @@ class Record:
 
 def facts_of(data: Path, recipe: Recipe) -> dict[str, Any]:
     """What run.json says of a start."""
-    from trd.compute.precision import processor_name  # torch: for who trains and evaluates
-
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "data": str(data.resolve()),
@@ -117,11 +116,27 @@ def facts_of(data: Path, recipe: Recipe) -> dict[str, Any]:
         "seed": recipe.seed,
         "trd": metadata.version("trd-anomaly"),
         "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in VERSIONS_OF},
-        "processor": processor_name(),
+        "versions": {name: found for name in VERSIONS_OF if (found := _version(name))},
+        "processor": _processor(),
         "processes": processes.count(),
         "command": " ".join(sys.argv),
     }
+
+
+def _version(distribution: str) -> str:
+    """ "" where it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _processor() -> str:
+    if not installed("torch"):
+        return platform.processor() or platform.machine()
+    from trd.compute.precision import processor_name
+
+    return processor_name()
 
 
 def names_in(record: dict[str, Any]) -> list[str]:

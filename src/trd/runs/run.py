@@ -17,9 +17,10 @@ from trd import processes
 from trd.config import DEFAULT_RECIPE, Recipe, load_recipe
 from trd.data.listing import class_folders, list_class
 from trd.detector import Detector
-from trd.errors import CheckpointError, DataError, TRDError
+from trd.errors import CheckpointError, DataError, MissingExtraError, TRDError
 from trd.evaluation.evaluate import METRICS, evaluate_class, read_metrics
 from trd.evaluation.report import SECTION, class_section
+from trd.extras import explained
 from trd.files import locked, write_json
 from trd.runs.record import RUN_FILE, Record, facts_of, names_in
 from trd.runs.results import is_evaluated, is_reported, write_tables
@@ -108,15 +109,19 @@ class Run:
     ) -> list[ClassFolder]:
         """Do `work` for every class; a TRDError is noted and the next class goes on. Those that succeeded come back.
 
-        Of several processes, one cannot go on without the others: there the first error ends the run.
+        Of several processes, one cannot go on without the others: there the first error ends the run. A package that is
+        not installed ends it too: the other classes need it as well.
         """
         done = []
         for place in classes:
             begin = time.monotonic()
             try:
-                work(place)
+                with explained(stage):
+                    work(place)
                 done.append(place)
                 state: dict[str, Any] = {"state": "done", "seconds": time.monotonic() - begin}
+            except MissingExtraError:
+                raise
             except TRDError as error:
                 if processes.count() > 1:
                     raise

@@ -91,9 +91,8 @@ def full_map(stored: Map, frame: Frame, shape: tuple[int, int], floor: float) ->
 @cache
 def _cividis() -> Picture:
     """(256, 3): reads alike with any kind of colour vision."""
-    from matplotlib import colormaps
-
-    return np.asarray((colormaps["cividis"](np.arange(256))[:, :3] * 255).round().astype(np.uint8))
+    table = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_CIVIDIS)
+    return np.ascontiguousarray(table[:, 0, ::-1], np.uint8)
 
 
 def coloured(values: Map, top: float) -> Picture:

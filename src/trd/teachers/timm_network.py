@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trd.errors import CheckpointError, RecipeError
+from trd.errors import CheckpointError, MissingExtraError, RecipeError
+from trd.extras import explained
 from trd.teachers.pyramid import Pyramid
 
 PREFIX = "timm:"
@@ -98,8 +99,8 @@ class TimmTeacher(nn.Module):
 def build_timm(name: str, weights: str | None, layers: Sequence[int] | None) -> TimmTeacher:
     """name: timm's, with the weights' tag (`resnet18.a1_in1k`). weights: as for `build_teacher`; a file is readable.
 
-    Raises RecipeError where timm is not installed, knows no such network, or the network cannot be a teacher;
-    CheckpointError where its weights cannot be had.
+    Raises MissingExtraError where timm is not installed; RecipeError where it knows no such network, or the network
+    cannot be a teacher; CheckpointError where its weights cannot be had.
     """
     timm = _timm(name)
     config = _config(timm, name)
@@ -123,12 +124,10 @@ def build_timm(name: str, weights: str | None, layers: Sequence[int] | None) -> 
 
 def _timm(name: str) -> Any:
     try:
-        import timm
-    except ModuleNotFoundError as error:
-        raise RecipeError(
-            f"the teacher {PREFIX}{name} needs the package {error.name}, which is not installed: "
-            "pip install 'trd-anomaly[timm]'"
-        ) from error
+        with explained(f"the teacher {PREFIX}{name}"):
+            import timm
+    except MissingExtraError:
+        raise
     except Exception as error:  # torchvision, which timm imports, fails in several ways beside another torch
         raise RecipeError(
             f"the teacher {PREFIX}{name} needs timm, which cannot be imported: {error}. Mostly torchvision is not the "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,12 @@ from trd.decision.calibration import Calibration
 from trd.decision.intervals import share_interval
 from trd.detector import Detector
 from trd.errors import CheckpointError, DataError
+from trd.packages.facts import digests_of_parts
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.threads import in_threads
 from trd.progress import tracked
 from trd.training.fit import raw_maps
-from trd.training.prepare import RECORD, part_digests
+from trd.training.prepare import part_digests
 from trd.types import Camera, PreparedSample, SampleFiles
 
 
@@ -76,20 +76,17 @@ def recall(detector: Detector, defective: Sequence[SampleFiles], camera: Camera 
     return Recall(sum(one.score > threshold for one in scored), len(defective))
 
 
-def refuse_trained_on(folder: Path, good: Sequence[SampleFiles]) -> None:
+def refuse_trained_on(place: Path, good: Sequence[SampleFiles]) -> None:
     """A part that the detector was trained on scores too low: its threshold would not hold for new ones.
 
-    folder: the detector's. Raises CheckpointError naming the first of them.
+    place: the detector's folder or package. Raises CheckpointError naming the first of them.
     """
-    try:
-        digests = set(json.loads((folder / RECORD).read_text("utf-8"))["parts"].values())
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return  # version 0.1 recorded none
+    digests = digests_of_parts(place)
     known = [name for name, digest in part_digests(good).items() if digest in digests]
     if known:
         raise CheckpointError(
             f"{len(known)} of these good parts ({', '.join(known[:3])}{', ...' if len(known) > 3 else ''}) were used "
-            f"to train or calibrate the detector in {folder}: give parts that it has not seen"
+            f"to train or calibrate the detector in {place}: give parts that it has not seen"
         )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from trd.config import Recipe
     from trd.engines.base import Engine, Placement
     from trd.methods.base import FitJob
+    from trd.methods.exportable import ExportForm, Observations
     from trd.types import State
 
 
@@ -39,6 +40,16 @@ class CrossmodalMappingMethod:
 
     def variants(self, recipe: Recipe) -> dict[str, Recipe]:
         raise RecipeError("method 'crossmodal_mapping' has no ablation")
+
+    def export_form(self, recipe: Recipe, state: State, size: tuple[int, int]) -> ExportForm:
+        from trd.methods.crossmodal_mapping.exported import mapping_export_form
+
+        return mapping_export_form(recipe, state, size)
+
+    def refitted(
+        self, recipe: Recipe, state: State, region: str, training: Observations, held_out: Observations
+    ) -> State:
+        return state  # distances of unit vectors: nothing of them was fitted
 
 
 METHOD = CrossmodalMappingMethod()

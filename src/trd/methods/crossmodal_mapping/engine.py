@@ -20,9 +20,7 @@ def mapping_engine(recipe: Recipe, state: State, placement: Placement) -> PyTorc
     """`Method.engine`."""
     device = torch.device(resolve_device(placement.device))
     dtype = prediction_dtype(placement.precision or section(recipe).training.precision, device)
-    with WithoutInitialisation():
-        module = CrossmodalMappings(recipe, load_teacher=False)
-    fill(module, state)
+    module = restored(recipe, state)
     with full_memory_said(PREDICTION_REMEDY):
         module.to(device).requires_grad_(False)
         module.teacher.made_ready(device, placement.compiled)
@@ -33,3 +31,11 @@ def mapping_engine(recipe: Recipe, state: State, placement: Placement) -> PyTorc
                 mapping.compile()
     form = "torch.compile" if placement.compiled else "eager"
     return PyTorchEngine(module, device, dtype, form)
+
+
+def restored(recipe: Recipe, state: State) -> CrossmodalMappings:
+    """Of a state, on the CPU. Raises CheckpointError where the state does not fit the recipe."""
+    with WithoutInitialisation():
+        module = CrossmodalMappings(recipe, load_teacher=False)
+    fill(module, state)
+    return module

@@ -49,10 +49,13 @@ class CrossmodalMappings(nn.Module):
         distances = {}
         for name, mapping in zip(self.modalities, self.mappings, strict=True):
             others = torch.cat([cells[other] for other in self.modalities if other != name], dim=-1)
-            predicted = mapping(others.to(self.dtype)).float()
-            apart = F.normalize(predicted, dim=-1) - F.normalize(cells[name], dim=-1)
-            distances[name] = apart.square().sum(dim=-1)
+            distances[name] = unit_distances(mapping(others.to(self.dtype)).float(), cells[name])
         return distances
+
+
+def unit_distances(predicted: Tensor, features: Tensor) -> Tensor:
+    """(..., C) twice to (...): the squared distance between their unit vectors."""
+    return (F.normalize(predicted, dim=-1) - F.normalize(features, dim=-1)).square().sum(dim=-1)
 
 
 def _mapping(channels_in: int, channels_out: int) -> nn.Sequential:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from trd.config import Recipe
     from trd.engines.base import Engine, Placement
     from trd.methods.base import FitJob
+    from trd.methods.exportable import ExportForm, Observations
     from trd.types import State
 
 
@@ -41,6 +42,16 @@ class MemoryBankMethod:
 
     def variants(self, recipe: Recipe) -> dict[str, Recipe]:
         raise RecipeError("method 'memory_bank' has no ablation")
+
+    def export_form(self, recipe: Recipe, state: State, size: tuple[int, int]) -> ExportForm:
+        from trd.methods.memory_bank.exported import bank_export_form
+
+        return bank_export_form(recipe, state, size)
+
+    def refitted(
+        self, recipe: Recipe, state: State, region: str, training: Observations, held_out: Observations
+    ) -> State:
+        return state  # the teacher, and so its features, stay in float32
 
 
 METHOD = MemoryBankMethod()

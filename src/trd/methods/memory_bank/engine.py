@@ -20,14 +20,20 @@ def bank_engine(recipe: Recipe, state: State, placement: Placement) -> PyTorchEn
     """`Method.engine`."""
     device = torch.device(resolve_device(placement.device))
     dtype = prediction_dtype(placement.precision or section(recipe).precision, device)
-    entries = {name: state.get(f"banks.{bank_name(name)}.entries") for name in recipe.modalities}
-    with WithoutInitialisation():
-        counts = {name: 1 if value is None else len(value) for name, value in entries.items()}
-        module = MemoryBanks(recipe, counts, load_teacher=False)
-    fill(module, state)
+    module = restored(recipe, state)
     module.product = dtype
     with full_memory_said(PREDICTION_REMEDY):
         module.to(device)
         module.teacher.made_ready(device, placement.compiled)
     form = "torch.compile of the teacher" if placement.compiled else "eager"
     return PyTorchEngine(module, device, dtype, form)
+
+
+def restored(recipe: Recipe, state: State) -> MemoryBanks:
+    """Of a state, on the CPU. Raises CheckpointError where the state does not fit the recipe."""
+    entries = {name: state.get(f"banks.{bank_name(name)}.entries") for name in recipe.modalities}
+    with WithoutInitialisation():
+        counts = {name: 1 if value is None else len(value) for name, value in entries.items()}
+        module = MemoryBanks(recipe, counts, load_teacher=False)
+    fill(module, state)
+    return module

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from trd.config import Recipe
     from trd.engines.base import Engine, Placement
     from trd.methods.base import FitJob
+    from trd.methods.exportable import ExportForm, Observations
     from trd.types import State
 
 
@@ -68,6 +69,20 @@ class PatchStatisticsMethod:
 
     def variants(self, recipe: Recipe) -> dict[str, Recipe]:
         raise RecipeError("method 'patch_statistics' has no ablation")
+
+    def export_form(self, recipe: Recipe, state: State, size: tuple[int, int]) -> ExportForm:
+        from trd.compute.state import fill
+        from trd.methods.patch_statistics.exported import statistics_export_form
+        from trd.statistics.maps import StatisticsMaps
+
+        maps = StatisticsMaps(recipe, _components(recipe))
+        fill(maps, state)
+        return statistics_export_form(recipe, maps, size)
+
+    def refitted(
+        self, recipe: Recipe, state: State, region: str, training: Observations, held_out: Observations
+    ) -> State:
+        return state  # of the images, not of what a network gives
 
 
 def _components(recipe: Recipe) -> int:

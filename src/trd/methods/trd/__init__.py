@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from trd.config import Recipe
     from trd.engines.base import Engine, Placement
     from trd.methods.base import FitJob
+    from trd.methods.exportable import ExportForm, Observations
     from trd.types import State
 
 
@@ -38,6 +39,18 @@ class TunedReverseDistillationMethod:
         from trd.methods.trd.variants import ablation
 
         return ablation(recipe)
+
+    def export_form(self, recipe: Recipe, state: State, size: tuple[int, int]) -> ExportForm:
+        from trd.methods.trd.exported import trd_export_form
+
+        return trd_export_form(recipe, state, size)
+
+    def refitted(
+        self, recipe: Recipe, state: State, region: str, training: Observations, held_out: Observations
+    ) -> State:
+        from trd.methods.trd.exported import trd_refitted
+
+        return trd_refitted(recipe, state, region, training, held_out)
 
 
 METHOD = TunedReverseDistillationMethod()

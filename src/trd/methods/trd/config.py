@@ -184,6 +184,15 @@ def section(recipe: Recipe) -> TRDConfig:
     return cast(TRDConfig, recipe.method)
 
 
+CONTEXT_FLOORS = {"part": -3.0, "frame": 1.0}  # of "auto"
+
+
+def context_floor(recipe: Recipe, region: str) -> float:
+    """region: "part" or "frame", what of the images is scored."""
+    floor = section(recipe).context_floor
+    return CONTEXT_FLOORS[region] if floor == "auto" else floor
+
+
 def branches(recipe: Recipe) -> tuple[str, ...]:
     """The network's, then those of patch statistics."""
     statistics = recipe.modalities if section(recipe).statistics.components else ()

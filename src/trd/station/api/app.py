@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import mimetypes
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -51,6 +52,7 @@ def create_app(station: Station, hosts: Iterable[str] = ()) -> FastAPI:
         yield
         station.live.end()
 
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a line for each damaged form would fill the log
     app = FastAPI(
         title="TRD inspection station",
         version=station.version,

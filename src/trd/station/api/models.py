@@ -31,9 +31,9 @@ def models(
     with station.database.reading() as connection:
         known = versions.models(connection, number)
     found = [
-        {"name": one.name, "class": one.class_name or None, "detector": one.detector or None}
+        {"name": one.name, "class": one.class_name, "detector": one.detector}
         for one in station.shelf.found().values()
-        if class_ is None or one.class_name in ("", class_)
+        if class_ is None or one.class_name == class_
     ]
     return {"models": [station.model_told(one) for one in known], "found": found}
 
@@ -66,7 +66,7 @@ def load(request: Request, class_name: str, body: Name) -> JSONResponse:
     try:
         version = station.shelf.load(class_name, body.name, who(request))
     except KeyError as error:
-        there = [name for name, one in station.shelf.found().items() if one.class_name in ("", class_name)]
+        there = [name for name, one in station.shelf.found().items() if one.class_name == class_name]
         known = ", ".join(there)
         raise Problem(404, "no_model", f"no model '{body.name[:60]}' was found; there are: {known}") from error
     except RefusedModel as error:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from trd.errors import OutputError, RecipeError
+from trd.extras import explained
 
 ACKNOWLEDGED = 10.0  # seconds that the broker gets
 KEEPALIVE = 5
@@ -20,11 +21,9 @@ class Mqtt:
     """
 
     def __init__(self, url: str, station: str) -> None:
-        try:
+        with explained("the output MQTT"):
             from paho.mqtt.client import Client, MQTTv5
             from paho.mqtt.enums import CallbackAPIVersion
-        except ImportError as error:
-            raise RecipeError("--mqtt needs another package: pip install 'trd-anomaly[mqtt]'") from error
         parts = urlsplit(url)
         if parts.scheme != "mqtt" or not parts.hostname:
             raise RecipeError(f"the broker {url} is no address: expected mqtt://HOST[:PORT][/PREFIX]")

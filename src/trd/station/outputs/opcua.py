@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from trd.errors import OutputError, RecipeError
+from trd.extras import require
 
 NAMESPACE = "urn:trd:station"
 FIELDS: dict[str, Any] = {
@@ -35,10 +36,7 @@ class OpcUa:
     """Runs in a thread of its own. endpoint: opc.tcp://HOST:PORT. Raises RecipeError, OutputError."""
 
     def __init__(self, endpoint: str, classes: Sequence[str]) -> None:
-        try:
-            import asyncua  # noqa: F401
-        except ImportError as error:
-            raise RecipeError("--opcua needs another package: pip install 'trd-anomaly[opcua]'") from error
+        require("the output OPC UA", "opcua")
         if not endpoint.startswith("opc.tcp://"):
             raise RecipeError(f"the OPC UA endpoint {endpoint} is none: expected opc.tcp://HOST:PORT")
         self._endpoint, self._classes = endpoint, tuple(classes)

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trd.errors import CheckpointError
-from trd.stored import FACTS, detector_folder, read_facts
+from trd.packages.facts import facts_at
+from trd.packages.package import is_package
+from trd.stored import FACTS, detector_folder
 
 
 @dataclass(frozen=True)
 class Found:
-    """class_name, detector: "" where only loading tells."""
+    """detector: its identity."""
 
     name: str
     path: Path
-    class_name: str = ""
-    detector: str = ""
+    class_name: str
+    detector: str
 
 
 def detectors_at(given: str) -> list[Found]:
@@ -28,8 +30,9 @@ def detectors_at(given: str) -> list[Found]:
     wanted, equals, rest = given.partition("=")
     path = Path(rest if equals and not Path(given).exists() else given)
     wanted = wanted if equals and str(path) == rest else ""
-    if path.is_file():  # a package: `Detector.load` knows it
-        return [Found(path.stem, path, wanted)]
+    if is_package(path):
+        facts = facts_at(path)
+        return [Found(path.stem, path.resolve(), wanted or facts.class_name or path.stem, facts.id)]
     folders = [path] if (path / FACTS).is_file() else sorted(p.parent for p in path.glob(f"*/{FACTS}"))
     if not folders:
         folders = [detector_folder(path)]  # says what is missing
@@ -39,7 +42,7 @@ def detectors_at(given: str) -> list[Found]:
 
 
 def _found(folder: Path, wanted: str = "") -> Found:
-    facts, _ = read_facts(folder)
+    facts = facts_at(folder)
     name = folder.resolve().name
     above = folder.resolve().parent
     if (above / "run.json").is_file():

@@ -107,7 +107,7 @@ class Shelf:
         """Load, test and warm a detector that was found; it does not serve yet. Raises KeyError for a name that was
         not found or is of another class, RefusedModel."""
         one = self.found()[name]
-        if one.class_name not in ("", class_name):
+        if one.class_name != class_name:
             raise KeyError(name)
         with self._changing:
             return self._load(class_name, one, who)
@@ -127,7 +127,7 @@ class Shelf:
             if current is not None and current.version.id == version.id:
                 return current.version
             if version.id not in self._warm or not (version.self_test or {}).get("passed"):
-                version = self._load(name, Found(version.name, Path(version.path), name), version.who)
+                version = self._load(name, Found(version.name, Path(version.path), name, version.detector), version.who)
             return self._begin(name, version)
 
     def before(self, class_name: str) -> ModelVersion | None:
@@ -234,6 +234,5 @@ class Shelf:
 def _by_class(found: Iterable[Found]) -> dict[str, list[Found]]:
     classes: dict[str, list[Found]] = {}
     for one in found:
-        name = one.class_name or Detector.load(one.path).class_name or one.path.stem
-        classes.setdefault(name, []).append(one)
+        classes.setdefault(one.class_name, []).append(one)
     return classes

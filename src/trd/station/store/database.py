@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from trd.errors import OutputError
+from trd.extras import explained
 
 Result = TypeVar("Result")
 Write = Callable[[Connection], Any]
@@ -33,7 +34,8 @@ def open_engine(url: str) -> Engine:
     if url.startswith("sqlite"):
         # each thread its own file handle; more readers than threads there are would be closed and opened again
         options |= {"poolclass": QueuePool, "pool_size": 8, "max_overflow": 56, "connect_args": {"timeout": 30}}
-    engine = create_engine(url, **options)
+    with explained(f"the database {make_url(url).render_as_string()}"):
+        engine = create_engine(url, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -35,7 +35,7 @@ Observations = Callable[[], Iterable[tuple[NetworkOutput, Tensor | None]]]
 """Yields (network output, region (B, H, W) bool or None) over good parts; called once per pass."""
 
 
-def _box(features: Tensor, side: int) -> Tensor:
+def box(features: Tensor, side: int) -> Tensor:
     """Mean over a square of cells, of those inside the map at its border; first down, then across: 2 n instead of n^2
     additions."""
     if side == 1:
@@ -45,7 +45,7 @@ def _box(features: Tensor, side: int) -> Tensor:
     return F.avg_pool2d(down, (1, side), stride=1, padding=(0, half), count_include_pad=False)
 
 
-def _cosine(student: Tensor, teacher: Tensor) -> Tensor:
+def cosine(student: Tensor, teacher: Tensor) -> Tensor:
     """(B, h, w) cosine along the channels. As F.cosine_similarity, which is 5 x slower on channels-last tensors."""
     product = (student * teacher).sum(dim=1)
     return product / (student.square().sum(dim=1).sqrt() * teacher.square().sum(dim=1).sqrt()).clamp_min(1e-8)
@@ -75,12 +75,12 @@ class LevelDistance(nn.Module):
 
     def residual(self, student: Tensor, teacher: Tensor) -> Tensor:
         """(B, C, h, w) twice -> (B, h, w, C)."""
-        return _box((teacher - student).float(), self.pool).permute(0, 2, 3, 1)
+        return box((teacher - student).float(), self.pool).permute(0, 2, 3, 1)
 
     def context(self, student: Tensor) -> Tensor:
         """(B, h, w, 2C): local mean and deviation of the student's features, which say what is expected here."""
         student = student.float()
-        moments = _box(torch.cat([student, student.square()], dim=1), CONTEXT)
+        moments = box(torch.cat([student, student.square()], dim=1), CONTEXT)
         mean, second = moments.chunk(2, dim=1)
         second.copy_((second - mean.square()).clamp_min_(0).sqrt_())  # roots are slow in place, on half the channels
         return moments.permute(0, 2, 3, 1)
@@ -93,8 +93,8 @@ class LevelDistance(nn.Module):
     def distances(self, student: Tensor, teacher: Tensor) -> Tensor:
         """(B, h, w, 2): departure and direction."""
         departure = self.mahalanobis(self.residual(student, teacher))
-        cosine = _cosine(student.float(), teacher.float())
-        direction = _box(1 - cosine[:, None], self.pool)[:, 0].clamp_min(TINY)
+        likeness = cosine(student.float(), teacher.float())
+        direction = box(1 - likeness[:, None], self.pool)[:, 0].clamp_min(TINY)
         return torch.stack([departure, direction], dim=-1)
 
     def expected_log(self, context: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from trd.compute.precision import prediction_dtype, resolve_device
 from trd.compute.repeatable import repeatable
 from trd.compute.state import tensors_of
 from trd.methods.base import FitJob
-from trd.methods.trd.config import section
+from trd.methods.trd.config import context_floor, section
 from trd.methods.trd.engine import STATISTICS, state_of
 from trd.methods.trd.maps.residuals import fit_residual_distances
 from trd.methods.trd.maps.scorer import MapScorer, build_scorer
@@ -27,7 +27,6 @@ from trd.teachers import Teacher
 from trd.types import PreparedSample, State
 
 SCORING_BATCH = 8
-CONTEXT_FLOORS = {"part": -3.0, "frame": 1.0}  # of `context_floor = "auto"`
 
 
 def fit_students(job: FitJob) -> State:
@@ -58,13 +57,12 @@ def fitted_scorer(network: TunedReverseDistillation, job: FitJob, where: str) ->
         for batch in batches(parts, SCORING_BATCH):
             yield frozen(image_tensors(batch, device)), region_tensor(batch, device)
 
-    floor = config.context_floor
     with torch.no_grad():
         fit_residual_distances(
             scorer.distances,
             lambda: observations(job.training),
             lambda: observations(job.held_out or job.training),
-            CONTEXT_FLOORS[job.region] if floor == "auto" else floor,
+            context_floor(recipe, job.region),
         )
     return scorer
 

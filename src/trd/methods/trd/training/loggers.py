@@ -10,14 +10,14 @@ from pathlib import Path
 
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
-from trd.errors import RecipeError
+from trd.extras import missing
 
 
 def logger(name: str, folder: Path, title: str) -> Logger:
     """csv and tensorboard write into `folder`/logs; mlflow and wandb go where their own environment variables say
     (MLFLOW_TRACKING_URI, WANDB_MODE, ...), by default into `folder`/logs as well.
 
-    Raises RecipeError where a logger's package is not installed.
+    Raises MissingExtraError where a logger's package is not installed.
     """
     if name == "csv":
         return CSVLogger(folder, "logs", version="")
@@ -30,9 +30,7 @@ def logger(name: str, folder: Path, title: str) -> Logger:
             return MLFlowLogger(experiment_name="trd", run_name=title, tracking_uri=place)
         return WandbLogger(project="trd", name=title, save_dir=folder / "logs")
     except ModuleNotFoundError as error:
-        raise RecipeError(
-            f"method.training.loggers names '{name}', whose package is not installed: pip install 'trd-anomaly[{name}]'"
-        ) from error
+        raise missing(f"'{name}' in method.training.loggers", name, name) from error  # Lightning's error names none
 
 
 @contextmanager

@@ -1,0 +1,114 @@
+"""Commands for the machine at the line: export, check-device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from trd.cli.app import WithoutOption, app, console, shown
+from trd.errors import CheckpointError
+from trd.extras import require
+from trd.types import PrecisionName
+
+PRECISIONS: dict[str, PrecisionName] = {"fp32": "32", "bf16": "bf16", "int8": "int8"}
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder of one class, or RUN/CLASS.")],
+    out: Annotated[Path, typer.Option("--out", help="The package, called *.trdm.")],
+    runtime: Annotated[Literal["onnx", "openvino"], typer.Option("--runtime", help="What computes it.")] = "onnx",
+    precision: Annotated[
+        Literal["fp32", "bf16", "int8"], typer.Option("--precision", help="Of the students; the rest stays in float32.")
+    ] = "fp32",
+    data: Annotated[
+        Path | None, typer.Option("--data", help="The class's folder, where it was moved since the training.")
+    ] = None,
+    good: Annotated[
+        Path | None, typer.Option("--good", help="Good parts to calibrate on, instead of the training's own.")
+    ] = None,
+    without: WithoutOption = "",
+    single: Annotated[
+        Path | None, typer.Option("--single", help="Also one plain ONNX file, for other people's software.")
+    ] = None,
+) -> None:
+    """A package for the machine at the line, without torch; compared with the detector on all your parts."""
+    require("trd export", "train", "onnx", "export", *(("openvino",) if runtime == "openvino" else ()))
+    from trd.data.listing import list_unlabelled
+    from trd.export.equivalence import LARGEST_MAP
+    from trd.export.export import ExportJob, export
+    from trd.stored import detector_folder, read_facts
+
+    facts, _ = read_facts(detector_folder(run))
+    files = list_unlabelled(good, facts.recipe.sources, facts.recipe.point_cloud_sources) if good else ()
+    done = export(ExportJob(run, out, runtime, PRECISIONS[precision], data, files, without), console)
+    table = Table(
+        "parts", "count", f"maps over {LARGEST_MAP:g} apart", "largest", "mean", "of scores", "decided otherwise"
+    )
+    for name, split in done.equivalence.splits.items():
+        differences = (f"{value:.2g}" for value in (split.largest, split.mean, split.score))
+        table.add_row(name, str(split.parts), str(split.beyond), *differences, str(len(split.flipped)))
+    console.print(table)
+    for metric in ("image_auroc", "pixel_auroc", "aupro_30"):
+        if metric in done.equivalence.metrics:
+            console.print(
+                f"{metric} of the test parts: {done.equivalence.metrics[metric]:.4f}, of the detector in float32 "
+                f"{done.equivalence.before[metric]:.4f}",
+                highlight=False,
+            )
+    size = out.stat().st_size / 1e6
+    console.print(f"package: {shown(out)} ({size:.1f} MB, {done.seconds:.0f} s)", highlight=False)
+    if single is not None:
+        from trd.export.single import export_single
+
+        export_single(run, done.package, single, without)
+        console.print(f"single ONNX file: {shown(single)}", highlight=False)
+
+
+@app.command(name="check-device")
+def check_device(
+    package: Annotated[Path, typer.Argument(help="A package of `trd export`.")],
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Timed predictions of the golden part.")] = 20,
+) -> None:
+    """Does this machine compute what the exporting one did? Compares the golden parts, and times one."""
+    import time
+
+    from trd.detector import Detector
+    from trd.engines.base import Placement
+    from trd.packages.engine import package_engine
+    from trd.packages.golden import Golden, deviation, refuse_deviation
+    from trd.packages.package import read_package
+    from trd.preprocess.pipeline import Pipeline
+
+    found = read_package(package)
+    require(f"{package}", found.manifest.runtime)
+    facts, manifest = found.facts, found.manifest
+    pipeline = Pipeline(facts.recipe, facts.frame, facts.ranges, facts.finder)
+    engine = package_engine(found, Placement())
+    if not manifest.golden:
+        raise CheckpointError(f"{package} holds no golden part: export it anew")
+    goldens = [Golden.from_bytes(found.contents[name], f"{package}, {name}") for name in manifest.golden]
+    for name, golden in zip(manifest.golden, goldens, strict=True):
+        apart = deviation(golden, pipeline, engine, facts.calibration.maps)
+        console.print(
+            f"{name}: prepared images differ by {apart.images:.2g}, maps by {apart.maps:.2g} deviations (allowed "
+            f"{manifest.tolerance:g})",
+            highlight=False,
+        )
+        refuse_deviation(apart, manifest.tolerance, str(package))
+    detector = Detector(facts, engine)
+    seconds = []
+    for _ in range(repeats + 1):
+        begin = time.perf_counter()
+        detector.predict(goldens[0].sources)
+        seconds.append(time.perf_counter() - begin)
+    console.print(
+        f"{engine.form}, {engine.device}, precision {engine.precision}: {1000 * min(seconds[1:]):.0f} ms at best, "
+        f"{1000 * sorted(seconds[1:])[repeats // 2]:.0f} ms in the median from arrays to decision (the golden part is "
+        "smaller than yours: preparation takes longer)",
+        highlight=False,
+    )
+    console.print("this machine decides as the exporting one did")

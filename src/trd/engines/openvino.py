@@ -1,0 +1,79 @@
+"""Graphs by OpenVINO (extra `openvino`), on CPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trd.errors import CheckpointError, RecipeError
+from trd.types import PrecisionName
+
+HINTS: dict[PrecisionName, str] = {"32": "f32", "bf16": "bf16", "int8": "f32"}
+
+
+class OpenVINOModel:
+    """A compiled model, for one part at a time."""
+
+    def __init__(self, xml: bytes, weights: bytes, precision: PrecisionName, threads: int, where: str) -> None:
+        """precision: of what is not quantised. where: for messages. Raises CheckpointError for what OpenVINO does not
+        take."""
+        import openvino
+
+        try:
+            core = openvino.Core()
+            self._weights = np.frombuffer(weights, np.uint8)  # outlives the model, which may read constants from it
+            model = core.read_model(xml, openvino.Tensor(self._weights))
+            model.reshape({port: [1, *list(port.partial_shape)[1:]] for port in model.inputs})
+            self._compiled = core.compile_model(
+                model,
+                "CPU",
+                {
+                    # said, not left to OpenVINO: with AMX it takes bf16 by itself
+                    "INFERENCE_PRECISION_HINT": HINTS[precision],
+                    "PERFORMANCE_HINT": "LATENCY",
+                    "NUM_STREAMS": 1,
+                    "INFERENCE_NUM_THREADS": threads,
+                    "ENABLE_CPU_PINNING": False,  # a station has other work on its cores
+                },
+            )
+        except Exception as error:  # RuntimeError mostly, and what its bindings make of wrong bytes
+            raise CheckpointError(f"{where}: OpenVINO cannot use it ({_last_line(error)}); export it anew") from error
+
+    def graph(self) -> OpenVINOGraph:
+        """To call; each has results of its own."""
+        return OpenVINOGraph(self._compiled)
+
+
+class OpenVINOGraph:
+    """`Graph` of a compiled model."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._request = compiled.create_infer_request()
+        self._names = [port.get_any_name() for port in compiled.outputs]
+
+    def __call__(self, inputs: Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[np.float32]]:
+        self._request.infer(dict(inputs), share_inputs=True, share_outputs=True)
+        return {name: self._request.get_output_tensor(index).data for index, name in enumerate(self._names)}
+
+
+def openvino_device(wanted: str) -> str:
+    """Raises RecipeError for another than the CPU."""
+    if wanted not in ("auto", "cpu"):
+        raise RecipeError(
+            f"--device {wanted}: a package for OpenVINO runs on the CPU; for GPUs export with --runtime onnx"
+        )
+    return "cpu"
+
+
+def openvino_form() -> str:
+    import openvino
+
+    return f"OpenVINO {openvino.__version__.partition('-')[0]}"
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__

@@ -1,0 +1,129 @@
+"""Does the package decide as the trained detector does, on the user's parts? Numbers, and when they are too large."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from itertools import tee
+from typing import Any
+
+import numpy as np
+
+from trd.detector import Detector, ScoredSample
+from trd.errors import TRDError
+from trd.evaluation.evaluate import FUSED, ClassResult
+from trd.types import PrecisionName, PreparedSample
+
+LARGEST_MAP = 2e-3  # of the fused map in float32, in its own units
+SPARED = 0.05  # of the parts may differ by more: where two kinds of place are equally likely, rounding chooses
+LARGEST_SCORE = 1e-3
+NEAR = 1e-3  # to the threshold: there a decision may flip by rounding
+LOWER = 0.01  # by which I-AUROC or AUPRO@30 of one class may be lower in less than float32
+
+
+@dataclass(frozen=True)
+class Split:
+    """Of one split's parts. beyond: how many have a fused map that differs somewhere by more than LARGEST_MAP.
+    largest, mean: difference of the fused maps. score: largest difference. flipped: ids of parts decided otherwise
+    farther than NEAR from the threshold. alarms: with the package, and with the detector."""
+
+    parts: int
+    beyond: int
+    largest: float
+    mean: float
+    score: float
+    flipped: tuple[str, ...]
+    alarms: int
+    alarms_before: int
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """metrics, before: name -> value on the test split, of the package and of the trained detector in float32; empty
+    without a labelled one. refused: why the package must not be used; empty where it may."""
+
+    precision: PrecisionName
+    runtime: str
+    splits: dict[str, Split]
+    metrics: dict[str, float] = field(default_factory=dict)
+    before: dict[str, float] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **asdict(self),
+            "bounds": {"map": LARGEST_MAP, "spared": SPARED, "score": LARGEST_SCORE, "lower": LOWER, "near": NEAR},
+        }
+
+
+def compared(before: Detector, package: Detector, parts: Iterable[PreparedSample], count: int) -> Split:
+    """Both detectors on the same prepared parts."""
+    largest = score = total = 0.0
+    flipped, alarms, alarms_before, beyond = list[str](), 0, 0, 0
+    first, second = tee(parts)
+    for old, new in zip(before.score(first), package.score(second), strict=True):
+        apart = np.abs(old.fused - new.fused)
+        largest, total = max(largest, float(apart.max())), total + float(apart.mean())
+        beyond += bool(apart.max() > LARGEST_MAP)
+        score = max(score, abs(old.score - new.score))
+        was, now = _alarm(before, old), _alarm(package, new)
+        alarms, alarms_before = alarms + now, alarms_before + was
+        if was != now and abs(old.score - before.calibration.image_threshold.value) > NEAR:
+            flipped.append(new.sample.id)
+    return Split(count, beyond, largest, total / max(count, 1), score, tuple(flipped), alarms, alarms_before)
+
+
+def compared_results(before: Detector, package: Detector, old: ClassResult, new: ClassResult) -> Split:
+    """The same of an evaluated test split."""
+    apart = np.abs(np.asarray(old.maps[FUSED]) - np.asarray(new.maps[FUSED]))
+    thresholds = before.calibration.image_threshold.value, package.calibration.image_threshold.value
+    was, now = old.scores[FUSED] > thresholds[0], new.scores[FUSED] > thresholds[1]
+    far = np.abs(old.scores[FUSED] - thresholds[0]) > NEAR
+    flipped = tuple(old.ids[index] for index in np.flatnonzero((was != now) & far))
+    score = float(np.abs(old.scores[FUSED] - new.scores[FUSED]).max())
+    beyond = int((apart.max(axis=(1, 2)) > LARGEST_MAP).sum())
+    largest, mean = float(apart.max()), float(apart.mean())
+    return Split(len(old.ids), beyond, largest, mean, score, flipped, int(now.sum()), int(was.sum()))
+
+
+def numbers_of(result: ClassResult) -> dict[str, float]:
+    """Of the fused map; a metric that needs both kinds of parts is left out where one is missing."""
+    of_map = result.metrics["maps"][FUSED]
+    return {name: float(value) for name, value in of_map.items() if value is not None and math.isfinite(value)}
+
+
+def judged(found: Equivalence) -> Equivalence:
+    """With the reasons against using the package, if any."""
+    reasons = []
+    for name, split in found.splits.items() if found.precision == "32" else ():
+        if not math.isfinite(split.largest) or split.beyond > max(1, SPARED * split.parts):
+            reasons.append(
+                f"{name}: the fused maps of {split.beyond} of {split.parts} parts differ by more than {LARGEST_MAP}, "
+                f"up to {split.largest:.2g}"
+            )
+        if not split.score <= LARGEST_SCORE:
+            reasons.append(f"{name}: the scores differ by up to {split.score:.2g} (allowed {LARGEST_SCORE})")
+        if split.flipped:
+            reasons.append(f"{name}: {len(split.flipped)} parts are decided otherwise ({', '.join(split.flipped[:3])})")
+    for metric in ("image_auroc", "aupro_30"):
+        if metric in found.before and not found.metrics.get(metric, -1.0) >= found.before[metric] - LOWER:
+            reasons.append(
+                f"{metric} of the test parts is {found.metrics[metric]:.3f}, where the detector has "
+                f"{found.before[metric]:.3f} (allowed {LOWER} lower)"
+            )
+    return Equivalence(found.precision, found.runtime, found.splits, found.metrics, found.before, tuple(reasons))
+
+
+def refuse(found: Equivalence) -> None:
+    """Raises TRDError where there is a reason."""
+    if found.refused:
+        raise TRDError(
+            "the package does not decide as the detector does, nothing was written: "
+            + "; ".join(found.refused)
+            + ("" if found.precision == "32" else ". Export with --precision 32")
+        )
+
+
+def _alarm(detector: Detector, scored: ScoredSample) -> bool:
+    return scored.score > detector.calibration.image_threshold.value

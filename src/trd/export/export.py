@@ -1,0 +1,270 @@
+"""`trd export`: a detector's folder -> a package that was compared with it, part by part."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from trd.decision.calibrate import calibrate
+from trd.decision.calibration import Calibration
+from trd.detector import Detector
+from trd.engines.base import Engine, Placement
+from trd.engines.steps import Step, StepEngine, Values
+from trd.errors import RecipeError
+from trd.evaluation.evaluate import evaluate_files
+from trd.export.equivalence import Equivalence, compared, compared_results, judged, numbers_of, refuse
+from trd.export.graphs import ExportedGraph, exported
+from trd.export.licences import licences_of
+from trd.export.parts import ExportParts, parts_of
+from trd.export.quantise import quantised, with_altered
+from trd.methods.exportable import Exportable, ExportForm
+from trd.packages.engine import package_engine
+from trd.packages.facts import digests_of_parts
+from trd.packages.golden import golden_of
+from trd.packages.manifest import GraphFiles, Manifest, Runtime, StoredStep
+from trd.packages.package import EQUIVALENCE, Package, facts_members, write_package
+from trd.preprocess.parts import PreparedParts, stacked_images
+from trd.progress import tracked
+from trd.registry import find_method
+from trd.stored import detector_folder, read_detector, stand_in_folder
+from trd.training.fit import raw_maps
+from trd.types import PrecisionName, SampleFiles, State
+
+TOLERANCE = {"32": 2e-3, "bf16": 0.05, "int8": 0.05}
+"""Of golden maps, in deviations of good parts: what rounding may do from machine to machine."""
+QUANTISING_PARTS = 40  # each seen twice, altered the second time
+TOOLS = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "numpy", "opencv-python-headless", "pillow")
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """precision: of the students. data: the class's folder, where it was moved. good: to calibrate on. without: a
+    source whose stand-in is exported."""
+
+    run: Path
+    out: Path
+    runtime: Runtime = "onnx"
+    precision: PrecisionName = "32"
+    data: Path | None = None
+    good: Sequence[SampleFiles] = ()
+    without: str = ""
+
+
+@dataclass(frozen=True)
+class Exported:
+    package: Package
+    equivalence: Equivalence
+    seconds: float
+
+
+def export(job: ExportJob, console: Console) -> Exported:
+    """Raises TRDError, with nothing written, where the package would not decide as the detector does."""
+    begin = time.monotonic()
+    folder = stand_in_folder(job.run, job.without) if job.without else detector_folder(job.run)
+    facts, state = read_detector(folder)
+    method = find_method(facts.recipe.method.name)
+    _refuse_precision(job)
+    if not isinstance(method, Exportable):
+        raise RecipeError(f"detectors of method '{facts.recipe.method.name}' cannot be exported: it offers no graphs")
+    detector = Detector.load(folder, "cpu", precision="32")
+    parts = parts_of(detector, folder, job.data, job.good)
+    detector = detector.calibrated(_calibration(detector, detector.engine, parts, job, console))
+
+    form = method.export_form(facts.recipe, state, facts.frame.size)
+    graphs = _graphs(form, job.runtime, tuple(form.graphs), console)
+    if job.precision != "32":
+        state = _in_precision(method, detector, state, form, graphs, parts, job, console)
+        graphs |= _graphs(
+            method.export_form(facts.recipe, state, facts.frame.size), job.runtime, _scores(form), console
+        )
+
+    with tempfile.TemporaryDirectory() as scratch:
+        draft = _draft(detector, form, graphs, job)
+        engine = package_engine(draft, Placement("cpu"))
+        calibration = _calibration(detector, engine, parts, job, console)
+        golden = golden_of(parts.example, detector.pipeline, engine)
+        package = _with_members(draft, calibration, {"golden/0.safetensors": golden.to_bytes()})
+        package = write_package(Path(scratch) / "package.trdm", package)
+        found = _equivalence(detector, Detector.load(package.path, "cpu"), parts, job, console)
+    refuse(found)
+    package = replace(package, contents={**package.contents, EQUIVALENCE: _json(found)})
+    return Exported(write_package(job.out, package), found, time.monotonic() - begin)
+
+
+def _refuse_precision(job: ExportJob) -> None:
+    if job.precision == "bf16" and job.runtime == "onnx":
+        raise RecipeError("ONNX Runtime has no bf16 on CPUs: export with --runtime openvino, or --precision int8 or 32")
+    if job.precision not in TOLERANCE:
+        raise RecipeError(f"--precision {job.precision}: a package is in 32, bf16 or int8")
+
+
+def _scores(form: ExportForm) -> tuple[str, ...]:
+    return tuple(name for name, graph in form.graphs.items() if graph.role == "score")
+
+
+def _graphs(form: ExportForm, runtime: Runtime, names: Sequence[str], console: Console) -> dict[str, ExportedGraph]:
+    return {
+        name: exported(form.graphs[name], runtime) for name in tracked(names, "exporting graphs", len(names), console)
+    }
+
+
+def _in_precision(
+    method: Exportable,
+    detector: Detector,
+    state: State,
+    form: ExportForm,
+    graphs: dict[str, ExportedGraph],
+    parts: ExportParts,
+    job: ExportJob,
+    console: Console,
+) -> State:
+    """Puts the students of `graphs` into the job's precision; the state comes back with its closed-form fits made anew
+    on what they give then. Raises RecipeError where there are none."""
+    students = [name for name, graph in graphs.items() if graph.role == "student"]
+    if not students:
+        raise RecipeError(
+            f"method '{detector.recipe.method.name}' has no graph that may be computed in {job.precision}: its teacher "
+            "and distances stay in float32; export with --precision 32"
+        )
+    before = tuple(step for step in form.steps if graphs[step.graph].role != "score")
+    if job.precision == "bf16":
+        graphs |= {name: replace(graphs[name], precision="bf16") for name in students}
+    else:
+        seen = _student_inputs(
+            _values(detector, form, graphs, before, job), parts, before, students, detector.recipe.seed
+        )
+        for name in tracked(students, "quantising", len(students), console):
+            graphs[name] = quantised(graphs[name], seen[name], job.runtime)
+    values = _values(detector, form, graphs, before, job)
+
+    def observations(some: PreparedParts) -> Iterator[tuple[Values, NDArray[np.bool_] | None]]:
+        for part in tracked(some, "fitting distances anew", len(some), console):
+            yield values.values(stacked_images([part])), part.region
+
+    held_out = parts.calibration if detector.calibration.kind == "split" else parts.training
+    return method.refitted(
+        detector.recipe,
+        state,
+        detector.pipeline.region,
+        partial(observations, parts.training),
+        partial(observations, held_out),
+    )
+
+
+def _values(
+    detector: Detector, form: ExportForm, graphs: Mapping[str, ExportedGraph], steps: Sequence[Step], job: ExportJob
+) -> StepEngine:
+    """What the graphs before the scores give."""
+    draft = _draft(detector, replace(form, steps=tuple(steps)), graphs, job)
+    return package_engine(draft, Placement("cpu"))
+
+
+def _student_inputs(
+    engine: StepEngine, parts: ExportParts, steps: Sequence[Step], students: Sequence[str], seed: int
+) -> dict[str, list[dict[str, NDArray[np.float32]]]]:
+    """Graph -> inputs of some training parts, and of the same parts altered."""
+    count = min(QUANTISING_PARTS, len(parts.training))
+    chosen = np.linspace(0, len(parts.training) - 1, count).round().astype(int).tolist()
+    images = (stacked_images([parts.training[index]]) for index in chosen)
+    seen: dict[str, list[dict[str, NDArray[np.float32]]]] = {name: [] for name in students}
+    for one in with_altered(images, seed):
+        values = engine.values(one)
+        for step in steps:
+            if step.graph in seen:
+                seen[step.graph].append({own: np.array(values[name]) for own, name in step.inputs.items()})
+    return seen
+
+
+def _draft(detector: Detector, form: ExportForm, graphs: Mapping[str, ExportedGraph], job: ExportJob) -> Package:
+    """A package without calibration of its own, golden part and report."""
+    files, contents = dict[str, GraphFiles](), dict[str, bytes]()
+    for name, graph in graphs.items():
+        model = f"graphs/{name}.{'onnx' if job.runtime == 'onnx' else 'xml'}"
+        weights = "" if job.runtime == "onnx" else f"graphs/{name}.bin"
+        contents |= {model: graph.model} | ({weights: graph.weights} if weights else {})
+        files[name] = GraphFiles(model=model, weights=weights, role=graph.role, precision=graph.precision)
+    manifest = Manifest(
+        trd_version=metadata.version("trd-anomaly"),
+        detector=detector.facts.id,
+        runtime=job.runtime,
+        precision=job.precision,
+        graphs=files,
+        steps=tuple(StoredStep(graph=s.graph, inputs=dict(s.inputs), outputs=dict(s.outputs)) for s in form.steps),
+        golden=(),
+        parts=tuple(sorted(digests_of_parts(job.run))),
+        tolerance=TOLERANCE[job.precision],
+        tools=_tools(),
+        licences=licences_of(detector.recipe),
+        members={},
+    )
+    return Package(manifest, detector.facts, contents, job.out)
+
+
+def _with_members(draft: Package, calibration: Calibration, golden: Mapping[str, bytes]) -> Package:
+    facts = replace(draft.facts, calibration=calibration, stand_ins={})
+    return replace(
+        draft,
+        facts=facts,
+        manifest=draft.manifest.model_copy(update={"golden": tuple(golden)}),
+        contents={**draft.contents, **golden, **facts_members(facts)},
+    )
+
+
+def _calibration(
+    detector: Detector, engine: Engine, parts: ExportParts, job: ExportJob, console: Console
+) -> Calibration:
+    """What good parts score with this engine, at the rates that the detector has now."""
+    before = detector.calibration
+    if before.kind == "cross" and not job.good:
+        if engine.precision != "32":
+            raise RecipeError(
+                "the detector was calibrated by scoring each good part without its fold (cross), which a package "
+                "cannot repeat: give good parts that it was not trained on with --good, to calibrate in "
+                f"{engine.precision}"
+            )
+        return replace(before, precision="32")
+    raw = raw_maps(engine, parts.calibration, console, "calibration")
+    scoring = detector.recipe.scoring.model_copy(
+        update={"calibration": "split", "false_alarm_rate": before.image_threshold.requested_rate}
+    )
+    return calibrate(raw, [part.region for part in parts.calibration], scoring, engine.precision)
+
+
+def _equivalence(
+    before: Detector, package: Detector, parts: ExportParts, job: ExportJob, console: Console
+) -> Equivalence:
+    good = {"training": parts.training, "calibration": parts.calibration}
+    splits = {
+        name: compared(before, package, tracked(some, f"comparing {name} parts", len(some), console), len(some))
+        for name, some in good.items()
+    }
+    if parts.test is None:
+        return judged(Equivalence(job.precision, job.runtime, splits))
+    old, new = (evaluate_files(one, before.class_name, parts.test, console) for one in (before, package))
+    splits["test"] = compared_results(before, package, old, new)
+    return judged(Equivalence(job.precision, job.runtime, splits, numbers_of(new), numbers_of(old)))
+
+
+def _tools() -> dict[str, str]:
+    found = {}
+    for name in TOOLS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _json(found: Equivalence) -> bytes:
+    import json
+
+    return (json.dumps(found.to_json(), indent=1) + "\n").encode()

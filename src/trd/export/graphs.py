@@ -1,0 +1,109 @@
+"""Modules -> graphs of a runtime, in float32."""
+
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from trd.errors import TRDError
+from trd.methods.exportable import GraphForm
+from trd.packages.manifest import Role, Runtime
+
+OPSET = 20  # the newest whose static quantisation ONNX Runtime has
+EXAMPLES = 2  # parts; an example of one would fix the batch at one
+MOST_PARTS = 1024
+
+
+@dataclass(frozen=True)
+class ExportedGraph:
+    """model: ONNX, or OpenVINO's XML with `weights` beside it. precision: what the runtime shall compute it in."""
+
+    model: bytes
+    weights: bytes
+    role: Role
+    precision: str = "32"
+
+
+def exported(form: GraphForm, runtime: Runtime) -> ExportedGraph:
+    """Raises TRDError where PyTorch's exporter fails."""
+    model = onnx_bytes(form)
+    if runtime == "onnx":
+        return ExportedGraph(model, b"", form.role)
+    return openvino_graph(read_for_openvino(model), form.role)
+
+
+def onnx_bytes(form: GraphForm, metadata: Mapping[str, str] | None = None) -> bytes:
+    """One ONNX model, weights inside; the batch may be of any size."""
+    tensors = tuple(torch.rand(EXAMPLES, *shape) for shape in form.inputs.values())
+    batch = torch.export.Dim("batch", min=1, max=MOST_PARTS)
+    with _quietly(), torch.no_grad():
+        try:
+            program = torch.onnx.export(
+                _Listed(form.module.eval()),
+                tensors,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=list(form.inputs),
+                output_names=list(form.outputs),
+                dynamic_shapes=(tuple({0: batch} for _ in tensors),),
+                external_data=False,
+                verbose=False,
+            )
+        except Exception as error:  # whatever PyTorch's exporter stumbles over
+            raise TRDError(f"PyTorch's exporter failed: {str(error).strip().splitlines()[-1][:300]}") from error
+    proto = cast(Any, program).model_proto
+    for key, value in (metadata or {}).items():
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = key, value
+    return bytes(proto.SerializeToString())
+
+
+class _Listed(torch.nn.Module):
+    """The module with any number of tensors, whose names the exporter then takes in order."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(self.module(*tensors))
+
+
+def read_for_openvino(model: bytes) -> Any:
+    """An `openvino.Model` of an ONNX model."""
+    import openvino
+
+    return openvino.Core().read_model(io.BytesIO(model))
+
+
+def openvino_graph(model: Any, role: Role, precision: str = "32") -> ExportedGraph:
+    """`openvino.Model` -> bytes; weights stay as they are (OpenVINO's own `save_model` would halve them)."""
+    import openvino
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.xml"
+        openvino.serialize(model, str(path))
+        return ExportedGraph(path.read_bytes(), path.with_suffix(".bin").read_bytes(), role, precision)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """The exporter tells of every operator of torchvision that is not there, and of its own deprecations."""
+    log = logging.getLogger("torch.onnx")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(before)

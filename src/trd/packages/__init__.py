@@ -1,0 +1,1 @@
+"""Exported detectors: one file for the machine at the line, which needs no torch."""

@@ -1,0 +1,58 @@
+"""A package's graphs made ready by its runtime."""
+
+from __future__ import annotations
+
+from trd.engines.base import Engine, Placement
+from trd.engines.onnx import OnnxGraph, onnx_device, onnx_form
+from trd.engines.openvino import OpenVINOModel, openvino_device, openvino_form
+from trd.engines.steps import Step, StepEngine
+from trd.errors import CheckpointError, RecipeError
+from trd.packages.golden import Golden, deviation, refuse_deviation
+from trd.packages.package import Package
+from trd.preprocess.pipeline import Pipeline
+from trd.preprocess.threads import thread_count
+
+
+def package_engine(package: Package, placement: Placement) -> StepEngine:
+    """Raises CheckpointError for graphs that the runtime does not take, RecipeError for a placement that they lack."""
+    manifest = package.manifest
+    if placement.precision not in (None, "auto", manifest.precision):
+        raise RecipeError(
+            f"{package.path} computes in {manifest.precision} and was calibrated in it: for another precision export "
+            f"another package (--precision)"
+        )
+    if placement.compiled:
+        raise RecipeError(f"{package.path} is for {manifest.runtime}: --compiled is of detectors in PyTorch")
+    steps = [Step(step.graph, step.inputs, step.outputs) for step in manifest.steps]
+    if manifest.runtime == "onnx":
+        device, form = onnx_device(placement.device), onnx_form()
+    else:
+        device, form = openvino_device(placement.device), openvino_form()
+    models: dict[str, OnnxGraph | OpenVINOModel] = {}
+    for step in steps:
+        if step.graph not in models:
+            models[step.graph] = _model(package, step.graph, device)
+    ready = [models[step.graph].graph() for step in steps]
+    return StepEngine(ready, steps, device=device, precision=manifest.precision, form=form, one_by_one=device == "cpu")
+
+
+def _model(package: Package, name: str, device: str) -> OnnxGraph | OpenVINOModel:
+    try:
+        files = package.manifest.graphs[name]
+        model = package.contents[files.model]
+        weights = package.contents[files.weights] if files.weights else b""
+    except KeyError as error:
+        raise CheckpointError(f"{package.path} lacks {error}: export it anew") from error
+    where = f"{package.path}, {files.model}"
+    if package.manifest.runtime == "onnx":
+        return OnnxGraph(model, device, thread_count(), where)
+    return OpenVINOModel(model, weights, files.precision, thread_count(), where)
+
+
+def self_tested(package: Package, pipeline: Pipeline, engine: Engine) -> None:
+    """The first golden part, on this machine. Raises CheckpointError where it comes out otherwise."""
+    manifest = package.manifest
+    if manifest.golden:
+        golden = Golden.from_bytes(package.contents[manifest.golden[0]], f"{package.path}, {manifest.golden[0]}")
+        found = deviation(golden, pipeline, engine, package.facts.calibration.maps)
+        refuse_deviation(found, manifest.tolerance, str(package.path))

@@ -1,0 +1,194 @@
+"""The base predicts; everything else names the extra that is missing, in one line."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from trd.errors import MissingExtraError
+from trd.extras import EXTRAS, explained, require
+from trd.registry import METHODS
+from trd.runs import evaluate, fit
+
+sys.path.insert(0, str(Path(__file__).parent / "fakes"))
+
+from meandistance import toml
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+ROOT = Path(__file__).parents[1]
+FAKES = ROOT / "tests/fakes"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+BASE_ONLY = """
+import contextlib, io, json, os, sys
+for name in json.loads(sys.argv[1]):
+    sys.modules[name] = None  # importing it fails from here on
+from trd.cli import main
+from trd.registry import METHODS
+METHODS["meandistance"] = "meandistance"
+for arguments in json.loads(sys.argv[2]):
+    sys.argv = ["trd", *arguments]
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
+
+
+def _distribution(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _closure(requirements: list[str]) -> set[str]:
+    """Distributions that these and what they ask for name, without extras."""
+    found: set[str] = set()
+    todo = [Requirement(text) for text in requirements]
+    while todo:
+        requirement = todo.pop()
+        name = _distribution(requirement.name)
+        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        found.add(name)
+        todo += [Requirement(text) for text in metadata.requires(name) or ()]
+    return found
+
+
+def _not_of_the_base(*extras: str) -> list[str]:
+    """Everything that is installed here and is not brought by the base and these extras."""
+    brought = _closure(
+        [*PROJECT["dependencies"], *(one for e in extras for one in PROJECT["optional-dependencies"][e])]
+    )
+    return [
+        package
+        for package, owners in metadata.packages_distributions().items()
+        if not {_distribution(owner) for owner in owners} & (brought | {"trd-anomaly"})
+        and package not in sys.stdlib_module_names
+        and package.isidentifier()
+    ]
+
+
+def _called(blocked: list[str], calls: list[str]) -> list[tuple[int, str, str]]:
+    """Exit code, output and error output of each `trd CALL`, in one process in which `blocked` cannot be imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", BASE_ONLY, json.dumps(blocked), json.dumps([call.split() for call in calls])],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, [ROOT / "src", FAKES])), "COLUMNS": "1000"},
+    )
+    assert done.returncode == 0, done.stderr
+    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def without_network(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of a method that computes with numpy."""
+    monkeypatch.setitem(METHODS, "meandistance", "meandistance")
+    (tmp_path / "mean.toml").write_text(toml("mean"))
+    fit(drawn, tmp_path / "mean", tmp_path / "mean.toml", device="cpu")
+    return tmp_path / "mean"
+
+
+@pytest.mark.parametrize("extra", sorted(EXTRAS))
+def test_every_extra_brings_the_packages_that_are_looked_for(extra: str) -> None:
+    brought = {_distribution(Requirement(text).name) for text in PROJECT["optional-dependencies"][extra]}
+    through_timm = {"torchvision", "huggingface-hub"}
+    assert {_distribution(package) for package in EXTRAS[extra]} - through_timm <= brought
+    assert {"dev", *EXTRAS} == set(PROJECT["optional-dependencies"])
+
+
+def test_what_is_missing_is_named_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    require("trd train", "train", "report")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError) as caught:
+        require("trd train", "train", "report")
+    assert str(caught.value) == (
+        "trd train needs the extra 'report': pip install 'trd-anomaly[report]' (matplotlib is not installed)"
+    )
+
+
+def test_an_import_that_fails_is_explained_where_an_extra_has_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtraError, match="^this needs the extra 'onnx'"), explained("this"):
+        import onnxruntime.capi  # noqa: F401
+    monkeypatch.setitem(sys.modules, "colorsys", None)
+    with pytest.raises(ModuleNotFoundError, match="colorsys"), explained("this"):
+        import colorsys  # noqa: F401
+
+
+def test_the_base_alone(trained: Path, without_network: Path, drawn: Path, tmp_path: Path) -> None:
+    """What the base does not bring is blocked: a detector without a network predicts, the rest says what it needs."""
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    data, out = str(drawn), str(tmp_path / "out")
+    parts = str(drawn / "biscuit/test/chip")
+    calls = {
+        "--help": (0, ""),
+        "recipes lite-rgb-normals": (0, ""),
+        "info": (0, ""),
+        f"info {run}": (0, ""),
+        f"calibrate {run} --rate 0.2": (0, ""),
+        f"info {without_network}": (0, ""),
+        f"predict {without_network} --input {parts} --out {out} --raw-maps": (0, ""),
+        f"predict {run} --input {parts} --out {out}": (2, f"the detector {run / 'biscuit'} needs the extra 'train'"),
+        f"predict {run} --input {parts} --out {out} --executor ray": (2, "--executor ray needs the extra 'ray'"),
+        f"calibrate {run} --good {parts}": (2, "needs the extra 'train'"),
+        f"demo --out {out}": (2, "trd demo needs the extra 'train'"),
+        f"train --data {data} --out {out}": (2, "trd train needs the extra 'train'"),
+        f"evaluate {run}": (2, "trd evaluate needs the extra 'report'"),
+        f"check {data}": (2, "trd check needs the extra 'train'"),
+        f"compare {data} --recipes lite-rgb --out {out}": (2, "trd compare needs the extra 'train'"),
+        f"reproduce folder --data {data} --out {out}": (2, "trd reproduce needs the extra 'train'"),
+        f"import-reference a.pth --data {data} --out {out}": (2, "trd import-reference needs the extra 'train'"),
+    }
+    blocked = _not_of_the_base()
+    assert {"torch", "lightning", "scipy", "matplotlib", "jinja2", "ray"} <= set(blocked)
+    results = _called(blocked, list(calls))
+    for (call, (code, complaint)), (found, shown, said) in zip(calls.items(), results, strict=True):
+        assert found == code, (call, shown, said)
+        assert complaint in said
+        if code:
+            assert said.count("\n") == 1, said
+    described = results[list(calls).index(f"info {run}")][1]
+    assert "nothing here: the detector" in described
+    assert "lite-rgb-normals" in described
+    assert len((tmp_path / "out/scores.csv").read_text().splitlines()) == 2
+    assert (tmp_path / "out/overlays").is_dir()
+
+
+def test_evaluating_needs_the_extra_report_only(without_network: Path) -> None:
+    (without_network / "report.html").unlink(missing_ok=True)
+    ((code, shown, said),) = _called(_not_of_the_base("report"), [f"evaluate {without_network}"])
+    assert code == 0, said
+    assert "fused" in shown
+    assert (without_network / "report.html").is_file()
+    versions = json.loads((without_network / "run.json").read_text())["versions"]
+    assert "numpy" in versions
+
+
+def test_an_evaluation_without_torch_ends_at_once(
+    trained: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not class by class, and the results that are there stay."""
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    before = (run / "report.html").read_bytes()
+    for name in [name for name in sys.modules if name.startswith("trd.methods.trd.") or name == "trd.engines.pytorch"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match="needs the extra 'train'"):
+        evaluate(run, drawn, device="cpu")
+    assert (run / "report.html").read_bytes() == before
