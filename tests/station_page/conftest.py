@@ -18,6 +18,7 @@ from pages import Files, Served, part_files, send, serving, without_depth
 
 CHROMIUM = shutil.which("chromium")
 SOFTWARE = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")  # WebGL without a graphics card
+CONTAINED = ("--no-sandbox", "--disable-dev-shm-usage")  # what it has no rights or room for in a container
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +68,6 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        # its own sandbox needs rights that containers do not give; what it opens is our own page only
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *SOFTWARE])
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=[*CONTAINED, *SOFTWARE])
         yield started
         started.close()

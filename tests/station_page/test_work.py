@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
@@ -121,6 +123,80 @@ def test_the_line_shows_a_part_when_it_is_decided(browser: Any, served: Served, 
             page.locator(f".line-decision.{made['decision']}").get_by_text(f"live-{number}").wait_for()
         assert page.locator(".line-strip li").count() == 2
         page.locator(".line-picture canvas").first.wait_for()
+
+
+def test_the_marked_place_is_where_the_mouse_was(browser: Any, served: Served, page_parts: Path) -> None:
+    made = send(served, part_files(page_parts, "chip", 0), "marked")
+    with window(browser, served) as opened:
+        page = opened.open(f"part/{made['id']}")
+        page.get_by_role("button", name="Mark the place").click()
+        box = page.locator(".tile-view canvas").first.bounding_box()
+        page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.6 * box["height"])
+        page.mouse.down()
+        page.mouse.up()
+        row, column = map(int, page.locator("[data-cursor]").get_attribute("data-cursor").split(","))
+        page.get_by_role("button", name="Unsure", exact=True).click()
+        page.locator(".said").get_by_text("place marked").wait_for()
+        mask = imagecodecs.png_decode(page.request.get(f"{served.address}/v1/verdicts/1/mask.png").body())
+    marked = np.argwhere(np.asarray(mask).reshape(192, 192, -1)[..., 0] > 0)
+    assert len(marked) > 8
+    assert np.abs(marked.mean(axis=0) - (row, column)).max() < 0.5
+    assert np.hypot(*(marked - (row, column)).T).max() <= 3
+
+
+@pytest.mark.timeout(240)
+def test_history_goes_by_pages_and_comes_back_to_them(browser: Any, served: Served, page_parts: Path) -> None:
+    for number in range(52):
+        send(served, part_files(page_parts, "good", number % 6), f"part-{number:02d}")
+    with window(browser, served) as opened:
+        page = opened.open("history")
+        page.get_by_text("52 parts").wait_for()
+        assert page.locator("tbody tr").count() == 50
+        page.get_by_role("button", name="Older").click()
+        page.get_by_text("Page 2").wait_for()
+        names = page.locator("tbody td.break")
+        names.get_by_text("part-01").wait_for()
+        assert names.all_inner_texts() == ["part-01", "part-00"]
+        names.get_by_text("part-00").click()
+        page.get_by_role("heading", name="part-00").wait_for()
+        page.go_back()
+        page.get_by_text("Page 2").wait_for()
+        names.get_by_text("part-01").wait_for()
+        page.get_by_role("button", name="Newer").click()
+        names.get_by_text("part-51").wait_for()
+
+
+def test_a_limit_is_dragged_in_the_histogram(browser: Any, served: Served, page_parts: Path) -> None:
+    for number, kind in enumerate(("good", "chip")):
+        send(served, part_files(page_parts, kind, 0), f"part-{number}")
+    with window(browser, served) as opened:
+        page = opened.open("threshold")
+        page.locator(".promise b").first.wait_for()
+        exact = page.get_by_role("textbox", name="Reject above")
+        before = float(exact.input_value())
+        box = page.locator(".u-over").bounding_box()
+        edges = page.request.get(f"{served.address}/v1/classes/biscuit/threshold/histogram?bins=80").json()["edges"]
+        per_unit = box["width"] / (edges[-1] - edges[0])
+        x, y = box["x"] + (before - edges[0]) * per_unit, box["y"] + box["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 60, y, steps=4)
+        page.mouse.up()
+        assert float(exact.input_value()) == pytest.approx(before + 60 / per_unit, abs=2 / per_unit)
+        assert page.get_by_role("button", name="Make it the new version").is_enabled()
+
+
+def test_watch_shows_the_measure_that_is_chosen(browser: Any, served: Served, page_parts: Path) -> None:
+    for number in range(3):
+        send(served, part_files(page_parts, "good", number), f"part-{number}")
+    with window(browser, served) as opened:
+        page = opened.open("watch")
+        page.get_by_role("button", name="Distance of the support").click()
+        chart = page.locator(".stream-chart")
+        chart.get_by_role("heading", name="Distance of the support").wait_for()
+        chart.get_by_role("img", name="the last 3 parts").wait_for()
+        row = page.locator("tr", has_text="Distance of the support")
+        assert "400" in row.inner_text()  # millimetres from the camera, as drawn
 
 
 def test_review_takes_back_and_names_kinds(browser: Any, served: Served, page_parts: Path) -> None:

@@ -26,7 +26,10 @@ export class Shell {
     this.shown = "";
     signedOut.tell = () => void this.start();
     window.addEventListener("hashchange", () => this.open());
-    app.live.on("connection", () => this.#status());
+    app.live.on("connection", (state) => {
+      this.#status();
+      if (state === "waiting") void this.#stillKnown();
+    });
     app.live.on("state", () => this.#status());
     app.live.on("changed", () => void app.readClasses());
   }
@@ -51,6 +54,12 @@ export class Shell {
     }
     this.app.chooseClass(this.app.className);
     this.draw();
+  }
+
+  /** A token that was taken away ends the live stream: that looks like a lost connection until one asks. */
+  async #stillKnown() {
+    const session = await this.app.readSession().catch(() => null);
+    if (session?.role === null) void this.start();
   }
 
   draw() {

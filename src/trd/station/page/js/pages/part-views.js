@@ -41,6 +41,7 @@ export class PartViews {
     this.cloud = null;
     /** Settled when 3D is shown, cannot be, or there is none. */
     this.threeShown = Promise.resolve();
+    this.gone = false;
     this.element = h("div", { class: "views" });
     if (part.decision === "invalid") {
       this.element.append(h("div", { class: "fault wide" }, icon("invalid"), h("div", {}, h("strong", {}, t("part.invalid")), h("p", { lang: "en" }, part.reason ?? ""))));

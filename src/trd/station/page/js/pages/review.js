@@ -6,6 +6,7 @@ import { App, link } from "../app.js";
 import { fill, h, icon } from "../dom.js";
 import { USUAL_STRENGTH } from "../heat.js";
 import { num, score, t } from "../i18n.js";
+import { Looks } from "../looks.js";
 import { kinds, record } from "../verdict.js";
 import { decisionTag, empty, fault, scoreBar } from "../widgets.js";
 import { PartViews } from "./part-views.js";
@@ -32,6 +33,8 @@ class Review {
     this.done = 0;
     /** Verdicts of this sitting, to go back to. @type {Map<number, Judgement>} */
     this.given = new Map();
+    /** @type {Looks | undefined} */
+    this.ahead = undefined;
     /** @type {string[]} */
     this.kinds = [];
     this.busy = false;
@@ -48,6 +51,7 @@ class Review {
   destroy() {
     document.removeEventListener("keydown", this.keys);
     this.views?.destroy();
+    this.ahead?.destroy();
   }
 
   async #read() {
@@ -81,10 +85,24 @@ class Review {
     const views = new PartViews(part);
     this.views = views;
     if (!this.heat) views.look({ strength: 0 });
+    this.ahead?.destroy();
+    const next = this.queue[this.at + 1];
+    if (next) void views.threeShown.then(() => !views.gone && this.#fetchAhead(next));
     this.brush = false;
     this.#drawHead();
     fill(this.body, views.element, this.#side(part));
     if (this.newKind) this.newKind.value = "";
+  }
+
+  /**
+   * Has the browser keep what the next part needs, so that it is there at once.
+   * @param {Inspection} part
+   */
+  #fetchAhead(part) {
+    const looks = new Looks(part);
+    this.ahead = looks;
+    const wanted = [...part.images.map((name) => looks.image(name)), ...(part.maps.includes("fused") ? [looks.map("fused")] : []), ...(part.has_cloud ? [looks.cloud()] : [])];
+    for (const one of wanted) one.catch(() => {}); // said where the part is shown
   }
 
   #drawHead() {
