@@ -143,12 +143,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60.0, help="at 70 %% of the throughput")
     parser.add_argument("--overload", type=float, default=60.0, help="seconds at twice the throughput")
+    parser.add_argument("--batch", type=int, default=1, help="of the service")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     bench = Bench(args.run, args.parts, args.count)
-    told: dict[str, object] = {"parts_of_a_round": args.count}
+    told: dict[str, object] = {"parts_of_a_round": args.count, "batch": args.batch}
     with tempfile.TemporaryDirectory() as folder:
-        process, bench.url = served(args.run, Path(folder), "--keep-gb", "2")
+        process, bench.url = served(args.run, Path(folder), "--keep-gb", "2", "--batch", str(args.batch))
         try:
             bench.class_name = bench.client.get(f"{bench.url}/v1/classes").json()["classes"][0]["name"]
             library, service = bench.throughput(args.rounds, process)

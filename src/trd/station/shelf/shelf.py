@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -183,15 +184,15 @@ class Shelf:
             raise RefusedModel(str(error), self._save(replace(blank, error=str(error)))) from error
         with self._database.reading() as connection:
             known = versions.models(connection, number)
-        identity = detector.facts.id, detector.calibration.id
-        same = next((m for m in known if (m.detector, m.calibration) == identity), None)
+        identity, facts = (detector.facts.id, detector.calibration.id), facts_of(detector)
+        same = next((m for m in known if (m.detector, m.calibration) == identity and _computes(m, facts)), None)
         version = replace(
             same or blank,
             name=one.name,
             path=str(one.path),
             detector=identity[0],
             calibration=identity[1],
-            facts=facts_of(detector),
+            facts=facts,
         )
         result = self._tested(version, detector)
         version = replace(version, self_test=result.to_json(), error=result.fault or None)
@@ -229,6 +230,11 @@ class Shelf:
         for version in known.values():
             if version.state == "ready" and version.id not in self._warm:
                 self._save(replace(version, state="retired"))
+
+
+def _computes(version: ModelVersion, facts: Mapping[str, Any]) -> bool:
+    """Whether it computed as this one does: a package of a detector is another model than its folder."""
+    return all(version.facts.get(key) == facts[key] for key in ("engine", "precision"))
 
 
 def _by_class(found: Iterable[Found]) -> dict[str, list[Found]]:
