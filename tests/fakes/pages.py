@@ -32,7 +32,7 @@ class Files:
 
 
 @contextmanager
-def serving(run: Path, data: Path, roles: tuple[str, ...] = (), port: int = 0) -> Iterator[Served]:
+def serving(*runs: Path, data: Path, roles: tuple[str, ...] = (), port: int = 0) -> Iterator[Served]:
     """`trd serve` within this process, every part drawn for audit. port: 0 for any free one."""
     import uvicorn
 
@@ -46,7 +46,7 @@ def serving(run: Path, data: Path, roles: tuple[str, ...] = (), port: int = 0) -
     known = Tokens(data)
     tokens = {role: known.add(role, role) for role in roles}
     with listening("127.0.0.1", port) as bound:
-        station = Station.open(Settings(data, "station-1", device="cpu", audit_rate=1.0), [str(run)])
+        station = Station.open(Settings(data, "station-1", device="cpu", audit_rate=1.0), [str(run) for run in runs])
         server = uvicorn.Server(uvicorn.Config(create_app(station), log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()

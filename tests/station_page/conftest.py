@@ -29,11 +29,19 @@ def page_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def page_run(page_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _trained(page_parts, tmp_path_factory.mktemp("page-run") / "run", 192)
+
+
+@pytest.fixture(scope="session")
+def coarser_run(page_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _trained(page_parts, tmp_path_factory.mktemp("page-run") / "coarser", 96)
+
+
+def _trained(parts: Path, out: Path, size: int) -> Path:
     from trd.runs import Run
 
-    out = tmp_path_factory.mktemp("page-run") / "run"
-    recipe = load_recipe("patch-statistics", ("frame.size=192", "scoring.stand_ins=false"))
-    run = Run.open(page_parts.parent, out, recipe, [CLASS_NAME])
+    recipe = load_recipe("patch-statistics", (f"frame.size={size}", "scoring.stand_ins=false"))
+    run = Run.open(parts.parent, out, recipe, [CLASS_NAME])
     run.train_and_evaluate("cpu")
     run.raise_failures()
     return out
@@ -42,14 +50,14 @@ def page_run(page_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture
 def served(page_run: Path, tmp_path: Path) -> Iterator[Served]:
     """A station without any part."""
-    with serving(page_run, tmp_path / "station") as one:
+    with serving(page_run, data=tmp_path / "station") as one:
         yield one
 
 
 @pytest.fixture(scope="module")
 def filled(page_run: Path, page_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A station that has seen good parts, defective ones, and one without depth."""
-    with serving(page_run, tmp_path_factory.mktemp("station")) as one:
+    with serving(page_run, data=tmp_path_factory.mktemp("station")) as one:
         for kind in ("good", "chip", "dent", "stain"):
             for number in range(2):
                 send(one, part_files(page_parts, kind, number), f"{kind}-{number}")

@@ -13,7 +13,7 @@ from pages import Look, Served, serious_findings, serving, window
 
 @pytest.fixture(scope="module")
 def guarded(page_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(page_run, tmp_path_factory.mktemp("guarded"), ("viewer", "operator", "engineer")) as one:
+    with serving(page_run, data=tmp_path_factory.mktemp("guarded"), roles=("viewer", "operator", "engineer")) as one:
         yield one
 
 

@@ -92,8 +92,7 @@ def recalibrate(page: Any, usable: int, reason: str) -> None:
 
 
 def confirm(page: Any, reason: str) -> None:
-    page.locator("dialog textarea").fill(reason)
-    page.locator("dialog button[type=submit]").click()
+    answer(page, reason)
     page.locator("tr", has_text=reason).get_by_text("in force").wait_for()
 
 
@@ -229,28 +228,53 @@ def test_the_line_finds_the_station_again(browser: Any, page_run: Path, page_par
     """The station stops and comes back: the page says so, and shows the part that it missed."""
     good, chip = part_files(page_parts, "good", 0), part_files(page_parts, "chip", 0)
     with ExitStack() as left_open:
-        with serving(page_run, tmp_path / "station") as before:
+        with serving(page_run, data=tmp_path / "station") as before:
             port = int(before.address.rsplit(":", 1)[1])
             send(before, good, "before")
             opened = left_open.enter_context(window(browser, before))
             page = opened.open("line")
             page.locator(".line-decision").get_by_text("before").wait_for()
         page.get_by_text("No connection").wait_for()
-        with serving(page_run, tmp_path / "station", port=port) as again:
+        with serving(page_run, data=tmp_path / "station", port=port) as again:
             send(again, chip, "meanwhile")
             page.locator(".line-decision.reject").get_by_text("meanwhile").wait_for()
             page.get_by_text("Ready").wait_for()
             opened.faults.clear()  # the browser logs every attempt that failed
 
 
-def test_models_are_tested_and_rolled_back_with_a_reason(browser: Any, served: Served) -> None:
-    with window(browser, served) as opened:
+@pytest.mark.timeout(240)
+def test_a_model_is_loaded_switched_to_and_rolled_back(
+    browser: Any, page_run: Path, coarser_run: Path, page_parts: Path, tmp_path: Path
+) -> None:
+    with (
+        serving(page_run, coarser_run, data=tmp_path / "station") as served,
+        window(browser, served) as opened,
+    ):
         page = opened.open("models")
-        serving = page.locator(".model-panel.serving")
-        serving.get_by_role("button", name="Self-test").click()
-        page.get_by_role("status").get_by_text("Self-test passed").wait_for()
+        in_service = page.locator(".model-panel.serving")
+        in_service.get_by_text("No. 1", exact=True).wait_for()
         page.get_by_role("button", name="Roll back").click()
-        page.locator("dialog textarea").fill("to see")
-        page.locator("dialog button[type=submit]").click()
+        answer(page, "to see")
         page.locator("dialog").get_by_text("no other model has served").wait_for()  # the station's own words
+        page.get_by_role("button", name="Cancel").click()
         opened.faults.clear()  # the browser logs the refused request
+
+        coarser = page.locator(".found li", has_text="coarser/biscuit")
+        coarser.get_by_role("button", name="Load and test").click()
+        ready = page.locator(".model-panel.ready")
+        ready.get_by_text("No. 2", exact=True).wait_for()
+        ready.get_by_role("button", name="Self-test").click()
+        page.get_by_role("status").get_by_text("Self-test passed").wait_for()
+        ready.get_by_role("button", name="Switch to it").click()
+        answer(page, "newer")
+        in_service.get_by_text("No. 2", exact=True).wait_for()
+        assert send(served, part_files(page_parts, "good", 1), "after")["model"] == 2
+        page.get_by_role("button", name="Roll back").click()
+        answer(page, "it was better before")
+        in_service.get_by_text("No. 1", exact=True).wait_for()
+        assert send(served, part_files(page_parts, "good", 2), "again")["model"] == 1
+
+
+def answer(page: Any, reason: str) -> None:
+    page.locator("dialog textarea").fill(reason)
+    page.locator("dialog button[type=submit]").click()

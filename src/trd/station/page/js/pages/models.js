@@ -107,7 +107,7 @@ class ModelsPage {
   #load(name, button) {
     return this.#long(button, async () => {
       const model = await send("POST", `${ofClass(this.app.className)}/models`, { name });
-      toast(t("models.loaded", { name: model.name }));
+      toast(t(model.state === "serving" ? "models.switched" : "models.loaded", { name: model.name }));
     });
   }
 
