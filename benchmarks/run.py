@@ -21,6 +21,7 @@ from unittest import mock
 import baseline
 import numpy as np
 import torch
+from preparation import scan
 from timing import compare, shares, timed
 from torch.utils.data import DataLoader
 
@@ -115,16 +116,6 @@ def main() -> None:
                         arguments.compile,
                     )
                 )
-
-
-def scan(size: int = 800) -> np.ndarray:
-    """An organised cloud like a sensor's: a dome of 5 cm on a table, noise, one point in twenty missing."""
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[:size, :size] * (0.12 / size)
-    height = np.sqrt(np.clip(0.025**2 - (x - 0.06) ** 2 - (y - 0.06) ** 2, 0, None))
-    xyz = np.dstack([x, y, 0.5 - height + rng.normal(0, 2e-5, (size, size))]).astype(np.float32)
-    xyz[rng.random((size, size)) < 0.05] = 0
-    return xyz
 
 
 def preparation(repeats: int, device: str) -> None:

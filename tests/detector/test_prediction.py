@@ -108,3 +108,19 @@ def test_notes_reach_the_prediction(detector: Detector, samples: list[Sample]) -
     assert detector.predict(samples[0]).notes == ()
     doubled = {n: np.repeat(np.repeat(a, 2, axis=0), 2, axis=1) for n, a in samples[0].arrays.items()}
     assert any("frame of 384 x 384 pixels" in note for note in detector.predict(doubled).notes)
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "3"])
+def test_preparation_in_threads_changes_no_prediction(
+    detector: Detector, samples: list[Sample], threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads within each sample, and many samples in the same threads."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    alone = [detector.predict(sample) for sample in samples]
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    single = [detector.predict(sample) for sample in samples]
+    together = list(detector.predict_many(samples * 4, batch_size=1))
+    for expected, one in zip(alone * 5, [*single, *together], strict=True):
+        assert not isinstance(one, Failure)
+        np.testing.assert_array_equal(one.map, expected.map)
+        assert (one.id, one.score, one.notes) == (expected.id, expected.score, expected.notes)

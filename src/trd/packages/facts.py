@@ -20,8 +20,10 @@ def facts_at(path: Path) -> DetectorFacts:
 
 
 def keep_calibration(path: Path, facts: DetectorFacts) -> None:
-    """Put the facts' calibration in the place of the one at `path`, which is kept beside it. Raises CheckpointError where
-    another detector is there by now, and OutputError."""
+    """Put the facts' calibration in the place of the one at `path`, which is kept beside it.
+
+    Raises CheckpointError where another detector is there by now, and OutputError.
+    """
     if not is_package(path):
         save_calibration(detector_folder(path), facts)
         return

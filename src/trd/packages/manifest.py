@@ -44,9 +44,9 @@ class StoredStep(_Frozen):
 
 
 class Manifest(_Frozen):
-    """detector: id of the training. precision: of the students. tolerance: by how many deviations of good parts' raw
-    maps a machine may differ from the golden ones. parts: digests of the good parts that were learned from. tools: what the package was made with. licences: of what is inside,
-    name -> text or name of the licence."""
+    """detector: id of the training. precision: of the students. parts: digests of the good parts that were learned
+    from. tolerance: by how many deviations of good parts' raw maps a machine may differ from the golden ones. tools:
+    what the package was made with. licences: of what is inside, name -> text or name of the licence."""
 
     format_version: Literal[1] = 1
     trd_version: str

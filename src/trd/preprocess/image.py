@@ -27,14 +27,10 @@ def resize_antialiased(image: NDArray[np.generic], size: tuple[int, int]) -> NDA
         return np.asarray(
             Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.BILINEAR)
         )
-    planes = image[..., None] if image.ndim == 2 else image
-    resized = [
-        np.asarray(
-            Image.fromarray(np.ascontiguousarray(plane, np.float32)).resize((width, height), Image.Resampling.BILINEAR)
-        )
-        for plane in np.moveaxis(planes, -1, 0)
-    ]
-    return resized[0] if image.ndim == 2 else np.stack(resized, axis=-1)
+    if image.ndim == 3:
+        return np.stack([resize_antialiased(plane, size) for plane in np.moveaxis(image, -1, 0)], axis=-1)
+    plane = Image.fromarray(np.ascontiguousarray(image, np.float32))
+    return np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def unit_range(image: NDArray[np.generic], full_scale: float) -> NDArray[np.float32]:
@@ -42,10 +38,10 @@ def unit_range(image: NDArray[np.generic], full_scale: float) -> NDArray[np.floa
 
     What is brighter than full_scale is white.
     """
-    scaled = np.minimum(image.astype(np.float32) / np.float32(full_scale), np.float32(1))
-    if scaled.ndim == 2:
-        scaled = np.repeat(scaled[..., None], 3, axis=2)
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1))
+    planes = np.broadcast_to(image, (3, *image.shape)) if image.ndim == 2 else image.transpose(2, 0, 1)
+    scaled = np.empty(planes.shape, np.float32)
+    np.divide(planes, np.float32(full_scale), out=scaled, dtype=np.float32, casting="unsafe")
+    return np.minimum(scaled, np.float32(1), out=scaled)
 
 
 def full_scale_of(image: NDArray[np.generic], configured: int | Literal["auto"] = "auto") -> float:

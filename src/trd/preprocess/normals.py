@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from trd.preprocess.depth import fill_zeros, scale_foreground
-from trd.preprocess.foreground import paper_foreground, valid_points
-
-STRIP = 64  # rows fitted at a time: their two dozen intermediate arrays then stay in the processor's cache
+from trd.preprocess.foreground import paper_foreground
+from trd.preprocess.plane_fits import PlaneFits, strips
+from trd.preprocess.threads import thread_count
 
 
 def full_size_sobel_normals(xyz: NDArray[np.float32], kernel: int) -> NDArray[np.float64]:
@@ -45,78 +47,83 @@ def surface_slopes(
     to be at least a tenth of the whole window and the points to span an area: holes up to about the window's size are
     bridged by the fit itself, larger ones are False (slope 0). Nothing is scaled per image.
     """
-    valid = valid_points(xyz)
-    rotation = np.eye(3) if plane is None else _to_plane_frame(plane)
-    # Coordinates relative to about the cloud's centre keep the sums of squares small against float64 rounding.
-    some = xyz[::4, ::4][valid[::4, ::4]]
-    centre = some.mean(axis=0, dtype=np.float64) if len(some) else np.zeros(3)
-    height, reach = len(xyz), window_reach(sigma)
+    fits = PlaneFits(xyz, sigma)
+    centre, rotation = fits.centre(), _to_plane_frame(plane)
     slopes, known = np.empty((*xyz.shape[:2], 2)), np.empty(xyz.shape[:2], bool)
-    for top in range(0, height, STRIP):
-        first, last = max(0, top - reach), min(height, top + STRIP + reach)
-        coordinates = np.moveaxis(xyz[first:last], -1, 0).astype(np.float64, order="C") - centre[:, None, None]
-        points = np.einsum("ij,jhw->ihw", rotation, coordinates)
-        inner = slice(top - first, min(top + STRIP, height) - first)
-        for whole, part in zip((slopes, known), _fitted_slopes(points, valid[first:last], sigma), strict=True):
-            whole[top : top + STRIP] = part[inner]
-    return slopes, known
-
-
-def _fitted_slopes(
-    points: NDArray[np.float64], valid: NDArray[np.bool_], sigma: float
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """points: (3, h, w)."""
-    weight = valid.astype(np.float64)
-    x, y, z = points * weight
-
-    def windowed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT), np.float64)
-
-    total = windowed(weight)
-    known = total > 0.1
-    safe = np.where(known, total, 1)
-    mean_x, mean_y, mean_z = (windowed(v) / safe for v in (x, y, z))
-    xx = windowed(x * x) / safe - mean_x**2
-    xy = windowed(x * y) / safe - mean_x * mean_y
-    yy = windowed(y * y) / safe - mean_y**2
-    xz = windowed(x * z) / safe - mean_x * mean_z
-    yz = windowed(y * z) / safe - mean_y * mean_z
-    determinant = xx * yy - xy**2
-    known &= determinant > 1e-6 * (xx + yy) ** 2
-    safe = np.where(known, determinant, 1)
-    slopes = np.stack([(yy * xz - xy * yz) / safe, (xx * yz - xy * xz) / safe], axis=-1)
+    for rows in strips(len(xyz)):
+        found, known[rows] = fits.strip(rows, lambda: centre, lambda: rotation)
+        slopes[rows] = np.moveaxis(found, 0, -1)
     slopes[~known] = 0
     return slopes, known
 
 
-def window_reach(sigma: float) -> int:
-    """Pixels that the plane fit looks at in each direction: four standard deviations, where OpenCV cuts the weights."""
-    return int(4 * sigma + 1)
-
-
-def _to_plane_frame(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+def _to_plane_frame(plane: NDArray[np.float64] | None) -> NDArray[np.float64]:
     """The rotation (3, 3) that turns the plane's normal to (0, 0, -1), towards the camera, by the least angle."""
-    normal, camera = plane[:3], np.array([0.0, 0.0, -1.0])
-    axis = np.cross(normal, camera)
-    sine, cosine = float(np.linalg.norm(axis)), float(normal @ camera)
+    if plane is None:
+        return np.eye(3)
+    axis = np.array([-plane[1], plane[0], 0.0])  # the normal times the camera's direction
+    sine, cosine = float(np.linalg.norm(axis)), float(-plane[2])
     if sine < 1e-12:
         return np.eye(3)
     rotation, _ = cv2.Rodrigues(axis / sine * np.arctan2(sine, cosine))
     return np.asarray(rotation, np.float64)
 
 
+class SurfaceNormals:
+    """Metric unit normals of a cloud's window, ours, made strip by strip: `image` is (3, h, w) float32 in [0, 1].
+
+    xyz: (H, W, 3) float32, metres, missing points zero: the window and what is seen around it. window: rows and columns
+    of it, all by default. `slope_gain` multiplies the slopes before normalising: 1 gives true normals; more spreads the
+    gentle slopes of a shallow dent over the range that a teacher trained on photographs responds to. Normals are mapped
+    by (n + 1) / 2. Unknown pixels are 0.5 in x and y and 0 in z, which no measured normal can be.
+    """
+
+    def __init__(
+        self, xyz: NDArray[np.float32], sigma: float, slope_gain: float, window: tuple[slice, slice] | None = None
+    ) -> None:
+        height, width = xyz.shape[:2]
+        self._rows, self._columns = window or (slice(0, height), slice(0, width))
+        self._fits = PlaneFits(xyz, sigma)
+        self._gain = np.float32(-slope_gain)
+        shape = self._rows.stop - self._rows.start, self._columns.stop - self._columns.start
+        self.image = np.empty((3, *shape), np.float32)
+
+    def strips(self) -> list[slice]:
+        """Rows of the image that `fill` may be given, which between them are all."""
+        return strips(self.image.shape[1], threads=thread_count())
+
+    def centre(self) -> NDArray[np.float64]:
+        """What `fill` needs, found once for all strips."""
+        return self._fits.centre()
+
+    def fill(
+        self,
+        rows: slice,
+        centre: Callable[[], NDArray[np.float64]],
+        plane: Callable[[], NDArray[np.float64] | None],
+    ) -> None:
+        """Make these rows of the image. `centre` and `plane`, the support, are asked for when they are needed."""
+        of_cloud = slice(self._rows.start + rows.start, self._rows.start + rows.stop)
+        slopes, known = self._fits.strip(of_cloud, centre, lambda: _to_plane_frame(plane()))
+        image, unknown = self.image[:, rows], ~known[:, self._columns]
+        steep, z = image[:2], image[2]
+        np.copyto(steep, slopes[..., self._columns], casting="same_kind")
+        steep *= self._gain
+        half = np.float32(0.5) / np.sqrt(1 + steep[0] ** 2 + steep[1] ** 2)
+        steep *= half
+        np.copyto(z, half)
+        image += np.float32(0.5)
+        np.copyto(steep, np.float32(0.5), where=unknown)
+        np.copyto(z, np.float32(0), where=unknown)
+
+
 def surface_normals_image(
     xyz: NDArray[np.float32], sigma: float, slope_gain: float, plane: NDArray[np.float64] | None = None
 ) -> NDArray[np.float32]:
-    """(3, H, W) float32 in [0, 1] at the cloud's own size: metric unit normals mapped by (n + 1) / 2, ours.
-
-    `slope_gain` multiplies the slopes before normalising: 1 gives true normals; more spreads the gentle slopes of a
-    shallow dent over the range that a teacher trained on photographs responds to. Unknown pixels are 0.5 in x and y
-    and 0 in z, which no measured normal can be.
-    """
-    slopes, known = surface_slopes(xyz, sigma, plane)
-    steep = np.float32(-slope_gain) * slopes.astype(np.float32).transpose(2, 0, 1)
-    half = np.float32(0.5) / np.sqrt(1 + steep[0] ** 2 + steep[1] ** 2)
-    image = np.stack([steep[0] * half + np.float32(0.5), steep[1] * half + np.float32(0.5), half + np.float32(0.5)])
-    image[:, ~known] = np.array([[0.5], [0.5], [0.0]], np.float32)
-    return np.asarray(image, np.float32)
+    """(3, H, W) float32 in [0, 1] at the cloud's own size: `SurfaceNormals` in the frame of its support `plane`, or of
+    the camera."""
+    normals = SurfaceNormals(xyz, sigma, slope_gain)
+    centre = normals.centre()
+    for rows in normals.strips():
+        normals.fill(rows, lambda: centre, lambda: plane)
+    return normals.image

@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.config import (
-    DepthImageInput,
-    ImageInput,
-    ModalityInput,
-    PartConfig,
-    Recipe,
-    SobelNormalsInput,
-    SurfaceNormalsInput,
-)
+from trd.config import PartConfig, Recipe, SurfaceNormalsInput
 from trd.errors import DataError
-from trd.preprocess.depth import depth_image, full_size_depth_image
 from trd.preprocess.facts import Plane, SampleFacts, in_metres, sample_facts, shape_of
 from trd.preprocess.foreground import PART_REACH, border_plane, filled_outline, part_foreground
 from trd.preprocess.frame import ENOUGH, Frame, fit_frame, parts_found, wanted, why_no_part
-from trd.preprocess.image import full_scale_of, resize_antialiased, resize_mask, unit_range
-from trd.preprocess.normals import (
-    full_size_sobel_normals,
-    sobel_normals_image,
-    surface_normals_image,
-    window_reach,
-)
+from trd.preprocess.image import resize_mask
 from trd.preprocess.part_finder import PartFinder
 from trd.preprocess.ranges import TrainingRanges, part_measures, plane_measures, sample_measures
+from trd.preprocess.representations import MetricNormals, around_window, window_image
+from trd.preprocess.threads import Steps
 from trd.types import PreparedSample, Sample
 
 
@@ -96,127 +86,129 @@ class Pipeline:
         return self.frame.region or ("part" if self.recipe.scoring.region == "part" else "frame")
 
     def __call__(self, sample: Sample) -> PreparedSample:
-        """Raises DataError naming the sample when a source is missing or of a shape that cannot be used."""
+        """Raises DataError naming the sample when a source is missing or of a shape that cannot be used.
+
+        Computes on several cores, unless they are busy with other samples (`threads.Steps`).
+        """
         for source in self.recipe.sources:
             if source not in sample.arrays:
                 raise DataError(f"sample {sample.id} has no '{source}'; the recipe '{self.recipe.name}' needs it")
         sample = in_metres(sample, self.recipe.point_cloud_sources, self.frame.cloud_scale)
-        planes = _Planes(sample, self.recipe.frame.part, self.frame.planes)
-        images = {name: self._image(config, sample, planes) for name, config in self.recipe.modalities.items()}
-        mask = None
-        if sample.mask is not None:
-            mask = resize_mask(sample.mask, self.frame.canvas)
-        measures = sample_measures(self.recipe, sample) if self.ranges else {}
-        region, notes = None, list[str]()
+        steps = Steps()
+        # First what others wait for, last what waits for others: in between is work for every thread.
+        planes = _Planes(sample, self.recipe.frame.part, self.frame.planes, self._plane_sources, steps)
+        pictures: dict[str, Future[NDArray[np.float32]]] = {}
+        normals: dict[str, MetricNormals] = {}
+        for name, config in self.recipe.modalities.items():
+            if not isinstance(config, SurfaceNormalsInput):
+                pictures[name] = steps.add(partial(window_image, config, sample.arrays[config.source], self.frame))
+        mask = steps.add(partial(self._mask, sample))
+        measures = steps.add(partial(self._measures, sample))
+        for name, config in self.recipe.modalities.items():
+            if isinstance(config, SurfaceNormalsInput):
+                xyz = cast(NDArray[np.float32], sample.arrays[config.source])
+                normals[name] = MetricNormals(config, xyz, partial(planes.of, config.source), self.frame, steps)
+        part = steps.add(partial(self._part, sample, planes))
+        for one in normals.values():
+            one.add_resizing(steps)
+        steps.run()
+        images = {n: normals[n].image if n in normals else pictures[n].result() for n in self.recipe.modalities}
+        region, notes = part.result().region, list[str]()
         if self.region == "part":
-            if self.finder is None:
-                region = self._region(sample, planes, measures)
-            else:
+            if self.finder is not None:
                 region = self.finder(images[self.finder.modality])
             notes = ["no part found: the whole window is scored"] if region is None else []
+        found = {**measures.result(), **part.result().measures}
         return PreparedSample(
             sample.id,
             sample.defect,
             images,
             region,
-            mask,
+            mask.result(),
             shape_of(sample),
-            (*planes.notes(), *notes, *self._unusual(sample, planes, measures)),
+            (*planes.notes(), *notes, *self._unusual(sample, planes, found)),
         )
+
+    @property
+    def _plane_sources(self) -> tuple[str, ...]:
+        """Clouds whose support plane is needed, each once."""
+        normals = [m.source for m in self.recipe.modalities.values() if isinstance(m, SurfaceNormalsInput)]
+        return tuple(dict.fromkeys([*normals, *([self.recipe.point_cloud_sources[0]] if self._seeks_part else [])]))
+
+    @property
+    def _seeks_part(self) -> bool:
+        """Whether the part is found in the cloud."""
+        return self.region == "part" and self.finder is None
+
+    def _mask(self, sample: Sample) -> NDArray[np.bool_] | None:
+        return None if sample.mask is None else resize_mask(sample.mask, self.frame.canvas)
+
+    def _measures(self, sample: Sample) -> dict[str, float]:
+        return sample_measures(self.recipe, sample) if self.ranges else {}
 
     def _unusual(self, sample: Sample, planes: _Planes, measures: dict[str, float]) -> tuple[str, ...]:
         """Notes on what lies outside the training set's ranges."""
         if self.ranges is None:
             return ()
-        source = next(iter(self.recipe.plane_sources), "")
-        own = planes.own.get(source)  # nothing is fitted for this alone
+        own = planes.own(next(iter(self.recipe.plane_sources), ""))  # nothing is fitted for this alone
         return self.ranges.notes(shape_of(sample), {**(plane_measures(own) if own is not None else {}), **measures})
 
-    def _image(self, config: ModalityInput, sample: Sample, planes: _Planes) -> NDArray[np.float32]:
-        array = sample.arrays[config.source]
-        match config:
-            case ImageInput():
-                full = full_scale_of(array, config.full_scale)
-                return unit_range(resize_antialiased(self.frame.crop(array), self.frame.size), full)
-            case DepthImageInput():
-                xyz, keep = cast(NDArray[np.float32], array), config.background == "keep"
-                if self._whole_square(xyz):
-                    return np.repeat(depth_image(xyz, self.frame.size[0], keep), 3, axis=0)
-                return np.repeat(self._window_of(full_size_depth_image(xyz, keep)), 3, axis=0)
-            case SobelNormalsInput():
-                xyz = cast(NDArray[np.float32], array)
-                if self._whole_square(xyz):
-                    return sobel_normals_image(xyz, self.frame.size[0], config.kernel)
-                return self._window_of(full_size_sobel_normals(xyz, config.kernel))
-            case SurfaceNormalsInput():
-                xyz = cast(NDArray[np.float32], array)
-                return self._surface_normals(xyz, config, planes[config.source])
-
-    def _surface_normals(
-        self, xyz: NDArray[np.float32], config: SurfaceNormalsInput, plane: NDArray[np.float64] | None
-    ) -> NDArray[np.float32]:
-        """Of the window alone, with as much around it as the plane fits at its edge look at."""
-        around, (rows, columns) = self._around_window(xyz, window_reach(config.sigma))
-        image = surface_normals_image(around, config.sigma, config.slope_gain, plane)
-        return self._resized(image[:, rows, columns])
-
-    def _around_window(self, xyz: NDArray[np.float32], reach: int) -> tuple[NDArray[np.float32], tuple[slice, slice]]:
-        """The window and `reach` pixels around it, as far as there are; and where the window is in that."""
-        rows, columns = self.frame.window_in((xyz.shape[0], xyz.shape[1]))
-        top, left = max(0, rows.start - reach), max(0, columns.start - reach)
-        around = xyz[top : rows.stop + reach, left : columns.stop + reach]
-        return around, (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
-
-    def _whole_square(self, xyz: NDArray[np.float32]) -> bool:
-        rows, columns = self.frame.window_in((xyz.shape[0], xyz.shape[1]))
-        whole = (rows.stop - rows.start, columns.stop - columns.start) == xyz.shape[:2]
-        return whole and self.frame.size[0] == self.frame.size[1]
-
-    def _window_of(self, image: NDArray[np.floating]) -> NDArray[np.float32]:
-        """(C, H, W) at native size -> the window at the network's size."""
-        return self._resized(np.moveaxis(self.frame.crop(np.moveaxis(image, 0, -1)), -1, 0))
-
-    def _resized(self, image: NDArray[np.floating]) -> NDArray[np.float32]:
-        resized = resize_antialiased(np.moveaxis(image, 0, -1).astype(np.float32), self.frame.size)
-        return np.ascontiguousarray(np.moveaxis(resized, -1, 0), np.float32)
-
-    def _region(self, sample: Sample, planes: _Planes, measures: dict[str, float]) -> NDArray[np.bool_] | None:
+    def _part(self, sample: Sample, planes: _Planes) -> _Part:
         """Pixels on and near the part and in gaps of its outline (holes, unmeasured points: they may be the defect).
 
-        None (the whole window) where this sample shows no support plane or no part inside the window. Adds the part's
-        to `measures` where there are ranges to compare them with.
+        No region (the whole window) where this sample shows no support plane or no part inside the window. Measures
+        where there are ranges to compare them with.
         """
+        if not self._seeks_part:
+            return _Part(None, {})
         source = self.recipe.point_cloud_sources[0]
-        around, window = self._around_window(cast(NDArray[np.float32], sample.arrays[source]), PART_REACH)
-        part = part_foreground(around, planes[source], self.recipe.frame.part.clearance)
+        around, window = around_window(cast(NDArray[np.float32], sample.arrays[source]), self.frame, PART_REACH)
+        part = part_foreground(around, planes.of(source), self.recipe.frame.part.clearance)
         if part is None:
-            return None
+            return _Part(None, {})
+        measures = {}
         if self.ranges:
             rows, columns = self.frame.window_in(shape_of(sample))
-            measures |= part_measures(around, part, (rows.start - window[0].start, columns.start - window[1].start))
+            measures = part_measures(around, part, (rows.start - window[0].start, columns.start - window[1].start))
         height, width = self.frame.size
         small = cv2.resize(part[window].astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-        if not small.any():
-            return None
-        return filled_outline(small.astype(np.uint8, copy=False))
+        return _Part(filled_outline(small.astype(np.uint8, copy=False)) if small.any() else None, measures)
 
 
-class _Planes(dict[str, NDArray[np.float64] | None]):
-    """The support plane of each cloud of one sample, fitted once; where it shows none, the training set's."""
+@dataclass(frozen=True)
+class _Part:
+    """Where it is in the network's input, None for nowhere, and its measures."""
 
-    def __init__(self, sample: Sample, config: PartConfig, typical: Mapping[str, Plane]) -> None:
-        super().__init__()
-        self.own: dict[str, NDArray[np.float64] | None] = {}
-        self._arrays = sample.arrays
-        self._config = config
+    region: NDArray[np.bool_] | None
+    measures: dict[str, float]
+
+
+class _Planes:
+    """The support planes of the clouds of one sample, fitted once each; of those without, the training set's."""
+
+    def __init__(
+        self,
+        sample: Sample,
+        config: PartConfig,
+        typical: Mapping[str, Plane],
+        sources: Iterable[str],
+        steps: Steps,
+    ) -> None:
         self._typical = typical
+        self._fits = {
+            source: steps.add(partial(border_plane, cast(NDArray[np.float32], sample.arrays[source]), config))
+            for source in sources
+        }
 
-    def __missing__(self, source: str) -> NDArray[np.float64] | None:
-        own = border_plane(cast(NDArray[np.float32], self._arrays[source]), self._config)
-        self.own[source] = own
-        self[source] = np.array(self._typical[source]) if own is None and source in self._typical else own
-        return self[source]
+    def of(self, source: str) -> NDArray[np.float64] | None:
+        """Waits for the step that fits it, which is begun earlier than the one that asks."""
+        own = self._fits[source].result()
+        return np.array(self._typical[source]) if own is None and source in self._typical else own
+
+    def own(self, source: str) -> NDArray[np.float64] | None:
+        """None also where none was asked for."""
+        return self._fits[source].result() if source in self._fits else None
 
     def notes(self) -> tuple[str, ...]:
-        borrowed = [source for source, own in self.own.items() if own is None and source in self._typical]
+        borrowed = [source for source in self._fits if self.own(source) is None and source in self._typical]
         return tuple(f"no support plane found in '{source}': the training samples' stands in" for source in borrowed)

@@ -96,7 +96,7 @@ def sample_measures(recipe: Recipe, sample: Sample) -> dict[str, float]:
         measures[f"brightness {source}"] = float(some.mean()) / full_scale_of(image)
     if recipe.point_cloud_sources:
         depth = sample.arrays[recipe.point_cloud_sources[0]][::STEP, ::STEP, 2]
-        measures["measured"] = np.count_nonzero(depth) / depth.size
+        measures["measured"] = np.count_nonzero(depth != 0) / depth.size
     return measures
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from trd.preprocess.parts import batches
 
@@ -78,3 +79,51 @@ def _one_ahead(items: Iterator[Item]) -> Iterator[Item]:
             raise
         yield current
         current = following
+
+
+class Steps:
+    """What there is to do for one sample, in an order in which each step needs nothing but results of earlier ones.
+
+    The caller's thread and free ones of the shared pool, `thread_count` in all, take the next step each. Nobody ever
+    waits for a thread, only for steps that another one is at: where all are taken, as when many samples are prepared at
+    once, the caller does the whole work in order. So a step may have steps of its own.
+    """
+
+    def __init__(self) -> None:
+        self._results: list[Future[Any]] = []
+        self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+
+    def add(self, step: Callable[[], Result]) -> Future[Result]:
+        """Its result, which later steps may ask for, and everybody after `run`."""
+        result: Future[Result] = Future()
+        self._results.append(result)
+        self._waiting.append((result, step))
+        return result
+
+    def run(self) -> None:
+        """Do all steps. After an error no more are begun; the first one in their order is raised."""
+        pool = _pool(thread_count())
+        helpers = [pool.submit(self._take) for _ in range(min(thread_count(), len(self._waiting)) - 1)]
+        try:
+            self._take()
+        except BaseException:  # Ctrl-C between two steps
+            for result in self._results:
+                result.cancel()  # so that no other thread waits for what was not done
+            raise
+        finally:
+            for helper in helpers:
+                helper.cancel()
+        for result in self._results:
+            result.result()
+
+    def _take(self) -> None:
+        while True:
+            try:
+                result, step = self._waiting.popleft()
+            except IndexError:
+                return
+            try:
+                result.set_result(step())
+            except BaseException as error:  # also Ctrl-C, which `run` raises
+                self._waiting.clear()
+                result.set_exception(error)
