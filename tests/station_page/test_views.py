@@ -169,7 +169,7 @@ def test_many_points_are_shown_at_once(browser: Any, filled: Served, large: File
         points = points_of(page, cloud)
         for _ in range(TRIES):
             page.locator(".view-3d[data-frames]").wait_for()
-            shared.append(turns())
+            before = turns()
             begun = time.perf_counter()
             page.evaluate("id => { location.hash = `#/part/${id}` }", made["id"])
             page.locator("h1", has_text="large").wait_for()
@@ -180,6 +180,7 @@ def test_many_points_are_shown_at_once(browser: Any, filled: Served, large: File
             page.locator(f".view-3d[data-points='{points}']").wait_for()
             page.locator(".view-3d").screenshot()
             every.append(time.perf_counter() - begun)
+            shared.append(max(before, turns()))
             page.go_back()
             page.locator("h1", has_text="chip-0").wait_for()
     rounded = {"first": np.round(first, 2), "all": np.round(every, 2), "turns": np.round(shared, 1)}
