@@ -16,35 +16,30 @@ from typing import Any
 
 from sqlalchemy import select
 
-from trd.detector import Detector
 from trd.errors import TRDError
 from trd.files import locked
 from trd.station import telling, times
 from trd.station.live import Live, Message
 from trd.station.metrics import Metrics
-from trd.station.pictures import Inputs
 from trd.station.settings import Settings
 from trd.station.shelf.finding import detectors_at
-from trd.station.shelf.self_test import Recorded
 from trd.station.shelf.shelf import Shelf
 from trd.station.store import history, verdicts, versions
 from trd.station.store.database import Database
-from trd.station.store.files import INPUT, Files, kept_in
+from trd.station.store.files import Files
 from trd.station.store.retention import prune, used_bytes
-from trd.station.store.schema import inspection
 from trd.station.store.verdicts import NewEvent
 from trd.station.store.versions import ModelVersion
+from trd.station.stored_parts import StoredParts
 from trd.station.telling import Teller
 from trd.station.tokens import Tokens
 from trd.station.watch.watch import Watch
 from trd.station.work.jobs import Job, Request, Stored
 from trd.station.work.line import Line
-from trd.types import Camera
 
 STATE_EVERY = 2.0  # seconds
 PRUNE_EVERY = 600.0
 KEYS_KEPT = 7 * times.DAY  # of Idempotency-Key
-RECORDED = 3  # stored parts that a self-test predicts again
 
 Listener = Callable[[Message], None]
 
@@ -61,6 +56,7 @@ class Station:
         self.files = Files(settings.data)
         self.database = Database(settings.url)
         self.teller = Teller(self.database)
+        self.parts = StoredParts(self.database, self.files, self.teller)
         self.live = Live()
         self.listeners: list[Listener] = [self.live.publish]
         self.shelf = Shelf(
@@ -69,8 +65,9 @@ class Station:
             settings.models,
             settings.device,
             settings.review_factor,
-            self._recorded,
+            self.parts.recorded,
         )
+        self.parts.shelf = self.shelf
         self.watch = Watch(self.database, settings.watch_rate, self._ranges, self._good_scores, self.report)
         self._news: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.line = Line(settings, self.shelf, self.database, self.files, self._stored)
@@ -158,30 +155,6 @@ class Station:
             self.line.release(len(jobs))
             raise
         return answer.result()
-
-    def inputs(self, row: Mapping[str, Any]) -> Inputs:
-        """The files of a stored part, as far as they are there."""
-        facts = self.teller.model_of(row["model_id"]).facts
-        known = kept_in({role: values for role, values in row["files"].items() if role != "day"})
-        paths = {
-            role.removeprefix(INPUT): self.files.path(row["files"]["day"], row["uid"], kept)
-            for role, kept in known.items()
-            if role.startswith(INPUT)
-        }
-        camera_file = paths.pop("camera", None)
-        camera: Camera | None = None
-        serving = self.shelf.serving(self.teller.class_name(row["class_id"]))
-        if serving is not None:
-            camera = serving.detector.facts.camera
-        return Inputs(paths, tuple(facts["clouds"]), camera, camera_file)
-
-    def detector_of(self, model_id: int) -> Detector | None:
-        """Of a model that is in memory, or of the serving one where that is of the same training."""
-        version = self.teller.model_of(model_id)
-        serving = self.shelf.serving(self.teller.class_name(version.class_id))
-        if serving is not None and serving.version.detector == version.detector:
-            return serving.detector
-        return self.shelf.in_memory(model_id)
 
     def model_told(self, version: ModelVersion) -> dict[str, Any]:
         with self.database.reading() as connection:
@@ -310,19 +283,3 @@ class Station:
         if serving is None or serving.detector.calibration.kind != "split":
             return ()
         return serving.detector.calibration.good_scores
-
-    def _recorded(self, detector: str, calibration: str) -> list[Recorded]:
-        c = inspection.c
-        with self.database.reading() as connection:
-            known = [
-                m.id for m in versions.models(connection) if (m.detector, m.calibration) == (detector, calibration)
-            ]
-            query = select(inspection).where(c.model_id.in_(known), c.score.is_not(None), ~c.pruned)
-            rows = connection.execute(query.order_by(c.at.desc()).limit(RECORDED)).mappings().all()
-        found = []
-        for row in rows:
-            with contextlib.suppress(TRDError, KeyError):  # its inputs were not kept
-                inputs = self.inputs(dict(row))
-                if set(self.teller.model_of(row["model_id"]).facts["sources"]) <= set(inputs.sources):
-                    found.append(Recorded(inputs.sample(), row["score"]))
-        return found

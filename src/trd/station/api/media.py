@@ -71,7 +71,7 @@ def map_of(station: Station, row: Row, name: str) -> Map:
 
 def sample_of(station: Station, row: Row) -> tuple[Inputs, Sample]:
     """What was inspected. Raises Problem where it was not kept."""
-    inputs = station.inputs(row)
+    inputs = station.parts.inputs(row)
     facts = station.teller.model_of(row["model_id"]).facts
     if not set(facts["sources"]) <= set(inputs.sources):
         raise Problem(404, "no_image", f"the files of inspection {row['id']} were not kept")
@@ -94,7 +94,7 @@ def image(request: Request, number: Identifier, name: str, crop: Crop = None, si
     if name not in known:
         raise Problem(404, "no_image", f"there is no picture '{name[:60]}'; there are: {', '.join(known)}")
     if name in model.facts["sources"]:
-        inputs, shape = station.inputs(row), shape_of(row)
+        inputs, shape = station.parts.inputs(row), shape_of(row)
         if name not in inputs.sources:
             raise Problem(404, "no_image", f"the files of inspection {number} were not kept")
         try:
@@ -109,7 +109,7 @@ def image(request: Request, number: Identifier, name: str, crop: Crop = None, si
 
 def _modality(station: Station, row: Row, name: str) -> Picture:
     """By the model that serves, where that is of the same training; else by the one that decided."""
-    detector = station.detector_of(row["model_id"])
+    detector = station.parts.detector_of(row["model_id"])
     if detector is None:
         raise Problem(404, "no_image", "the model that inspected this part is not in memory any more")
     _, sample = sample_of(station, row)
