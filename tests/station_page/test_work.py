@@ -234,11 +234,12 @@ def test_the_line_finds_the_station_again(browser: Any, page_run: Path, page_par
             opened = left_open.enter_context(window(browser, before))
             page = opened.open("line")
             page.locator(".line-decision").get_by_text("before").wait_for()
-        page.get_by_text("No connection").wait_for()
+        page.locator(".line.stale .line-warning").get_by_text("No connection").wait_for()
         with serving(page_run, data=tmp_path / "station", port=port) as again:
             send(again, chip, "meanwhile")
             page.locator(".line-decision.reject").get_by_text("meanwhile").wait_for()
             page.get_by_text("Ready").wait_for()
+            assert page.locator(".line-warning").is_hidden()
             opened.faults.clear()  # the browser logs every attempt that failed
 
 

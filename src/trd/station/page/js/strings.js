@@ -51,6 +51,7 @@ export const STRINGS = {
   "line.trace_label": { en: "Scores of the last parts in order, with both limits", de: "Werte der letzten Teile der Reihe nach, mit beiden Grenzen" },
   "line.empty": { en: "No part yet", de: "Noch kein Teil" },
   "line.empty_text": { en: "The next part that is inspected appears here by itself; above, one can be inspected from files.", de: "Das nächste geprüfte Teil erscheint hier von selbst; oben lässt sich eines aus Dateien prüfen." },
+  "line.no_connection": { en: "No connection to the station since {at}; this may not be the last part", de: "Seit {at} keine Verbindung zur Station; dies ist vielleicht nicht das letzte Teil" },
   "line.seconds_ago": { en: "{n} s ago", de: "vor {n} s" },
   "line.minutes_ago": { en: "{n} min ago", de: "vor {n} min" },
   "line.per_minute": { en: "Parts a minute", de: "Teile pro Minute" },

@@ -32,6 +32,7 @@ class Line {
     this.parts = [];
     this.decision = h("section", { class: "line-decision", "aria-label": t("line.last") });
     this.said = h("p", { class: "unseen", role: "status" });
+    this.warning = h("p", { class: "line-warning", role: "alert", hidden: true });
     this.picture = h("section", { class: "line-picture panel", "aria-label": t("line.picture") });
     this.rates = h("dl", { class: "line-rates" });
     this.strip = h("ol", { class: "line-strip", "aria-label": t("line.strip") });
@@ -40,7 +41,7 @@ class Line {
       h("header", {}, h("h2", {}, t("line.trace")), h("span", { class: "grow" }), chartKey([["ok", t("decision.ok")], ["review", t("decision.review")], ["reject", t("decision.reject")]])),
       this.trace.element);
     this.element = h("div", { class: "page full line" }, h("h1", { class: "unseen" }, t("line.title")), this.said,
-      this.decision, this.picture, this.rates, this.tracePanel, this.strip);
+      this.decision, this.warning, this.picture, this.rates, this.tracePanel, this.strip);
     this.asked = 0;
     this.loading = false;
     /** @type {MapView | null} */
@@ -48,10 +49,17 @@ class Line {
     this.viewed = -1;
     this.ends = [
       app.live.on("inspection", (part) => this.#take(part)),
-      app.live.on("state", () => this.#drawRates()),
-      app.live.on("connection", (state) => state === "open" && void this.#read()),
+      app.live.on("state", () => {
+        this.#drawRates();
+        this.#warn();
+      }),
+      app.live.on("connection", (state) => {
+        this.#warn();
+        if (state === "open") void this.#read();
+      }),
     ];
     this.clock = window.setInterval(() => this.#drawAge(), 1000);
+    if (app.live.state) this.#warn(); // it may have been lost on another page
     fill(this.decision, h("div", { class: "empty" }, t("loading")));
     void this.#read();
   }
@@ -63,6 +71,16 @@ class Line {
     this.trace.destroy();
     this.view?.destroy();
     this.looks?.destroy();
+  }
+
+  /** Nobody may take the decision of a part long gone for that of the next one. */
+  #warn() {
+    const { connected, state } = this.app.live;
+    const ready = state?.classes[this.app.className]?.ready ?? true;
+    const text = !connected ? t("line.no_connection", { at: time(new Date().toISOString()) }) : ready ? "" : t("shell.not_ready");
+    if (!text || this.warning.hidden) this.warning.textContent = text; // the time at which it was lost stays
+    this.warning.hidden = !text;
+    this.element.classList.toggle("stale", Boolean(text));
   }
 
   async #read() {
