@@ -61,7 +61,8 @@ def test_nothing_to_roll_back_to(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
 
 
-def test_a_switch_under_load_fails_no_request(two: Station, test_parts: Path) -> None:
+@pytest.mark.parametrize("count", [80, pytest.param(2000, marks=[pytest.mark.slow, pytest.mark.timeout(1500)])])
+def test_a_switch_under_load_fails_no_request(two: Station, test_parts: Path, count: int) -> None:
     files = upload(test_parts / "good", "000")
     with client_of(two) as client, ThreadPoolExecutor(4) as pool:
         one = client.get(BASE).json()["model"]
@@ -80,7 +81,7 @@ def test_a_switch_under_load_fails_no_request(two: Station, test_parts: Path) ->
             return count
 
         switches = pool.submit(switch)
-        answers = list(pool.map(lambda _: client.post(f"{BASE}/inspections", files=files), range(80)))
+        answers = list(pool.map(lambda _: client.post(f"{BASE}/inspections", files=files), range(count)))
         done.set()
         assert switches.result() >= 2
         for answer in answers:
