@@ -19,7 +19,7 @@ from pages import Files, Served, part_files, send, window
 MOST_BYTES = 4_000_000
 POINTS = 640_000
 PICTURE_S = 1.5  # of all points, where nobody else takes turns on the processors
-TRIES = 4  # the best one counts
+TRIES = 8  # every other one for the first picture, and for that of all points; the best one counts
 
 
 def parts(station: Served) -> list[dict[str, Any]]:
@@ -163,31 +163,28 @@ def test_many_points_are_shown_at_once(browser: Any, filled: Served, large: File
     made = send(filled, large, "large")
     cloud = f"/v1/inspections/{made['id']}/cloud.bin"
     sent = int(httpx.get(filled.address + cloud, headers={"Accept-Encoding": "gzip"}).headers["content-length"])
-    first, every, shared = [], [], []
+    first, every = [], []
     with window(browser, filled) as opened:
         page = opened.open(f"part/{part_called(filled, 'chip-0')['id']}")  # the scripts are loaded, as at a station
         points = points_of(page, cloud)
-        for _ in range(TRIES):
+        for number in range(TRIES):
             page.locator(".view-3d[data-frames]").wait_for()
             before = turns()
             begun = time.perf_counter()
             page.evaluate("id => { location.hash = `#/part/${id}` }", made["id"])
             page.locator("h1", has_text="large").wait_for()
-            page.locator(".view-3d[data-frames]").wait_for()
+            # in turns, as taking a screenshot takes time too
+            page.locator(f".view-3d[data-points='{points}']" if number % 2 else ".view-3d[data-frames]").wait_for()
             shown = page.locator(".view-3d").screenshot()  # it is on the screen then, not only asked for
-            first.append(time.perf_counter() - begun)
+            took = time.perf_counter() - begun
             assert np.asarray(imagecodecs.png_decode(shown))[..., :3].std() > 10
-            page.locator(f".view-3d[data-points='{points}']").wait_for()
-            page.locator(".view-3d").screenshot()
-            every.append(time.perf_counter() - begun)
-            shared.append(max(before, turns()))
+            (every if number % 2 else first).append((took, max(before, turns())))
             page.go_back()
             page.locator("h1", has_text="chip-0").wait_for()
-    rounded = {"first": np.round(first, 2), "all": np.round(every, 2), "turns": np.round(shared, 1)}
-    print(f"{points} points, {sent} bytes, seconds {rounded}")
+    print(f"{points} points, {sent} bytes, (seconds, turns): first {np.round(first, 2)}, all {np.round(every, 2)}")
     assert points >= POINTS
     assert sent <= MOST_BYTES
-    assert min(np.divide(every, shared)) <= PICTURE_S
+    assert min(seconds / shared for seconds, shared in every) <= PICTURE_S
 
 
 def turns() -> float:

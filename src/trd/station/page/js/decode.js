@@ -44,14 +44,10 @@ export function cloud(buffer) {
   const { scale, offset } = header.position;
   const positions = new Float32Array(3 * count);
   for (const [axis, name] of ["x", "y", "z"].entries()) {
-    unpack(section(name), count, (point, value) => {
-      positions[3 * point + axis] = offset[axis] + scale * value;
-    });
+    unpack(section(name), { offset: offset[axis], scale }, positions, axis, 3);
   }
   const scores = new Float32Array(count);
-  unpack(section("score"), count, (point, value) => {
-    scores[point] = header.score.offset + header.score.scale * value;
-  });
+  unpack(section("score"), header.score, scores, 0, 1);
   let colours = null;
   if (header.has_colour) {
     colours = new Uint8Array(4 * count).fill(255);
@@ -69,15 +65,18 @@ export function cloud(buffer) {
 
 /**
  * Undoes low and high bytes apart, zigzag and differences.
- * @param {Uint8Array} packed
- * @param {number} count
- * @param {(point: number, value: number) => void} take
+ * @param {Uint8Array} packed two bytes a point
+ * @param {{ offset: number, scale: number }} unit of the 16-bit numbers
+ * @param {Float32Array} target
+ * @param {number} first where in it
+ * @param {number} stride from one point to the next
  */
-function unpack(packed, count, take) {
-  for (let point = 0, value = 0; point < count; point++) {
+function unpack(packed, { offset, scale }, target, first, stride) {
+  const count = packed.length / 2;
+  for (let point = 0, value = 0, at = first; point < count; point++, at += stride) {
     const zigzag = packed[point] | (packed[count + point] << 8);
     value = (value + ((zigzag >>> 1) ^ -(zigzag & 1))) & 65535;
-    take(point, value);
+    target[at] = offset + scale * value;
   }
 }
 

@@ -134,7 +134,7 @@ export function faces(cloud, points, step) {
  */
 export function extent(cloud) {
   const { positions, pixels } = cloud;
-  const stride = Math.max(1, Math.floor(pixels.length / 20000));
+  const stride = Math.max(1, Math.floor(pixels.length / 5000));
   const middle = [0, 0, 0];
   let radius = 0;
   const sides = [0, 1, 2].map((axis) => {

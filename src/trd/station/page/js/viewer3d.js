@@ -12,6 +12,7 @@ import { FRAGMENT, OVERLAP, SURFACES, VERTEX } from "./shaders.js";
 
 const FIELD = 35; // degrees, vertical
 const REST_MS = 160; // after which what was drawn coarsely is drawn in full
+const FIRST_REST_MS = 30; // nobody has taken hold of it yet
 const MANY = 100000; // points that are drawn coarsely while something moves
 
 /** One context for all parts: making one, and its programs, takes longer than drawing a part. */
@@ -144,7 +145,7 @@ export class Viewer3D {
     this.rest = window.setTimeout(() => {
       this.moving = false;
       this.draw();
-    }, REST_MS);
+    }, this.frames ? REST_MS : FIRST_REST_MS);
   }
 
   /**
