@@ -1,5 +1,7 @@
 """The commands: token, reconcile, export, the demo with a station, and what is told when an extra is missing."""
 
+import json
+import logging
 import subprocess
 import sys
 import threading
@@ -21,6 +23,7 @@ from trd.errors import RecipeError
 from trd.station import serve
 from trd.station.api import app as application
 from trd.station.export import entries
+from trd.station.logs import LOGGERS, log_as_json
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
@@ -43,6 +46,26 @@ def test_nothing_of_the_station_is_imported_by_other_commands() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_log_of_json_lines(capfd: pytest.CaptureFixture[str]) -> None:
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    before = [(one, one.propagate, one.level, list(one.handlers)) for one in loggers]
+    try:
+        log_as_json()
+        logging.getLogger("trd").warning("part %s is late", "7")
+        try:
+            raise ValueError("odd")
+        except ValueError:
+            logging.getLogger("trd").exception("a request failed")
+    finally:
+        for one, propagate, level, handlers in before:
+            one.propagate, one.handlers[:] = propagate, handlers
+            one.setLevel(level)
+    first, second = (json.loads(line) for line in capfd.readouterr().err.splitlines())
+    assert (first["level"], first["message"]) == ("warning", "part 7 is late")
+    assert first["at"].endswith("Z")
+    assert "ValueError: odd" in second["error"]
 
 
 def test_tokens_by_command(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 import trd
 from trd.data.loading import load_sample
+from trd.errors import OutputError
 from trd.station.station import Station
 from trd.station.work import line
 from trd.station.work.parts import prepare
@@ -263,3 +264,26 @@ def test_what_was_taken_is_decided_before_the_station_stops(opened, test_parts: 
         assert answer.result().status_code == 201
         late = client.post(URL, files=upload(test_parts / "good", "000"))
         assert (late.status_code, late.json()["code"]) == (503, "not_ready")
+
+
+def test_a_disk_that_is_full_is_told_and_takes_no_room(opened, test_parts: Path, monkeypatch) -> None:
+    station = opened(capacity=3)
+    files = upload(test_parts / "good", "000", "001")
+    with client_of(station) as client:
+
+        def full(*_: object) -> None:
+            raise OutputError("cannot write maps: No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(station.files, "write", full)
+            answer = client.post(URL, files=files)
+        assert (answer.status_code, answer.json()["code"]) == (503, "storage")
+        assert "No space left" in answer.json()["detail"]
+        assert station.line.state.queued == 0
+        with monkeypatch.context() as patch:
+            patch.setattr(line, "score", lambda *_: 1 / 0)  # a fault of ours
+            assert client.post(URL, files=files).status_code == 503
+        assert station.line.state.queued == 0
+        assert not any(station.files.incoming.iterdir())
+        assert client.post(URL, files=files).status_code == 201
+        assert client.get("/v1/inspections/count").json()["count"] == 2

@@ -44,13 +44,17 @@ def serve(
     webhooks: Annotated[list[str] | None, typer.Option("--webhook", help="Address that results are posted to.")] = None,
     mqtt: Annotated[str, typer.Option("--mqtt", help="mqtt://HOST[:PORT][/PREFIX], extra 'mqtt'.")] = "",
     opcua: Annotated[str, typer.Option("--opcua", help="opc.tcp://HOST:PORT, extra 'opcua'.")] = "",
+    log_json: Annotated[bool, typer.Option("--log-json", help="The log as JSON, an object a line.")] = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Inspect parts over HTTP, with history, review and a page to work in."""
     require("trd serve", "serve", *(("mqtt",) if mqtt else ()), *(("opcua",) if opcua else ()))
+    from trd.station.logs import log_as_json
     from trd.station.running import Attached, Place, run
     from trd.station.settings import Settings
 
+    if log_json:
+        log_as_json()
     settings = Settings(
         data,
         station_name,

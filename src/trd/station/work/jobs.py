@@ -45,6 +45,7 @@ class Request:
         self.answer: Future[list[Stored]] = Future()
         self._rows: list[Stored | None] = [None] * len(self.jobs)
         self._left = len(self.jobs)
+        self._ended = False
         self._counting = threading.Lock()
 
     def finish(self, place: int, row: Stored) -> list[Stored] | None:
@@ -53,3 +54,9 @@ class Request:
             self._rows[place] = row
             self._left -= 1
             return None if self._left else [row for row in self._rows if row is not None]
+
+    def end(self) -> bool:
+        """True once: whoever gets it gives the request's room back and answers."""
+        with self._counting:
+            first, self._ended = not self._ended, True
+            return first

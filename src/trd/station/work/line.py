@@ -6,6 +6,7 @@ on to be stored: the order of work as `Detector.predict_many`, in which nothing 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import queue
@@ -13,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -199,19 +200,22 @@ class Line:
             self._give_up(request, error)
             return
         rows = stored.result()
-        self.release(len(request.jobs))
         try:
             self._on_stored(rows)
         finally:
-            request.answer.set_result(rows)
+            if request.end():
+                self.release(len(request.jobs))
+                with contextlib.suppress(InvalidStateError):  # nobody waits any more
+                    request.answer.set_result(rows)
 
     def _give_up(self, request: Request, error: BaseException) -> None:
         """Once for each request: its room is given back, its sender told."""
-        with self._room:
-            if request.answer.done():
-                return
-            self._taken -= len(request.jobs)
-            request.answer.set_exception(error)
+        if request.end():
+            for job in request.jobs:
+                self._files.delete_incoming(job.uid)
+            self.release(len(request.jobs))
+            with contextlib.suppress(InvalidStateError):
+                request.answer.set_exception(error)
 
 
 def _chunks(parts: list[Part], size: int) -> Iterable[list[Part]]:
