@@ -94,7 +94,11 @@ def test_the_decision_is_legible_from_two_metres(browser: Any, filled: Served) -
     """25 mm are read well from two metres; a screen of 24 inches with 1080 lines has 0.277 mm a pixel."""
     with window(browser, filled, Look(width=1920, height=1080)) as opened:
         page = opened.open("line")
-        size = page.locator(".line-decision strong").evaluate("one => parseFloat(getComputedStyle(one).fontSize)")
+        page.locator(".line-decision .word strong").wait_for()
+        # found and measured at once: the decision is drawn anew when the live stream opens
+        size = page.evaluate(
+            "parseFloat(getComputedStyle(document.querySelector('.line-decision .word strong')).fontSize)"
+        )
     capital = 0.727 * size  # of Inter
     assert capital * 0.277 >= 25
 
