@@ -32,6 +32,7 @@ ORDER = [
     ["reproduce"],
     ["compare"],
     ["reference"],
+    ["station"],
     ["cli"],
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}

@@ -43,6 +43,15 @@ class ScoredSample:
     score: float
 
 
+@dataclass(frozen=True)
+class Peak:
+    """Where a score comes from: pixel of the sensor's frame, and each branch's part of it, 0 to 1, adding up to 1."""
+
+    row: int
+    column: int
+    share: Mapping[str, float]
+
+
 class Detector:
     """Pipeline, engine and calibration; made by `trd.fit`, read back by `Detector.load`.
 
@@ -183,7 +192,7 @@ class Detector:
                 maps = {name: values[row] for name, values in raw.items()}
                 row += 1
                 try:
-                    yield self._prediction(self._decided(item, maps, item.region))
+                    yield self.prediction(self._decided(item, maps, item.region))
                 except TRDError as error:
                     yield Failure(item.id, error)
 
@@ -197,13 +206,22 @@ class Detector:
         except TRDError as error:
             return Failure(sample.id, error)
 
-    def _prediction(self, scored: ScoredSample) -> Prediction:
-        calibration, frame, shape = self.calibration, self.facts.frame, scored.sample.shape
-        floors = calibration.floors
+    def peak(self, scored: ScoredSample) -> Peak:
+        """Of a sample that this detector's `score` gave."""
         row, column = np.unravel_index(int(scored.fused.argmax()), scored.fused.shape)
         at_peak = {name: float(m[row, column]) for name, m in scored.branch_maps.items()}
-        rows, columns = frame.window_in(shape)
-        height, width = frame.size
+        rows, columns = self.facts.frame.window_in(scored.sample.shape)
+        height, width = self.facts.frame.size
+        return Peak(
+            rows.start + int((row + 0.5) * (rows.stop - rows.start) / height),
+            columns.start + int((column + 0.5) * (columns.stop - columns.start) / width),
+            self.calibration.shares(at_peak),
+        )
+
+    def prediction(self, scored: ScoredSample) -> Prediction:
+        """What `predict` says of a sample that this detector's `score` gave, at the sensor's own size."""
+        calibration, frame, shape = self.calibration, self.facts.frame, scored.sample.shape
+        floors, peak = calibration.floors, self.peak(scored)
         return Prediction(
             id=scored.sample.id,
             score=scored.score,
@@ -212,11 +230,8 @@ class Detector:
             p_value=calibration.p_value(scored.score),
             map=frame.to_sensor(scored.fused, shape, calibration.fused_floor),
             modality_maps={n: frame.to_sensor(m, shape, floors[n]) for n, m in scored.branch_maps.items()},
-            share=calibration.shares(at_peak),
-            peak=(
-                rows.start + int((row + 0.5) * (rows.stop - rows.start) / height),
-                columns.start + int((column + 0.5) * (columns.stop - columns.start) / width),
-            ),
+            share=peak.share,
+            peak=(peak.row, peak.column),
             pixel_threshold=calibration.pixel_threshold.value,
             notes=scored.sample.notes,
             used=self.recipe.sources,

@@ -20,6 +20,10 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "ray": ("ray",),
     "mlflow": ("mlflow",),
     "wandb": ("wandb",),
+    "serve": ("fastapi", "uvicorn", "python_multipart", "sqlalchemy", "alembic", "prometheus_client"),
+    "mqtt": ("paho",),
+    "opcua": ("asyncua",),
+    "postgres": ("psycopg",),
     "timm": ("timm", "torchvision", "huggingface_hub"),
 }
 """Extra -> the packages, as they are imported, without which nothing of it works."""

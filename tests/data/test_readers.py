@@ -446,3 +446,20 @@ def test_the_size_of_a_depth_image_comes_from_its_header(tmp_path: Path, cloud: 
     np.save(tmp_path / "b.npy", cloud)
     tifffile.imwrite(tmp_path / "b.tiff", cloud, photometric="rgb")
     assert {depth_size(tmp_path / f"b.{suffix}") for suffix in ("npy", "tiff", "ply")} == {None}
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "no end"])
+def test_a_damaged_png_does_not_reach_the_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    """It would keep memory for good each time; what is not needed to decode may be damaged."""
+    data = bytearray(imagecodecs.png_encode(np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)))
+    comment = b"\x00\x00\x00\x02tEXtab\x00\x00\x00\x00"  # its checksum is wrong
+    (tmp_path / "good.png").write_bytes(data[:33] + comment + data[33:])
+    assert read_image(tmp_path / "good.png").shape == (20, 30, 3)
+    monkeypatch.setattr(imagecodecs, "png_decode", lambda *_: pytest.fail("it was decoded"))
+    if damage == "flipped":
+        data[len(data) // 2] ^= 1
+    else:
+        del data[len(data) // 2 if damage == "cut" else -12 :]
+    (tmp_path / "bad.png").write_bytes(data)
+    with pytest.raises(DataError, match="bad.png cannot be read: (the checksum of its part|it ends too early)"):
+        read_image(tmp_path / "bad.png")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from trd.cli import comparison, deployment, information, prediction, training
+from trd.cli import comparison, deployment, information, prediction, station, training
 from trd.cli.app import app, errors
 from trd.errors import TRDError
 
-__all__ = ["app", "comparison", "deployment", "information", "main", "prediction", "training"]
+__all__ = ["app", "comparison", "deployment", "information", "main", "prediction", "station", "training"]
 
 
 def main() -> None:

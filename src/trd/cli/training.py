@@ -21,6 +21,7 @@ from trd.cli.app import (
     interruptible,
     names,
 )
+from trd.cli.station import demo_station
 from trd.errors import DataError, RecipeError
 from trd.extras import require
 
@@ -32,9 +33,14 @@ if TYPE_CHECKING:  # at run time each command imports what it needs, so that `tr
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for data, run and report.")] = Path("trd-demo"),
     seed: Annotated[int, typer.Option(help="Of the drawn parts.")] = 0,
+    station: Annotated[
+        bool, typer.Option("--station", help="Then inspect the drawn test parts in the station, extra 'serve'.")
+    ] = False,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of the station.")] = 8765,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the station's page.")] = True,
 ) -> None:
     """Draw a small RGB + 3D data set, train on its good parts, evaluate, and write a report (about a minute)."""
-    require("trd demo", "train", "report")
+    require("trd demo", "train", "report", *(("serve",) if station else ()))
     from trd.config import load_recipe
     from trd.data.demo import CLASS_NAME, draw_demo
     from trd.runs import Run
@@ -45,6 +51,8 @@ def demo(
     recipe = load_recipe("demo")
     run = Run.open(data, out / "run", recipe, [CLASS_NAME], console)
     _finish(run, "auto")
+    if station:
+        demo_station(out, CLASS_NAME, port, browser)
 
 
 @app.command()

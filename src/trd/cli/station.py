@@ -1,0 +1,182 @@
+"""Commands of the inspection station: serve, and `trd station ...`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from trd.cli.app import DeviceOption, app, console, errors, shown
+from trd.errors import RecipeError
+from trd.extras import require
+
+KeepInputs = Literal["all", "flagged", "none"]
+
+station_app = typer.Typer(help="Look after a station's folder.", no_args_is_help=True)
+app.add_typer(station_app, name="station")
+
+FolderArgument = Annotated[Path, typer.Argument(help="The station's folder (`trd serve --data`).")]
+DatabaseOption = Annotated[str, typer.Option("--database", help="SQLAlchemy URL; SQLite in the folder by default.")]
+
+
+@app.command()
+def serve(
+    runs: Annotated[list[str], typer.Argument(help="Run folders, detectors or packages; NAME=PATH names the class.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder for database and files.")] = Path("trd-station"),
+    host: Annotated[str, typer.Option("--host", help="Other than loopback needs a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: a free one.")] = 8765,
+    names: Annotated[list[str] | None, typer.Option("--name-of-host", help="As other machines call it.")] = None,
+    database: DatabaseOption = "",
+    capacity: Annotated[int, typer.Option("--capacity", min=1, help="Parts that may wait.")] = 64,
+    audit: Annotated[float, typer.Option("--audit", min=0, max=1, help="Share of parts drawn for audit.")] = 0.01,
+    keep: Annotated[KeepInputs, typer.Option("--keep-inputs", help="Whose files stay.")] = "all",
+    keep_days: Annotated[float, typer.Option("--keep-days", min=0, help="Files older than this go.")] = 90,
+    keep_gb: Annotated[float, typer.Option("--keep-gb", min=0, help="Oldest files go beyond this.")] = 50,
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, help="Parts computed together; 1: equal to `trd predict` to the bit.")
+    ] = 1,
+    station_name: Annotated[str, typer.Option("--name", help="Of this station, in answers and outputs.")] = "station",
+    folders: Annotated[list[str] | None, typer.Option("--watch-folder", help="CLASS=DIR: inspect what comes.")] = None,
+    replays: Annotated[list[str] | None, typer.Option("--replay", help="CLASS=DIR: its test parts, again.")] = None,
+    every: Annotated[float, typer.Option("--every", min=0.0, help="Seconds between parts of a replay.")] = 2.0,
+    cameras: Annotated[list[str] | None, typer.Option("--camera", help="CLASS=ADDRESS, colour only.")] = None,
+    webhooks: Annotated[list[str] | None, typer.Option("--webhook", help="Address that results are posted to.")] = None,
+    mqtt: Annotated[str, typer.Option("--mqtt", help="mqtt://HOST[:PORT][/PREFIX], extra 'mqtt'.")] = "",
+    opcua: Annotated[str, typer.Option("--opcua", help="opc.tcp://HOST:PORT, extra 'opcua'.")] = "",
+    log_json: Annotated[bool, typer.Option("--log-json", help="The log as JSON, an object a line.")] = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Inspect parts over HTTP, with history, review and a page to work in."""
+    require("trd serve", "serve", *(("mqtt",) if mqtt else ()), *(("opcua",) if opcua else ()))
+    from trd.station.logs import log_as_json
+    from trd.station.running import Attached, Place, run
+    from trd.station.settings import Settings
+
+    if log_json:
+        log_as_json()
+    settings = Settings(
+        data,
+        station_name,
+        database,
+        device,
+        capacity=capacity,
+        batch=batch,
+        audit_rate=audit,
+        keep_inputs=keep,
+        keep_days=keep_days,
+        keep_bytes=round(keep_gb * 1e9),
+    )
+    attached = Attached(
+        folders=tuple(folders or ()),
+        replays=tuple(replays or ()),
+        every=every,
+        cameras=tuple(cameras or ()),
+        webhooks=tuple(webhooks or ()),
+        mqtt=mqtt,
+        opcua=opcua,
+    )
+    run(settings, runs, Place(host, port, tuple(names or ())), attached, lambda url: tell_where(url, data))
+
+
+def demo_station(out: Path, class_name: str, port: int, browser: bool) -> None:
+    """The demo's detector serves, its test parts come along the line every three seconds, and the page is opened."""
+    import webbrowser
+
+    from trd.station.running import Attached, Place, run
+    from trd.station.settings import Settings
+
+    data = out / "station"
+
+    def ready(url: str) -> None:
+        tell_where(url, data)
+        if browser:
+            webbrowser.open(url)
+
+    replay = Attached(replays=(f"{class_name}={out / 'data' / class_name}",), every=3.0)
+    settings = Settings(data, "demo", audit_rate=0.1)  # of few parts, some for the review queue
+    run(settings, [str(out / "run")], Place(port=port), replay, ready)
+
+
+def tell_where(url: str, data: Path) -> None:
+    console.print(f"the station answers at {url} (Ctrl-C stops it); its folder is {shown(data)}", highlight=False)
+
+
+@station_app.command()
+def token(
+    data: FolderArgument,
+    name: Annotated[str, typer.Option("--name", help="Whose it is; one of the same name is replaced.")],
+    role: Annotated[str, typer.Option("--role", help="viewer, operator or engineer.")] = "operator",
+    remove: Annotated[bool, typer.Option("--remove", help="Take it away.")] = False,
+) -> None:
+    """Make a token for a person or a machine; it is shown once. A running station reads it when it starts again."""
+    from trd.station.tokens import Tokens
+
+    data.mkdir(parents=True, exist_ok=True)
+    known = Tokens(data)
+    if remove:
+        known.remove(name)
+        console.print(f"the token of {name} is gone", markup=False)
+    else:
+        typer.echo(known.add(name, role))
+        errors.print(f"the token of {name} ({role}); it is stored as a digest only, so keep it", markup=False)
+
+
+@station_app.command()
+def reconcile(
+    data: FolderArgument,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every file and compare it with its name.")] = False,
+    database: DatabaseOption = "",
+) -> None:
+    """Bring files and rows into agreement after a crash or a restored backup. The station must be stopped."""
+    require("trd station", "serve")
+    from trd.files import locked
+    from trd.station.settings import Settings
+    from trd.station.store import retention
+    from trd.station.store.database import Database
+    from trd.station.store.files import Files
+
+    with locked(data, "reconciling"):
+        opened = Database(Settings(data, database=database).url)
+        try:
+            found = retention.reconcile(opened, Files(data), verify)
+        finally:
+            opened.close()
+    console.print(
+        f"{found.checked} files: {found.orphans} that no row names were deleted; {found.missing} inspections whose "
+        f"files are missing were marked; {len(found.damaged)} files are damaged",
+        highlight=False,
+    )
+    for name in found.damaged:
+        errors.print(f"damaged: {name}", markup=False)
+    if found.damaged:
+        raise typer.Exit(1)
+
+
+@station_app.command()
+def export(
+    data: FolderArgument,
+    run: Annotated[list[str], typer.Argument(help="The detectors that it serves.")],
+    class_name: Annotated[str, typer.Option("--class", help="Of which class.")],
+    out: Annotated[Path, typer.Option("--out", help="A new folder.")],
+    verdict: Annotated[str, typer.Option("--verdict", help="Comma-separated: good, defect, unsure.")] = "good,defect",
+    database: DatabaseOption = "",
+) -> None:
+    """Judged parts as a data folder for `trd train`. The station must be stopped (its page exports too)."""
+    require("trd station", "serve")
+    from trd.files import write_bytes
+    from trd.station.export import entries
+    from trd.station.settings import Settings
+    from trd.station.station import Station
+
+    if out.exists():
+        raise RecipeError(f"{out} exists: choose a new folder")
+    station = Station.open(Settings(data, database=database), run)
+    try:
+        count = 0
+        for entry in entries(station, class_name, tuple(verdict.split(","))):
+            write_bytes(out / class_name / entry.place, entry.read(), durable=False)
+            count += 1
+    finally:
+        station.close()
+    console.print(f"{count} files in {shown(out)}", markup=False, highlight=False)

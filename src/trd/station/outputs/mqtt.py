@@ -1,0 +1,61 @@
+"""Results over MQTT 5 (the extra `mqtt`): PREFIX/CLASS/inspection, and PREFIX/state with a last will."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from trd.errors import OutputError, RecipeError
+from trd.extras import explained
+
+ACKNOWLEDGED = 10.0  # seconds that the broker gets
+KEEPALIVE = 5
+
+
+class Mqtt:
+    """`deliver` returns when the broker has acknowledged (QoS 1). `PREFIX/state` says "online", and "offline" when the
+    connection is lost or the station stops: a PLC that reads it knows that no answer will come.
+
+    url: mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX]. Raises RecipeError.
+    """
+
+    def __init__(self, url: str, station: str) -> None:
+        with explained("the output MQTT"):
+            from paho.mqtt.client import Client, MQTTv5
+            from paho.mqtt.enums import CallbackAPIVersion
+        parts = urlsplit(url)
+        if parts.scheme != "mqtt" or not parts.hostname:
+            raise RecipeError(f"the broker {url} is no address: expected mqtt://HOST[:PORT][/PREFIX]")
+        self._prefix = parts.path.strip("/") or f"trd/{station}"
+        self._client: Any = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
+        if parts.username:
+            self._client.username_pw_set(parts.username, parts.password)
+        self._client.will_set(f"{self._prefix}/state", "offline", qos=1, retain=True)
+        self._client.on_connect = self._connected
+        self._client.reconnect_delay_set(1, 5)
+        self._client.connect_async(parts.hostname, parts.port or 1883, KEEPALIVE)
+        self._client.loop_start()
+
+    def _connected(self, client: Any, *_: Any) -> None:
+        client.publish(f"{self._prefix}/state", "online", qos=1, retain=True)
+
+    def deliver(self, told: dict[str, Any]) -> None:
+        """Raises OutputError where the broker is away or does not acknowledge."""
+        if not self._client.is_connected():
+            raise OutputError("the broker is not connected")
+        body = json.dumps(told, ensure_ascii=False, allow_nan=False)
+        sent = self._client.publish(f"{self._prefix}/{told['class']}/inspection", body, qos=1)
+        try:
+            sent.wait_for_publish(ACKNOWLEDGED)
+        except (RuntimeError, ValueError) as error:
+            raise OutputError(f"the broker does not take it: {error}") from error
+        if not sent.is_published():
+            raise OutputError("the broker does not acknowledge")
+
+    def close(self) -> None:
+        if self._client.is_connected():
+            last = self._client.publish(f"{self._prefix}/state", "offline", qos=1, retain=True)
+            last.wait_for_publish(1.0)
+        self._client.disconnect()
+        self._client.loop_stop()

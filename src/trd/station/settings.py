@@ -1,0 +1,49 @@
+"""What a station is told at its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+KeepInputs = Literal["all", "flagged", "none"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """data: folder of database and files. database: a SQLAlchemy URL; "" means SQLite in `data`.
+
+    capacity: parts that may be queued or worked on at once. max_parts: of one request. max_body_bytes: of one request.
+    upload_seconds: that the form of a request may take to come. group: parts that are prepared together. batch: parts
+    that the engine computes together; 1 gives scores equal to the bit to `Detector.predict`. audit_rate: share of parts
+    drawn at random before they are decided. review_factor: the first review limit is for this many times the detector's
+    false-alarm rate. keep_inputs: of which parts the files that were sent stay ("flagged": rejected, in review, sampled
+    or invalid). keep_days, keep_bytes: what retention leaves. watch_rate: probability of any false drift alarm of a
+    class.
+    """
+
+    data: Path
+    name: str = "station"
+    database: str = ""
+    device: str = "auto"
+    capacity: int = 64
+    max_parts: int = 16
+    max_body_bytes: int = 512 * 2**20
+    upload_seconds: float = 60.0
+    group: int = 8
+    batch: int = 1
+    audit_rate: float = 0.01
+    review_factor: float = 2.0
+    keep_inputs: KeepInputs = "all"
+    keep_days: float = 90.0
+    keep_bytes: int = 50 * 10**9
+    watch_rate: float = 0.01
+
+    @property
+    def url(self) -> str:
+        return self.database or f"sqlite:///{(self.data / 'station.db').resolve()}"
+
+    @property
+    def models(self) -> Path:
+        """The folder whose detectors can be loaded by name."""
+        return self.data / "models"

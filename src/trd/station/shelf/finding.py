@@ -1,0 +1,72 @@
+"""Detectors on disk, by name: those given at the start, and those in the station's folder `models`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trd.errors import CheckpointError
+from trd.packages.facts import facts_at
+from trd.packages.package import is_package
+from trd.stored import FACTS, detector_folder
+
+
+@dataclass(frozen=True)
+class Found:
+    """detector: its identity."""
+
+    name: str
+    path: Path
+    class_name: str
+    detector: str
+
+
+def detectors_at(given: str) -> list[Found]:
+    """Those of a run folder, a detector's folder or a package; `NAME=PATH` names the class of a single one.
+
+    Raises CheckpointError where there is none.
+    """
+    wanted, equals, rest = given.partition("=")
+    path = Path(rest if equals and not Path(given).exists() else given)
+    wanted = wanted if equals and str(path) == rest else ""
+    if is_package(path):
+        facts = facts_at(path)
+        return [Found(path.stem, path.resolve(), wanted or facts.class_name or path.stem, facts.id)]
+    folders = [path] if (path / FACTS).is_file() else sorted(p.parent for p in path.glob(f"*/{FACTS}"))
+    if not folders:
+        folders = [detector_folder(path)]  # says what is missing
+    if wanted and len(folders) > 1:
+        raise CheckpointError(f"{given}: {path} holds {len(folders)} classes; give NAME=PATH for one of them")
+    return [_found(folder, wanted) for folder in folders]
+
+
+def _found(folder: Path, wanted: str = "") -> Found:
+    facts = facts_at(folder)
+    name = folder.resolve().name
+    above = folder.resolve().parent
+    if (above / "run.json").is_file():
+        name = f"{above.name}/{name}"
+    return Found(name, folder.resolve(), wanted or facts.class_name or folder.resolve().name, facts.id)
+
+
+def all_found(given: Iterable[Found], models: Path) -> dict[str, Found]:
+    """By name; what cannot be read in `models` is left out. A name that is taken gets a number."""
+    found: dict[str, Found] = {}
+    there = list(given)
+    if models.is_dir():
+        for path in sorted(models.iterdir()):
+            try:
+                there += detectors_at(str(path)) if not path.name.startswith(".") else []
+            except CheckpointError:
+                continue
+    paths: set[Path] = set()
+    for one in there:
+        if one.path in paths:
+            continue
+        paths.add(one.path)
+        name, number = one.name, 2
+        while name in found:
+            name, number = f"{one.name}-{number}", number + 1
+        found[name] = Found(name, one.path, one.class_name, one.detector)
+    return found

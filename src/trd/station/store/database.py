@@ -1,0 +1,156 @@
+"""The database: opened and brought to the newest version; one thread writes, many read."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from trd.errors import OutputError
+from trd.extras import explained
+
+Result = TypeVar("Result")
+Write = Callable[[Connection], Any]
+
+WRITES = {"trd_writes": True}
+GROUP = 64  # writes of one transaction: waiting for the disk is shared
+CACHE_KB = 64_000
+
+
+def open_engine(url: str) -> Engine:
+    """SQLite in WAL mode, flushed to the disk at every commit; or what the URL names."""
+    options: dict[str, Any] = {"json_serializer": _compact}
+    if url.startswith("sqlite"):
+        # each thread its own file handle; more readers than threads there are would be closed and opened again
+        options |= {"poolclass": QueuePool, "pool_size": 8, "max_overflow": 56, "connect_args": {"timeout": 30}}
+    with explained(f"the database {make_url(url).render_as_string()}"):
+        engine = create_engine(url, **options)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """To the newest tables, with what is in them. Raises OutputError."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    try:
+        with engine.execution_options(**WRITES).connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+            connection.commit()
+    except SQLAlchemyError as error:
+        raise OutputError(f"the station's database {engine.url!r} cannot be opened: {reason(error)}") from error
+
+
+def reason(error: Exception) -> str:
+    """A database's error in one line, without the statement."""
+    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0][:300]
+
+
+class Database:
+    """Reads in any thread; writes in one of its own, in groups, each group one transaction that is on the disk when
+    its callers are answered. A write that fails takes none of its group with it."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = open_engine(url)
+        upgrade(self.engine)
+        self._waiting: queue.SimpleQueue[tuple[Write, Future[Any]] | None] = queue.SimpleQueue()
+        self._closing = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="station-writer", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection:
+            yield connection
+
+    def begin(self, write: Callable[[Connection], Result]) -> Future[Result]:
+        """Have it written: the future has its result when that is on the disk. Raises OutputError when closed."""
+        future: Future[Result] = Future()
+        with self._closing:
+            if self._closed:
+                raise OutputError("the station is stopping: nothing is written any more")
+            self._waiting.put((write, future))
+        return future
+
+    def write(self, write: Callable[[Connection], Result]) -> Result:
+        """The same, and wait. Raises what `write` raises, and OutputError where the database cannot write."""
+        return self.begin(write).result()
+
+    def close(self) -> None:
+        """After what waits was written."""
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._waiting.put(None)
+        self._thread.join()
+        self.engine.dispose()
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            group = [self._waiting.get()]
+            while len(group) < GROUP and not self._waiting.empty():
+                group.append(self._waiting.get())
+            going = None not in group
+            self._write([one for one in group if one is not None])
+
+    def _write(self, group: list[tuple[Write, Future[Any]]]) -> None:
+        done: list[tuple[Future[Any], Any, BaseException | None]] = []
+        try:
+            with self.engine.execution_options(**WRITES).connect() as connection, connection.begin():
+                for write, future in group:
+                    try:
+                        with connection.begin_nested():
+                            done.append((future, write(connection), None))
+                    except Exception as error:
+                        done.append((future, None, _worded(error)))
+        except Exception as error:  # the commit: nothing of the group is there
+            done = [(future, None, _worded(error)) for _, future in group]
+        for future, result, fault in done:
+            if fault is None:
+                future.set_result(result)
+            else:
+                future.set_exception(fault)
+
+
+def _worded(error: Exception) -> Exception:
+    if isinstance(error, SQLAlchemyError):
+        return OutputError(f"the station's database cannot write: {reason(error)}")
+    return error
+
+
+def _compact(values: Any) -> str:
+    return json.dumps(values, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin where we say: see `_begin_sqlite`
+    for setting in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"cache_size=-{CACHE_KB}",
+        "temp_store=MEMORY",
+    ):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # a reader that became a writer would be refused at once when another has written in between
+    writes = connection.get_execution_options().get("trd_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,119 @@
+"""Files beside the database: what was sent, and the maps. Named by inspection and content, written whole, row last."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trd.errors import OutputError
+from trd.files import folder_to_disk, to_disk, write_bytes
+
+UID = re.compile(r"[0-9a-f]{16}")
+DAY = re.compile(r"[0-9]{8}")
+NAME = re.compile(r"(?P<uid>[0-9a-f]{16})-(?P<role>.+)-(?P<digest>[0-9a-f]{16})(?P<suffix>\.[a-z]+)", re.DOTALL)
+UNSAFE = re.compile(r"[^A-Za-z0-9_.]")
+MAPS = "maps"
+INPUT = "in."
+
+
+def new_uid() -> str:
+    return secrets.token_hex(8)
+
+
+def digest_of(path: Path) -> str:
+    """First 16 hexadecimal digits of the SHA-256."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One file of an inspection. role: "maps", "mask", or "in.SOURCE". sent_as: its name as a client gave it."""
+
+    role: str
+    digest: str
+    suffix: str
+    size: int
+    sent_as: str = ""
+
+    def to_json(self) -> list[Any]:
+        return [self.digest, self.suffix, self.size, *([self.sent_as] if self.sent_as else [])]
+
+    @classmethod
+    def from_json(cls, role: str, values: list[Any]) -> Kept:
+        return cls(role, values[0], values[1], values[2], values[3] if len(values) > 3 else "")
+
+
+def kept_in(files: Mapping[str, Any]) -> dict[str, Kept]:
+    """Role -> file, from an inspection's column `files`."""
+    return {role: Kept.from_json(role, values) for role, values in files.items()}
+
+
+class Files:
+    """DATA/files/DAY/UID-ROLE-DIGEST.SUFFIX, and DATA/incoming/UID/ for what is not decided yet."""
+
+    def __init__(self, data: Path) -> None:
+        self.root = data / "files"
+        self.incoming = data / "incoming"
+        for folder in (self.root, self.incoming):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, day: str, uid: str, kept: Kept) -> Path:
+        role = UNSAFE.sub(lambda found: f"%{ord(found[0]):x}", kept.role)
+        return self.root / day / f"{uid}-{role}-{kept.digest}{kept.suffix}"
+
+    def write(self, day: str, uid: str, role: str, suffix: str, data: bytes) -> Kept:
+        """Whole, and on the disk when this returns. Raises OutputError."""
+        kept = Kept(role, hashlib.sha256(data).hexdigest()[:16], suffix, len(data))
+        write_bytes(self.path(day, uid, kept), data)
+        return kept
+
+    def adopt(self, day: str, uid: str, role: str, sent_as: str, path: Path) -> Kept:
+        """Move a file that came in to its place, on the disk when this returns. Raises OutputError."""
+        try:
+            kept = Kept(role, digest_of(path), path.suffix.lower(), path.stat().st_size, sent_as)
+            place = self.path(day, uid, kept)
+            place.parent.mkdir(exist_ok=True)
+            to_disk(path)
+            os.replace(path, place)
+            folder_to_disk(place.parent)
+        except OSError as error:
+            raise OutputError(f"cannot keep the file of '{role}': {error.strerror or error}") from error
+        return kept
+
+    def delete(self, day: str, uid: str, files: Mapping[str, Any]) -> None:
+        for kept in kept_in(files).values():
+            self.path(day, uid, kept).unlink(missing_ok=True)
+
+    def delete_incoming(self, uid: str) -> None:
+        shutil.rmtree(self.incoming / uid, ignore_errors=True)
+
+    def clear_incoming(self) -> int:
+        """What a stopped station had not answered yet; how many parts that was."""
+        found = [path for path in self.incoming.iterdir() if path.is_dir()]
+        for path in found:
+            shutil.rmtree(path, ignore_errors=True)
+        return len(found)
+
+    def all_files(self) -> Iterator[tuple[str, Path]]:
+        """(day, file) of everything below `files`, also what is not ours."""
+        for day in sorted(self.root.iterdir()):
+            if day.is_dir():
+                for path in sorted(day.iterdir()):
+                    yield day.name, path
+
+    def delete_empty_days(self) -> None:
+        for day in self.root.iterdir():
+            with contextlib.suppress(OSError):  # not empty, or no folder
+                day.rmdir()

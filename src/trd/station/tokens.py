@@ -1,0 +1,88 @@
+"""Who may call: tokens with a name and a role, of which only digests are kept (DATA/tokens.json)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from trd.errors import DataError
+from trd.files import write_json
+
+ROLES = ("viewer", "operator", "engineer")  # each may what those before it may
+FILE = "tokens.json"
+
+
+@dataclass(frozen=True)
+class Caller:
+    name: str
+    role: str
+
+    def may(self, role: str) -> bool:
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+LOCAL = Caller("local", "engineer")
+
+
+class Tokens:
+    """Those of a station's folder. Without any, everyone who can connect is `LOCAL`."""
+
+    def __init__(self, data: Path) -> None:
+        """Raises DataError for a file that is not ours."""
+        self._path = data / FILE
+        self._callers: dict[str, Caller] = {}
+        if self._path.exists():
+            try:
+                for entry in json.loads(self._path.read_text("utf-8"))["tokens"]:
+                    if entry["role"] not in ROLES:
+                        raise ValueError(f"unknown role {entry['role']!r}")
+                    self._callers[str(entry["sha256"])] = Caller(str(entry["name"]), entry["role"])
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise DataError(f"{self._path} cannot be read as the station's tokens: {error!r}") from error
+
+    def __bool__(self) -> bool:
+        return bool(self._callers)
+
+    @property
+    def callers(self) -> tuple[Caller, ...]:
+        return tuple(self._callers.values())
+
+    def add(self, name: str, role: str) -> str:
+        """A new token, which is told here only; one of the same name is replaced. Raises DataError."""
+        if role not in ROLES:
+            raise DataError(f"unknown role '{role}'; there are: {', '.join(ROLES)}")
+        if not name.strip() or len(name) > 100 or not name.isprintable():
+            raise DataError("a token needs a name: up to 100 printable characters")
+        token = f"trd_{secrets.token_urlsafe(32)}"
+        self._callers = {digest: one for digest, one in self._callers.items() if one.name != name}
+        self._callers[_digest(token)] = Caller(name, role)
+        self._save()
+        return token
+
+    def remove(self, name: str) -> None:
+        """Raises DataError where there is none of this name."""
+        left = {digest: one for digest, one in self._callers.items() if one.name != name}
+        if len(left) == len(self._callers):
+            raise DataError(f"there is no token of '{name}'; there are: {', '.join(c.name for c in self.callers)}")
+        self._callers = left
+        self._save()
+
+    def caller(self, token: str) -> Caller | None:
+        asked = _digest(token)
+        for digest, caller in self._callers.items():
+            if hmac.compare_digest(digest, asked):
+                return caller
+        return None
+
+    def _save(self) -> None:
+        entries = [{"sha256": d, "name": one.name, "role": one.role} for d, one in self._callers.items()]
+        write_json(self._path, {"tokens": entries})
+        self._path.chmod(0o600)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,201 @@
+"""Who may call what: every route, with every role."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+
+from trd.errors import DataError, RecipeError
+from trd.station.api.app import MODULES, create_app
+from trd.station.serve import check_address
+from trd.station.station import Station
+from trd.station.tokens import ROLES, Tokens
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+
+from stations import client_of
+
+PUBLIC = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/v1/session"), ("POST", "/v1/session")}
+OPERATOR = {
+    ("POST", "/v1/classes/{class_name}/inspections"),
+    ("POST", "/v1/inspections/{number}/verdicts"),
+    ("POST", "/v1/events/{number}/acknowledge"),
+}
+ENGINEER = {
+    ("PUT", "/v1/classes/{class_name}/threshold"),
+    ("POST", "/v1/classes/{class_name}/threshold/versions/{number}/activate"),
+    ("POST", "/v1/classes/{class_name}/recalibration"),
+    ("POST", "/v1/classes/{class_name}/models"),
+    ("POST", "/v1/models/{number}/self-test"),
+    ("POST", "/v1/models/{number}/switch"),
+    ("POST", "/v1/classes/{class_name}/models/roll-back"),
+    ("POST", "/v1/classes/{class_name}/watch/restart"),
+    ("GET", "/v1/classes/{class_name}/export.zip"),
+}
+
+
+def needed(method: str, path: str) -> str | None:
+    """The role that docs/station-api.md asks for; None: no token."""
+    if (method, path) in PUBLIC:
+        return None
+    if (method, path) in ENGINEER:
+        return "engineer"
+    if (method, path) in OPERATOR:
+        return "operator"
+    assert method == "GET" or (method, path) == ("DELETE", "/v1/session"), f"{method} {path}: who may?"
+    return "viewer"
+
+
+ROUTES = sorted(
+    (method, route.path)
+    for module in MODULES
+    for route in module.routes.routes
+    if isinstance(route, APIRoute)
+    for method in route.methods
+)
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "data").mkdir()
+    known = Tokens(tmp_path / "data")
+    return {role: known.add(f"a {role}", role) for role in ROLES}
+
+
+@pytest.fixture
+def guarded(tokens: dict[str, str], station: Station) -> Iterator[TestClient]:
+    with client_of(station) as client:
+        yield client
+
+
+def called(path: str) -> str:
+    names = {"{class_name}": "biscuit", "{number}": "1", "{name}": "fused", "{source}": "rgb"}
+    for name, value in names.items():
+        path = path.replace(name, value)
+    return path
+
+
+def test_all_routes_of_the_application_are_walked(station: Station) -> None:
+    paths = {route.path for route in create_app(station).routes if hasattr(route, "methods")}
+    assert paths <= {path for _, path in ROUTES}
+    assert len(ROUTES) > 40
+
+
+@pytest.mark.timeout(600)
+def test_without_token_or_with_the_wrong_role(guarded: TestClient, tokens: dict[str, str]) -> None:
+    for method, path in ROUTES:
+        role, url = needed(method, path), called(path)
+        endless = path == "/v1/live"  # for those who may
+        for asked in [None, "nonsense", *(() if endless else ROLES)]:
+            headers = {"Authorization": f"Bearer {tokens.get(asked, 'trd_nonsense')}"} if asked else {}
+            answer = guarded.request(method, url, headers=headers)
+            where = f"{method} {path} as {asked}"
+            if role is None:
+                assert answer.status_code not in (403, 500), where
+            elif asked is None:
+                assert (answer.status_code, answer.json()["code"]) == (401, "no_token"), where
+                assert answer.headers["WWW-Authenticate"] == "Bearer"
+            elif asked == "nonsense":
+                assert (answer.status_code, answer.json()["code"]) == (401, "unknown_token"), where
+            elif ROLES.index(asked) < ROLES.index(role):
+                assert (answer.status_code, answer.json()["code"]) == (403, "role"), where
+            else:
+                assert answer.status_code not in (401, 403), where
+                assert answer.status_code < 500 or path == "/readyz", where
+
+
+def test_a_body_is_not_read_before_the_token(guarded: TestClient) -> None:
+    kind = {"content-type": "multipart/form-data; boundary=b", "content-length": "1000"}
+    answer = guarded.post("/v1/classes/biscuit/inspections", headers=kind, content=b"x" * 1000)
+    assert answer.status_code == 401
+    broken = guarded.put("/v1/classes/biscuit/threshold", content=b"{no json")
+    assert broken.status_code == 401
+
+
+def test_signing_in_on_a_page(guarded: TestClient, tokens: dict[str, str]) -> None:
+    assert guarded.get("/v1/session").json()["role"] is None
+    assert guarded.post("/v1/session", json={"token": "trd_nonsense"}).status_code == 401
+    answer = guarded.post("/v1/session", json={"token": tokens["operator"]})
+    assert (answer.json()["name"], answer.json()["role"]) == ("a operator", "operator")
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert guarded.get("/v1/classes").status_code == 200  # by the cookie
+    assert guarded.delete("/v1/session").status_code == 204
+    assert guarded.get("/v1/classes").status_code == 401
+
+
+def test_requests_of_other_sites_are_refused(client: TestClient) -> None:
+    url = "/v1/session"
+    for headers in (
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:9999"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ):
+        answer = client.request("DELETE", url, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "origin"), headers
+    own = client.request("DELETE", url, headers={"Origin": "http://127.0.0.1", "Sec-Fetch-Site": "same-origin"})
+    assert own.status_code == 204
+    foreign = client.get("/v1/classes", headers={"Host": "evil.example"})
+    assert (foreign.status_code, foreign.json()["code"]) == (403, "host")
+
+
+def test_what_a_browser_is_told(client: TestClient) -> None:
+    for path in ("/healthz", "/v1/classes", "/v1/nothing"):
+        headers = client.get(path).headers
+        assert "script-src 'self'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cache-Control"] == "no-store"
+
+
+def test_paths_of_clients_are_not_opened(client: TestClient, send, tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    send("good")
+    for path in (
+        "/v1/inspections/1/inputs/..%2f..%2fstation.db",
+        "/v1/inspections/1/images/..%2f..%2fsecret.png",
+        "/v1/inspections/1/maps/%2e%2e%2fsecret.png",
+        "/..%2f..%2fsecret.png",
+        "/%2e%2e/%2e%2e/secret.png",
+    ):
+        answer = client.get(path)
+        assert answer.status_code in (404, 422), path
+        assert b"secret" not in answer.content
+    loaded = client.post("/v1/classes/biscuit/models", json={"name": str(tmp_path)})
+    assert (loaded.status_code, loaded.json()["code"]) == (404, "no_model")
+
+
+def test_other_machines_need_a_token(tmp_path: Path) -> None:
+    for host in ("127.0.0.1", "::1", "localhost", "127.1.2.3"):
+        check_address(host, has_tokens=False)
+    for host in ("0.0.0.0", "::", "192.168.1.5", "station.example"):
+        with pytest.raises(RecipeError, match="there is no token"):
+            check_address(host, has_tokens=False)
+        check_address(host, has_tokens=True)
+
+
+def test_tokens_are_kept_as_digests(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    assert not tokens
+    token = tokens.add("anna", "engineer")
+    assert token not in (tmp_path / "tokens.json").read_text()
+    assert (tmp_path / "tokens.json").stat().st_mode & 0o077 == 0
+    again = Tokens(tmp_path)
+    assert again.caller(token).name == "anna"
+    new = again.add("anna", "viewer")
+    assert again.caller(token) is None
+    assert again.caller(new).role == "viewer"
+    again.remove("anna")
+    assert not again
+    with pytest.raises(DataError, match="no token of 'anna'"):
+        again.remove("anna")
+    with pytest.raises(DataError, match="unknown role 'boss'"):
+        again.add("anna", "boss")
+    (tmp_path / "tokens.json").write_text("{}")
+    with pytest.raises(DataError, match="cannot be read"):
+        Tokens(tmp_path)

@@ -1,0 +1,134 @@
+"""A station that is killed loses nothing that it has acknowledged, and begins again in seconds."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+
+from stations import upload
+
+
+class Served:
+    """`trd serve` in a process of its own."""
+
+    def __init__(self, run: Path, data: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.command = [sys.executable, "-m", "trd", "serve", str(run), "--data", str(data), "--port", str(self.port)]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> float:
+        """Seconds until it is ready."""
+        begin = time.monotonic()
+        self.process = subprocess.Popen(
+            [*self.command, "--audit", "0.5"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ
+        )
+        while True:
+            assert self.process.poll() is None, self.process.stderr.read().decode()[-2000:]  # type: ignore[union-attr]
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                    return time.monotonic() - begin
+            time.sleep(0.05)
+
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> int:
+        assert self.process is not None
+        self.process.send_signal(how)
+        code = self.process.wait(60)
+        self.process.stderr.close()  # type: ignore[union-attr]
+        return code
+
+
+@pytest.fixture
+def served(run_folder: Path, tmp_path: Path):
+    one = Served(run_folder, tmp_path / "data")
+    yield one
+    if one.process is not None and one.process.poll() is None:
+        one.kill()
+
+
+def send_until_it_dies(served: Served, files: list, name: str, found: list[dict], verdicts: list[dict]) -> None:
+    """Parts and verdicts that were acknowledged."""
+    with httpx.Client(base_url=served.url, timeout=30) as client, contextlib.suppress(httpx.TransportError):
+        for number in range(10_000):
+            part = {"part": f"{name}-{number}"}
+            answer = client.post("/v1/classes/biscuit/inspections", files=files, data=part)
+            if answer.status_code != 201:
+                continue
+            found += answer.json()["inspections"]
+            body = {"verdict": "good", "reason": f"{name}-{number}"}
+            given = client.post(f"/v1/inspections/{found[-1]['id']}/verdicts", json=body)
+            if given.status_code == 201:
+                verdicts.append(given.json())
+
+
+@pytest.mark.parametrize("rounds", [2, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])])
+def test_what_was_acknowledged_is_there_after_a_kill(
+    served: Served, tmp_path: Path, test_parts: Path, rounds: int
+) -> None:
+    files = upload(test_parts / "good", "000")
+    found: list[dict] = []
+    verdicts: list[dict] = []
+    starts = []
+    chance = random.Random(1)
+    for moment in range(rounds):
+        starts.append(served.start())
+        threads = [
+            threading.Thread(target=send_until_it_dies, args=(served, files, f"{moment}-{n}", found, verdicts))
+            for n in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        time.sleep(chance.uniform(0.2, 1.5))
+        served.kill()
+        for thread in threads:
+            thread.join()
+    trd = [sys.executable, "-m", "trd", "station", "reconcile", str(tmp_path / "data"), "--verify"]
+    told = subprocess.run(trd, capture_output=True, text=True, check=True).stdout
+    assert " 0 inspections whose" in " ".join(told.split())
+    assert "0 files are damaged" in " ".join(told.split())
+    again = subprocess.run(trd, capture_output=True, text=True, check=True).stdout
+    assert " 0 that no row names" in " ".join(again.split())
+    served.start()
+    with httpx.Client(base_url=served.url, timeout=30) as client:
+        for one in found:
+            stored = client.get(f"/v1/inspections/{one['id']}").json()
+            assert (stored["part"], stored["score"]) == (one["part"], one["score"])
+        for one in verdicts:
+            given = client.get(f"/v1/inspections/{one['inspection']}/verdicts").json()["verdicts"]
+            assert one in given
+        assert found, "it was killed before it answered anything"
+        assert client.get(f"/v1/inspections/{found[-1]['id']}/maps/fused.npy").status_code == 200
+    assert max(starts) < 60, starts
+    print(json.dumps({"kills": rounds, "parts": len(found), "verdicts": len(verdicts), "starts_s": sorted(starts)}))
+
+
+def test_a_station_that_is_told_to_stop_finishes_its_work(served: Served, test_parts: Path) -> None:
+    served.start()
+    with httpx.Client(base_url=served.url, timeout=30) as client:
+        files = upload(test_parts / "good", "000")
+        with client.stream("GET", "/v1/live") as live:
+            lines = live.iter_lines()
+            assert next(lines) == "event: hello"
+            told = client.post("/v1/classes/biscuit/inspections", files=files).json()["inspections"][0]
+            messages = []
+            for line in lines:
+                messages.append(line)
+                if line.startswith("data:") and len(messages) > 2 and messages[-2] == f"id: {told['id']}":
+                    break
+            assert json.loads(messages[-1].removeprefix("data: ")) == told
+            assert messages[-3] == "event: inspection"
+            assert served.kill(signal.SIGTERM) in (0, -signal.SIGTERM)  # although a stream is open

@@ -1,0 +1,98 @@
+"""The same store on PostgreSQL, where the server's programs and a driver are installed."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from trd.station.station import Station
+from trd.station.store import database, history
+from trd.station.store.schema import metadata
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+
+from inspections import FILTERS, add_many, holds
+from stations import client_of, upload
+
+BASE = "/v1/classes/biscuit"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """Address of a server of our own, which refuses to run as root."""
+    pytest.importorskip("psycopg")
+    if not all(shutil.which(name) for name in ("initdb", "pg_ctl")):
+        pytest.skip("PostgreSQL is not installed")
+    user = None
+    if os.geteuid() == 0:
+        try:
+            user = pwd.getpwnam("postgres").pw_uid
+        except KeyError:
+            pytest.skip("PostgreSQL does not run as root, and there is no user 'postgres'")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        if user is not None:
+            os.chown(folder, user, -1)
+
+        def run(*command: str) -> None:
+            subprocess.run(command, user=user, check=True, capture_output=True, cwd=folder)
+
+        run("initdb", "-D", f"{folder}/db", "-U", "station", "-A", "trust", "-E", "UTF8", "--no-sync")
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
+        run("pg_ctl", "-D", f"{folder}/db", "-o", options, "-l", f"{folder}/log", "-w", "start")
+        try:
+            yield f"postgresql+psycopg://station@127.0.0.1:{port}/postgres"
+        finally:
+            run("pg_ctl", "-D", f"{folder}/db", "-m", "immediate", "stop")
+
+
+def test_migrations_lists_and_counts(server: str) -> None:
+    one = database.Database(server)
+    try:
+        with one.engine.connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        one.write(lambda connection: add_many(connection, "biscuit", 1200, 1))
+        one.write(lambda connection: add_many(connection, "gear", 200, 2))
+        with one.reading() as connection:
+            rows = [dict(row) for row in connection.exec_driver_sql("select * from inspection").mappings()]
+            for filters in FILTERS:
+                expected = {row["id"] for row in rows if holds(row, filters)}
+                found, cursor = history.page(connection, filters, None, 100)
+                while cursor is not None:
+                    more, cursor = history.page(connection, filters, cursor, 100)
+                    found += more
+                assert [row["id"] for row in found] == sorted(expected, key=lambda i: (at(rows, i), i), reverse=True)
+                assert history.count(connection, filters).count == len(expected)
+        with one.engine.begin() as connection:
+            connection.exec_driver_sql("drop schema public cascade; create schema public")
+    finally:
+        one.close()
+
+
+def at(rows: list[dict], number: int) -> int:
+    return next(row["at"] for row in rows if row["id"] == number)
+
+
+def test_a_station_works_on_it(server: str, opened, test_parts: Path) -> None:
+    station: Station = opened(database=server, audit_rate=1.0)
+    with client_of(station) as client:
+        (told,) = client.post(f"{BASE}/inspections", files=upload(test_parts / "chip", "000")).json()["inspections"]
+        assert client.get("/v1/inspections?verdict=none&open=true").json()["inspections"] == [told]
+        assert client.post(f"/v1/inspections/{told['id']}/verdicts", json={"verdict": "defect"}).status_code == 201
+        assert client.get(f"{BASE}/threshold/what-if?reject_rate=0.2").status_code == 200
+        limits = {"reject_above": 5.0, "review_above": 4.0, "reason": "x"}
+        assert client.put(f"{BASE}/threshold", json=limits).status_code == 201
+        for path in ("/v1/review", "/v1/events", "/v1/stats", f"{BASE}/watch", f"{BASE}/estimates", "/v1/settings"):
+            assert client.get(path).status_code == 200, path
+        assert client.get("/readyz").status_code == 200

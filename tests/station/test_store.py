@@ -1,0 +1,214 @@
+"""What a station keeps: migrations, lists and counts, retention, and order after a crash."""
+
+import sqlite3
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+
+from trd.errors import OutputError
+from trd.station import times
+from trd.station.station import Station
+from trd.station.store import database, history, retention
+from trd.station.store.filters import Filters
+from trd.station.store.schema import DECISIONS, inspection, metadata
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+
+from inspections import FILTERS, add_class, add_many, holds
+from stations import client_of, upload
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'station.db'}"
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory):
+    """Two classes, 3,000 and 400 inspections."""
+    one = database.Database(f"sqlite:///{tmp_path_factory.mktemp('filled') / 'station.db'}")
+    one.write(lambda connection: add_many(connection, "biscuit", 3000, 1))
+    one.write(lambda connection: add_many(connection, "gear", 400, 2))
+    yield one
+    one.close()
+
+
+def test_migrations_lead_from_version_to_version(url: str) -> None:
+    """With what is in the tables; and the newest tables are those that the code knows."""
+    engine = database.open_engine(url)
+    database.upgrade(engine, "0001")
+    with engine.begin() as connection:
+        add_class(connection, "biscuit")
+        assert "watch_state" not in engine.dialect.get_table_names(connection)
+    database.upgrade(engine)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert connection.exec_driver_sql("select name from part_class").scalar() == "biscuit"
+        assert connection.exec_driver_sql("select count(*) from watch_state").scalar() == 0
+    database.upgrade(engine)  # nothing to do
+    engine.dispose()
+
+
+def test_a_database_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "station.db").write_bytes(b"not a database, but long enough to look like something" * 20)
+    with pytest.raises(OutputError, match="cannot be opened: file is not a database"):
+        database.Database(f"sqlite:///{tmp_path / 'station.db'}")
+
+
+def test_every_commit_waits_for_the_disk(url: str) -> None:
+    one = database.Database(url)
+    with one.reading() as connection:
+        assert connection.exec_driver_sql("pragma synchronous").scalar() == 2
+        assert connection.exec_driver_sql("pragma journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("pragma foreign_keys").scalar() == 1
+    one.close()
+    with pytest.raises(OutputError, match="stopping"):
+        one.write(lambda connection: None)
+
+
+def test_a_write_that_fails_takes_no_other_with_it(url: str) -> None:
+    one = database.Database(url)
+
+    def good(connection, number: int) -> int:
+        connection.exec_driver_sql("insert into part_class (name) values (?)", (f"c{number}",))
+        return number
+
+    def bad(connection) -> None:
+        connection.exec_driver_sql("insert into part_class (name) values ('half')")
+        raise ValueError("no")
+
+    with ThreadPoolExecutor(8) as pool:
+        futures = [pool.submit(one.write, bad if n % 5 == 0 else lambda c, n=n: good(c, n)) for n in range(60)]
+    outcomes = [future.exception() or future.result() for future in futures]
+    assert sum(isinstance(outcome, ValueError) for outcome in outcomes) == 12
+    with one.reading() as connection:
+        names = connection.exec_driver_sql("select name from part_class").scalars().all()
+    assert len(names) == 48
+    assert "half" not in names
+    one.close()
+
+
+@pytest.mark.parametrize("filters", FILTERS, ids=str)
+def test_lists_and_counts_are_complete_and_in_order(filled: database.Database, filters: Filters) -> None:
+    with filled.reading() as connection:
+        rows = [dict(row) for row in connection.execute(select(inspection)).mappings()]
+        times_of = sorted(row["at"] for row in rows)
+        for since, until in ((None, None), (times_of[700], times_of[2900]), (times_of[40], None), (None, times_of[9])):
+            asked = replace(filters, since=since, until=until)
+            expected = [row["id"] for row in rows if holds(row, asked)]
+            place = {row["id"]: (row["at"], row["id"]) for row in rows}
+            expected.sort(key=place.__getitem__, reverse=True)
+            for newest in (True, False):
+                found: list[int] = []
+                cursor = None
+                while True:
+                    some, cursor = history.page(connection, asked, cursor, 171, newest)
+                    found += [row["id"] for row in some]
+                    if cursor is None:
+                        break
+                assert found == (expected if newest else expected[::-1])
+            count = history.count(connection, asked)
+            assert (count.count, count.exact) == (len(expected), True)
+
+
+def test_counters_know_hours_and_their_edges(filled: database.Database) -> None:
+    with filled.reading() as connection:
+        rows = connection.execute(select(inspection.c.at, inspection.c.decision)).all()
+        low, high = min(row.at for row in rows), max(row.at for row in rows)
+        rng = np.random.default_rng(0)
+        for _ in range(30):
+            since, until = sorted(int(one) for one in rng.integers(low, high, 2))
+            if rng.random() < 0.3:
+                until = since + 1000
+            told = history.decisions(connection, Filters(since=since, until=until))
+            for place, name in enumerate(DECISIONS):
+                assert told[name] == sum(since <= row.at < until and row.decision == place for row in rows)
+
+
+def test_pages_neither_shift_nor_repeat_while_parts_come_in(client: TestClient, send) -> None:
+    first = [one["id"] for _ in range(5) for one in send("good")]
+    page = client.get("/v1/inspections?limit=2").json()
+    send("good")
+    seen = [one["id"] for one in page["inspections"]]
+    while page["next"]:
+        page = client.get(f"/v1/inspections?limit=2&cursor={page['next']}").json()
+        seen += [one["id"] for one in page["inspections"]]
+    assert seen == first[::-1]
+    assert client.get("/v1/inspections?cursor=nonsense!").status_code == 422
+    assert client.get("/v1/inspections?decision=ok,maybe").json()["detail"].startswith("query.decision: 'maybe'")
+    lines = client.get("/v1/inspections.csv?decision=ok,review,reject").text.splitlines()
+    assert len(lines) == 7
+    assert lines[0].startswith("id,at,class,part,decision")
+    stats = client.get("/v1/stats").json()
+    assert sum(stats["total"].values()) == 6
+    assert client.get("/v1/stats?since=1990-01-01T00:00:00Z").status_code == 422
+
+
+def test_files_go_rows_stay(opened, test_parts: Path) -> None:
+    station: Station = opened(audit_rate=0.0)
+    files = upload(test_parts / "good", "000")
+    with client_of(station) as client:
+        told = [client.post("/v1/classes/biscuit/inspections", files=files).json()["inspections"][0] for _ in range(5)]
+        client.post(f"/v1/inspections/{told[0]['id']}/verdicts", json={"verdict": "good"})
+        with station.database.reading() as connection:
+            size = retention.used_bytes(connection)
+        assert size == sum(path.stat().st_size for path in station.files.root.rglob("*-*"))
+        kept = retention.prune(station.database, station.files, 1.0, size)
+        assert kept == retention.Pruned()
+        gone = retention.prune(station.database, station.files, 1.0, size - 1)
+        assert gone.inspections == 1
+        states = [client.get(f"/v1/inspections/{one['id']}").json() for one in told]
+        assert [one["pruned"] for one in states] == [False, True, False, False, False]  # the oldest without verdict
+        assert (states[1]["score"], states[1]["maps"]) == (told[1]["score"], [])
+        assert client.get(f"/v1/inspections/{told[1]['id']}/maps/fused.npy").json()["code"] == "pruned"
+        assert retention.prune(station.database, station.files, 0.0, 10**12).inspections == 3
+        assert client.get(f"/v1/inspections/{told[0]['id']}/maps/fused.npy").status_code == 200
+        assert len(list(station.files.root.rglob("*-*"))) == 3  # of the one that was judged
+
+
+def test_reconcile_brings_files_and_rows_together(opened, test_parts: Path) -> None:
+    station: Station = opened()
+    files = upload(test_parts / "good", "000")
+    with client_of(station) as client:
+        for _ in range(3):
+            client.post("/v1/classes/biscuit/inspections", files=files)
+        mask = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+        assert client.post("/v1/inspections/1/verdicts", json={"verdict": "good", "mask": mask}).status_code == 422
+    found = retention.reconcile(station.database, station.files, verify=True)
+    assert found == retention.Reconciled(0, 0, (), 9)
+    day = next(station.files.root.iterdir())
+    (day / f"{'a' * 16}-maps-{'b' * 16}.npy").write_bytes(b"left by a kill")
+    (day / ".trd-scrap").write_bytes(b"")
+    (station.files.incoming / "half").mkdir()
+    lost, damaged, *_ = [path for path in day.glob("*-maps-*") if not path.name.startswith("a" * 16)]
+    lost.unlink()
+    damaged.write_bytes(b"x")
+    found = retention.reconcile(station.database, station.files, verify=True)
+    assert (found.missing, len(found.damaged)) == (1, 2)
+    assert not any(station.files.incoming.iterdir())
+    again = retention.reconcile(station.database, station.files)
+    assert (again.orphans, again.missing) == (0, 0)
+
+
+def test_a_row_without_maps_takes_less_than_a_kilobyte(tmp_path: Path) -> None:
+    path = tmp_path / "station.db"
+    one = database.Database(f"sqlite:///{path}")
+    one.write(lambda connection: add_many(connection, "biscuit", 20_000))
+    one.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("vacuum")
+    assert path.stat().st_size / 20_000 < 1024
+
+
+def test_times_are_told_in_utc() -> None:
+    assert times.told(0) == "1970-01-01T00:00:00.000Z"
+    assert times.told(1795642201123) == "2026-11-25T21:30:01.123Z"
+    assert times.day_of(1795642201123) == "20261125"

@@ -1,0 +1,188 @@
+"""Limits: what they promise, what they would change, new versions, recalibration, the review queue."""
+
+import base64
+import sys
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from trd.decision.calibration import conformal_threshold
+from trd.station.deciding import Judged, Limits, limits_for, what_if
+from trd.station.station import Station
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+
+from stations import client_of, upload
+
+BASE = "/v1/classes/biscuit"
+
+
+def judge(client: TestClient, told: dict, verdict: str, **more: str) -> dict:
+    answer = client.post(f"/v1/inspections/{told['id']}/verdicts", json={"verdict": verdict, **more})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.05, 0.1, 0.33])
+def test_limits_promise_what_the_library_does(rate: float) -> None:
+    scores = np.random.default_rng(3).normal(size=57)
+    expected = conformal_threshold(scores, rate)
+    limits = limits_for(scores.tolist(), rate, 0.5)
+    assert limits.reject_above == expected.value
+    assert limits.reject_rate == pytest.approx(expected.guaranteed_rate)
+    assert limits.review_above <= limits.reject_above
+
+
+def test_what_if_counts_what_would_change() -> None:
+    before, after = Limits(1.0, 2.0, (0.1, 0.5)), Limits(0.5, 1.5, (0.1, 0.5))
+    scores = np.array([0.2, 0.7, 1.2, 1.7, 2.5])
+    judged = [Judged(1, 0.7, "good"), Judged(2, 1.7, "defect"), Judged(3, 0.2, "good")]
+    found = what_if(before, after, scores, judged)
+    assert found.now == {"ok": 2, "review": 2, "reject": 1}
+    assert found.then == {"ok": 1, "review": 2, "reject": 2}
+    assert found.changes == {("ok", "review"): 1, ("review", "reject"): 1}
+    assert found.verdicts["good"] == {"ok": 1, "review": 1, "reject": 0}
+    assert [(flip.judged.id, flip.before, flip.after) for flip in found.flips] == [
+        (1, "ok", "review"),
+        (2, "review", "reject"),
+    ]
+
+
+def test_the_first_threshold_is_the_detectors(client: TestClient, station: Station) -> None:
+    told = client.get(f"{BASE}/threshold").json()
+    calibration = station.shelf.serving("biscuit").detector.calibration
+    assert told["reject_above"] == calibration.image_threshold.value
+    assert told["reject_rate"] == pytest.approx(calibration.image_threshold.guaranteed_rate)
+    assert told["review_above"] <= told["reject_above"]
+    assert (told["from"], told["good_count"]) == ("training", len(calibration.good_scores))
+
+
+def test_a_new_version_decides_from_the_next_part_on(client: TestClient, send) -> None:
+    (before,) = send("good")
+    body = {"reject_above": before["score"] - 0.001, "review_above": 0.0, "reason": "too many escapes"}
+    assert client.put(f"{BASE}/threshold", json={**body, "expects": 99}).json()["code"] == "conflict"
+    assert client.put(f"{BASE}/threshold", json={**body, "reason": " "}).status_code == 422
+    wrong = client.put(f"{BASE}/threshold", json={**body, "review_above": 1e6})
+    assert "must not be greater" in wrong.json()["detail"]
+    answer = client.put(f"{BASE}/threshold", json={**body, "expects": before["threshold"]})
+    assert answer.status_code == 201
+    new = answer.json()
+    (after,) = send("good")
+    assert (after["decision"], after["threshold"]) == ("reject", new["id"])
+    assert client.get(f"/v1/inspections/{before['id']}").json()["decision"] == before["decision"]
+    versions = client.get(f"{BASE}/threshold/versions").json()["versions"]
+    assert [(one["id"], one["active"]) for one in versions] == [(new["id"], True), (before["threshold"], False)]
+    back = client.post(f"{BASE}/threshold/versions/{before['threshold']}/activate", json={"reason": "a slip"})
+    assert back.json()["active"]
+    assert send("good")[0]["threshold"] == before["threshold"]
+    kinds = [one["kind"] for one in client.get("/v1/events").json()["events"]]
+    assert kinds.count("threshold") == 2
+
+
+def test_what_if_over_http(client: TestClient, send) -> None:
+    (good,), (chip,) = send("good"), send("chip")
+    judge(client, good, "good")
+    judge(client, chip, "defect", kind="chip")
+    found = client.get(f"{BASE}/threshold/what-if", params={"reject_above": 1e6, "review_above": 1e5}).json()
+    assert found["parts"] == 2
+    assert found["then"] == {"ok": 2, "review": 0, "reject": 0}
+    assert found["verdicts"]["defect"]["ok"] == 1
+    assert [flip["id"] for flip in found["flips"] if flip["verdict"] == "defect"] == [chip["id"]]
+    by_rate = client.get(f"{BASE}/threshold/what-if", params={"reject_rate": 0.3, "review_rate": 0.4}).json()
+    assert by_rate["reject_rate"] <= 0.3
+    both = client.get(f"{BASE}/threshold/what-if", params={"reject_rate": 0.3, "review_above": 1})
+    assert both.status_code == 422
+    bars = client.get(f"{BASE}/threshold/histogram", params={"bins": 7}).json()
+    assert len(bars["edges"]) == 8
+    assert (sum(bars["all"]), sum(bars["good"]), sum(bars["defect"])) == (2, 1, 1)
+    assert sum(bars["calibration"]) == by_rate["good_count"]
+
+
+def test_verdicts_are_added_and_the_latest_counts(client: TestClient, send, station: Station) -> None:
+    (told,) = send("chip")
+    drawn = np.zeros((192, 192, 4), np.uint8)
+    drawn[80:90, 80:90] = 255
+    mask = base64.b64encode(imagecodecs.png_encode(drawn)).decode()
+    first = judge(client, told, "unsure", who="ben")
+    second = judge(client, told, "defect", kind="chip", reason="rim\nbroken", mask=mask, who="anna")
+    assert (first["who"], second["who"], second["has_mask"]) == ("ben", "anna", True)
+    found = client.get(f"/v1/inspections/{told['id']}").json()
+    assert (found["verdict"], found["verdict_kind"]) == ("defect", "chip")
+    assert [one["verdict"] for one in found["verdicts"]] == ["unsure", "defect"]
+    stored = client.get(f"/v1/verdicts/{second['id']}/mask.png")
+    np.testing.assert_array_equal(imagecodecs.png_decode(stored.content), drawn)
+    assert client.get(f"{BASE}/kinds").json() == {"kinds": ["chip"]}
+    assert client.get(f"/v1/verdicts/{first['id']}/mask.png").json()["code"] == "no_image"
+    small = base64.b64encode(imagecodecs.png_encode(drawn[:50])).decode()
+    for wrong in (small, "!!!", base64.b64encode(b"no png").decode()):
+        answer = client.post(f"/v1/inspections/{told['id']}/verdicts", json={"verdict": "defect", "mask": wrong})
+        assert answer.status_code == 422
+    assert client.post("/v1/inspections/99/verdicts", json={"verdict": "good"}).json()["code"] == "no_inspection"
+    assert len(list(station.files.root.rglob("*mask*"))) == 1
+
+
+def test_the_queue_holds_uncertain_and_sampled_parts(opened, test_parts: Path) -> None:
+    station = opened(audit_rate=1.0)
+    with client_of(station) as client:
+
+        def inspect(kind: str) -> dict:
+            files = upload(test_parts / kind, "000")
+            return client.post(f"{BASE}/inspections", files=files).json()["inspections"][0]
+
+        first, second = inspect("good"), inspect("chip")
+        assert all(one["sampled"] and one["queue"] == "audit" for one in (first, second))
+        limits = {"reject_above": 1e6, "review_above": 0.0, "reason": "all uncertain"}
+        client.put(f"{BASE}/threshold", json=limits)
+        third = inspect("good")
+        assert (third["decision"], third["queue"]) == ("review", "review")
+        waiting = client.get("/v1/review").json()
+        assert [one["id"] for one in waiting["inspections"]] == [first["id"], second["id"], third["id"]]
+        assert waiting["open"] == {"review": 1, "audit": 2}
+        judge(client, second, "defect")
+        after = client.get("/v1/review", params={"class": "biscuit"}).json()
+        assert (after["open"], after["done_today"]) == ({"review": 1, "audit": 1}, 1)
+        assert client.get("/v1/classes/biscuit").json()["review_open"] == 2
+
+
+def test_only_sampled_parts_recalibrate(opened, test_parts: Path) -> None:
+    station = opened(audit_rate=1.0)
+    with client_of(station) as client:
+
+        def inspect(kind: str, stem: str = "000") -> dict:
+            files = upload(test_parts / kind, stem)
+            return client.post(f"{BASE}/inspections", files=files).json()["inspections"][0]
+
+        goods = [inspect("good", stem) for stem in ("000", "001")]
+        for one in goods:
+            judge(client, one, "good")
+        judge(client, inspect("chip"), "defect")
+        object.__setattr__(station.settings, "audit_rate", 0.0)
+        judge(client, inspect("dent"), "good")  # looked at because it was flagged: does not count
+        found = client.get(f"{BASE}/recalibration").json()
+        assert found["usable"] == 2
+        assert found["refused"] == {"not_sampled": 1, "not_good": 1, "other_model": 0}
+        assert "2 good parts cannot promise less than 33.3%" in found["note"]
+        assert found["proposal"]["reject_above"] == max(one["score"] for one in goods)
+        before = client.get(f"{BASE}/threshold").json()
+        assert before["from"] == "training"  # nothing was changed by looking
+        body = {"reject_rate": 0.05, "review_rate": 0.1, "reason": "new lamp", "expects": before["id"]}
+        new = client.post(f"{BASE}/recalibration", json=body)
+        assert new.status_code == 201
+        assert (new.json()["from"], new.json()["good_count"]) == ("sampled", 2)
+        assert new.json()["reject_rate"] == pytest.approx(1 / 3)
+        both = client.get(f"{BASE}/recalibration", params={"with_training": True}).json()
+        assert both["good_count"] == 2 + before["good_count"]
+        told = client.get(f"{BASE}/estimates").json()
+        assert (told["sampled"], told["without_verdict"]) == (3, 0)
+        assert told["false_rejects"]["count"] == 2
+        assert told["missed"]["count"] == 1
+        assert 0 <= told["escapes"]["low"] <= told["escapes"]["high"] <= 1
+
+
+def test_recalibration_needs_parts(client: TestClient) -> None:
+    answer = client.post(f"{BASE}/recalibration", json={"reason": "why not"})
+    assert answer.status_code == 422
+    assert "0 sampled parts with the verdict good" in answer.json()["detail"]

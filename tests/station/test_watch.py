@@ -1,0 +1,174 @@
+"""Drift: found soon, and seldom where there is none."""
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from trd.station.station import Station
+from trd.station.watch.exchangeable import ExchangeabilityTest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+
+from stations import client_of, upload
+
+BASE = "/v1/classes/biscuit"
+ALARM = math.log10(8 / 0.01)  # eight streams, a false alarm of any of them in a hundred lines
+
+
+def highest(values: np.ndarray, seed: int) -> float:
+    test, found = ExchangeabilityTest(seed), -math.inf
+    for value in values:
+        test.add(float(value))
+        found = max(found, test.log10_evidence)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["normal", "heavy tails", "few values", "with defects"])
+def test_parts_that_do_not_change_give_no_alarm(kind: str) -> None:
+    """The bound is 1 %; of 60 lines of 500 parts with one stream each it allows 1 / 800 alarms per line."""
+    rng = np.random.default_rng(5)
+    for line in range(60):
+        values = rng.normal(size=500)
+        if kind == "heavy tails":
+            values = rng.standard_cauchy(500)
+        elif kind == "few values":
+            values = rng.integers(0, 3, 500).astype(float)
+        elif kind == "with defects":
+            values = np.where(rng.random(500) < 0.05, values + 10, values)
+        assert highest(values, line) < ALARM
+
+
+def test_the_evidence_keeps_its_bound() -> None:
+    """By Ville's inequality it ever reaches 1 / rate with probability at most `rate`, also among few parts."""
+    rng = np.random.default_rng(6)
+    reached = np.array([highest(rng.normal(size=60), line) for line in range(1000)])
+    for rate in (0.2, 0.1, 0.02):
+        assert (reached >= math.log10(1 / rate)).mean() <= rate
+    assert (reached > 0).any()
+
+
+@pytest.mark.parametrize("before", [60, 300, 2000])
+@pytest.mark.parametrize("shift", [-3.0, 3.0])
+def test_a_change_is_found_within_60_parts(before: int, shift: float) -> None:
+    rng = np.random.default_rng(7)
+    for line in range(10):
+        test = ExchangeabilityTest(line)
+        for value in rng.normal(size=before):
+            test.add(float(value))
+        for _ in range(60):
+            test.add(float(rng.normal() + shift))
+            if test.log10_evidence >= ALARM:
+                break
+        assert test.log10_evidence >= ALARM
+
+
+def test_a_test_goes_on_where_it_was_saved() -> None:
+    rng = np.random.default_rng(8)
+    one = ExchangeabilityTest(3)
+    for value in rng.normal(size=100):
+        one.add(float(value))
+    other = ExchangeabilityTest.from_bytes(one.to_bytes())
+    for value in rng.normal(size=50) + 1:
+        one.add(float(value))
+        other.add(float(value))
+    assert one.log10_evidence == other.log10_evidence
+    assert one.quantiles(0.1, 0.9) == other.quantiles(0.1, 0.9)
+    with pytest.raises(ValueError, match="not the state of a test"):
+        ExchangeabilityTest.from_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="cannot be ranked"):
+        one.add(math.nan)
+
+
+def rows(count: int, brightness: float, seed: int, first: int = 1) -> list[dict]:
+    rng = np.random.default_rng(seed)
+    return [
+        {
+            "id": first + number,
+            "at": 1_000_000 + first + number,
+            "class_id": 1,
+            "model_id": 1,
+            "score": float(rng.gamma(4.0, 0.5)),
+            "measures": {
+                "brightness rgb": brightness * float(rng.uniform(0.94, 1.06)),
+                "plane": 0.4 + float(rng.normal(0, 2e-5)),
+            },
+        }
+        for number in range(count)
+    ]
+
+
+def test_a_dark_lamp_becomes_an_event(station: Station, client: TestClient) -> None:
+    for row in rows(150, 0.35, 1):
+        station.watch.seen(row)
+    told = client.get(f"{BASE}/watch").json()
+    streams = {one["name"]: one for one in told["streams"]}
+    assert not any(one["alarm"] for one in told["streams"])
+    assert streams["brightness rgb"]["inside"]
+    assert streams["brightness rgb"]["training"][0] < 0.35 < streams["brightness rgb"]["training"][1]
+    for row in rows(60, 0.35 * 0.85, 2, 151):
+        station.watch.seen(row)
+    told = client.get(f"{BASE}/watch").json()
+    assert [one["name"] for one in told["streams"] if one["alarm"]] == ["brightness rgb"]
+    alarms = client.get("/v1/events?level=alarm&kind=drift").json()["events"]
+    assert [event["data"]["name"] for event in alarms] == ["brightness rgb"]
+    assert "brightness rgb has changed" in alarms[0]["text"]
+    text = client.get("/metrics").text
+    assert 'trd_drift_alarm{class_name="biscuit",measure="brightness rgb"} 1.0' in text
+    done = client.post(f"/v1/events/{alarms[0]['id']}/acknowledge").json()
+    assert done["acknowledged_by"] == "local"
+    assert client.get("/v1/events?open=true&level=alarm").json()["events"] == []
+    body = {"name": "brightness rgb", "reason": "new lamp"}
+    after = client.post(f"{BASE}/watch/restart", json=body).json()
+    assert not any(one["alarm"] for one in after["streams"])
+    assert client.post(f"{BASE}/watch/restart", json={"name": "no", "reason": "x"}).status_code == 404
+
+
+def test_a_lowered_table_is_found(station: Station, client: TestClient) -> None:
+    for row in rows(150, 0.35, 1):
+        station.watch.seen(row)
+    for row in rows(60, 0.35, 2, 151):
+        row["measures"]["plane"] += 0.002
+        station.watch.seen(row)
+    alarms = [one["name"] for one in client.get(f"{BASE}/watch").json()["streams"] if one["alarm"]]
+    assert alarms == ["plane"]
+
+
+def test_a_bright_picture_outside_the_training_range(station: Station, client: TestClient) -> None:
+    for row in rows(30, 0.8, 1):
+        station.watch.seen(row)
+    events = client.get("/v1/events?kind=range").json()["events"]
+    assert len(events) == 1
+    assert "training" in events[0]["text"]
+
+
+def test_the_watch_goes_on_after_a_stop(opened, test_parts: Path) -> None:
+    station = opened()
+    with client_of(station) as client:
+        for _ in range(3):
+            client.post(f"{BASE}/inspections", files=upload(test_parts / "good", "000", "001"))
+    station.close()
+    again = opened()
+    with client_of(again) as client:
+        streams = {one["name"]: one["count"] for one in client.get(f"{BASE}/watch").json()["streams"]}
+        assert streams["score"] == streams["plane"] == 6
+        points = client.get(f"{BASE}/watch/plane?limit=4").json()["points"]
+        assert [point["id"] for point in points] == [3, 4, 5, 6]
+        assert client.get(f"{BASE}/watch/nothing").status_code == 404
+
+
+def test_confirmed_good_parts_are_compared_with_the_calibration(opened, test_parts: Path) -> None:
+    station = opened(audit_rate=1.0)
+    with client_of(station) as client:
+        (told,) = client.post(f"{BASE}/inspections", files=upload(test_parts / "good", "000")).json()["inspections"]
+        client.post(f"/v1/inspections/{told['id']}/verdicts", json={"verdict": "good"})
+        client.post(f"/v1/inspections/{told['id']}/verdicts", json={"verdict": "good"})  # counts once
+        good = len(station.shelf.serving("biscuit").detector.calibration.good_scores)
+        for _ in range(100):
+            streams = {one["name"]: one["count"] for one in client.get(f"{BASE}/watch").json()["streams"]}
+            if "score good" in streams:
+                break
+        assert streams["score good"] == good + 1
