@@ -1,4 +1,4 @@
-"""Tiny packages, one for each runtime, made once."""
+"""Tiny packages, made once each: an export takes seconds."""
 
 from __future__ import annotations
 
@@ -19,5 +19,6 @@ def made(request: pytest.FixtureRequest, trained: Path, tmp_path_factory: pytest
 
 @pytest.fixture(scope="session")
 def onnx_package(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The path of one for ONNX Runtime. Read only."""
     out = tmp_path_factory.mktemp("onnx") / "part.trdm"
     return export(ExportJob(trained, out, "onnx"), Console(quiet=True)).package.path

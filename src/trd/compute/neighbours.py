@@ -40,8 +40,9 @@ def nearest_entries(queries: Tensor, bank: Tensor, product: torch.dtype = torch.
     centre = bank.mean(dim=0)  # products of smaller numbers lose fewer digits
     centred, entries = (queries - centre).to(product), bank - centre
     halves = entries.square().sum(dim=1) / 2
-    best = queries.new_full((len(queries),), torch.inf)
-    index = torch.zeros(len(queries), dtype=torch.long, device=queries.device)
+    count = queries.shape[0]  # not len, which an export would take for a fixed number
+    best = queries.new_full((count,), torch.inf)
+    index = torch.zeros(count, dtype=torch.long, device=queries.device)
     for start in range(0, len(bank), ENTRIES):
         block, half = entries[start : start + ENTRIES].to(product), halves[start : start + ENTRIES]
         if product == torch.float32:

@@ -80,12 +80,12 @@ def export(job: ExportJob, console: Console) -> Exported:
     detector = detector.calibrated(_calibration(detector, detector.engine, parts, job, console))
 
     form = method.export_form(facts.recipe, state, facts.frame.size)
-    graphs = _graphs(form, job.runtime, tuple(form.graphs), console)
+    before = [name for name, graph in form.graphs.items() if graph.role != "score"]
+    graphs = _graphs(form, job.runtime, before, console)
     if job.precision != "32":
         state = _in_precision(method, detector, state, form, graphs, parts, job, console)
-        graphs |= _graphs(
-            method.export_form(facts.recipe, state, facts.frame.size), job.runtime, _scores(form), console
-        )
+        form = method.export_form(facts.recipe, state, facts.frame.size)
+    graphs |= _graphs(form, job.runtime, [name for name in form.graphs if name not in before], console)
 
     with tempfile.TemporaryDirectory() as scratch:
         draft = _draft(detector, form, graphs, job)
@@ -105,10 +105,6 @@ def _refuse_precision(job: ExportJob) -> None:
         raise RecipeError("ONNX Runtime has no bf16 on CPUs: export with --runtime openvino, or --precision int8 or 32")
     if job.precision not in TOLERANCE:
         raise RecipeError(f"--precision {job.precision}: a package is in 32, bf16 or int8")
-
-
-def _scores(form: ExportForm) -> tuple[str, ...]:
-    return tuple(name for name, graph in form.graphs.items() if graph.role == "score")
 
 
 def _graphs(form: ExportForm, runtime: Runtime, names: Sequence[str], console: Console) -> dict[str, ExportedGraph]:
@@ -135,7 +131,7 @@ def _in_precision(
             f"method '{detector.recipe.method.name}' has no graph that may be computed in {job.precision}: its teacher "
             "and distances stay in float32; export with --precision 32"
         )
-    before = tuple(step for step in form.steps if graphs[step.graph].role != "score")
+    before = tuple(step for step in form.steps if step.graph in graphs)
     if job.precision == "bf16":
         graphs |= {name: replace(graphs[name], precision="bf16") for name in students}
     else:

@@ -61,6 +61,9 @@ def onnx_bytes(form: GraphForm, metadata: Mapping[str, str] | None = None) -> by
         except Exception as error:  # whatever PyTorch's exporter stumbles over
             raise TRDError(f"PyTorch's exporter failed: {str(error).strip().splitlines()[-1][:300]}") from error
     proto = cast(Any, program).model_proto
+    fixed = [one.name for one in proto.graph.input if not one.type.tensor_type.shape.dim[0].dim_param]
+    if fixed:  # something reads the batch as a number; the exporter then fixes it without a word
+        raise TRDError(f"PyTorch's exporter fixed the batch of {', '.join(fixed)} at {EXAMPLES}")
     for key, value in (metadata or {}).items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = key, value
@@ -97,13 +100,16 @@ def openvino_graph(model: Any, role: Role, precision: str = "32") -> ExportedGra
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """The exporter tells of every operator of torchvision that is not there, and of its own deprecations."""
-    log = logging.getLogger("torch.onnx")
-    before = log.level
-    log.setLevel(logging.ERROR)
+    """The exporter tells of every operator of torchvision that is not there, of its own deprecations, and, where
+    somebody handles all logs, of every step of its tracing, which then takes minutes."""
+    logs = [logging.getLogger(name) for name in ("torch.onnx", "torch.__trace")]
+    before = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(before)
+        for log, level in zip(logs, before, strict=True):
+            log.setLevel(level)

@@ -79,7 +79,6 @@ def _for_onnx(graph: ExportedGraph, inputs: Inputs) -> ExportedGraph:
             one = next(self.left, None)
             return None if one is None else dict(one)
 
-    logging.getLogger().setLevel(max(logging.ERROR, logging.getLogger().level))
     with tempfile.TemporaryDirectory() as folder:
         plain, ready, smaller = (str(Path(folder) / name) for name in ("plain.onnx", "ready.onnx", "int8.onnx"))
         Path(plain).write_bytes(graph.model)

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trd.compute.exportable import resized
+
 STRIDE = 4  # pixels per cell
 TRUNCATE = 3.0  # standard deviations at which a Gaussian ends
 STEEPEST = 6.0  # slopes are cut here: a rim seen edge-on has no slope that could be compared
@@ -80,7 +82,7 @@ class ColourFeatures(nn.Module):
         half, first, second, third, fourth = self.scales(opponent)
         fine, level = _halved(first), _halved(second)
         gradients = [self.edge(_halved(_slope(scale[:, :1]))) for scale in (first, second)]
-        behind = F.interpolate(third[:, :1], scale_factor=2, mode="bilinear", align_corners=False)
+        behind = resized(third[:, :1], (2 * third.shape[2], 2 * third.shape[3]))
         textures = [
             around(_halved((half[:, :1] - base).square())).clamp_min(0).sqrt()
             for base, around in ((second[:, :1], self.near), (behind, self.wide))

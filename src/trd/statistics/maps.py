@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trd.compute.exportable import resized
 from trd.config import Recipe
 from trd.preprocess.parts import PreparedParts
 from trd.statistics.features import STRIDE, ColourFeatures, SurfaceFeatures, features_of
@@ -39,7 +40,7 @@ class StatisticsMaps(nn.Module):
             stack = images[name].float()
             with torch.autocast(stack.device.type, enabled=False):
                 cells = mixture(features(stack))[:, None]
-            maps[name] = F.interpolate(cells, size=stack.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+            maps[name] = resized(cells, (stack.shape[2], stack.shape[3]))[:, 0]
         return maps
 
 

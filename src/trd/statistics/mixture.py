@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 TINY = 1e-6
 FARTHEST = 60.0  # robust deviations from the median at which a feature is cut
@@ -63,17 +64,28 @@ class PlaceMixture(nn.Module):
 
     def distances(self, cells: Tensor) -> tuple[Tensor, Tensor]:
         """(F, N) standardised -> (N,) log Mahalanobis distance from the likeliest component, and which one that is."""
-        exported = torch.compiler.is_exporting()  # the number of cells is open then
-        blocks = [cells] if exported else torch.split(cells, CELLS_AT_ONCE, dim=1)
-        found = [self._nearest(block) for block in blocks]
-        nearest, component = (torch.cat(parts) for parts in zip(*found, strict=True))
+        if torch.compiler.is_exporting():  # the number of cells is open then
+            squared = self._squared_in_a_runtime(cells)
+        else:
+            blocks = torch.split(cells, CELLS_AT_ONCE, dim=1)
+            squared = torch.cat([self._squared(block) for block in blocks], dim=1)
+        likeliest, component = (squared + self.volume[:, None]).min(dim=0)  # a quarter of argmin's time
+        nearest = likeliest - self.volume[component]
         return nearest.clamp_min(TINY).log() / 2, component
 
-    def _nearest(self, cells: Tensor) -> tuple[Tensor, Tensor]:
+    def _squared(self, cells: Tensor) -> Tensor:
+        """(F, N) -> (K, N): squared Mahalanobis distance from every component."""
         rows, offset = self.whitening.flatten(0, 1), self.whitened_mean.flatten()[:, None]
-        squared = torch.addmm(offset, rows, cells, beta=-1).view(*self.whitened_mean.shape, -1).square().sum(dim=1)
-        likeliest, component = (squared + self.volume[:, None]).min(dim=0)  # a quarter of argmin's time
-        return likeliest - self.volume[component], component
+        whitened = torch.addmm(offset, rows, cells, beta=-1)
+        return whitened.view(*self.whitened_mean.shape, -1).square().sum(dim=1)
+
+    def _squared_in_a_runtime(self, cells: Tensor) -> Tensor:
+        """The same as convolutions by 1, which runtimes do in a fifth of the time of products with a weight before."""
+        components, features = self.whitened_mean.shape
+        weight, bias = self.whitening.flatten(0, 1)[:, :, None], -self.whitened_mean.flatten()
+        whitened = F.conv1d(cells[None], weight, bias)
+        sums = torch.eye(components).repeat_interleave(features, dim=1)[:, :, None]
+        return F.conv1d(whitened.square(), sums)[0]
 
     def set_gaussians(self, means: Tensor, covariances: Tensor) -> None:
         """(K, F) and (K, F, F) of standardised features, float64."""

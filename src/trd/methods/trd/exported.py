@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trd.compute.exportable import Resampled, exportable
+from trd.compute.exportable import ResampledSum, exportable
 from trd.config import Recipe
 from trd.engines.steps import IMAGE, MAP, Step
 from trd.methods.exportable import ExportForm, GraphForm, Observations
@@ -88,21 +88,20 @@ class ScoreGraph(nn.Module):
         self.statistics = statistics
         self.branches, self.modalities = network.branches, network.modalities
         grids = [cast(tuple[int, int], shape[1:]) for shape in shapes]
-        self.sized = nn.ModuleList(Resampled(grid, size, align_corners=True) for grid in grids)
+        self.sized = ResampledSum(grids, size)
         self.distances = nn.ModuleList(
             nn.ModuleList(_levels(scorer, branch, len(shapes))) for branch in network.branches
         )
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
-        count = len(self.sized)
+        count = self.scaled.levels
         first = count * len(self.modalities)
         teachers = self.scaled(values[:first])
         maps = []
         for number, (branch, distances) in enumerate(zip(self.branches, self.distances, strict=True)):
             student = values[first + number * count : first + (number + 1) * count]
-            levels = zip(cast(nn.ModuleList, distances), student, teachers[branch], self.sized, strict=True)
-            sized = [resample(distance(s, t))[:, 0] for distance, s, t, resample in levels]
-            maps.append(torch.stack(sized).sum(dim=0))
+            levels = zip(cast(nn.ModuleList, distances), student, teachers[branch], strict=True)
+            maps.append(self.sized([distance(s, t) for distance, s, t in levels]))
         if self.statistics is not None:
             images = values[first + count * len(self.branches) :]
             maps += self.statistics(dict(zip(self.modalities, images, strict=True))).values()

@@ -1,0 +1,100 @@
+// @ts-check
+/** What happens at the station, as it happens. */
+
+/**
+ * @typedef {object} Heard
+ * @property {import("./types.js").Inspection} inspection
+ * @property {import("./types.js").Verdict} verdict
+ * @property {import("./types.js").StationEvent} event
+ * @property {import("./types.js").State} state
+ * @property {{ what: string, class: string }} changed
+ * @property {"open" | "waiting"} connection
+ */
+
+const KINDS = /** @type {const} */ (["inspection", "verdict", "event", "state", "changed"]);
+const SILENCE_MS = 8000; // the station speaks every 2 s
+
+export class Live {
+  constructor() {
+    /** @type {Map<string, Set<(data: any) => void>>} */
+    this.listeners = new Map();
+    /** @type {EventSource | null} */
+    this.source = null;
+    /** @type {import("./types.js").State | null} */
+    this.state = null;
+    this.connected = false;
+    this.watchdog = 0;
+    this.retry = 0;
+    this.className = "";
+  }
+
+  /** @param {string} className */
+  open(className) {
+    this.close();
+    this.className = className;
+    const source = new EventSource(`/v1/live?class=${encodeURIComponent(className)}`);
+    this.source = source;
+    source.onopen = () => this.#heard();
+    source.onerror = () => {
+      this.#connection(false);
+      if (source.readyState === EventSource.CLOSED) this.#again(); // refused for good, which the browser does not retry
+    };
+    source.addEventListener("hello", () => this.#heard());
+    for (const kind of KINDS) {
+      source.addEventListener(kind, (message) => {
+        this.#heard();
+        const data = JSON.parse(/** @type {MessageEvent} */ (message).data);
+        if (kind === "state") this.state = data;
+        this.#tell(kind, data);
+      });
+    }
+  }
+
+  close() {
+    clearTimeout(this.watchdog);
+    clearTimeout(this.retry);
+    this.source?.close();
+    this.source = null;
+  }
+
+  /**
+   * @template {keyof Heard} K
+   * @param {K} kind
+   * @param {(data: Heard[K]) => void} listener
+   * @returns {() => void} ends it
+   */
+  on(kind, listener) {
+    const those = this.listeners.get(kind) ?? new Set();
+    this.listeners.set(kind, those.add(listener));
+    return () => those.delete(listener);
+  }
+
+  #heard() {
+    this.#connection(true);
+    clearTimeout(this.watchdog);
+    this.watchdog = window.setTimeout(() => {
+      this.#connection(false);
+      this.open(this.className);
+    }, SILENCE_MS);
+  }
+
+  #again() {
+    clearTimeout(this.retry);
+    this.retry = window.setTimeout(() => this.open(this.className), 3000);
+  }
+
+  /** @param {boolean} connected */
+  #connection(connected) {
+    if (connected === this.connected) return;
+    this.connected = connected;
+    this.#tell("connection", connected ? "open" : "waiting");
+  }
+
+  /**
+   * @param {string} kind
+   * @param {any} data
+   */
+  #tell(kind, data) {
+    for (const listener of this.listeners.get(kind) ?? []) listener(data);
+  }
+}

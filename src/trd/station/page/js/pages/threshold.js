@@ -1,0 +1,222 @@
+// @ts-check
+/** Where the limits lie, what they promise, and what others would change. */
+
+import { get, ofClass, send } from "../api.js";
+import { App, link } from "../app.js";
+import { fill, h, icon } from "../dom.js";
+import { num, parsed, percent, score, t } from "../i18n.js";
+import { ask, decisionTag, fault, field, into, judgementTag, toast } from "../widgets.js";
+import { ScoreHistogram } from "./threshold-histogram.js";
+import { recalibrationPanel } from "./threshold-recalibration.js";
+import { versionsPanel } from "./threshold-versions.js";
+
+/** @typedef {import("../types.js").WhatIf} WhatIf */
+/** @typedef {import("../types.js").Threshold} Threshold */
+
+const WAIT_MS = 120;
+const JUDGED = /** @type {const} */ (["good", "defect", "unsure"]);
+const OUTCOMES = /** @type {const} */ (["ok", "review", "reject"]);
+
+/** @type {import("../app.js").MakePage} */
+export function thresholdPage(app) {
+  const page = new ThresholdPage(app);
+  return { element: page.element, title: t("threshold.title"), destroy: () => page.destroy() };
+}
+
+class ThresholdPage {
+  /** @param {App} app */
+  constructor(app) {
+    this.app = app;
+    this.path = `${ofClass(app.className)}/threshold`;
+    this.body = h("div", { class: "stack-wide" }, h("div", { class: "panel empty" }, t("loading")));
+    this.element = h("div", { class: "page threshold" }, h("div", { class: "page-head" }, h("h1", {}, t("threshold.title"))), this.body);
+    this.stop = new AbortController();
+    this.wait = 0;
+    this.ends = [app.live.on("changed", (change) => change.class === app.className && change.what !== "watch" && void this.#read())];
+    void this.#read();
+  }
+
+  destroy() {
+    this.stop.abort();
+    clearTimeout(this.wait);
+    for (const end of this.ends) end();
+    this.histogram?.destroy();
+  }
+
+  async #read() {
+    const { signal } = this.stop;
+    try {
+      /** @type {[Threshold, import("../types.js").Histogram]} */
+      const [active, histogram] = await Promise.all([get(this.path, {}, signal), get(`${this.path}/histogram`, { bins: 80 }, signal)]);
+      this.active = active;
+      this.limits = { review: active.review_above, reject: active.reject_above };
+      this.#draw(histogram);
+      await this.#ask();
+    } catch (error) {
+      if (!signal.aborted) fill(this.body, h("div", { class: "panel" }, fault(error, () => void this.#read())));
+    }
+  }
+
+  /** @param {import("../types.js").Histogram} counts */
+  #draw(counts) {
+    this.histogram?.destroy();
+    this.histogram = new ScoreHistogram(counts, () => this.limits ?? { review: 0, reject: 0 }, (name, at) => this.#move(name, at));
+    // finer than the chart: limits lie among the good parts, some defects far beyond
+    const range = [counts.edges[0], Math.min(counts.edges[counts.edges.length - 1], 3 * (this.active?.reject_above ?? Infinity))];
+    this.controls = { reject: this.#control("reject", range), review: this.#control("review", range) };
+    this.promise = { reject: h("p", { class: "promise" }), review: h("p", { class: "promise" }) };
+    this.outcome = h("div", { class: "stack" });
+    this.flips = h("div", {});
+    const byRate = h("input", { type: "number", min: 0.1, max: 100, step: 0.1, placeholder: "5", class: "narrow", oninput: () => {
+      const rate = Number(byRate.value) / 100;
+      if (rate > 0 && rate <= 1) this.#later(() => this.#ask(rate));
+    } });
+    this.save = h("button", { class: "main", disabled: true, onclick: () => this.#keep() }, t("threshold.save"));
+    const may = this.app.may("engineer");
+    fill(this.body,
+      this.histogram.element,
+      h("div", { class: "halves" },
+        h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("threshold.what_if")), h("span", { class: "grow" }),
+          h("button", { class: "slim", onclick: () => this.#back() }, t("threshold.back"))),
+        h("div", { class: "body stack-wide" },
+          h("div", {}, this.controls.reject.element, this.promise.reject),
+          h("div", {}, this.controls.review.element, this.promise.review),
+          h("div", { class: "row wrap ends" }, field(t("threshold.by_rate"), byRate), h("span", { class: "grow" }), may ? this.save : h("p", { class: "small quiet" }, t("threshold.engineer"))))),
+        h("section", { class: "panel", "aria-live": "polite" }, h("div", { class: "body stack-wide" }, this.outcome, this.flips))),
+      h("div", { class: "halves" },
+        recalibrationPanel(this.app, () => this.active?.id ?? 0, () => void this.#read()),
+        h("div", { class: "stack" }, this.#estimates(), versionsPanel(this.app, this.path, () => void this.#read()))));
+  }
+
+  /**
+   * @param {"review" | "reject"} name
+   * @param {number[]} range
+   */
+  #control(name, range) {
+    const step = Number(((range[1] - range[0]) / 400).toPrecision(1));
+    const value = this.limits?.[name] ?? 0;
+    const exact = h("input", { type: "text", inputmode: "decimal", value: num(value, 3, 3), class: "narrow number", "aria-label": t(`threshold.${name}_above`), onchange: () => this.#move(name, parsed(exact.value)) });
+    const slider = h("input", { type: "range", min: range[0], max: range[1], step, value, "aria-label": t(`threshold.${name}_above`), oninput: () => this.#move(name, Number(slider.value)) });
+    return {
+      element: h("div", { class: `limit ${name}` }, h("span", { class: "strong" }, t(`threshold.${name}_above`)), exact, slider),
+      /** @param {number} at */
+      set: (at) => {
+        if (document.activeElement !== exact) exact.value = num(at, 3, 3);
+        slider.value = String(at);
+      },
+    };
+  }
+
+  /**
+   * @param {"review" | "reject"} name
+   * @param {number} at
+   */
+  #move(name, at) {
+    if (!this.limits || !Number.isFinite(at)) return;
+    this.limits[name] = at;
+    if (this.limits.review > this.limits.reject) this.limits[name === "review" ? "reject" : "review"] = at; // one pushes the other
+    this.#place();
+    this.#later(() => this.#ask());
+  }
+
+  #place() {
+    if (!this.limits || !this.controls) return;
+    this.controls.review.set(this.limits.review);
+    this.controls.reject.set(this.limits.reject);
+    this.histogram?.redraw();
+    const same = this.limits.review === this.active?.review_above && this.limits.reject === this.active?.reject_above;
+    if (this.save) this.save.disabled = same;
+  }
+
+  #back() {
+    if (!this.active) return;
+    this.limits = { review: this.active.review_above, reject: this.active.reject_above };
+    this.#place();
+    void this.#ask();
+  }
+
+  /** @param {() => Promise<void>} what */
+  #later(what) {
+    clearTimeout(this.wait);
+    this.wait = window.setTimeout(() => void what(), WAIT_MS);
+  }
+
+  /** @param {number} [rate] of false rejects, in place of the limits */
+  async #ask(rate) {
+    const { limits } = this;
+    if (!limits) return;
+    const number = (this.asked = (this.asked ?? 0) + 1);
+    try {
+      const query = rate === undefined ? { reject_above: limits.reject, review_above: limits.review } : { reject_rate: rate, review_above: limits.review };
+      /** @type {WhatIf} */
+      const answer = await get(`${this.path}/what-if`, query, this.stop.signal);
+      if (number !== this.asked) return; // a later question is under way
+      if (rate !== undefined) {
+        this.limits = { review: Math.min(answer.review_above, answer.reject_above), reject: answer.reject_above };
+        this.#place();
+      }
+      this.#show(answer);
+    } catch (error) {
+      if (!this.stop.signal.aborted && this.outcome) fill(this.outcome, fault(error));
+    }
+  }
+
+  /** @param {WhatIf} answer */
+  #show(answer) {
+    if (!this.promise || !this.outcome || !this.flips) return;
+    for (const name of /** @type {const} */ (["reject", "review"])) {
+      const [before, after] = t("threshold.rate", { promise: t(`threshold.${answer.promise}`), n: answer.good_count }).split("{rate}");
+      fill(this.promise[name], before, h("b", {}, percent(answer[`${name}_rate`], 2)), after);
+    }
+    fill(this.outcome, changeTable(answer), verdictTable(answer));
+    fill(this.flips, h("h3", {}, t("threshold.flips")),
+      answer.flips.length === 0 ? h("p", { class: "small quiet" }, t("threshold.no_flips")) : h("ul", { class: "flips" }, answer.flips.map((flip) =>
+        h("li", {}, h("a", { href: link("part", flip.id) }, flip.part), h("span", { class: "number quiet" }, score(flip.score)), judgementTag(flip.verdict),
+          h("span", { class: "row" }, decisionTag(flip.from), icon("right"), decisionTag(flip.to))))));
+  }
+
+  #keep() {
+    const { active, limits } = this;
+    if (!active || !limits) return;
+    const reason = h("textarea", { rows: 2, required: true, maxlength: 1000, placeholder: t("reason_hint") });
+    ask({
+      title: t("threshold.save"),
+      act: t("threshold.save"),
+      body: [h("p", {}, t("threshold.save_text", { reject: num(limits.reject, 3), review: num(limits.review, 3) })), field(t("reason"), reason)],
+      does: async () => {
+        const made = await send("PUT", this.path, { reject_above: limits.reject, review_above: limits.review, reason: reason.value.trim(), expects: active.id });
+        toast(t("threshold.saved", { id: made.id }));
+        await this.#read();
+      },
+    });
+  }
+
+  #estimates() {
+    const place = h("div", { class: "body" });
+    void into(place, () => get(`${ofClass(this.app.className)}/estimates`), (all) => h("table", { class: "plain" },
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, h("span", { class: "unseen" }, t("watch.name"))), h("th", { class: "number", scope: "col" }, t("threshold.parts")), h("th", { class: "number", scope: "col" }, t("threshold.confidence")))),
+      h("tbody", {}, /** @type {const} */ (["false_rejects", "false_reviews", "escapes", "missed"]).map((name) => {
+        /** @type {import("../types.js").Estimate} */
+        const one = all[name];
+        return h("tr", {}, h("th", { scope: "row" }, t(`threshold.${name}`)), h("td", { class: "number" }, one.count ? t("threshold.hits", { hits: one.hits, count: one.count }) : t("threshold.none_yet")),
+          h("td", { class: "number" }, one.count ? t("threshold.interval", { low: percent(one.low), high: percent(one.high) }) : "–"));
+      }))));
+    return h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("threshold.estimates"))), place);
+  }
+}
+
+/** @param {WhatIf} answer */
+function changeTable(answer) {
+  return h("table", { class: "plain" }, h("caption", {}, t("threshold.change", { n: answer.parts })),
+    h("thead", {}, h("tr", {}, h("td", {}), OUTCOMES.map((one) => h("th", { scope: "col", class: "number" }, decisionTag(one))))),
+    h("tbody", {}, /** @type {const} */ (["now", "then"]).map((when) => h("tr", {}, h("th", { scope: "row" }, t(`threshold.${when}`)),
+      OUTCOMES.map((one) => h("td", { class: `number ${when === "then" && answer.now[one] !== answer.then[one] ? "strong" : ""}` }, num(answer[when][one], 0)))))));
+}
+
+/** @param {WhatIf} answer */
+function verdictTable(answer) {
+  return h("table", { class: "plain" }, h("caption", {}, t("threshold.verdicts")),
+    h("thead", {}, h("tr", {}, h("td", {}), OUTCOMES.map((one) => h("th", { scope: "col", class: "number" }, decisionTag(one))))),
+    h("tbody", {}, JUDGED.map((verdict) => h("tr", {}, h("th", { scope: "row" }, judgementTag(verdict)),
+      OUTCOMES.map((one) => h("td", { class: "number" }, num(answer.verdicts[verdict][one], 0)))))));
+}

@@ -1,0 +1,192 @@
+// @ts-check
+/** Whether parts and sensors are still what they were. */
+
+import { get, ofClass, send } from "../api.js";
+import { App } from "../app.js";
+import { Chart, axis, banded, chartKey, dots } from "../charts.js";
+import { fill, h, icon } from "../dom.js";
+import { dateTime, num, percent, t } from "../i18n.js";
+import { measured, streamName } from "../streams.js";
+import { ask, fault, field, into } from "../widgets.js";
+
+/** @typedef {import("../types.js").Stream} Stream */
+/** @typedef {import("../types.js").StationEvent} StationEvent */
+
+const POINTS = 500;
+const EVENTS = 20;
+const REREAD_MS = 10000;
+
+/** @type {import("../app.js").MakePage} */
+export function watchPage(app) {
+  const page = new Watch(app);
+  return { element: page.element, title: t("watch.title"), destroy: () => page.destroy() };
+}
+
+class Watch {
+  /** @param {App} app */
+  constructor(app) {
+    this.app = app;
+    this.path = `${ofClass(app.className)}/watch`;
+    this.events = h("div", {});
+    this.streams = h("div", { class: "table-panel" }, h("div", { class: "empty" }, t("loading")));
+    this.intro = h("p", { class: "quiet" });
+    this.chartPlace = h("section", { class: "panel stream-chart", hidden: true });
+    const may = app.may("engineer");
+    this.element = h("div", { class: "page watch" },
+      h("div", { class: "page-head" }, h("h1", {}, t("watch.title")), h("span", { class: "grow" }),
+        may && h("button", { onclick: () => this.#restart(null) }, t("watch.restart_all"))),
+      h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("watch.alarms"))), this.events),
+      this.chartPlace,
+      h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("watch.streams"))), h("div", { class: "body" }, this.intro), this.streams));
+    this.chosen = "";
+    this.stop = new AbortController();
+    this.ends = [
+      app.live.on("event", () => this.#readEvents()),
+      app.live.on("changed", (change) => change.what === "watch" && void this.#read()),
+    ];
+    this.timer = window.setInterval(() => void this.#read(), REREAD_MS);
+    this.#readEvents();
+    void this.#read();
+  }
+
+  destroy() {
+    this.stop.abort();
+    clearInterval(this.timer);
+    for (const end of this.ends) end();
+    this.chart?.destroy();
+  }
+
+  #readEvents() {
+    void into(this.events, () => get("/v1/events", { class: this.app.className, limit: EVENTS }, this.stop.signal), (/** @type {{ events: StationEvent[] }} */ { events }) =>
+      events.length === 0 ? h("p", { class: "panel-text quiet" }, t("watch.no_events")) : h("ul", { class: "events" }, events.map((one) => this.#event(one))));
+  }
+
+  /** @param {StationEvent} event */
+  #event(event) {
+    const tag = { info: "", warning: "review", alarm: "reject" }[event.level];
+    const open = event.level !== "info" && !event.acknowledged_by;
+    return h("li", {}, h("span", { class: `tag ${tag}` }, icon(event.level === "info" ? "line" : "invalid"), t(`watch.level.${event.level}`)),
+      h("span", { class: "quiet small when" }, dateTime(event.at)),
+      h("span", { class: "text", lang: "en" }, event.text),
+      event.acknowledged_by ? h("span", { class: "quiet small" }, t("watch.acknowledged", { who: event.acknowledged_by }))
+        : open && this.app.may("operator") && h("button", { class: "slim", onclick: async (/** @type {Event} */ click) => {
+          const button = /** @type {HTMLButtonElement} */ (click.currentTarget);
+          button.disabled = true;
+          try {
+            await send("POST", `/v1/events/${event.id}/acknowledge`);
+            this.#readEvents();
+          } catch (error) {
+            button.closest("li")?.after(h("li", {}, fault(error)));
+            button.disabled = false;
+          }
+        } }, t("watch.acknowledge")));
+  }
+
+  async #read() {
+    const { signal } = this.stop;
+    try {
+      const found = await get(this.path, {}, signal);
+      /** @type {Stream[]} */
+      const streams = found.streams;
+      fill(this.intro, t("watch.intro", { rate: percent(found.false_alarm_rate), since: dateTime(found.since) }));
+      fill(this.streams, this.#table(streams));
+      const chosen = streams.find((one) => one.name === this.chosen) ?? streams.find((one) => one.alarm) ?? streams[0];
+      if (chosen) await this.#show(chosen);
+    } catch (error) {
+      if (!signal.aborted) fill(this.streams, fault(error, () => void this.#read()));
+    }
+  }
+
+  /** @param {Stream[]} streams */
+  #table(streams) {
+    const heads = ["name", "state", "value", "usual", "training", "evidence", "parts"];
+    return h("table", { class: "streams" }, h("caption", { class: "unseen" }, t("watch.streams")),
+      h("thead", {}, h("tr", {}, heads.map((name) => h("th", { scope: "col", class: ["value", "usual", "training", "parts"].includes(name) ? "number" : "" }, t(`watch.${name}`))))),
+      h("tbody", {}, streams.map((one) => h("tr", { class: one.name === this.chosen ? "chosen" : "", "data-stream": one.name, onclick: () => void this.#show(one) },
+        h("th", { scope: "row" }, h("button", { class: "bare" }, streamName(one.name))),
+        h("td", {}, stateTag(one)),
+        h("td", { class: "number strong" }, measured(one.value, one.unit)),
+        range(one.reference, one.unit), range(one.training, one.unit),
+        h("td", {}, evidence(one)),
+        h("td", { class: "number" }, num(one.count, 0))))));
+  }
+
+  /** @param {Stream} stream */
+  async #show(stream) {
+    const again = stream.name === this.chosen;
+    this.chosen = stream.name;
+    for (const row of this.streams.querySelectorAll("tbody tr")) row.classList.toggle("chosen", /** @type {HTMLElement} */ (row).dataset.stream === stream.name);
+    const { points } = await get(`${this.path}/${encodeURIComponent(stream.name)}`, { limit: POINTS }, this.stop.signal);
+    if (this.chosen !== stream.name) return; // another one was chosen meanwhile
+    const scale = stream.unit === "m" ? 1000 : 1;
+    const values = points.map((/** @type {any} */ one) => scale * one.value);
+    const data = [values.map((/** @type {number} */ _value, /** @type {number} */ index) => index - values.length + 1), values];
+    if (again && this.chart) {
+      this.chart.set(data);
+      return;
+    }
+    this.chart?.destroy();
+    const band = stream.training && /** @type {[number, number]} */ (stream.training.map((value) => scale * value));
+    this.chart = new Chart(t("watch.chart", { name: streamName(stream.name), n: values.length }), 210, () => ({
+      scales: { x: { time: false }, y: { range: (_plot, low, high) => around([low, high, ...(band ?? [])]) } },
+      axes: [axis({ label: t("watch.before"), size: 30 }), axis({ size: 64 })],
+      series: [{}, dots("accent", 5)],
+      plugins: [banded(() => band)],
+    }), data);
+    this.chartPlace.hidden = false;
+    fill(this.chartPlace, h("header", {}, h("h2", {}, streamName(stream.name)), stateTag(stream), h("span", { class: "grow" }),
+      band && chartKey([["accent-soft", t("watch.band"), "box"]]),
+      this.app.may("engineer") && h("button", { class: "slim", onclick: () => this.#restart(stream.name) }, t("watch.restart"))),
+    h("div", { class: "chart-place" }, this.chart.element));
+  }
+
+  /** @param {string | null} name */
+  #restart(name) {
+    const reason = h("textarea", { rows: 2, required: true, maxlength: 1000, placeholder: t("reason_hint") });
+    ask({
+      title: name ? `${t("watch.restart")}: ${streamName(name)}` : t("watch.restart_all"),
+      act: t(name ? "watch.restart" : "watch.restart_all"),
+      body: [h("p", {}, t("watch.restart_text")), field(t("reason"), reason)],
+      does: async () => {
+        await send("POST", `${this.path}/restart`, { name, reason: reason.value.trim() });
+        await this.#read();
+      },
+    });
+  }
+}
+
+/** @param {Stream} stream */
+function stateTag(stream) {
+  const since = stream.alarm_since ? t("watch.alarm_since", { at: dateTime(stream.alarm_since) }) : "";
+  if (stream.alarm) return h("span", { class: "tag reject", title: since }, icon("invalid"), t("watch.alarm"));
+  if (stream.inside === false) return h("span", { class: "tag review" }, icon("question"), t("watch.outside"));
+  if (!stream.ready) return h("span", { class: "tag" }, t("watch.early", { n: stream.count }));
+  return h("span", { class: "tag ok" }, icon("ok"), t("watch.steady"));
+}
+
+/**
+ * @param {[number, number] | null} both
+ * @param {string} unit
+ */
+function range(both, unit) {
+  return h("td", { class: "number" }, both ? t("watch.range", { low: measured(both[0], unit).replace(/\s?(mm|°)$/, ""), high: measured(both[1], unit) }) : "–");
+}
+
+/** @param {Stream} stream */
+function evidence(stream) {
+  const share = Math.min(1, Math.max(0, stream.log10_evidence / stream.alarm_at));
+  const label = `${percent(share, 0)}`;
+  return h("span", { class: `evidence ${stream.alarm ? "alarm" : ""}`, role: "img", "aria-label": label, title: label }, h("i", { style: { width: `${100 * share}%` } }));
+}
+
+/**
+ * A range of y with a margin, around all that is given.
+ * @param {(number | null | undefined)[]} values
+ * @returns {[number, number]}
+ */
+function around(values) {
+  const known = /** @type {number[]} */ (values.filter((value) => value !== null && value !== undefined && Number.isFinite(value)));
+  const [low, high] = known.length ? [Math.min(...known), Math.max(...known)] : [0, 1];
+  const margin = (high - low || Math.abs(high) || 1) * 0.1;
+  return [low - margin, high + margin];
+}

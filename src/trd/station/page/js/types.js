@@ -1,0 +1,164 @@
+// @ts-check
+/** Records of the REST interface (docs/station-api.md), as far as the page reads them. */
+
+/**
+ * @typedef {"ok" | "review" | "reject" | "invalid"} Decision
+ * @typedef {"good" | "defect" | "unsure"} Judgement
+ * @typedef {"viewer" | "operator" | "engineer"} Role
+ * @typedef {{ top: number, left: number, height: number, width: number }} Window
+ *
+ * @typedef {object} Session
+ * @property {string | null} name
+ * @property {Role | null} role
+ * @property {boolean} tokens
+ * @property {string} version
+ * @property {string} station
+ *
+ * @typedef {object} Verdict
+ * @property {number} id
+ * @property {number} inspection
+ * @property {Judgement} verdict
+ * @property {string | null} kind
+ * @property {string | null} reason
+ * @property {string} who
+ * @property {string} at
+ * @property {boolean} has_mask
+ *
+ * @typedef {object} Inspection
+ * @property {number} id
+ * @property {string} class
+ * @property {string} part
+ * @property {string} at
+ * @property {"api" | "folder" | "replay" | "camera"} origin
+ * @property {Decision} decision
+ * @property {string | null} reason
+ * @property {number | null} score
+ * @property {number | null} p_value
+ * @property {number} review_above
+ * @property {number} reject_above
+ * @property {Record<string, number> | null} share
+ * @property {[number, number] | null} peak
+ * @property {number | null} pixel_threshold
+ * @property {string[]} notes
+ * @property {Record<string, number>} measures
+ * @property {number} model
+ * @property {string} calibration
+ * @property {number} threshold
+ * @property {boolean} sampled
+ * @property {"review" | "audit" | null} queue
+ * @property {Judgement | null} verdict
+ * @property {string | null} verdict_kind
+ * @property {{ height: number, width: number } | null} frame
+ * @property {Window | null} window
+ * @property {string[]} maps
+ * @property {string[]} images
+ * @property {Record<string, string>} inputs
+ * @property {boolean} has_cloud
+ * @property {boolean} pruned
+ * @property {Record<string, number>} timings
+ * @property {Verdict[]} [verdicts]
+ *
+ * @typedef {object} Model
+ * @property {number} id
+ * @property {string} class
+ * @property {string} name
+ * @property {"serving" | "ready" | "failed" | "retired"} state
+ * @property {string} detector
+ * @property {string} calibration
+ * @property {string} recipe
+ * @property {string} method
+ * @property {string} engine
+ * @property {string} device
+ * @property {string} precision
+ * @property {number} guaranteed_rate
+ * @property {string} promise
+ * @property {number} good_count
+ * @property {Record<string, string>} ranges
+ * @property {{ passed: boolean, at: string, seconds: number, checks: { name: string, passed: boolean, detail: string }[] } | null} self_test
+ * @property {string} at
+ * @property {string} who
+ * @property {number} inspections
+ * @property {string | null} [error]
+ *
+ * @typedef {object} Threshold
+ * @property {number} id
+ * @property {number} model
+ * @property {boolean} active
+ * @property {number} review_above
+ * @property {number} reject_above
+ * @property {number} review_rate
+ * @property {number} reject_rate
+ * @property {string} promise
+ * @property {number} good_count
+ * @property {string} from
+ * @property {string} at
+ * @property {string} who
+ * @property {string} reason
+ *
+ * @typedef {object} PartClass
+ * @property {string} name
+ * @property {boolean} ready
+ * @property {{ name: string, kind: string, suffixes: string[] }[]} sources
+ * @property {Model | null} model
+ * @property {Threshold | null} threshold
+ * @property {number} review_open
+ * @property {number} alarms_open
+ *
+ * @typedef {object} State
+ * @property {number} queue
+ * @property {number} capacity
+ * @property {number} parts_per_minute
+ * @property {number} model_busy
+ * @property {Record<string, { ready: boolean, review_open: number, alarms_open: number }>} classes
+ *
+ * @typedef {Record<"ok" | "review" | "reject", number>} Counts
+ *
+ * @typedef {object} WhatIf
+ * @property {number} review_above
+ * @property {number} reject_above
+ * @property {number} review_rate
+ * @property {number} reject_rate
+ * @property {string} promise
+ * @property {number} good_count
+ * @property {number} parts
+ * @property {Counts} now
+ * @property {Counts} then
+ * @property {Record<Judgement, Counts>} verdicts
+ * @property {{ id: number, part: string, score: number, verdict: Judgement, from: Decision, to: Decision }[]} flips
+ *
+ * @typedef {{ edges: number[], all: number[], good: number[], defect: number[], unsure: number[], calibration: number[] }} Histogram
+ * @typedef {{ hits: number, count: number, value: number | null, low: number, high: number }} Estimate
+ *
+ * @typedef {object} Recalibration
+ * @property {number} usable
+ * @property {{ not_sampled: number, not_good: number, other_model: number }} refused
+ * @property {number} good_count
+ * @property {WhatIf | null} proposal
+ * @property {number | null} enough_for_rate
+ * @property {string | null} note
+ *
+ * @typedef {object} Stream
+ * @property {string} name
+ * @property {string} unit
+ * @property {number | null} value
+ * @property {[number, number] | null} training
+ * @property {boolean | null} inside
+ * @property {[number, number] | null} reference
+ * @property {number} count
+ * @property {number} log10_evidence
+ * @property {number} alarm_at
+ * @property {boolean} alarm
+ * @property {string | null} alarm_since
+ * @property {boolean} ready
+ *
+ * @typedef {object} StationEvent
+ * @property {number} id
+ * @property {string} at
+ * @property {string | null} class
+ * @property {"info" | "warning" | "alarm"} level
+ * @property {string} kind
+ * @property {string} text
+ * @property {string | null} acknowledged_by
+ */
+
+export {};

@@ -1,0 +1,220 @@
+"""A package is read whole and checked; whatever is not as it was written is refused in one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trd.detector import Detector
+from trd.engines.base import Placement
+from trd.errors import CheckpointError, RecipeError, TRDError
+from trd.packages.engine import package_engine
+from trd.packages.facts import digests_of_parts, facts_at, keep_calibration
+from trd.packages.golden import Golden, deviation
+from trd.packages.package import MANIFEST, Package, is_package, read_package, write_package
+
+
+@pytest.fixture
+def package(onnx_package: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copy(onnx_package, tmp_path / "part.trdm"))
+
+
+def changed(path: Path, name: str, content: bytes, comment: bytes | None = None) -> None:
+    """Another content of one member, as somebody with a ZIP program would write it."""
+    with zipfile.ZipFile(path) as archive:
+        members = {one: archive.read(one) for one in archive.namelist()}
+        kept = archive.comment
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.comment = kept if comment is None else comment
+        for one, data in (members | {name: content}).items():
+            archive.writestr(one, data)
+
+
+def test_it_repeats_to_the_bit(package: Path, tmp_path: Path) -> None:
+    read = read_package(package)
+    write_package(tmp_path / "again.trdm", read)
+    assert (tmp_path / "again.trdm").read_bytes() == package.read_bytes()
+
+
+def test_it_is_known_by_its_name_or_its_content(package: Path, trained: Path, tmp_path: Path) -> None:
+    assert is_package(package)
+    assert is_package(Path("missing.trdm"))
+    other = Path(shutil.copy(package, tmp_path / "part.bin"))
+    assert is_package(other)
+    assert Detector.load(other).class_name == "biscuit"
+    assert not is_package(trained)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_truncated(package: Path, share: float) -> None:
+    data = package.read_bytes()
+    package.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(CheckpointError, match="no package, truncated or damaged"):
+        read_package(package)
+
+
+@pytest.mark.parametrize("name", ["graphs/teacher.onnx", "recipe.toml", "detector.json", "golden/0.safetensors"])
+def test_edited_member(package: Path, name: str) -> None:
+    with zipfile.ZipFile(package) as archive:
+        content = bytearray(archive.read(name))
+    content[len(content) // 2] ^= 1
+    changed(package, name, bytes(content))
+    with pytest.raises(CheckpointError, match=f"edited or damaged: {name} is not what was written"):
+        read_package(package)
+
+
+def test_edited_manifest(package: Path) -> None:
+    with zipfile.ZipFile(package) as archive:
+        values = json.loads(archive.read(MANIFEST))
+    values["tolerance"] = 1e9
+    changed(package, MANIFEST, json.dumps(values).encode())
+    with pytest.raises(CheckpointError, match=r"edited or damaged: its manifest.json"):
+        read_package(package)
+
+
+def test_newer_version(package: Path) -> None:
+    from trd.packages.package import _digest
+
+    with zipfile.ZipFile(package) as archive:
+        values = json.loads(archive.read(MANIFEST))
+    values["format_version"] = 99
+    text = json.dumps(values).encode()
+    changed(package, MANIFEST, text, _digest(text).encode())
+    with pytest.raises(CheckpointError, match=r"newer version \(format 99, this one reads up to 1\)"):
+        read_package(package)
+
+
+def test_graphs_of_another_runtime(package: Path) -> None:
+    read = read_package(package)
+    graphs = {name: files.model_copy(update={"weights": ""}) for name, files in read.manifest.graphs.items()}
+    manifest = read.manifest.model_copy(update={"runtime": "openvino", "graphs": graphs})
+    contents = {**read.contents, "graphs/teacher.onnx": b"<net/>"}
+    with pytest.raises(CheckpointError, match=r"graphs/teacher.onnx: OpenVINO cannot use it"):
+        package_engine(Package(manifest, read.facts, contents, package), Placement("cpu"))
+
+
+def test_another_zip_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.trdm"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("hello.txt", "hello")
+    with pytest.raises(CheckpointError, match=r"no package of `trd export`: it holds no manifest.json"):
+        read_package(path)
+
+
+def test_missing(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="does not exist; give the file that `trd export --out` wrote"):
+        Detector.load(tmp_path / "x.trdm")
+
+
+def refused_or(before: Mapping[str, bytes], path: Path) -> bool:
+    """Whether it is refused in one line, or the change was in what a ZIP file does not use."""
+    try:
+        return read_package(path).contents == before
+    except TRDError as error:
+        return "\n" not in str(error)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_mutated_packages_are_refused(package: Path, seed: int) -> None:
+    """Bytes changed, cut out and put in; benchmarks/packages.py does so a thousand times."""
+    random = np.random.default_rng(seed)
+    data = bytearray(package.read_bytes())
+    before = read_package(package).contents
+    for _ in range(5):
+        data = bytearray(package.read_bytes())
+        place, kind = int(random.integers(len(data))), int(random.integers(3))
+        if kind == 0:
+            data[place] ^= int(random.integers(1, 256))
+        elif kind == 1:
+            del data[place : place + int(random.integers(1, 1000))]
+        else:
+            data[place:place] = random.bytes(int(random.integers(1, 1000)))
+        other = package.with_name("mutated.trdm")
+        other.write_bytes(data)
+        assert refused_or(before, other)
+
+
+def with_graph(package: Package, name: str, change: float) -> Package:
+    """As somebody would make it who also writes the hashes: all weights of one graph a little larger."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import numpy_helper
+
+    files = package.manifest.graphs[name]
+    model = onnx.load_from_string(package.contents[files.model])
+    heaviest = max(model.graph.initializer, key=lambda one: len(one.raw_data))
+    heaviest.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(heaviest) * change, heaviest.name))
+    return replace(package, contents={**package.contents, files.model: model.SerializeToString()})
+
+
+@pytest.mark.parametrize("name", ["teacher", "student_0", "student_1"])
+def test_perturbed_weights_are_seen_by_the_self_test(package: Path, name: str) -> None:
+    write_package(package, with_graph(read_package(package), name, 1.01))
+    with pytest.raises(CheckpointError, match="maps of the golden part differ by"):
+        Detector.load(package)
+
+
+def test_another_resize_filter_is_seen_by_the_self_test(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import Image
+
+    plain = Image.Image.resize
+
+    def other(image: Image.Image, size: tuple[int, int], resample: object = None, **options: object) -> Image.Image:
+        return plain(image, size, Image.Resampling.LANCZOS, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Image.Image, "resize", other)
+    with pytest.raises(CheckpointError, match="prepares the golden part otherwise"):
+        Detector.load(package)
+
+
+def test_bf16_is_seen_by_the_self_test(trained: Path, package: Path) -> None:
+    """As where a runtime takes it by itself: weights of the teacher rounded to eight bits."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import numpy_helper
+
+    read = read_package(package)
+    model = onnx.load_from_string(read.contents["graphs/teacher.onnx"])
+    for one in model.graph.initializer:
+        values = numpy_helper.to_array(one)
+        if values.dtype == np.float32:
+            rounded = (values.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+            one.CopyFrom(numpy_helper.from_array(rounded.copy(), one.name))
+    write_package(package, replace(read, contents={**read.contents, "graphs/teacher.onnx": model.SerializeToString()}))
+    with pytest.raises(CheckpointError, match="maps of the golden part differ by"):
+        Detector.load(package)
+
+
+def test_the_golden_part_is_the_same_here(package: Path) -> None:
+    read = read_package(package)
+    detector = Detector.load(package)
+    golden = Golden.from_bytes(read.contents[read.manifest.golden[0]], "golden")
+    found = deviation(golden, detector.pipeline, detector.engine, read.facts.calibration.maps)
+    assert found.images == found.maps == found.region == 0
+    assert max(golden.sources["rgb"].shape[:2]) <= 200
+
+
+def test_another_precision_is_refused(package: Path) -> None:
+    with pytest.raises(RecipeError, match="computes in 32 and was calibrated in it"):
+        Detector.load(package, precision="bf16")
+
+
+def test_calibration_is_kept_inside(package: Path) -> None:
+    facts = facts_at(package)
+    other = replace(facts, calibration=facts.calibration.for_rate(0.5))
+    keep_calibration(package, other)
+    read = read_package(package)
+    assert read.facts.calibration == other.calibration
+    assert f"calibrations/{facts.calibration.id}.json" in read.contents
+    assert Detector.load(package).calibration.image_threshold.requested_rate == 0.5
+
+
+def test_it_knows_the_parts_that_it_was_trained_on(package: Path, trained: Path) -> None:
+    assert digests_of_parts(package) == digests_of_parts(trained)
+    assert len(digests_of_parts(package)) == 10

@@ -1,0 +1,81 @@
+"""The real service with a detector that is trained in seconds, and Debian's chromium to look at it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trd.config import load_recipe
+from trd.data.demo import CLASS_NAME, draw_demo
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+from pages import Files, Served, part_files, send, serving, without_depth
+
+CHROMIUM = shutil.which("chromium")
+SOFTWARE = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")  # WebGL without a graphics card
+CONTAINED = ("--no-sandbox", "--disable-dev-shm-usage")  # what it has no rights or room for in a container
+
+
+@pytest.fixture(scope="session")
+def page_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn parts: enough good ones for a threshold of 5 %, and a few to inspect."""
+    return draw_demo(tmp_path_factory.mktemp("page-parts"), seed=1, train=8, validation=20, good=6, per_kind=2)
+
+
+@pytest.fixture(scope="session")
+def page_run(page_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _trained(page_parts, tmp_path_factory.mktemp("page-run") / "run", 192)
+
+
+@pytest.fixture(scope="session")
+def coarser_run(page_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _trained(page_parts, tmp_path_factory.mktemp("page-run") / "coarser", 96)
+
+
+def _trained(parts: Path, out: Path, size: int) -> Path:
+    from trd.runs import Run
+
+    recipe = load_recipe("patch-statistics", (f"frame.size={size}", "scoring.stand_ins=false"))
+    run = Run.open(parts.parent, out, recipe, [CLASS_NAME])
+    run.train_and_evaluate("cpu")
+    run.raise_failures()
+    return out
+
+
+@pytest.fixture
+def served(page_run: Path, tmp_path: Path) -> Iterator[Served]:
+    """A station without any part."""
+    with serving(page_run, data=tmp_path / "station") as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def filled(page_run: Path, page_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A station that has seen good parts, defective ones, and one without depth."""
+    with serving(page_run, data=tmp_path_factory.mktemp("station")) as one:
+        for kind in ("good", "chip", "dent", "stain"):
+            for number in range(2):
+                send(one, part_files(page_parts, kind, number), f"{kind}-{number}")
+        send(
+            one, Files(part_files(page_parts, "good", 2).rgb, without_depth(tmp_path_factory.mktemp("bad"))), "no-depth"
+        )
+        yield one
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """chromium; tests that need it are skipped where it is missing. The fixtures of playwright's own pytest plug-in are
+    not used: they would fetch a browser."""
+    if CHROMIUM is None:
+        pytest.skip("the page's tests need chromium: apt-get install chromium (.ci/run does so where it may)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=[*CONTAINED, *SOFTWARE])
+        yield started
+        started.close()

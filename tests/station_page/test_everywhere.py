@@ -1,0 +1,119 @@
+"""What holds of every page: it asks no other machine, keeps to the content policy, and can be used by anyone."""
+
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+from pages import Look, Served, serious_findings, window
+
+PAGES = ("line", "part/2", "part/9", "history", "review", "threshold", "watch", "models", "nonsense")
+SHOWN = {  # what is there when a page has its data
+    "line": ".line-strip li",
+    "part/2": ".view-3d[data-frames]",
+    "part/9": ".fault",
+    "history": "tbody tr",
+    "review": ".judge",
+    "threshold": ".flips, .promise b",
+    "watch": "table.streams tbody tr",
+    "models": ".model-panel",
+    "nonsense": "h1",
+}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_serious_finding_of_axe(browser: Any, filled: Served, theme: str) -> None:
+    found = []
+    with window(browser, filled, Look(theme=theme)) as opened:
+        for place in PAGES:
+            page = opened.open(place)
+            page.locator(SHOWN[place]).first.wait_for()
+            assert page.locator("html").get_attribute("data-theme") == theme
+            found += serious_findings(page)
+        opened.open("models")
+        page.get_by_role("button", name="Roll back").click()
+        page.locator("dialog[open]").wait_for()
+        found += serious_findings(page)
+    assert not found
+
+
+def test_no_request_leaves_the_machine(browser: Any, filled: Served) -> None:
+    with window(browser, filled) as opened:
+        for place in PAGES:
+            opened.open(place).locator(SHOWN[place]).first.wait_for()
+        hosts = {urlparse(one).netloc for one in opened.asked if not one.startswith(("blob:", "data:"))}
+        assert len(opened.asked) > 60
+    assert hosts == {urlparse(filled.address).netloc}
+
+
+def test_the_content_policy_allows_nothing_inline(browser: Any, filled: Served) -> None:
+    """The console stays silent on every page (`window` fails otherwise), and what is written into it is not run."""
+    with window(browser, filled) as opened:
+        page = opened.open("line")
+        page.locator(SHOWN["line"]).first.wait_for()
+        page.evaluate(
+            """() => {
+                const script = document.createElement('script');
+                script.textContent = 'window.ran = 1';
+                document.body.append(script);
+                document.body.setAttribute('onclick', 'window.ran = 1');
+                document.body.click();
+            }"""
+        )
+        assert page.evaluate("window.ran") is None
+        assert any("Content Security Policy" in one for one in opened.faults)
+        opened.faults.clear()
+
+
+@pytest.mark.parametrize("look", [Look(), Look(width=1024, height=768, language="de-DE", theme="dark")])
+def test_nothing_is_wider_than_the_window(browser: Any, filled: Served, look: Look) -> None:
+    with window(browser, filled, look) as opened:
+        for place in PAGES:
+            page = opened.open(place)
+            page.locator(SHOWN[place]).first.wait_for()
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
+
+
+def test_language_and_theme_are_kept(browser: Any, filled: Served) -> None:
+    with window(browser, filled) as opened:
+        page = opened.open("history")
+        page.get_by_role("heading", name="History").wait_for()
+        page.get_by_label("Language").select_option("de")
+        page.get_by_role("heading", name="Verlauf").wait_for()
+        page.get_by_role("button", name="Dunkle Farben").click()
+        page.reload()
+        page.get_by_role("heading", name="Verlauf").wait_for()
+        assert page.locator("html").get_attribute("data-theme") == "dark"
+        assert page.locator("html").get_attribute("lang") == "de"
+
+
+def test_the_decision_is_legible_from_two_metres(browser: Any, filled: Served) -> None:
+    """25 mm are read well from two metres; a screen of 24 inches with 1080 lines has 0.277 mm a pixel."""
+    with window(browser, filled, Look(width=1920, height=1080)) as opened:
+        page = opened.open("line")
+        page.locator(".line-decision .word strong").wait_for()
+        # found and measured at once: the decision is drawn anew when the live stream opens
+        size = page.evaluate(
+            "parseFloat(getComputedStyle(document.querySelector('.line-decision .word strong')).fontSize)"
+        )
+    capital = 0.727 * size  # of Inter
+    assert capital * 0.277 >= 25
+
+
+def test_heat_is_told_apart_without_red_and_green(browser: Any, filled: Served) -> None:
+    """Lightness grows at every step, so hue is not needed; and red-blind eyes (Viénot 1999) see the same order."""
+    with window(browser, filled) as opened:
+        ramp = opened.open("line").evaluate("async () => [...(await import('/js/heat.js')).RAMP]")
+    import numpy as np
+
+    colours = np.array(ramp, float).reshape(-1, 4)[:, :3] / 255
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    red_blind = linear @ np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]]).T
+    for seen in (linear, red_blind):
+        luminance = seen @ np.array([0.2126, 0.7152, 0.0722])
+        lightness = np.cbrt(luminance)
+        assert (np.diff(lightness) > -0.004).all()  # 8-bit colours round
+        assert lightness[-1] - lightness[0] > 0.6

@@ -1,0 +1,60 @@
+"""The page's strings: both languages have all of them, and none is missing or left over."""
+
+import json
+import re
+from pathlib import Path
+
+import trd
+
+SCRIPTS = Path(trd.__file__).parent / "station" / "page" / "js"
+ENTRY = re.compile(r'^  ("[^"]+"): \{ en: (".*?"), de: (".*") \},$', re.MULTILINE)
+STRINGS = {
+    json.loads(key): (json.loads(en), json.loads(de))
+    for key, en, de in ENTRY.findall((SCRIPTS / "strings.js").read_text("utf-8"))
+}
+SOURCES = {path: path.read_text("utf-8") for path in SCRIPTS.rglob("*.js") if path.name != "strings.js"}
+# keys whose end is only known when the page runs: t(`decision.${...}`), word("problem", code), page titles
+BUILT = {
+    "[^.]+".join(re.escape(piece) for piece in re.split(r"\$\{[^}]+\}", found))
+    for source in SOURCES.values()
+    for found in re.findall(r"\bt\(`([a-z][^`]+)`", source)
+} | {rf"{found}\.[^.]+" for source in SOURCES.values() for found in re.findall(r'\bword\("([a-z]+)"', source)}
+BUILT.add(r"[a-z]+\.title")
+
+
+def used_keys() -> set[str]:
+    """Every quoted text that is a key; what the page builds at run time is in BUILT."""
+    return {
+        found for source in SOURCES.values() for found in re.findall(r'"([a-z_]+(?:\.[a-z_0-9]+)*)"', source)
+    } & set(STRINGS)
+
+
+def test_every_line_of_the_file_was_read() -> None:
+    lines = [line for line in (SCRIPTS / "strings.js").read_text("utf-8").splitlines() if line.startswith('  "')]
+    assert len(lines) == len(STRINGS) > 250
+
+
+def test_both_languages_say_it_with_the_same_values() -> None:
+    def values(text: str) -> list[str]:
+        return sorted(re.findall(r"\{\w+\}", text))
+
+    assert not [key for key, both in STRINGS.items() if not all(text.strip() for text in both)]
+    assert not [key for key, (english, german) in STRINGS.items() if values(english) != values(german)]
+
+
+def test_what_the_page_asks_for_is_there() -> None:
+    asked = {found for source in SOURCES.values() for found in re.findall(r'\bt\("([^"]+)"', source)}
+    assert asked
+    assert not asked - set(STRINGS)
+
+
+def test_no_string_is_left_over() -> None:
+    used = used_keys()
+    left = {
+        key
+        for key in STRINGS
+        if key not in used
+        and key.removesuffix(".one") not in used
+        and not any(re.fullmatch(pattern, key) for pattern in BUILT)
+    }
+    assert not left
