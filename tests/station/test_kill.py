@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -116,7 +117,7 @@ def test_what_was_acknowledged_is_there_after_a_kill(
     print(json.dumps({"kills": rounds, "parts": len(found), "verdicts": len(verdicts), "starts_s": sorted(starts)}))
 
 
-def test_a_station_that_is_told_to_stop_finishes_its_work(served: Served, test_parts: Path) -> None:
+def test_a_station_that_is_told_to_stop_finishes_its_work(served: Served, tmp_path: Path, test_parts: Path) -> None:
     served.start()
     with httpx.Client(base_url=served.url, timeout=30) as client:
         files = upload(test_parts / "good", "000")
@@ -131,4 +132,9 @@ def test_a_station_that_is_told_to_stop_finishes_its_work(served: Served, test_p
                     break
             assert json.loads(messages[-1].removeprefix("data: ")) == told
             assert messages[-3] == "event: inspection"
-            assert served.kill(signal.SIGTERM) in (0, -signal.SIGTERM)  # although a stream is open
+            assert served.kill(signal.SIGTERM) == 0  # although a stream is open
+    with sqlite3.connect(tmp_path / "data" / "station.db") as connection:
+        kinds = [kind for (kind,) in connection.execute("select kind from event order by id")]
+        seen = connection.execute("select max(last_id) from watch_state").fetchone()
+    assert kinds == ["started", "stopped"]
+    assert seen == (told["id"],)  # what the watch knew was saved

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from trd.cli.app import DeviceOption, app, console, errors, shown
+from trd.cli.app import DeviceOption, app, console, errors, shown, terminated_as_interrupted
 from trd.errors import RecipeError
 from trd.extras import require
 
@@ -76,7 +78,8 @@ def serve(
         mqtt=mqtt,
         opcua=opcua,
     )
-    run(settings, runs, Place(host, port, tuple(names or ())), attached, lambda url: tell_where(url, data))
+    with until_stopped():
+        run(settings, runs, Place(host, port, tuple(names or ())), attached, lambda url: tell_where(url, data))
 
 
 def demo_station(out: Path, class_name: str, port: int, browser: bool) -> None:
@@ -95,7 +98,18 @@ def demo_station(out: Path, class_name: str, port: int, browser: bool) -> None:
 
     replay = Attached(replays=(f"{class_name}={out / 'data' / class_name}",), every=3.0)
     settings = Settings(data, "demo", audit_rate=0.1)  # of few parts, some for the review queue
-    run(settings, [str(out / "run")], Place(port=port), replay, ready)
+    with until_stopped():
+        run(settings, [str(out / "run")], Place(port=port), replay, ready)
+
+
+@contextmanager
+def until_stopped() -> Iterator[None]:
+    """The server passes on the signal that ended it: by then the station has finished what it had taken."""
+    try:
+        with terminated_as_interrupted():
+            yield
+    except KeyboardInterrupt:
+        console.print("the station has stopped", highlight=False)
 
 
 def tell_where(url: str, data: Path) -> None:
