@@ -195,6 +195,7 @@ def test_load_of_twice_the_capacity(opened, test_parts: Path) -> None:
     assert station.line.state.queued == 0
 
 
+@pytest.mark.slow  # it waits out the two minutes that a form may take
 def test_a_form_that_does_not_come_gives_its_place_back(opened) -> None:
     """Over a socket: the client begins a form and says nothing more."""
     import socket

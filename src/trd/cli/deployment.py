@@ -20,7 +20,7 @@ PRECISIONS: dict[str, PrecisionName] = {"fp32": "32", "bf16": "bf16", "int8": "i
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder of one class, or RUN/CLASS.")],
     out: Annotated[Path, typer.Option("--out", help="The package, called *.trdm.")],
-    runtime: Annotated[Literal["onnx", "openvino"], typer.Option("--runtime", help="What computes it.")] = "onnx",
+    runtime: Annotated[Literal["onnx", "openvino"], typer.Option("--runtime", help="What computes it.")] = "openvino",
     precision: Annotated[
         Literal["fp32", "bf16", "int8"], typer.Option("--precision", help="Of the students; the rest stays in float32.")
     ] = "fp32",

@@ -52,7 +52,7 @@ class ExportJob:
 
     run: Path
     out: Path
-    runtime: Runtime = "onnx"
+    runtime: Runtime = "openvino"
     precision: PrecisionName = "32"
     data: Path | None = None
     good: Sequence[SampleFiles] = ()
