@@ -188,7 +188,7 @@ def main() -> None:
         args.out.write_text(json.dumps(told, indent=1))
 
 
-def at_rate(send, names: list[str], rate: float, seconds: float) -> tuple[Counter[int], list[float]]:  # type: ignore[no-untyped-def]
+def at_rate(send, names: list[str], rate: float, seconds: float) -> tuple[Counter[int], list[float]]:  # type: ignore[no-untyped-def]  # send: any callable
     """Requests begun at even intervals, whether or not those before were answered; latencies of those that were 201."""
     status: Counter[int] = Counter()
     latencies: list[float] = []

@@ -98,3 +98,10 @@ def test_a_package_decides_without_torch(made: object, drawn: Path) -> None:
     done = subprocess.run([sys.executable, "-c", BARE, path, drawn], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) > -10
+
+
+def test_a_single_file_in_int8_is_refused_before_the_work(trained: Path, tmp_path: Path) -> None:
+    words = ["export", str(trained), "--out", str(tmp_path / "x.trdm"), "--precision", "int8", "--single", "x.onnx"]
+    result = runner.invoke(app, words)
+    assert "--single is in float32, --precision is int8" in str(result.exception)
+    assert not list(tmp_path.iterdir())

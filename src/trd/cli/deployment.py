@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from trd.cli.app import WithoutOption, app, console, shown
-from trd.errors import CheckpointError
+from trd.errors import CheckpointError, RecipeError
 from trd.extras import require
 from trd.types import PrecisionName
 
@@ -37,6 +37,8 @@ def export(
 ) -> None:
     """A package for the machine at the line, without torch; compared with the detector on all your parts."""
     require("trd export", "train", "onnx", "export", *(("openvino",) if runtime == "openvino" else ()))
+    if single is not None and precision != "fp32":  # said before the work, not after it
+        raise RecipeError(f"--single is in float32, --precision is {precision}: export it with --precision fp32")
     from trd.data.listing import list_unlabelled
     from trd.export.equivalence import LARGEST_MAP
     from trd.export.export import ExportJob, export

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trd.station import times
-from trd.station.deciding import WhatIf
+from trd.station.deciding import Limits, WhatIf
 from trd.station.shelf import facts as model_facts
 from trd.station.store import versions
 from trd.station.store.database import Database
@@ -108,12 +108,7 @@ class Teller:
             "class": self.class_name(version.class_id),
             "model": version.model_id,
             "active": version.active,
-            "review_above": limits.review_above,
-            "reject_above": limits.reject_above,
-            "review_rate": limits.review_rate,
-            "reject_rate": limits.reject_rate,
-            "promise": limits.promise,
-            "good_count": len(limits.good_scores),
+            **_limits(limits),
             "from": version.made_from,
             "at": times.told(version.at),
             "who": version.who,
@@ -172,9 +167,7 @@ def verdict(row: Row) -> dict[str, Any]:
     }
 
 
-def what_if(found: WhatIf, parts: Mapping[int, str], compute_ms: float) -> dict[str, Any]:
-    """parts: identifier of an inspection -> what the part is called."""
-    limits = found.limits
+def _limits(limits: Limits) -> dict[str, Any]:
     return {
         "review_above": limits.review_above,
         "reject_above": limits.reject_above,
@@ -182,6 +175,14 @@ def what_if(found: WhatIf, parts: Mapping[int, str], compute_ms: float) -> dict[
         "reject_rate": limits.reject_rate,
         "promise": limits.promise,
         "good_count": len(limits.good_scores),
+    }
+
+
+def what_if(found: WhatIf, parts: Mapping[int, str], compute_ms: float) -> dict[str, Any]:
+    """parts: identifier of an inspection -> what the part is called."""
+    limits = found.limits
+    return {
+        **_limits(limits),
         "parts": found.parts,
         "now": found.now,
         "then": found.then,

@@ -41,7 +41,7 @@ PROBLEM: dict[int | str, dict[str, Any]] = {
 class StationRoute(APIRoute):
     """Refuses who may not, and unknown query parameters, before the body is read."""
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]  # FastAPI's own says Coroutine, Starlette awaits any Awaitable
         handle = super().get_route_handler()
         role = (self.openapi_extra or {}).get(ROLE, ROLES[-1])
         known = _query_names(self.dependant.query_params)

@@ -142,7 +142,7 @@ def histogram(
     edges = np.linspace(low, max(high, low + 1e-6), bins + 1)
 
     def counts(values: NDArray[np.float64]) -> list[int]:
-        return np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0].tolist()  # type: ignore[no-any-return]
+        return [int(count) for count in np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]]
 
     columns = {"all": scores, **kinds, "calibration": good}
     return {"edges": edges.tolist(), **{name: counts(values) for name, values in columns.items()}}
