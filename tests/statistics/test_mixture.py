@@ -105,7 +105,7 @@ def test_a_map_is_its_cells_one_by_one() -> None:
 
 
 def test_between_two_kinds_of_place_the_distance_does_not_jump() -> None:
-    """Which of two equally likely components a cell belongs to is decided by rounding, which differs between runtimes."""
+    """Which of two equally likely components is the likelier is decided by rounding, which differs between runtimes."""
     mixture = PlaceMixture(2, 2)
     means = torch.tensor([[-3.0, 0.0], [3.0, 0.0]], dtype=torch.float64)
     mixture.set_gaussians(means, torch.eye(2, dtype=torch.float64).repeat(2, 1, 1))

@@ -30,8 +30,8 @@ class PlaceMixture(nn.Module):
     K components over F features; what `fit_mixture` found is in the buffers. A cell is compared with its kind of place,
     which is a mean over the components, weighted by how likely the cell belongs to each. Nearly always that is
     one component; where two are about as likely, choosing one would let another runtime's rounding
-    choose the other, and the distance would jump. Every cell is whitened by every component: a quadratic form for all of
-    them would be one smaller product, but its large terms cancel.
+    choose the other, and the distance would jump. Every cell is whitened by every component: a quadratic form for
+    all of them would be one smaller product, but its large terms cancel.
     """
 
     centre: Tensor
@@ -203,7 +203,7 @@ def _set_gaussians(
 
 
 def _set_usual(mixture: PlaceMixture, logs: Tensor, posterior: Tensor) -> None:
-    """Mean of the log distance per component, and deviation from the means' mixture; components with few cells lean on all.
+    """Mean of the log distance per component, and deviation from these means; components with few cells lean on all.
 
     logs: (N,). posterior: (K, N).
     """
