@@ -80,13 +80,15 @@ class PlaceMixture(nn.Module):
 
     def _distances(self, squared: Tensor) -> tuple[Tensor, Tensor]:
         posterior = torch.softmax((squared + self.volume[:, None]) / -2, dim=0)  # all components as frequent
-        return (posterior * squared).sum(dim=0).clamp_min(TINY).log() / 2, posterior
+        mean: Tensor = (posterior * squared).sum(dim=0)
+        return mean.clamp_min(TINY).log() / 2, posterior
 
     def _relative(self, squared: Tensor) -> Tensor:
         """(K, N) squared Mahalanobis distances -> (N,) log distance, less what is usual there, in its deviations."""
         log_distance, posterior = self._distances(squared)
         usual, spread = torch.stack([self.usual, self.spread]) @ posterior
-        return (log_distance - usual) / spread
+        relative: Tensor = (log_distance - usual) / spread
+        return relative
 
     def _squared(self, cells: Tensor) -> Tensor:
         """(F, N) -> (K, N): squared Mahalanobis distance from every component."""
