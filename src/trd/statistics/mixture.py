@@ -59,8 +59,7 @@ class PlaceMixture(nn.Module):
         if torch.compiler.is_exporting():  # the number of cells is open then
             relative = self._relative(self._squared_in_a_runtime(cells))
         else:
-            blocks = torch.split(cells, CELLS_AT_ONCE, dim=1)
-            relative = torch.cat([self._relative(self._squared(block)) for block in blocks])
+            relative = torch.cat([self._relative(self._squared(block)) for block in _blocks(cells)])
         return relative.view(count, height, width)
 
     def standardised(self, cells: Tensor) -> Tensor:
@@ -69,13 +68,11 @@ class PlaceMixture(nn.Module):
 
     def likeliest(self, cells: Tensor) -> Tensor:
         """(F, N) standardised -> (N,) index of the likeliest component."""
-        blocks = torch.split(cells, CELLS_AT_ONCE, dim=1)
-        return torch.cat([(self._squared(block) + self.volume[:, None]).min(dim=0).indices for block in blocks])
+        return torch.cat([(self._squared(block) + self.volume[:, None]).min(dim=0).indices for block in _blocks(cells)])
 
     def distances(self, cells: Tensor) -> tuple[Tensor, Tensor]:
         """(F, N) standardised -> (N,) log Mahalanobis distance; (K, N) posterior of the components."""
-        blocks = torch.split(cells, CELLS_AT_ONCE, dim=1)
-        logs, posteriors = zip(*(self._distances(self._squared(block)) for block in blocks), strict=True)
+        logs, posteriors = zip(*(self._distances(self._squared(block)) for block in _blocks(cells)), strict=True)
         return torch.cat(logs), torch.cat(posteriors, dim=1)
 
     def _distances(self, squared: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,6 +109,11 @@ class PlaceMixture(nn.Module):
         self.whitening.copy_(whitening)
         self.whitened_mean.copy_((whitening @ means[:, :, None])[:, :, 0])
         self.volume.copy_(2 * factors.diagonal(dim1=1, dim2=2).log().sum(dim=1))
+
+
+def _blocks(cells: Tensor) -> tuple[Tensor, ...]:
+    """(F, N) in pieces that a processor's cache holds; GPUs lose by launching more and smaller kernels."""
+    return torch.split(cells, CELLS_AT_ONCE if cells.device.type == "cpu" else CELLS, dim=1)
 
 
 def _from_forms(mixture: PlaceMixture, state: dict[str, Tensor], prefix: str, *_: object) -> None:
