@@ -15,9 +15,10 @@ version = release = installed_version("trd-anomaly")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "rest_reference"]
 exclude_patterns = ["_build"]
 nitpicky = True
-# types of other libraries, whose own documentation would have to be downloaded to be linked, and records of ours that are
-# not part of the public reference
-nitpick_ignore_regex = [("py:class", r"(numpy|pathlib|collections|rich|types|trd\.(decision|config|detector|stored))\..+")]
+# types of other libraries, whose documentation would have to be downloaded to be linked, and records of ours that are
+# no part of the public reference
+elsewhere = r"(numpy|pathlib|collections|rich|types|trd\.(decision|config|detector|stored))\..+"
+nitpick_ignore_regex = [("py:class", elsewhere)]
 # the interface in words (station-api.md) has alternatives and "..." inside its JSON examples
 suppress_warnings = ["misc.highlighting_failure"]
 
@@ -33,6 +34,7 @@ html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
 
+default_role = "literal"  # `names` in docstrings
 # docstrings are prose with names of arguments, not reStructuredText fields; what types say stands in the signature
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"

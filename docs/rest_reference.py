@@ -56,7 +56,9 @@ def document() -> dict[str, Any]:
 
 
 def routes(openapi: Mapping[str, Any]) -> list[Route]:
-    return [Route(method.upper(), path, entry) for path, ways in openapi["paths"].items() for method, entry in ways.items()]
+    return [
+        Route(method.upper(), path, entry) for path, ways in openapi["paths"].items() for method, entry in ways.items()
+    ]
 
 
 def page(openapi: Mapping[str, Any]) -> str:
@@ -86,8 +88,9 @@ def _section(route: Route, openapi: Mapping[str, Any]) -> str:
     if "parameters" in entry:
         lines += ["| parameter | in | type | default |", "| --- | --- | --- | --- |"]
         lines += [
-            f"| `{one['name']}` | {one['in']} | {kind(one['schema'], openapi)} | {_default(one['schema'], one['required'])} |"
+            f"| `{one['name']}` | {one['in']} | {kind(schema, openapi, null=False)} | {_default(schema, one['required'])} |"
             for one in entry["parameters"]
+            for schema in [one["schema"]]
         ]
         lines.append("")
     for media, content in entry.get("requestBody", {}).get("content", {}).items():
@@ -128,11 +131,12 @@ def resolved(schema: Mapping[str, Any], openapi: Mapping[str, Any]) -> Mapping[s
     return cast(Mapping[str, Any], found)
 
 
-def kind(schema: Mapping[str, Any], openapi: Mapping[str, Any]) -> str:
-    """A JSON schema in words, for a cell of a table."""
+def kind(schema: Mapping[str, Any], openapi: Mapping[str, Any], null: bool = True) -> str:
+    """A JSON schema in words, for a cell of a table. null: False where it only says that a parameter may be left out."""
     schema = resolved(schema, openapi)
     if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(kind(one, openapi) for one in schema["anyOf"]))
+        kinds = [kind(one, openapi) for one in schema["anyOf"] if null or one.get("type") != "null"]
+        return " or ".join(dict.fromkeys(kinds))
     if "enum" in schema or "const" in schema:
         return ", ".join(f"`{one}`" for one in schema.get("enum", [schema.get("const")]))
     name = schema.get("type", "any")
