@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # rest_reference
 project = "TRD"
 author = "the TRD authors"
 version = release = installed_version("trd-anomaly")
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "rest_reference"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "rest_reference"]
 exclude_patterns = ["_build"]
 nitpicky = True
 # types of other libraries, whose documentation would have to be downloaded to be linked, and records of ours that are

@@ -87,11 +87,9 @@ def _section(route: Route, openapi: Mapping[str, Any]) -> str:
     lines += ["Role: none, anyone may ask." if role == "none" else f"Role: `{role}` or higher.", ""]
     if "parameters" in entry:
         lines += ["| parameter | in | type | default |", "| --- | --- | --- | --- |"]
-        lines += [
-            f"| `{one['name']}` | {one['in']} | {kind(schema, openapi, null=False)} | {_default(schema, one['required'])} |"
-            for one in entry["parameters"]
-            for schema in [one["schema"]]
-        ]
+        for one in entry["parameters"]:
+            words = kind(one["schema"], openapi, null=False)
+            lines.append(f"| `{one['name']}` | {one['in']} | {words} | {_default(one['schema'], one['required'])} |")
         lines.append("")
     for media, content in entry.get("requestBody", {}).get("content", {}).items():
         lines += list(_body(media, content.get("schema", {}), openapi))
@@ -132,7 +130,7 @@ def resolved(schema: Mapping[str, Any], openapi: Mapping[str, Any]) -> Mapping[s
 
 
 def kind(schema: Mapping[str, Any], openapi: Mapping[str, Any], null: bool = True) -> str:
-    """A JSON schema in words, for a cell of a table. null: False where it only says that a parameter may be left out."""
+    """A JSON schema in words, for a cell of a table. null: False where that only says that it may be left out."""
     schema = resolved(schema, openapi)
     if "anyOf" in schema:
         kinds = [kind(one, openapi) for one in schema["anyOf"] if null or one.get("type") != "null"]
