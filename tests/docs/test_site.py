@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 import typer
+from typer.testing import CliRunner
 
 import trd
 from trd.cli import app
@@ -85,6 +86,15 @@ def test_a_wrong_command_would_be_found() -> None:
     assert unknown(["trian", "--data", "parts"]) == ["trian"]
     assert unknown(["train", "--data", "parts", "--recipes", "x"]) == ["--recipes"]
     assert unknown(["station", "nothing"]) == ["nothing"]
+
+
+@pytest.mark.parametrize("name", ["patch-statistics", "lite-rgb-normals"])
+def test_a_recipe_of_3d_only_is_made_as_the_page_says(name: str, tmp_path: Path) -> None:
+    printed = CliRunner().invoke(app, ["recipes", name]).output
+    tables = re.split(r"^(?=\[)", printed, flags=re.M)
+    kept = [table for table in tables if not table.startswith(("[modalities.rgb]", "[method.student]"))]
+    (tmp_path / "mine.toml").write_text("".join(kept))
+    assert list(trd.load_recipe(str(tmp_path / "mine.toml")).modalities) == ["normals"]
 
 
 @pytest.fixture(scope="module")
