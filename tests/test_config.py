@@ -109,6 +109,12 @@ def test_bad_values_are_refused_by_name(override: str, complaint: str) -> None:
         load_recipe("lite-rgb-normals", [override])
 
 
+def test_values_of_several_types_are_refused_by_their_key() -> None:
+    with pytest.raises(RecipeError, match=r"\n  frame\.crop\.3: Field required") as refused:
+        load_recipe("lite-rgb", ["frame.crop=[1, 2, 3]"])
+    assert "constrained" not in str(refused.value)
+
+
 @pytest.mark.parametrize("override", ["frame.crop=part", "scoring.region=part", "student.filter=false"])
 def test_contradictions_are_refused(override: str) -> None:
     with pytest.raises(RecipeError, match="is not a valid recipe"):
