@@ -15,11 +15,13 @@ HINTS: dict[PrecisionName, str] = {"32": "f32", "bf16": "bf16", "int8": "f32"}
 
 
 class OpenVINOModel:
-    """A compiled model, for one part at a time."""
+    """A compiled model, for one part at a time in each call."""
 
-    def __init__(self, xml: bytes, weights: bytes, precision: PrecisionName, threads: int, where: str) -> None:
-        """precision: of what is not quantised. where: for messages. Raises CheckpointError for what OpenVINO does not
-        take."""
+    def __init__(
+        self, xml: bytes, weights: bytes, precision: PrecisionName, threads: int, at_once: int, where: str
+    ) -> None:
+        """precision: of what is not quantised. threads: of a call, of which `at_once` may run together. where: for
+        messages. Raises CheckpointError for what OpenVINO does not take."""
         import openvino
 
         try:
@@ -34,8 +36,8 @@ class OpenVINOModel:
                     # said, not left to OpenVINO: with AMX it takes bf16 by itself
                     "INFERENCE_PRECISION_HINT": HINTS[precision],
                     "PERFORMANCE_HINT": "LATENCY",
-                    "NUM_STREAMS": 1,
-                    "INFERENCE_NUM_THREADS": threads,
+                    "NUM_STREAMS": at_once,
+                    "INFERENCE_NUM_THREADS": threads * at_once,
                     "ENABLE_CPU_PINNING": False,  # a station has other work on its cores
                 },
             )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from trd.engines.base import Engine, Placement
 from trd.engines.onnx import OnnxGraph, onnx_device, onnx_form
 from trd.engines.openvino import OpenVINOModel, openvino_device, openvino_form
-from trd.engines.steps import Step, StepEngine
+from trd.engines.steps import Step, StepEngine, abreast
 from trd.errors import CheckpointError, RecipeError
 from trd.packages.golden import Golden, deviation, refuse_deviation
 from trd.packages.package import Package
@@ -29,14 +31,16 @@ def package_engine(package: Package, placement: Placement) -> StepEngine:
     else:
         device, form = openvino_device(placement.device), openvino_form()
     models: dict[str, OnnxGraph | OpenVINOModel] = {}
-    for step in steps:
-        if step.graph not in models:
-            models[step.graph] = _model(package, step.graph, device)
+    calls = Counter(step.graph for step in steps)
+    for name, others in abreast(steps).items():
+        at_once = min(thread_count(), others)
+        models[name] = _model(package, name, device, thread_count() // at_once, min(calls[name], at_once))
     ready = [models[step.graph].graph() for step in steps]
     return StepEngine(ready, steps, device=device, precision=manifest.precision, form=form, one_by_one=device == "cpu")
 
 
-def _model(package: Package, name: str, device: str) -> OnnxGraph | OpenVINOModel:
+def _model(package: Package, name: str, device: str, threads: int, at_once: int) -> OnnxGraph | OpenVINOModel:
+    """threads: of one call of this graph, of which so many run at once."""
     try:
         files = package.manifest.graphs[name]
         model = package.contents[files.model]
@@ -45,8 +49,8 @@ def _model(package: Package, name: str, device: str) -> OnnxGraph | OpenVINOMode
         raise CheckpointError(f"{package.path} lacks {error}: export it anew") from error
     where = f"{package.path}, {files.model}"
     if package.manifest.runtime == "onnx":
-        return OnnxGraph(model, device, thread_count(), where)
-    return OpenVINOModel(model, weights, files.precision, thread_count(), where)
+        return OnnxGraph(model, device, threads, where)
+    return OpenVINOModel(model, weights, files.precision, threads, at_once, where)
 
 
 def self_tested(package: Package, pipeline: Pipeline, engine: Engine) -> None:

@@ -33,8 +33,6 @@ from trd.statistics.maps import StatisticsMaps
 from trd.teachers.pyramid import Pyramid
 from trd.types import State
 
-SCORE = "score"
-
 
 class ScaledPyramids(nn.Module):
     """Levels of all modalities, one modality after the other -> the pyramids of the branches, standardised."""
@@ -73,12 +71,14 @@ class StudentGraph(nn.Module):
 
 
 class ScoreGraph(nn.Module):
-    """The teachers' levels, then every branch's, then the images where there are statistics -> every branch's map."""
+    """The teachers' levels, then the branch's, then the images where there are statistics -> the branch's map, and
+    those of the statistics."""
 
     def __init__(
         self,
         network: TunedReverseDistillation,
         scorer: MapScorer,
+        branch: str,
         statistics: StatisticsMaps | None,
         shapes: Sequence[tuple[int, ...]],
         size: tuple[int, int],
@@ -86,25 +86,17 @@ class ScoreGraph(nn.Module):
         super().__init__()
         self.scaled = ScaledPyramids(network, len(shapes))
         self.statistics = statistics
-        self.branches, self.modalities = network.branches, network.modalities
-        grids = [cast(tuple[int, int], shape[1:]) for shape in shapes]
-        self.sized = ResampledSum(grids, size)
-        self.distances = nn.ModuleList(
-            nn.ModuleList(_levels(scorer, branch, len(shapes))) for branch in network.branches
-        )
+        self.branch, self.first = branch, len(shapes) * len(network.modalities)
+        self.sized = ResampledSum([cast(tuple[int, int], shape[1:]) for shape in shapes], size)
+        self.distances = nn.ModuleList(_levels(scorer, branch, len(shapes)))
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
-        count = self.scaled.levels
-        first = count * len(self.modalities)
-        teachers = self.scaled(values[:first])
-        maps = []
-        for number, (branch, distances) in enumerate(zip(self.branches, self.distances, strict=True)):
-            student = values[first + number * count : first + (number + 1) * count]
-            levels = zip(cast(nn.ModuleList, distances), student, teachers[branch], strict=True)
-            maps.append(self.sized([distance(s, t) for distance, s, t in levels]))
+        teacher = self.scaled(values[: self.first])[self.branch]
+        student, images = values[self.first :][: len(teacher)], values[self.first + len(teacher) :]
+        levels = zip(self.distances, student, teacher, strict=True)
+        maps = [self.sized([distance(s, t) for distance, s, t in levels])]
         if self.statistics is not None:
-            images = values[first + count * len(self.branches) :]
-            maps += self.statistics(dict(zip(self.modalities, images, strict=True))).values()
+            maps += self.statistics(dict(zip(self.statistics.modalities, images, strict=True))).values()
         return tuple(maps)
 
 
@@ -118,35 +110,34 @@ def _levels(scorer: MapScorer, branch: str, count: int) -> list[nn.Module]:
 def trd_export_form(recipe: Recipe, state: State, size: tuple[int, int]) -> ExportForm:
     """`Exportable.export_form`."""
     network, scorer = restored(recipe, state)
-    statistics = restored_statistics(recipe, state)
     teacher = teacher_form(network.teacher, network.input_mean, network.input_std, size)
     shapes = pyramid_shapes(teacher.module, size)
     levels = pyramid_inputs(network.modalities, range(len(shapes)))
     level_shapes = dict(zip(levels, shapes * len(network.modalities), strict=True))
     graphs, steps = {TEACHER: teacher}, teacher_steps(network.modalities, teacher.outputs)
 
-    rebuilt: dict[str, str] = {}
-    rebuilt_shapes: dict[str, tuple[int, ...]] = {}
-    widening = 1 if network.branches == network.modalities else len(network.modalities)
+    each = network.branches == network.modalities  # a map of its own for every modality, or one of all
+    widening = 1 if each else len(network.modalities)
+    numbers = dict(zip(network.modalities, range(len(network.modalities)), strict=True))
+    scores = []
     for number, branch in enumerate(network.branches):
-        graph = StudentGraph(network, branch, len(shapes)).eval()
-        outputs = tuple(f"level_{level}" for level in range(len(shapes)))
-        graphs[f"student_{number}"] = GraphForm(graph, level_shapes, outputs, "student")
-        values = {output: student_value(branch, level) for level, output in enumerate(outputs)}
+        rebuilt = tuple(f"level_{level}" for level in range(len(shapes)))
+        values = {output: student_value(branch, level) for level, output in enumerate(rebuilt)}
+        student = StudentGraph(network, branch, len(shapes)).eval()
+        graphs[f"student_{number}"] = GraphForm(student, level_shapes, rebuilt, "student")
         steps.append(Step(f"student_{number}", levels, values))
-        for level, (channels, *grid) in enumerate(shapes):
-            rebuilt[f"student_{number}_{level}"] = student_value(branch, level)
-            rebuilt_shapes[f"student_{number}_{level}"] = (widening * channels, *grid)
 
-    images = {f"image_{i}": IMAGE + name for i, name in enumerate(network.modalities)} if statistics else {}
-    branches = [*network.branches, *(statistics_branch(name) for name in network.modalities if statistics)]
-    score = ScoreGraph(network, scorer, statistics, shapes, size).eval()
-    outputs = tuple(f"map_{number}" for number in range(len(branches)))
-    inputs = {**level_shapes, **rebuilt_shapes, **dict.fromkeys(images, (3, *size))}
-    graphs[SCORE] = GraphForm(score, inputs, outputs, "score")
-    maps = {output: MAP + branch for output, branch in zip(outputs, branches, strict=True)}
-    steps.append(Step(SCORE, {**levels, **rebuilt, **images}, maps))
-    return ExportForm(graphs, tuple(steps))
+        own = restored_statistics(recipe, state, [branch] if each else network.modalities)
+        images = {f"image_{numbers[name]}": IMAGE + name for name in own.modalities} if own else {}
+        branches = [branch, *(statistics_branch(name) for name in (own.modalities if own else ()))]
+        outputs = {f"map_{index}": MAP + name for index, name in enumerate(branches)}
+        score = ScoreGraph(network, scorer, branch, own, shapes, size).eval()
+        rebuilt_shapes = {f"student_{output}": (widening * c, *grid) for output, (c, *grid) in zip(rebuilt, shapes, strict=True)}
+        inputs = {**level_shapes, **rebuilt_shapes, **dict.fromkeys(images, (3, *size))}
+        graphs[f"score_{number}"] = GraphForm(score, inputs, tuple(outputs), "score")
+        taken = {f"student_{output}": value for output, value in values.items()}
+        scores.append(Step(f"score_{number}", {**levels, **taken, **images}, outputs))
+    return ExportForm(graphs, (*steps, *scores))
 
 
 def student_value(branch: str, level: int) -> str:
