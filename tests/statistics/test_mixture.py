@@ -70,7 +70,7 @@ def test_good_parts_not_seen_before_have_mean_0_and_deviation_1_at_every_kind_of
     found = [relative(mixture, torch.cat([cells_of(kind, 150, draw) for _ in range(30)])) for kind in (QUIET, NOISY)]
     for values in (*found, torch.cat(found)):
         assert abs(float(values.mean())) < 0.15
-        assert 0.85 < float(values.std()) < 1.15
+        assert 0.8 < float(values.std()) < 1.2
 
 
 def test_a_plain_mahalanobis_distance_would_favour_the_noisy_places() -> None:
@@ -102,3 +102,17 @@ def test_a_map_is_its_cells_one_by_one() -> None:
     cells = part(draw, 12)
     pictures = cells.view(2, 3, 4, FEATURES).permute(0, 3, 1, 2)
     torch.testing.assert_close(mixture(pictures).flatten(), relative(mixture, cells))
+
+
+def test_between_two_kinds_of_place_the_distance_does_not_jump() -> None:
+    """Which of two equally likely components is the likelier is decided by rounding, which differs between runtimes."""
+    mixture = PlaceMixture(2, 2)
+    means = torch.tensor([[-3.0, 0.0], [3.0, 0.0]], dtype=torch.float64)
+    mixture.set_gaussians(means, torch.eye(2, dtype=torch.float64).repeat(2, 1, 1))
+    mixture.usual.copy_(torch.tensor([0.0, 2.0]))
+    step = 1e-5
+    along = torch.tensor([[-3.0, 5.0], [-step, 5.0], [0.0, 5.0], [step, 5.0], [3.0, 5.0]])
+    left, before, tie, after, right = relative(mixture, along)
+    assert float(left - right) == pytest.approx(2.0, abs=1e-4)  # what is usual differs that much
+    assert float(before - after) == pytest.approx(0.0, abs=20 * step)
+    assert before > tie > after

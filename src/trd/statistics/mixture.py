@@ -27,9 +27,11 @@ CELLS_AT_ONCE = 800  # whitened by all components: 1.6 MB of float32, which stay
 class PlaceMixture(nn.Module):
     """(B, F, h, w) features -> (B, h, w): log distance in deviations of good parts at such a place.
 
-    K components over F features; what `fit_mixture` found is in the buffers. Every cell is whitened by every component:
-    a quadratic form for all of them would be one smaller product, but its large terms cancel, and the
-    rounding that is left chose another of two components in another runtime more often.
+    K components over F features; what `fit_mixture` found is in the buffers. A cell is compared with its kind of place,
+    which is a mean over the components, weighted by how likely the cell belongs to each. Nearly always that is
+    one component; where two are about as likely, choosing one would let another runtime's rounding
+    choose the other, and the distance would jump. Every cell is whitened by every component: a quadratic form for
+    all of them would be one smaller product, but its large terms cancel.
     """
 
     centre: Tensor
@@ -54,24 +56,36 @@ class PlaceMixture(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         count, _, height, width = features.shape
         cells = self.standardised(features.transpose(0, 1).flatten(1))
-        log_distance, component = self.distances(cells)
-        relative = (log_distance - self.usual[component]) / self.spread[component]
+        if torch.compiler.is_exporting():  # the number of cells is open then
+            relative = self._relative(self._squared_in_a_runtime(cells))
+        else:
+            relative = torch.cat([self._relative(self._squared(block)) for block in _blocks(cells)])
         return relative.view(count, height, width)
 
     def standardised(self, cells: Tensor) -> Tensor:
         """(F, N), each feature in robust deviations from its median."""
         return ((cells - self.centre[:, None]) * self.scale[:, None]).clamp(-FARTHEST, FARTHEST)
 
+    def likeliest(self, cells: Tensor) -> Tensor:
+        """(F, N) standardised -> (N,) index of the likeliest component."""
+        return torch.cat([(self._squared(block) + self.volume[:, None]).min(dim=0).indices for block in _blocks(cells)])
+
     def distances(self, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """(F, N) standardised -> (N,) log Mahalanobis distance from the likeliest component, and which one that is."""
-        if torch.compiler.is_exporting():  # the number of cells is open then
-            squared = self._squared_in_a_runtime(cells)
-        else:
-            blocks = torch.split(cells, CELLS_AT_ONCE, dim=1)
-            squared = torch.cat([self._squared(block) for block in blocks], dim=1)
-        likeliest, component = (squared + self.volume[:, None]).min(dim=0)  # a quarter of argmin's time
-        nearest = likeliest - self.volume[component]
-        return nearest.clamp_min(TINY).log() / 2, component
+        """(F, N) standardised -> (N,) log Mahalanobis distance; (K, N) posterior of the components."""
+        logs, posteriors = zip(*(self._distances(self._squared(block)) for block in _blocks(cells)), strict=True)
+        return torch.cat(logs), torch.cat(posteriors, dim=1)
+
+    def _distances(self, squared: Tensor) -> tuple[Tensor, Tensor]:
+        posterior = torch.softmax((squared + self.volume[:, None]) / -2, dim=0)  # all components as frequent
+        mean: Tensor = (posterior * squared).sum(dim=0)
+        return mean.clamp_min(TINY).log() / 2, posterior
+
+    def _relative(self, squared: Tensor) -> Tensor:
+        """(K, N) squared Mahalanobis distances -> (N,) log distance, less what is usual there, in its deviations."""
+        log_distance, posterior = self._distances(squared)
+        usual, spread = torch.stack([self.usual, self.spread]) @ posterior
+        relative: Tensor = (log_distance - usual) / spread
+        return relative
 
     def _squared(self, cells: Tensor) -> Tensor:
         """(F, N) -> (K, N): squared Mahalanobis distance from every component."""
@@ -95,6 +109,11 @@ class PlaceMixture(nn.Module):
         self.whitening.copy_(whitening)
         self.whitened_mean.copy_((whitening @ means[:, :, None])[:, :, 0])
         self.volume.copy_(2 * factors.diagonal(dim1=1, dim2=2).log().sum(dim=1))
+
+
+def _blocks(cells: Tensor) -> tuple[Tensor, ...]:
+    """(F, N) in pieces that a processor's cache holds; GPUs lose by launching more and smaller kernels."""
+    return torch.split(cells, CELLS_AT_ONCE if cells.device.type == "cpu" else CELLS, dim=1)
 
 
 def _from_forms(mixture: PlaceMixture, state: dict[str, Tensor], prefix: str, *_: object) -> None:
@@ -131,7 +150,7 @@ def fit_mixture(parts: Sequence[Tensor], components: int, generator: torch.Gener
     cells = mixture.standardised(cells.T).T.contiguous()
     _fit_components(mixture, _drawn(cells, CELLS, generator), generator)
 
-    logs, kinds = [], []
+    logs, posteriors = [], []
     for fold in range(FOLDS):
         mine = owner % FOLDS == fold
         known, asked = cells[~mine], cells[mine]
@@ -142,8 +161,8 @@ def fit_mixture(parts: Sequence[Tensor], components: int, generator: torch.Gener
         _fit_components(other, known, generator, PRIOR_CELLS * len(known) / min(len(cells), CELLS))
         asked = _drawn(asked, CELLS // FOLDS, generator)
         logs.append(other.distances(asked.T)[0])
-        kinds.append(mixture.distances(asked.T)[1])
-    _set_usual(mixture, torch.cat(logs), torch.cat(kinds))
+        posteriors.append(mixture.distances(asked.T)[1])
+    _set_usual(mixture, torch.cat(logs), torch.cat(posteriors, dim=1))
     return mixture
 
 
@@ -165,7 +184,7 @@ def _fit_components(
     for _ in range(ROUNDS):
         means, counts = _means(cells, component, means)
         _set_gaussians(mixture, cells, component, means, counts, prior)
-        component = mixture.distances(cells.T)[1]
+        component = mixture.likeliest(cells.T)
 
 
 def _means(cells: Tensor, component: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
@@ -187,15 +206,15 @@ def _set_gaussians(
     mixture.set_gaussians(means.double(), covariance.double() + ridge)
 
 
-def _set_usual(mixture: PlaceMixture, logs: Tensor, kinds: Tensor) -> None:
-    """Mean and deviation of the log distance per component; components with few cells lean on all."""
-    counts, sums, squares = (
-        torch.zeros_like(mixture.usual).index_add_(0, kinds, values)
-        for values in (torch.ones_like(logs), logs, logs.square())
-    )
-    mean, second = logs.mean(), logs.square().mean()
-    mixture.usual.copy_((sums + PRIOR_CELLS * mean) / (counts + PRIOR_CELLS))
-    variance = (squares + PRIOR_CELLS * second) / (counts + PRIOR_CELLS) - mixture.usual.square()
+def _set_usual(mixture: PlaceMixture, logs: Tensor, posterior: Tensor) -> None:
+    """Mean of the log distance per component, and deviation from these means; components with few cells lean on all.
+
+    logs: (N,). posterior: (K, N).
+    """
+    counts = posterior.sum(dim=1) + PRIOR_CELLS
+    mixture.usual.copy_((posterior @ logs + PRIOR_CELLS * logs.mean()) / counts)
+    squares = (logs - mixture.usual @ posterior).square()
+    variance = (posterior @ squares + PRIOR_CELLS * logs.var(correction=0)) / counts
     mixture.spread.copy_(variance.clamp_min(1e-4).sqrt())
 
 

@@ -110,7 +110,7 @@ def train_network(
                 signal.signal(signal.SIGINT, on_interrupt)  # Lightning leaves Ctrl-C ignored after the first one
         if trainer.interrupted:
             raise KeyboardInterrupt
-    network.eval()
+    network.to(where).eval()  # Lightning leaves it on the CPU
 
 
 def _devices(device: torch.device) -> dict[str, Any]:
