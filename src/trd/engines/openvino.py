@@ -46,13 +46,14 @@ class OpenVINOModel:
 
     def graph(self) -> OpenVINOGraph:
         """To call; each has results of its own."""
-        return OpenVINOGraph(self._compiled)
+        return OpenVINOGraph(self, self._compiled)
 
 
 class OpenVINOGraph:
-    """`Graph` of a compiled model."""
+    """`Graph` of a compiled model, which lives as long as one of them."""
 
-    def __init__(self, compiled: Any) -> None:
+    def __init__(self, model: OpenVINOModel, compiled: Any) -> None:
+        self._model = model
         self._request = compiled.create_infer_request()
         self._names = [port.get_any_name() for port in compiled.outputs]
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
+from threading import Lock
+from weakref import WeakValueDictionary
 
 from trd.engines.base import Engine, Placement
 from trd.engines.onnx import OnnxGraph, onnx_device, onnx_form
@@ -14,9 +17,16 @@ from trd.packages.package import Package
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import thread_count
 
+Model = OnnxGraph | OpenVINOModel
+_in_use: WeakValueDictionary[tuple[object, ...], Model] = WeakValueDictionary()
+_making = Lock()
+
 
 def package_engine(package: Package, placement: Placement) -> StepEngine:
-    """Raises CheckpointError for graphs that the runtime does not take, RecipeError for a placement that they lack."""
+    """Graphs that another engine of this process has ready in the same form (the teacher of several classes) are shared.
+
+    Raises CheckpointError for graphs that the runtime does not take, RecipeError for a placement that they lack.
+    """
     manifest = package.manifest
     if placement.precision not in (None, "auto", manifest.precision):
         raise RecipeError(
@@ -30,7 +40,7 @@ def package_engine(package: Package, placement: Placement) -> StepEngine:
         device, form = onnx_device(placement.device), onnx_form()
     else:
         device, form = openvino_device(placement.device), openvino_form()
-    models: dict[str, OnnxGraph | OpenVINOModel] = {}
+    models: dict[str, Model] = {}
     calls = Counter(step.graph for step in steps)
     for name, others in abreast(steps).items():
         at_once = min(thread_count(), others)
@@ -39,7 +49,7 @@ def package_engine(package: Package, placement: Placement) -> StepEngine:
     return StepEngine(ready, steps, device=device, precision=manifest.precision, form=form, one_by_one=device == "cpu")
 
 
-def _model(package: Package, name: str, device: str, threads: int, at_once: int) -> OnnxGraph | OpenVINOModel:
+def _model(package: Package, name: str, device: str, threads: int, at_once: int) -> Model:
     """threads: of one call of this graph, of which so many run at once."""
     try:
         files = package.manifest.graphs[name]
@@ -47,10 +57,17 @@ def _model(package: Package, name: str, device: str, threads: int, at_once: int)
         weights = package.contents[files.weights] if files.weights else b""
     except KeyError as error:
         raise CheckpointError(f"{package.path} lacks {error}: export it anew") from error
-    where = f"{package.path}, {files.model}"
-    if package.manifest.runtime == "onnx":
-        return OnnxGraph(model, device, threads, where)
-    return OpenVINOModel(model, weights, files.precision, threads, at_once, where)
+    where, runtime = f"{package.path}, {files.model}", package.manifest.runtime
+    digests = (hashlib.sha256(data).digest() for data in (model, weights))
+    key = (runtime, device, files.precision, threads, at_once, *digests)
+    with _making:
+        ready = _in_use.get(key)
+        if ready is None and runtime == "onnx":
+            ready = OnnxGraph(model, device, threads, where)
+        elif ready is None:
+            ready = OpenVINOModel(model, weights, files.precision, threads, at_once, where)
+        _in_use[key] = ready
+    return ready
 
 
 def self_tested(package: Package, pipeline: Pipeline, engine: Engine) -> None:

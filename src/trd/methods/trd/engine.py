@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -76,19 +76,11 @@ def restored(recipe: Recipe, state: State) -> tuple[TunedReverseDistillation, Ma
     return network.eval(), scorer.eval()
 
 
-def restored_statistics(
-    recipe: Recipe, state: State, modalities: Sequence[str] | None = None
-) -> StatisticsMaps | None:
-    """Patch statistics of a state, on the CPU, of all or some modalities; None where the recipe has none. Raises
-    CheckpointError as `restored`."""
+def restored_statistics(recipe: Recipe, state: State) -> StatisticsMaps | None:
+    """Patch statistics of a state, on the CPU; None where the recipe has none. Raises CheckpointError as `restored`."""
     components = section(recipe).statistics.components
     if not components:
         return None
     statistics = StatisticsMaps(recipe, components)
     fill(statistics, state, STATISTICS)
-    if modalities is not None:
-        kept = [statistics.modalities.index(name) for name in modalities]
-        statistics.modalities = tuple(modalities)
-        statistics.features = nn.ModuleList(statistics.features[index] for index in kept)
-        statistics.mixtures = nn.ModuleList(statistics.mixtures[index] for index in kept)
     return statistics.eval()

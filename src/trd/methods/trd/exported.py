@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from trd.compute.exportable import ResampledSum, exportable
 from trd.config import Recipe
-from trd.engines.steps import IMAGE, MAP, Step
+from trd.engines.steps import MAP, Step
 from trd.methods.exportable import ExportForm, GraphForm, Observations
+from trd.methods.exported_statistics import statistics_form
 from trd.methods.exported_teacher import (
     TEACHER,
     level_value,
@@ -29,7 +30,6 @@ from trd.methods.trd.maps.residuals import LevelDistance, ResidualDistance, fit_
 from trd.methods.trd.maps.scorer import MapScorer
 from trd.methods.trd.network.network import TunedReverseDistillation
 from trd.methods.trd.network.outputs import NetworkOutput, StudentOutput
-from trd.statistics.maps import StatisticsMaps
 from trd.teachers.pyramid import Pyramid
 from trd.types import State
 
@@ -71,33 +71,26 @@ class StudentGraph(nn.Module):
 
 
 class ScoreGraph(nn.Module):
-    """The teachers' levels, then the branch's, then the images where there are statistics -> the branch's map, and
-    those of the statistics."""
+    """The teachers' levels, then a branch's -> its map."""
 
     def __init__(
         self,
         network: TunedReverseDistillation,
         scorer: MapScorer,
         branch: str,
-        statistics: StatisticsMaps | None,
         shapes: Sequence[tuple[int, ...]],
         size: tuple[int, int],
     ) -> None:
         super().__init__()
         self.scaled = ScaledPyramids(network, len(shapes))
-        self.statistics = statistics
-        self.branch, self.first = branch, len(shapes) * len(network.modalities)
+        self.branch, self.teachers = branch, len(shapes) * len(network.modalities)
         self.sized = ResampledSum([cast(tuple[int, int], shape[1:]) for shape in shapes], size)
         self.distances = nn.ModuleList(_levels(scorer, branch, len(shapes)))
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
-        teacher = self.scaled(values[: self.first])[self.branch]
-        student, images = values[self.first :][: len(teacher)], values[self.first + len(teacher) :]
-        levels = zip(self.distances, student, teacher, strict=True)
-        maps = [self.sized([distance(s, t) for distance, s, t in levels])]
-        if self.statistics is not None:
-            maps += self.statistics(dict(zip(self.statistics.modalities, images, strict=True))).values()
-        return tuple(maps)
+        teacher = self.scaled(values[: self.teachers])[self.branch]
+        levels = zip(self.distances, values[self.teachers :], teacher, strict=True)
+        return (self.sized([distance(student, level) for distance, student, level in levels]),)
 
 
 def _levels(scorer: MapScorer, branch: str, count: int) -> list[nn.Module]:
@@ -116,9 +109,7 @@ def trd_export_form(recipe: Recipe, state: State, size: tuple[int, int]) -> Expo
     level_shapes = dict(zip(levels, shapes * len(network.modalities), strict=True))
     graphs, steps = {TEACHER: teacher}, teacher_steps(network.modalities, teacher.outputs)
 
-    each = network.branches == network.modalities  # a map of its own for every modality, or one of all
-    widening = 1 if each else len(network.modalities)
-    numbers = dict(zip(network.modalities, range(len(network.modalities)), strict=True))
+    widening = 1 if network.branches == network.modalities else len(network.modalities)
     scores = []
     for number, branch in enumerate(network.branches):
         rebuilt = tuple(f"level_{level}" for level in range(len(shapes)))
@@ -127,17 +118,15 @@ def trd_export_form(recipe: Recipe, state: State, size: tuple[int, int]) -> Expo
         graphs[f"student_{number}"] = GraphForm(student, level_shapes, rebuilt, "student")
         steps.append(Step(f"student_{number}", levels, values))
 
-        own = restored_statistics(recipe, state, [branch] if each else network.modalities)
-        images = {f"image_{numbers[name]}": IMAGE + name for name in own.modalities} if own else {}
-        branches = [branch, *(statistics_branch(name) for name in (own.modalities if own else ()))]
-        outputs = {f"map_{index}": MAP + name for index, name in enumerate(branches)}
-        score = ScoreGraph(network, scorer, branch, own, shapes, size).eval()
-        rebuilt_shapes = {f"student_{output}": (widening * c, *grid) for output, (c, *grid) in zip(rebuilt, shapes, strict=True)}
-        inputs = {**level_shapes, **rebuilt_shapes, **dict.fromkeys(images, (3, *size))}
-        graphs[f"score_{number}"] = GraphForm(score, inputs, tuple(outputs), "score")
         taken = {f"student_{output}": value for output, value in values.items()}
-        scores.append(Step(f"score_{number}", {**levels, **taken, **images}, outputs))
-    return ExportForm(graphs, (*steps, *scores))
+        wide = [(widening * channels, *grid) for channels, *grid in shapes]
+        inputs = {**level_shapes, **dict(zip(taken, wide, strict=True))}
+        score = ScoreGraph(network, scorer, branch, shapes, size).eval()
+        graphs[f"score_{number}"] = GraphForm(score, inputs, ("map",), "score")
+        scores.append(Step(f"score_{number}", {**levels, **taken}, {"map": MAP + branch}))
+    statistics = restored_statistics(recipe, state)
+    others = statistics_form(statistics, statistics_branch, size) if statistics else ExportForm({}, ())
+    return ExportForm({**graphs, **others.graphs}, (*steps, *scores, *others.steps))
 
 
 def student_value(branch: str, level: int) -> str:
