@@ -110,7 +110,7 @@ def test_every_extra_brings_the_packages_that_are_looked_for(extra: str) -> None
     through_timm = {"torchvision", "huggingface-hub"}
     called = {"paho": "paho-mqtt"}
     assert {_distribution(called.get(package, package)) for package in EXTRAS[extra]} - through_timm <= brought
-    assert {"dev", *EXTRAS} == set(PROJECT["optional-dependencies"])
+    assert {"dev", "docs", *EXTRAS} == set(PROJECT["optional-dependencies"])
 
 
 def test_what_is_missing_is_named_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,14 +113,17 @@ class Detector:
 
     @property
     def recipe(self) -> Recipe:
+        """Every number that it was trained with."""
         return self.facts.recipe
 
     @property
     def calibration(self) -> Calibration:
+        """What turns its raw maps into scores and decisions: thresholds, good scores, and what they promise."""
         return self.facts.calibration
 
     @property
     def class_name(self) -> str:
+        """The class of parts that it is of."""
         return self.facts.class_name
 
     def calibrated(self, calibration: Calibration) -> Detector:
