@@ -14,7 +14,7 @@ def test_shipped_recipes_load_and_round_trip(name: str) -> None:
 
 
 def test_the_promised_recipes_are_shipped() -> None:
-    promised = {"lite-rgb-normals", "lite-rgb-depth", "lite-rgb", "mvtec3d-rgb-normals", "mvtec3d-rgb-depth",
+    promised = {"lite-rgb-normals", "lite-rgb-depth", "lite-rgb", "lite-rgb-memory-bank", "mvtec3d-rgb-normals", "mvtec3d-rgb-depth",
                 "eyecandies-rgb-normals", "eyecandies-all", "timm-dinov2-rgb-normals",
                 "timm-resnet-rgb-normals"}  # fmt: skip
     assert promised <= set(recipe_names())
@@ -107,6 +107,12 @@ def test_overrides_replace_single_values() -> None:
 def test_bad_values_are_refused_by_name(override: str, complaint: str) -> None:
     with pytest.raises(RecipeError, match=complaint):
         load_recipe("lite-rgb-normals", [override])
+
+
+def test_values_of_several_types_are_refused_by_their_key() -> None:
+    with pytest.raises(RecipeError, match=r"\n  frame\.crop\.3: Field required") as refused:
+        load_recipe("lite-rgb", ["frame.crop=[1, 2, 3]"])
+    assert "constrained" not in str(refused.value)
 
 
 @pytest.mark.parametrize("override", ["frame.crop=part", "scoring.region=part", "student.filter=false"])

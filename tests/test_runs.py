@@ -1,16 +1,20 @@
 import csv
+import io
 import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import trd
 from trd.config import Recipe
 from trd.errors import CheckpointError, DataError, OutputError, TRDError
 from trd.files import locked
 from trd.runs import Run
+from trd.training.prepare import list_parts
+from trd.types import ClassFolder
 
 KEYS = {"image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max",
         "aupro_30", "aupro_10", "aupro_5", "aupro_1"}  # fmt: skip
@@ -52,6 +56,19 @@ def test_a_failed_class_does_not_stop_the_others(data: Path, tmp_path: Path, rec
     metrics = trd.evaluate(out)
     assert set(metrics) == {"apple", "biscuit"}
     assert "| mean | fused |" in (out / "metrics.md").read_text()
+
+
+@pytest.mark.parametrize(("count", "said"), [(19, True), (20, False)])
+def test_few_training_parts_are_said(drawn: Path, recipe: Recipe, tmp_path: Path, count: int, said: bool) -> None:
+    place = Path(shutil.copytree(drawn / "biscuit", tmp_path / "biscuit"))
+    for source, suffix in (("rgb", "png"), ("xyz", "tiff")):
+        folder = place / "train/good" / source
+        for index in range(len(list(folder.iterdir())), count):
+            shutil.copy(folder / f"000.{suffix}", folder / f"{index:03d}.{suffix}")
+    said_in = io.StringIO()
+    list_parts(ClassFolder("biscuit", place), recipe, Console(file=said_in, width=1000))
+    told = said_in.getvalue()
+    assert (f"biscuit: {count} good parts to train on are few" in told) == said
 
 
 def test_no_validation_split_is_held_out_and_reported(data: Path, tmp_path: Path, recipe: Recipe) -> None:

@@ -305,6 +305,36 @@ def test_aspect_is_kept_to_a_multiple_of_the_stride() -> None:
     assert frame.canvas == (384, 288)
 
 
+def test_a_window_of_ones_own_is_all_that_is_seen() -> None:
+    sample = flat_sample(400, 300)
+    own = ["frame.crop=[30, 40, 225, 320]", "frame.size=320"]
+    pipeline = Pipeline.fit(load_recipe("lite-rgb", own), [sample])
+    frame = pipeline.frame
+    assert frame.window == (40, 30, 320, 225)
+    assert frame.size == (320, 224)
+    outside = sample.arrays["rgb"].copy()
+    outside[:40] = outside[360:] = outside[:, :30] = outside[:, 255:] = 0
+    changed = replace(sample, arrays={**sample.arrays, "rgb": outside})
+    np.testing.assert_array_equal(pipeline(sample).images["rgb"], pipeline(changed).images["rgb"])
+    twice = Sample("twice", {"rgb": np.repeat(np.repeat(sample.arrays["rgb"], 2, axis=0), 2, axis=1)}, "good")
+    assert frame.window_in((800, 600)) == (slice(80, 720), slice(60, 510))
+    assert pipeline(twice).images["rgb"].shape == (3, 320, 224)
+    with pytest.raises(DataError, match=r"frame.crop = \[30, 40, 271, 320\].* reaches out of .* 300 x 400 pixels"):
+        Pipeline.fit(load_recipe("lite-rgb", ["frame.crop=[30, 40, 271, 320]"]), [sample])
+
+
+def test_a_window_of_ones_own_comes_before_where_the_part_is() -> None:
+    sample = flat_sample(150, 200)
+    recipe = load_recipe("lite-rgb-normals", ["frame.crop=[10, 20, 100, 120]"])
+    pipeline = Pipeline.fit(recipe, [sample, sample])
+    assert pipeline.frame.window == (20, 10, 120, 100)
+    assert pipeline.record["crop"] == (10, 20, 100, 120)
+    assert pipeline.region == "part"
+    left = recipe.without("xyz")
+    assert left is not None
+    assert left.frame.crop == (10, 20, 100, 120)
+
+
 def test_frames_survive_json() -> None:
     frame = Frame((150, 200), (3, 4, 100, 120), (96, 128))
     assert Frame.from_json(frame.to_json()) == frame

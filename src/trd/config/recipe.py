@@ -186,7 +186,9 @@ class Recipe(Frozen):
         tree["scoring"]["stand_ins"] = False
         if self.point_cloud_sources[:1] == (source,):  # which told where the part is
             tree["frame"]["part"]["source"] = ""
-            tree["frame"]["crop"] = tree["scoring"]["region"] = "auto"
+            tree["scoring"]["region"] = "auto"
+            if not isinstance(self.frame.crop, tuple):
+                tree["frame"]["crop"] = "auto"
         return _validated({**tree, "name": f"{self.name}, without {source}"}, f"recipe '{self.name}' without {source}")
 
     def with_seed(self, seed: int) -> Recipe:
@@ -325,12 +327,17 @@ def _section_type(section: Mapping[str, Any]) -> type[MethodConfig]:
         raise ValueError(f"  method.name: {error}") from error
 
 
+def _place(keys: tuple[int | str, ...]) -> str:
+    """The path of a key, without the types that pydantic names where a value may be of several."""
+    return ".".join(str(key) for key in keys if "[" not in str(key))
+
+
 def _refused(validate: Callable[[], Model], prefix: str) -> Model:
     """What `validate` returns. Raises ValueError with a line for each value that it refuses."""
     try:
         return validate()
     except ValidationError as error:
-        lines = [f"  {prefix}{'.'.join(map(str, e['loc'])) or 'recipe'}: {_plain(e)}" for e in error.errors()]
+        lines = [f"  {prefix}{_place(e['loc']) or 'recipe'}: {_plain(e)}" for e in error.errors()]
         raise ValueError("\n".join(lines)) from error
 
 

@@ -182,6 +182,11 @@ class PartConfig(Frozen):
     ] = 0.3
 
 
+Pixels = Annotated[int, Field(ge=0, le=65535)]
+Extent = Annotated[int, Field(ge=1, le=65535)]
+Window = tuple[Pixels, Pixels, Extent, Extent]  # left, top, width, height
+
+
 class FrameConfig(Frozen):
     """From a sensor's frame to the network's input."""
 
@@ -203,11 +208,12 @@ class FrameConfig(Frozen):
         ),
     ] = "square"
     crop: Annotated[
-        Literal["auto", "part", "none"],
+        Literal["auto", "part", "none"] | Window,
         Field(
             description="`part` cuts the frame to the window that held the part in all training samples, found in 3D; "
             "`none` uses the whole frame; `auto` is `part` where nine in ten training samples show a part on a plane, "
-            "else `none`. What was chosen is said once and recorded."
+            "else `none`. What was chosen is said once and recorded. Or a window of your own, `[left, top, width, "
+            "height]` in pixels of the training frames: nothing outside of it is seen."
         ),
     ] = "none"
     margin: Annotated[

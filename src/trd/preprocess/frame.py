@@ -124,7 +124,8 @@ def fit_frame(recipe: Recipe, facts: Sequence[SampleFacts]) -> Frame:
     """The frame for samples like the training samples, of which there must be one at least.
 
     With crop = "part" the window is the union of their parts plus the margin. Raises DataError for samples of two sizes
-    or units, and with crop = "part" when none shows a part on a support plane.
+    or units, with crop = "part" when none shows a part on a support plane, and for a configured window that is not
+    inside the samples' frames.
     """
     config, shape = recipe.frame, facts[0].shape
     for one in facts:
@@ -136,7 +137,9 @@ def fit_frame(recipe: Recipe, facts: Sequence[SampleFacts]) -> Frame:
     scale, planes = _cloud_scale(facts), _typical_planes(facts)
     region: Literal["part", "frame"] = "part" if wanted(recipe.scoring.region, facts) else "frame"
     window = (0, 0, *shape)
-    if wanted(config.crop, facts):
+    if isinstance(config.crop, tuple):
+        window = _own_window(shape, config.crop)
+    elif wanted(config.crop, facts):
         window = _part_window(shape, facts, config.margin, recipe)
     if config.aspect == "square":
         return Frame(shape, window, (config.size, config.size), region, scale, planes)
@@ -146,7 +149,18 @@ def fit_frame(recipe: Recipe, facts: Sequence[SampleFacts]) -> Frame:
     return Frame(shape, window, (rows, columns), region, scale, planes)
 
 
-def wanted(setting: str, facts: Sequence[SampleFacts]) -> bool:
+def _own_window(shape: tuple[int, int], crop: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """As `Frame.window`, of a configured (left, top, width, height)."""
+    left, top, width, height = crop
+    if left + width > shape[1] or top + height > shape[0]:
+        raise DataError(
+            f"frame.crop = {list(crop)} (left, top, width, height) reaches out of the training frames of {shape[1]} x "
+            f"{shape[0]} pixels (width x height): give a window inside of them"
+        )
+    return top, left, height, width
+
+
+def wanted(setting: str | tuple[int, ...], facts: Sequence[SampleFacts]) -> bool:
     """Whether `frame.crop` or `scoring.region` means the part, for these training samples."""
     return setting == "part" or (setting == "auto" and parts_found(facts) >= ENOUGH * len(facts))
 

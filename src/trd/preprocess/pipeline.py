@@ -57,7 +57,8 @@ class Pipeline:
         pipeline = cls(recipe, frame, TrainingRanges.of(frame.sensor, (one.measures for one in facts)))
         if not recipe.point_cloud_sources:
             return pipeline
-        crop = "part" if wanted(recipe.frame.crop, facts) else "none"
+        own = isinstance(recipe.frame.crop, tuple)
+        crop = recipe.frame.crop if own else "part" if wanted(recipe.frame.crop, facts) else "none"
         without = [one.id for one in facts if any(one.planes[source] is None for source in frame.planes)]
         pipeline.record = {"crop": crop, "region": frame.region, "cloud_scale": frame.cloud_scale}
         if recipe.looks_for_part:
@@ -66,7 +67,7 @@ class Pipeline:
         log = logging.getLogger("trd")
         if "auto" in (recipe.frame.crop, recipe.scoring.region):
             said = f"a part on a plane was found in {parts_found(facts)} of {len(facts)} training samples: "
-            said += f"frame.crop is '{crop}', scoring.region '{frame.region}'"
+            said += f"frame.crop is {crop!r}, scoring.region '{frame.region}'"
             log.info(said if parts_found(facts) >= ENOUGH * len(facts) else f"{said}; {why_no_part(recipe, facts)}")
         if recipe.frame.cloud_scale == "auto":
             log.info("the clouds are taken to be in units of %g metres (frame.cloud_scale)", frame.cloud_scale)
