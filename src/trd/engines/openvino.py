@@ -56,9 +56,12 @@ class OpenVINOGraph:
         self._model = model
         self._request = compiled.create_infer_request()
         self._names = [port.get_any_name() for port in compiled.outputs]
+        # OpenVINO drops inputs that no operator reads: the levels of another modality that a student does without
+        self._taken = {name for port in compiled.inputs for name in port.get_names()}
 
     def __call__(self, inputs: Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[np.float32]]:
-        self._request.infer(dict(inputs), share_inputs=True, share_outputs=True)
+        given = {name: values for name, values in inputs.items() if name in self._taken}
+        self._request.infer(given, share_inputs=True, share_outputs=True)
         return {name: self._request.get_output_tensor(index).data for index, name in enumerate(self._names)}
 
 

@@ -23,7 +23,7 @@ _making = Lock()
 
 
 def package_engine(package: Package, placement: Placement) -> StepEngine:
-    """Graphs that another engine of this process has ready in the same form (the teacher of several classes) are shared.
+    """Graphs that another engine of this process has ready in the same form (a teacher of several classes) are shared.
 
     Raises CheckpointError for graphs that the runtime does not take, RecipeError for a placement that they lack.
     """
