@@ -22,7 +22,8 @@ def export(
     out: Annotated[Path, typer.Option("--out", help="The package, called *.trdm.")],
     runtime: Annotated[Literal["onnx", "openvino"], typer.Option("--runtime", help="What computes it.")] = "openvino",
     precision: Annotated[
-        Literal["fp32", "bf16", "int8"], typer.Option("--precision", help="Of the students; the rest stays in float32.")
+        Literal["fp32", "bf16", "int8"],
+        typer.Option("--precision", help="bf16: of the students. int8: of teacher and students."),
     ] = "fp32",
     data: Annotated[
         Path | None, typer.Option("--data", help="The class's folder, where it was moved since the training.")

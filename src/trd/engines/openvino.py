@@ -15,11 +15,13 @@ HINTS: dict[PrecisionName, str] = {"32": "f32", "bf16": "bf16", "int8": "f32"}
 
 
 class OpenVINOModel:
-    """A compiled model, for one part at a time."""
+    """A compiled model, for one part at a time in each call."""
 
-    def __init__(self, xml: bytes, weights: bytes, precision: PrecisionName, threads: int, where: str) -> None:
-        """precision: of what is not quantised. where: for messages. Raises CheckpointError for what OpenVINO does not
-        take."""
+    def __init__(
+        self, xml: bytes, weights: bytes, precision: PrecisionName, threads: int, at_once: int, where: str
+    ) -> None:
+        """precision: of what is not quantised. threads: of a call, of which `at_once` may run together. where: for
+        messages. Raises CheckpointError for what OpenVINO does not take."""
         import openvino
 
         try:
@@ -34,8 +36,8 @@ class OpenVINOModel:
                     # said, not left to OpenVINO: with AMX it takes bf16 by itself
                     "INFERENCE_PRECISION_HINT": HINTS[precision],
                     "PERFORMANCE_HINT": "LATENCY",
-                    "NUM_STREAMS": 1,
-                    "INFERENCE_NUM_THREADS": threads,
+                    "NUM_STREAMS": at_once,
+                    "INFERENCE_NUM_THREADS": threads * at_once,
                     "ENABLE_CPU_PINNING": False,  # a station has other work on its cores
                 },
             )
@@ -44,18 +46,22 @@ class OpenVINOModel:
 
     def graph(self) -> OpenVINOGraph:
         """To call; each has results of its own."""
-        return OpenVINOGraph(self._compiled)
+        return OpenVINOGraph(self, self._compiled)
 
 
 class OpenVINOGraph:
-    """`Graph` of a compiled model."""
+    """`Graph` of a compiled model, which lives as long as one of them."""
 
-    def __init__(self, compiled: Any) -> None:
+    def __init__(self, model: OpenVINOModel, compiled: Any) -> None:
+        self._model = model
         self._request = compiled.create_infer_request()
         self._names = [port.get_any_name() for port in compiled.outputs]
+        # OpenVINO drops inputs that no operator reads: the levels of another modality that a student does without
+        self._taken = {name for port in compiled.inputs for name in port.get_names()}
 
     def __call__(self, inputs: Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[np.float32]]:
-        self._request.infer(dict(inputs), share_inputs=True, share_outputs=True)
+        given = {name: values for name, values in inputs.items() if name in self._taken}
+        self._request.infer(given, share_inputs=True, share_outputs=True)
         return {name: self._request.get_output_tensor(index).data for index, name in enumerate(self._names)}
 
 

@@ -16,7 +16,6 @@ from trd.evaluation.evaluate import FUSED, ClassResult
 from trd.types import PrecisionName, PreparedSample
 
 LARGEST_MAP = 2e-3  # of the fused map in float32, in its own units
-SPARED = 0.05  # of the parts may differ by more: where two kinds of place are equally likely, rounding chooses
 LARGEST_SCORE = 1e-3
 NEAR = 1e-3  # to the threshold: there a decision may flip by rounding
 LOWER = 0.01  # by which I-AUROC or AUPRO@30 of one class may be lower in less than float32
@@ -53,7 +52,7 @@ class Equivalence:
     def to_json(self) -> dict[str, Any]:
         return {
             **asdict(self),
-            "bounds": {"map": LARGEST_MAP, "spared": SPARED, "score": LARGEST_SCORE, "lower": LOWER, "near": NEAR},
+            "bounds": {"map": LARGEST_MAP, "score": LARGEST_SCORE, "lower": LOWER, "near": NEAR},
         }
 
 
@@ -97,7 +96,7 @@ def judged(found: Equivalence) -> Equivalence:
     """With the reasons against using the package, if any."""
     reasons = []
     for name, split in found.splits.items() if found.precision == "32" else ():
-        if not math.isfinite(split.largest) or split.beyond > max(1, SPARED * split.parts):
+        if not split.largest <= LARGEST_MAP:
             reasons.append(
                 f"{name}: the fused maps of {split.beyond} of {split.parts} parts differ by more than {LARGEST_MAP}, "
                 f"up to {split.largest:.2g}"

@@ -72,7 +72,7 @@ def export(job: ExportJob, console: Console) -> Exported:
     folder = stand_in_folder(job.run, job.without) if job.without else detector_folder(job.run)
     facts, state = read_detector(folder)
     method = find_method(facts.recipe.method.name)
-    _refuse_precision(job)
+    _refuse_precision(job, facts.calibration.kind)
     if not isinstance(method, Exportable):
         raise RecipeError(f"detectors of method '{facts.recipe.method.name}' cannot be exported: it offers no graphs")
     detector = Detector.load(folder, "cpu", precision="32")
@@ -100,11 +100,18 @@ def export(job: ExportJob, console: Console) -> Exported:
     return Exported(write_package(job.out, package), found, time.monotonic() - begin)
 
 
-def _refuse_precision(job: ExportJob) -> None:
+def _refuse_precision(job: ExportJob, calibrated: str) -> None:
+    """Before the work. calibrated: "split", "cross"."""
     if job.precision == "bf16" and job.runtime == "onnx":
         raise RecipeError("ONNX Runtime has no bf16 on CPUs: export with --runtime openvino, or --precision int8 or 32")
     if job.precision not in TOLERANCE:
         raise RecipeError(f"--precision {job.precision}: a package is in 32, bf16 or int8")
+    if job.precision != "32" and calibrated == "cross" and not job.good:
+        raise RecipeError(
+            "the detector was calibrated by scoring each good part without its fold (cross), which a package cannot "
+            f"repeat: give good parts that it was not trained on with --good, to calibrate in {job.precision}, or "
+            "export with --precision fp32, which keeps its thresholds"
+        )
 
 
 def _graphs(form: ExportForm, runtime: Runtime, names: Sequence[str], console: Console) -> dict[str, ExportedGraph]:
@@ -125,21 +132,21 @@ def _in_precision(
 ) -> State:
     """Puts the students of `graphs` into the job's precision; the state comes back with its closed-form fits made anew
     on what they give then. Raises RecipeError where there are none."""
-    students = [name for name, graph in graphs.items() if graph.role == "student"]
-    if not students:
+    if not any(graph.role == "student" for graph in graphs.values()):
         raise RecipeError(
             f"method '{detector.recipe.method.name}' has no graph that may be computed in {job.precision}: its teacher "
             "and distances stay in float32; export with --precision 32"
         )
     before = tuple(step for step in form.steps if step.graph in graphs)
     if job.precision == "bf16":
-        graphs |= {name: replace(graphs[name], precision="bf16") for name in students}
+        graphs |= {name: replace(graph, precision="bf16") for name, graph in graphs.items()}
     else:
-        seen = _student_inputs(
-            _values(detector, form, graphs, before, job), parts, before, students, detector.recipe.seed
-        )
-        for name in tracked(students, "quantising", len(students), console):
-            graphs[name] = quantised(graphs[name], seen[name], job.runtime)
+        for role in ("teacher", "student"):  # students are quantised for what the quantised teacher gives
+            names = [name for name, graph in graphs.items() if graph.role == role]
+            values = _values(detector, form, graphs, before, job)
+            seen = _graph_inputs(values, parts, before, names, detector.recipe.seed)
+            for name in tracked(names, f"quantising, {role}", len(names), console):
+                graphs[name] = quantised(graphs[name], seen[name], job.runtime)
     values = _values(detector, form, graphs, before, job)
 
     def observations(some: PreparedParts) -> Iterator[tuple[Values, NDArray[np.bool_] | None]]:
@@ -164,14 +171,14 @@ def _values(
     return package_engine(draft, Placement("cpu"))
 
 
-def _student_inputs(
-    engine: StepEngine, parts: ExportParts, steps: Sequence[Step], students: Sequence[str], seed: int
+def _graph_inputs(
+    engine: StepEngine, parts: ExportParts, steps: Sequence[Step], names: Sequence[str], seed: int
 ) -> dict[str, list[dict[str, NDArray[np.float32]]]]:
-    """Graph -> inputs of some training parts, and of the same parts altered."""
+    """Graph -> its inputs of some training parts, and of the same parts altered."""
     count = min(QUANTISING_PARTS, len(parts.training))
     chosen = np.linspace(0, len(parts.training) - 1, count).round().astype(int).tolist()
     images = (stacked_images([parts.training[index]]) for index in chosen)
-    seen: dict[str, list[dict[str, NDArray[np.float32]]]] = {name: [] for name in students}
+    seen: dict[str, list[dict[str, NDArray[np.float32]]]] = {name: [] for name in names}
     for one in with_altered(images, seed):
         values = engine.values(one)
         for step in steps:
@@ -220,13 +227,7 @@ def _calibration(
 ) -> Calibration:
     """What good parts score with this engine, at the rates that the detector has now."""
     before = detector.calibration
-    if before.kind == "cross" and not job.good:
-        if engine.precision != "32":
-            raise RecipeError(
-                "the detector was calibrated by scoring each good part without its fold (cross), which a package "
-                "cannot repeat: give good parts that it was not trained on with --good, to calibrate in "
-                f"{engine.precision}"
-            )
+    if before.kind == "cross" and not job.good:  # in float32: a package cannot score each part without its fold
         return replace(before, precision="32")
     raw = raw_maps(engine, parts.calibration, console, "calibration")
     scoring = detector.recipe.scoring.model_copy(

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
+from threading import Lock
+from weakref import WeakValueDictionary
+
 from trd.engines.base import Engine, Placement
 from trd.engines.onnx import OnnxGraph, onnx_device, onnx_form
 from trd.engines.openvino import OpenVINOModel, openvino_device, openvino_form
-from trd.engines.steps import Step, StepEngine
+from trd.engines.steps import Step, StepEngine, abreast
 from trd.errors import CheckpointError, RecipeError
 from trd.packages.golden import Golden, deviation, refuse_deviation
 from trd.packages.package import Package
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import thread_count
 
+Model = OnnxGraph | OpenVINOModel
+_in_use: WeakValueDictionary[tuple[object, ...], Model] = WeakValueDictionary()
+_making = Lock()
+
 
 def package_engine(package: Package, placement: Placement) -> StepEngine:
-    """Raises CheckpointError for graphs that the runtime does not take, RecipeError for a placement that they lack."""
+    """Graphs that another engine of this process has ready in the same form (a teacher of several classes) are shared.
+
+    Raises CheckpointError for graphs that the runtime does not take, RecipeError for a placement that they lack.
+    """
     manifest = package.manifest
     if placement.precision not in (None, "auto", manifest.precision):
         raise RecipeError(
@@ -28,25 +40,34 @@ def package_engine(package: Package, placement: Placement) -> StepEngine:
         device, form = onnx_device(placement.device), onnx_form()
     else:
         device, form = openvino_device(placement.device), openvino_form()
-    models: dict[str, OnnxGraph | OpenVINOModel] = {}
-    for step in steps:
-        if step.graph not in models:
-            models[step.graph] = _model(package, step.graph, device)
+    models: dict[str, Model] = {}
+    calls = Counter(step.graph for step in steps)
+    for name, others in abreast(steps).items():
+        at_once = min(thread_count(), others)
+        models[name] = _model(package, name, device, thread_count() // at_once, min(calls[name], at_once))
     ready = [models[step.graph].graph() for step in steps]
     return StepEngine(ready, steps, device=device, precision=manifest.precision, form=form, one_by_one=device == "cpu")
 
 
-def _model(package: Package, name: str, device: str) -> OnnxGraph | OpenVINOModel:
+def _model(package: Package, name: str, device: str, threads: int, at_once: int) -> Model:
+    """threads: of one call of this graph, of which so many run at once."""
     try:
         files = package.manifest.graphs[name]
         model = package.contents[files.model]
         weights = package.contents[files.weights] if files.weights else b""
     except KeyError as error:
         raise CheckpointError(f"{package.path} lacks {error}: export it anew") from error
-    where = f"{package.path}, {files.model}"
-    if package.manifest.runtime == "onnx":
-        return OnnxGraph(model, device, thread_count(), where)
-    return OpenVINOModel(model, weights, files.precision, thread_count(), where)
+    where, runtime = f"{package.path}, {files.model}", package.manifest.runtime
+    digests = (hashlib.sha256(data).digest() for data in (model, weights))
+    key = (runtime, device, files.precision, threads, at_once, *digests)
+    with _making:
+        ready = _in_use.get(key)
+        if ready is None and runtime == "onnx":
+            ready = OnnxGraph(model, device, threads, where)
+        elif ready is None:
+            ready = OpenVINOModel(model, weights, files.precision, threads, at_once, where)
+        _in_use[key] = ready
+    return ready
 
 
 def self_tested(package: Package, pipeline: Pipeline, engine: Engine) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 was of no release
 Runtime = Literal["onnx", "openvino"]
 Role = Literal["teacher", "student", "score"]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -20,10 +20,12 @@ class _Frozen(BaseModel):
 
 
 class Member(_Frozen):
-    """A file of the package. sha256, bytes: of its content."""
+    """A file of the package. sha256, bytes: of its content. word: bytes of its numbers, when the first bytes of all of
+    them are stored first, then the second ones, and so on; 1 when it is stored as it is."""
 
     sha256: Digest
     bytes: Size
+    word: Literal[1, 4] = 1
 
 
 class GraphFiles(_Frozen):
@@ -48,7 +50,7 @@ class Manifest(_Frozen):
     from. tolerance: by how many deviations of good parts' raw maps a machine may differ from the golden ones. tools:
     what the package was made with. licences: of what is inside, name -> text or name of the licence."""
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     trd_version: str
     detector: str
     runtime: Runtime

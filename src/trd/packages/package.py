@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,14 +23,15 @@ from pydantic import ValidationError
 
 from trd.errors import CheckpointError
 from trd.files import write_whole
+from trd.packages import packing
 from trd.packages.manifest import FORMAT_VERSION, Manifest, Member
 from trd.stored import FACTS, RECIPE, DetectorFacts, facts_content, facts_from
 
 SUFFIX = ".trdm"
 MANIFEST, EQUIVALENCE = "manifest.json", "equivalence.json"
 MOST_MANIFEST = 4 * 2**20  # bytes
+PIECE = 2**14  # bytes; LZMA unpacks as many compressed ones at once, to 7,000 times as many at the worst
 DATE = (1980, 1, 1, 0, 0, 0)  # of every member, so that a package repeats to the bit
-COMPRESSION = 6
 
 
 @dataclass(frozen=True)
@@ -68,17 +68,21 @@ def facts_members(facts: DetectorFacts) -> dict[str, bytes]:
 
 def write_package(path: Path, package: Package) -> Package:
     """Whole or not at all; comes back with its manifest brought up to its contents. Raises OutputError."""
-    members = {name: Member(sha256=_digest(data), bytes=len(data)) for name, data in package.contents.items()}
+    packed = {name: packing.packed(data) for name, data in package.contents.items()}
+    members = {
+        name: Member(sha256=_digest(data), bytes=len(data), word=packed[name].word)
+        for name, data in package.contents.items()
+    }
     manifest = package.manifest.model_copy(update={"members": members})
     text = _json(manifest.model_dump(mode="json"))
 
     def write(temporary: Path) -> None:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION) as archive:
+        with zipfile.ZipFile(temporary, "w") as archive:
             archive.comment = _digest(text).encode()
-            for name, data in {MANIFEST: text, **package.contents}.items():
+            for name, one in {MANIFEST: packing.as_it_is(text), **packed}.items():
                 entry = zipfile.ZipInfo(name, DATE)
-                entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-                archive.writestr(entry, data)
+                entry.compress_type, entry.external_attr = one.method, 0o644 << 16
+                archive.writestr(entry, one.data, compresslevel=packing.LEVEL)
 
     write_whole(path, write)
     return replace(package, manifest=manifest, path=path)
@@ -94,7 +98,7 @@ def read_package(path: Path) -> Package:
         raise
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} does not exist; give the file that `trd export --out` wrote") from error
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+    except (OSError, zipfile.BadZipFile, EOFError, ValueError, *packing.ERRORS, RuntimeError) as error:
         raise CheckpointError(
             f"{path} is no package, truncated or damaged ({error}): copy or export it anew"
         ) from error
@@ -110,7 +114,7 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
         raise CheckpointError(f"{path} is no package of `trd export`: it holds no {MANIFEST}")
     if archive.getinfo(MANIFEST).file_size > MOST_MANIFEST:
         raise CheckpointError(f"{path}: its {MANIFEST} is over {MOST_MANIFEST >> 20} MB; export it anew")
-    text = archive.read(MANIFEST)
+    text = _read(archive, MANIFEST, MOST_MANIFEST)
     if archive.comment != _digest(text).encode():
         raise CheckpointError(f"{path} was edited or damaged: its {MANIFEST} is not what was written; export it anew")
     values = json.loads(text)
@@ -119,6 +123,11 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
         raise CheckpointError(
             f"{path} was written by a newer version (format {version}, this one reads up to {FORMAT_VERSION}): upgrade "
             "trd-anomaly"
+        )
+    if isinstance(version, int) and version < FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} was written before the first release (format {version}, this one reads {FORMAT_VERSION}): export "
+            "it anew"
         )
     try:
         return Manifest.model_validate(values)
@@ -131,10 +140,20 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
 def _member(archive: zipfile.ZipFile, name: str, member: Member, path: Path) -> bytes:
     if name not in archive.namelist() or archive.getinfo(name).file_size != member.bytes:
         raise CheckpointError(f"{path} was edited or damaged: {name} is missing or of another size; export it anew")
-    data = archive.read(name)
+    data = packing.unpacked(_read(archive, name, member.bytes), member.word)
     if _digest(data) != member.sha256:
         raise CheckpointError(f"{path} was edited or damaged: {name} is not what was written; export it anew")
     return data
+
+
+def _read(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """In pieces, so that what unpacks to more than it says takes no memory."""
+    with archive.open(name) as file:
+        pieces, count = list[bytes](), 0
+        while count <= most and (piece := file.read(PIECE)):
+            pieces.append(piece)
+            count += len(piece)
+    return b"".join(pieces)
 
 
 def _digest(data: bytes) -> str:

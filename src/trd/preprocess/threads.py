@@ -100,10 +100,11 @@ class Steps:
         self._waiting.append((result, step))
         return result
 
-    def run(self) -> None:
-        """Do all steps. After an error no more are begun; the first one in their order is raised."""
+    def run(self, alone: bool = False) -> None:
+        """Do all steps; alone: in order, by the caller's thread only. After an error no more are begun; the first one
+        in their order is raised."""
         pool = _pool(thread_count())
-        helpers = [pool.submit(self._take) for _ in range(min(thread_count(), len(self._waiting)) - 1)]
+        helpers = [pool.submit(self._take) for _ in range(0 if alone else min(thread_count(), len(self._waiting)) - 1)]
         try:
             self._take()
         except BaseException:  # Ctrl-C between two steps

@@ -72,12 +72,12 @@ class PatchStatisticsMethod:
 
     def export_form(self, recipe: Recipe, state: State, size: tuple[int, int]) -> ExportForm:
         from trd.compute.state import fill
-        from trd.methods.patch_statistics.exported import statistics_export_form
+        from trd.methods.exported_statistics import statistics_form
         from trd.statistics.maps import StatisticsMaps
 
         maps = StatisticsMaps(recipe, _components(recipe))
         fill(maps, state)
-        return statistics_export_form(recipe, maps, size)
+        return statistics_form(maps, lambda modality: modality, size)
 
     def refitted(
         self, recipe: Recipe, state: State, region: str, training: Observations, held_out: Observations

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from trd.compute.exportable import ResampledSum, exportable
 from trd.config import Recipe
-from trd.engines.steps import IMAGE, MAP, Step
+from trd.engines.steps import MAP, Step
 from trd.methods.exportable import ExportForm, GraphForm, Observations
+from trd.methods.exported_statistics import statistics_form
 from trd.methods.exported_teacher import (
     TEACHER,
     level_value,
@@ -29,11 +30,8 @@ from trd.methods.trd.maps.residuals import LevelDistance, ResidualDistance, fit_
 from trd.methods.trd.maps.scorer import MapScorer
 from trd.methods.trd.network.network import TunedReverseDistillation
 from trd.methods.trd.network.outputs import NetworkOutput, StudentOutput
-from trd.statistics.maps import StatisticsMaps
 from trd.teachers.pyramid import Pyramid
 from trd.types import State
-
-SCORE = "score"
 
 
 class ScaledPyramids(nn.Module):
@@ -73,39 +71,26 @@ class StudentGraph(nn.Module):
 
 
 class ScoreGraph(nn.Module):
-    """The teachers' levels, then every branch's, then the images where there are statistics -> every branch's map."""
+    """The teachers' levels, then a branch's -> its map."""
 
     def __init__(
         self,
         network: TunedReverseDistillation,
         scorer: MapScorer,
-        statistics: StatisticsMaps | None,
+        branch: str,
         shapes: Sequence[tuple[int, ...]],
         size: tuple[int, int],
     ) -> None:
         super().__init__()
         self.scaled = ScaledPyramids(network, len(shapes))
-        self.statistics = statistics
-        self.branches, self.modalities = network.branches, network.modalities
-        grids = [cast(tuple[int, int], shape[1:]) for shape in shapes]
-        self.sized = ResampledSum(grids, size)
-        self.distances = nn.ModuleList(
-            nn.ModuleList(_levels(scorer, branch, len(shapes))) for branch in network.branches
-        )
+        self.branch, self.teachers = branch, len(shapes) * len(network.modalities)
+        self.sized = ResampledSum([cast(tuple[int, int], shape[1:]) for shape in shapes], size)
+        self.distances = nn.ModuleList(_levels(scorer, branch, len(shapes)))
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
-        count = self.scaled.levels
-        first = count * len(self.modalities)
-        teachers = self.scaled(values[:first])
-        maps = []
-        for number, (branch, distances) in enumerate(zip(self.branches, self.distances, strict=True)):
-            student = values[first + number * count : first + (number + 1) * count]
-            levels = zip(cast(nn.ModuleList, distances), student, teachers[branch], strict=True)
-            maps.append(self.sized([distance(s, t) for distance, s, t in levels]))
-        if self.statistics is not None:
-            images = values[first + count * len(self.branches) :]
-            maps += self.statistics(dict(zip(self.modalities, images, strict=True))).values()
-        return tuple(maps)
+        teacher = self.scaled(values[: self.teachers])[self.branch]
+        levels = zip(self.distances, values[self.teachers :], teacher, strict=True)
+        return (self.sized([distance(student, level) for distance, student, level in levels]),)
 
 
 def _levels(scorer: MapScorer, branch: str, count: int) -> list[nn.Module]:
@@ -118,35 +103,30 @@ def _levels(scorer: MapScorer, branch: str, count: int) -> list[nn.Module]:
 def trd_export_form(recipe: Recipe, state: State, size: tuple[int, int]) -> ExportForm:
     """`Exportable.export_form`."""
     network, scorer = restored(recipe, state)
-    statistics = restored_statistics(recipe, state)
     teacher = teacher_form(network.teacher, network.input_mean, network.input_std, size)
     shapes = pyramid_shapes(teacher.module, size)
     levels = pyramid_inputs(network.modalities, range(len(shapes)))
     level_shapes = dict(zip(levels, shapes * len(network.modalities), strict=True))
     graphs, steps = {TEACHER: teacher}, teacher_steps(network.modalities, teacher.outputs)
 
-    rebuilt: dict[str, str] = {}
-    rebuilt_shapes: dict[str, tuple[int, ...]] = {}
     widening = 1 if network.branches == network.modalities else len(network.modalities)
+    scores = []
     for number, branch in enumerate(network.branches):
-        graph = StudentGraph(network, branch, len(shapes)).eval()
-        outputs = tuple(f"level_{level}" for level in range(len(shapes)))
-        graphs[f"student_{number}"] = GraphForm(graph, level_shapes, outputs, "student")
-        values = {output: student_value(branch, level) for level, output in enumerate(outputs)}
+        rebuilt = tuple(f"level_{level}" for level in range(len(shapes)))
+        values = {output: student_value(branch, level) for level, output in enumerate(rebuilt)}
+        student = StudentGraph(network, branch, len(shapes)).eval()
+        graphs[f"student_{number}"] = GraphForm(student, level_shapes, rebuilt, "student")
         steps.append(Step(f"student_{number}", levels, values))
-        for level, (channels, *grid) in enumerate(shapes):
-            rebuilt[f"student_{number}_{level}"] = student_value(branch, level)
-            rebuilt_shapes[f"student_{number}_{level}"] = (widening * channels, *grid)
 
-    images = {f"image_{i}": IMAGE + name for i, name in enumerate(network.modalities)} if statistics else {}
-    branches = [*network.branches, *(statistics_branch(name) for name in network.modalities if statistics)]
-    score = ScoreGraph(network, scorer, statistics, shapes, size).eval()
-    outputs = tuple(f"map_{number}" for number in range(len(branches)))
-    inputs = {**level_shapes, **rebuilt_shapes, **dict.fromkeys(images, (3, *size))}
-    graphs[SCORE] = GraphForm(score, inputs, outputs, "score")
-    maps = {output: MAP + branch for output, branch in zip(outputs, branches, strict=True)}
-    steps.append(Step(SCORE, {**levels, **rebuilt, **images}, maps))
-    return ExportForm(graphs, tuple(steps))
+        taken = {f"student_{output}": value for output, value in values.items()}
+        wide = [(widening * channels, *grid) for channels, *grid in shapes]
+        inputs = {**level_shapes, **dict(zip(taken, wide, strict=True))}
+        score = ScoreGraph(network, scorer, branch, shapes, size).eval()
+        graphs[f"score_{number}"] = GraphForm(score, inputs, ("map",), "score")
+        scores.append(Step(f"score_{number}", {**levels, **taken}, {"map": MAP + branch}))
+    statistics = restored_statistics(recipe, state)
+    others = statistics_form(statistics, statistics_branch, size) if statistics else ExportForm({}, ())
+    return ExportForm({**graphs, **others.graphs}, (*steps, *scores, *others.steps))
 
 
 def student_value(branch: str, level: int) -> str:
