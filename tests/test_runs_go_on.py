@@ -284,7 +284,7 @@ def test_cross_conformal_calibration(data: Path, tmp_path: Path, recipe: Recipe)
         with pytest.raises(KeyboardInterrupt):
             trd.fit(data, tmp_path / "b", cross, device="cpu")
     again = trd.fit(data, tmp_path / "b", cross, device="cpu")["biscuit"]
-    # equal weights; but PyTorch may sum a convolution in another order in the next call, which was seen in one run of many
+    # equal weights; but PyTorch may sum a convolution in another order in the next call: seen in one run of many
     np.testing.assert_allclose(again.calibration.good_scores, calibration.good_scores, rtol=1e-5)
     assert again.facts.id == detector.facts.id
     with pytest.raises(TRDError, match="with 6 folds needs 12 good parts, there are 10"):
