@@ -4,12 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+import typer
 from typer.testing import CliRunner
 
 from trd.cli import app, main
@@ -33,6 +36,24 @@ def test_recipes_and_info() -> None:
     assert "mvtec3d-rgb-normals" in listed.output
     assert "epochs = 200" in runner.invoke(app, ["recipes", "mvtec3d-rgb-normals"]).output
     assert "trd-anomaly" in runner.invoke(app, ["info"]).output
+
+
+def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command's words, groups too."""
+    group = typer.main.get_command(app) if group is None else group
+    yield path
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, (*path, name))
+
+
+def test_every_command_explains_itself() -> None:
+    """Help is taken for markup: a bracket in it must not be."""
+    found = list(commands())
+    assert {("train",), ("serve",), ("station", "token")} <= set(found)
+    for words in found:
+        shown = runner.invoke(app, [*words, "--help"], env={"COLUMNS": "200"}, catch_exceptions=False)
+        assert shown.exit_code == 0, words
+    assert "mqtt://HOST[:PORT][/PREFIX]" in runner.invoke(app, ["serve", "--help"], env={"COLUMNS": "200"}).output
 
 
 def test_info_of_a_detector(trained: Path) -> None:

@@ -44,7 +44,7 @@ def serve(
     every: Annotated[float, typer.Option("--every", min=0.0, help="Seconds between parts of a replay.")] = 2.0,
     cameras: Annotated[list[str] | None, typer.Option("--camera", help="CLASS=ADDRESS, colour only.")] = None,
     webhooks: Annotated[list[str] | None, typer.Option("--webhook", help="Address that results are posted to.")] = None,
-    mqtt: Annotated[str, typer.Option("--mqtt", help="mqtt://HOST[:PORT][/PREFIX], extra 'mqtt'.")] = "",
+    mqtt: Annotated[str, typer.Option("--mqtt", help="mqtt://HOST\\[:PORT]\\[/PREFIX], extra 'mqtt'.")] = "",
     opcua: Annotated[str, typer.Option("--opcua", help="opc.tcp://HOST:PORT, extra 'opcua'.")] = "",
     log_json: Annotated[bool, typer.Option("--log-json", help="The log as JSON, an object a line.")] = False,
     device: DeviceOption = "auto",
