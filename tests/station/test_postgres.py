@@ -1,5 +1,6 @@
 """The same store on PostgreSQL, where the server's programs and a driver are installed."""
 
+import glob
 import os
 import pwd
 import shutil
@@ -30,7 +31,9 @@ BASE = "/v1/classes/biscuit"
 def server() -> Iterator[str]:
     """Address of a server of our own, which refuses to run as root."""
     pytest.importorskip("psycopg")
-    if not all(shutil.which(name) for name in ("initdb", "pg_ctl")):
+    places = os.pathsep.join([os.environ.get("PATH", ""), *glob.glob("/usr/lib/postgresql/*/bin")])  # Debian's
+    initdb, pg_ctl = (shutil.which(name, path=places) for name in ("initdb", "pg_ctl"))
+    if initdb is None or pg_ctl is None:
         pytest.skip("PostgreSQL is not installed")
     user = None
     if os.geteuid() == 0:
@@ -48,13 +51,13 @@ def server() -> Iterator[str]:
         def run(*command: str) -> None:
             subprocess.run(command, user=user, check=True, capture_output=True, cwd=folder)
 
-        run("initdb", "-D", f"{folder}/db", "-U", "station", "-A", "trust", "-E", "UTF8", "--no-sync")
+        run(initdb, "-D", f"{folder}/db", "-U", "station", "-A", "trust", "-E", "UTF8", "--no-sync")
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-        run("pg_ctl", "-D", f"{folder}/db", "-o", options, "-l", f"{folder}/log", "-w", "start")
+        run(pg_ctl, "-D", f"{folder}/db", "-o", options, "-l", f"{folder}/log", "-w", "start")
         try:
             yield f"postgresql+psycopg://station@127.0.0.1:{port}/postgres"
         finally:
-            run("pg_ctl", "-D", f"{folder}/db", "-m", "immediate", "stop")
+            run(pg_ctl, "-D", f"{folder}/db", "-m", "immediate", "stop")
 
 
 def test_migrations_lists_and_counts(server: str) -> None:
