@@ -203,7 +203,7 @@ def test_maps_that_do_not_fit_into_memory(
 
 
 def test_a_report_that_a_kill_left_behind_its_results(
-    trained: Path, drawn: Path, tmp_path: Path, quick: Recipe, monkeypatch: pytest.MonkeyPatch
+    drawn: Path, tmp_path: Path, quick: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed between a class's results and the tables: an earlier report there does not make the run complete."""
     data, out = Path(shutil.copytree(drawn, tmp_path / "data")), tmp_path / "run"
