@@ -70,6 +70,12 @@ def recipe() -> Recipe:
     return load_recipe("lite-rgb-normals", TINY)
 
 
+@pytest.fixture
+def quick() -> Recipe:
+    """Fitted in a tenth of that one's time: for what is done around a training, whatever is trained."""
+    return load_recipe("patch-statistics", ("frame.size=64", "scoring.stand_ins=false"))
+
+
 @pytest.fixture(scope="session")
 def trained(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder over the drawn data, trained for two epochs and evaluated. Read only."""

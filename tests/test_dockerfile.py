@@ -1,12 +1,17 @@
 """What can be held about the image without building it."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
-import tomllib
 
 from trd.station.running import Place
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
 if not (ROOT / "Dockerfile").exists():

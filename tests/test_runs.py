@@ -40,18 +40,18 @@ def test_metrics_tables_and_report(trained: Path) -> None:
     assert record["progress"]["biscuit"]["training"]["peak_memory_mb"] > 100
 
 
-def test_a_failed_class_does_not_stop_the_others(data: Path, tmp_path: Path, recipe: Recipe) -> None:
+def test_a_failed_class_does_not_stop_the_others(data: Path, tmp_path: Path, quick: Recipe) -> None:
     shutil.copytree(data / "biscuit", data / "apple")
     next((data / "apple/train/good/xyz").glob("000.*")).unlink()
     out = tmp_path / "run"
     with pytest.raises(TRDError, match=r"1 of 2 classes failed:\n  apple: training: "):
-        trd.fit(data, out, recipe, device="cpu")
+        trd.fit(data, out, quick, device="cpu")
     assert (out / "biscuit/detector.json").exists()
     # mended and started again: the finished class is skipped
     shutil.rmtree(data / "apple")
     shutil.copytree(data / "biscuit", data / "apple")
     before = (out / "biscuit/weights.safetensors").stat().st_mtime_ns
-    assert set(trd.fit(data, out, recipe, device="cpu")) == {"apple", "biscuit"}
+    assert set(trd.fit(data, out, quick, device="cpu")) == {"apple", "biscuit"}
     assert (out / "biscuit/weights.safetensors").stat().st_mtime_ns == before
     metrics = trd.evaluate(out)
     assert set(metrics) == {"apple", "biscuit"}
@@ -71,9 +71,9 @@ def test_few_training_parts_are_said(drawn: Path, recipe: Recipe, tmp_path: Path
     assert (f"biscuit: {count} good parts to train on are few" in told) == said
 
 
-def test_no_validation_split_is_held_out_and_reported(data: Path, tmp_path: Path, recipe: Recipe) -> None:
+def test_no_validation_split_is_held_out_and_reported(data: Path, tmp_path: Path, quick: Recipe) -> None:
     shutil.rmtree(data / "biscuit/validation")
-    trd.fit(data, tmp_path / "run", recipe, device="cpu")
+    trd.fit(data, tmp_path / "run", quick, device="cpu")
     record = json.loads((tmp_path / "run/biscuit/training.json").read_text())
     assert len(record["held_out_of_training"]) == record["validation_samples"] == 2  # a third, of the 19 for 5 %
     assert record["training_samples"] == 4
@@ -127,9 +127,9 @@ def test_not_a_run_folder(tmp_path: Path) -> None:
         trd.fit(tmp_path / "nowhere", tmp_path / "out")
 
 
-def test_a_class_folder_itself_gets_its_classs_numbers(data: Path, tmp_path: Path, recipe: Recipe) -> None:
+def test_a_class_folder_itself_gets_its_classs_numbers(data: Path, tmp_path: Path, quick: Recipe) -> None:
     """`--data ROOT/cookie` must train with the same per-class overrides as `--data ROOT --classes cookie`."""
-    own = recipe.model_copy(update={"classes": {"biscuit": {"modalities": {"normals": {"sigma": 4.0}}}}})
+    own = quick.model_copy(update={"classes": {"biscuit": {"modalities": {"normals": {"sigma": 4.0}}}}})
     detectors = trd.fit(data / "biscuit", tmp_path / "run", own, classes=["biscuit"], device="cpu")
     (detector,) = detectors.values()
     assert detector.class_name == "biscuit"
@@ -143,7 +143,7 @@ def test_other_data_in_the_same_folder_is_refused(trained: Path, data: Path, rec
 
 
 def test_an_unexpected_fault_costs_one_class_only(
-    data: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, quick: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import trd.runs.run
 
@@ -157,7 +157,7 @@ def test_an_unexpected_fault_costs_one_class_only(
 
     monkeypatch.setattr(trd.runs.run, "fit_class", fault)
     with pytest.raises(TRDError, match="unexpected ZeroDivisionError: a bug"):
-        trd.fit(data, tmp_path / "run", recipe, device="cpu")
+        trd.fit(data, tmp_path / "run", quick, device="cpu")
     assert (tmp_path / "run/biscuit/detector.json").exists()
     assert "ZeroDivisionError" in (tmp_path / "run/run.json").read_text()
 
@@ -203,19 +203,19 @@ def test_maps_that_do_not_fit_into_memory(
 
 
 def test_a_report_that_a_kill_left_behind_its_results(
-    trained: Path, drawn: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+    drawn: Path, tmp_path: Path, quick: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed between a class's results and the tables: an earlier report there does not make the run complete."""
     data, out = Path(shutil.copytree(drawn, tmp_path / "data")), tmp_path / "run"
-    Run.open(data, out, recipe, ["biscuit"]).train_and_evaluate("cpu")
+    Run.open(data, out, quick, ["biscuit"]).train_and_evaluate("cpu")
     shutil.copytree(data / "biscuit", data / "scone")
     monkeypatch.setattr(Run, "write_results", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        Run.open(data, out, recipe, None).train_and_evaluate("cpu")
+        Run.open(data, out, quick, None).train_and_evaluate("cpu")
     monkeypatch.undo()
     assert "scone" not in (out / "metrics.md").read_text()
     monkeypatch.setattr("trd.runs.run.evaluate_class", lambda *_: pytest.fail("evaluated again"))
-    Run.open(data, out, recipe, None).train_and_evaluate("cpu")
+    Run.open(data, out, quick, None).train_and_evaluate("cpu")
     assert "| scone | fused |" in (out / "metrics.md").read_text()
     assert "scone" in (out / "report.html").read_text()
 

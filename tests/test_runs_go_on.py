@@ -25,35 +25,35 @@ def add_part(data: Path, name: str = "900") -> None:
         shutil.copy(first, data / f"biscuit/train/good/{source}/{name}{first.suffix}")
 
 
-def test_more_good_parts_are_noticed(data: Path, tmp_path: Path, recipe: Recipe) -> None:
+def test_more_good_parts_are_noticed(data: Path, tmp_path: Path, quick: Recipe) -> None:
     out = tmp_path / "run"
-    trd.fit(data, out, recipe, device="cpu")
+    trd.fit(data, out, quick, device="cpu")
     before = (out / "biscuit/weights.safetensors").read_bytes()
     add_part(data)
     added = r"1 good part was added \(train/good/900\): train anew .* with `trd train --retrain`"
     with pytest.raises(TRDError, match=added):
-        trd.fit(data, out, recipe, device="cpu")
+        trd.fit(data, out, quick, device="cpu")
     assert (out / "biscuit/weights.safetensors").read_bytes() == before
-    detector = trd.fit(data, out, recipe, device="cpu", retrain=True)["biscuit"]
+    detector = trd.fit(data, out, quick, device="cpu", retrain=True)["biscuit"]
     assert (out / "biscuit/weights.safetensors").read_bytes() != before
     record = json.loads((out / "biscuit/training.json").read_text())
     assert record["training_samples"] == 7
     assert record["detector"] == detector.facts.id
-    trd.fit(data, out, recipe, device="cpu")  # complete again
+    trd.fit(data, out, quick, device="cpu")  # complete again
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_a_changed_part_is_noticed(data: Path, tmp_path: Path, recipe: Recipe, split: str) -> None:
+def test_a_changed_part_is_noticed(data: Path, tmp_path: Path, quick: Recipe, split: str) -> None:
     out = tmp_path / "run"
-    trd.fit(data, out, recipe, device="cpu")
+    trd.fit(data, out, quick, device="cpu")
     (path,) = (data / f"biscuit/{split}/good/rgb").glob("001.png")
     shutil.copy(path.with_name("002.png"), path)
     with pytest.raises(TRDError, match=rf"1 good part was changed \({split}/good/001\)"):
-        trd.fit(data, out, recipe, device="cpu")
+        trd.fit(data, out, quick, device="cpu")
     (data / f"biscuit/{split}/good/rgb/003.png").unlink()
     (data / f"biscuit/{split}/good/xyz/003.tiff").unlink()
     with pytest.raises(TRDError, match=rf"1 good part was removed \({split}/good/003\), 1 good part was changed"):
-        trd.fit(data, out, recipe, device="cpu")
+        trd.fit(data, out, quick, device="cpu")
 
 
 def test_an_interrupted_retraining_goes_on(
@@ -79,11 +79,11 @@ def test_an_interrupted_retraining_goes_on(
 
 
 def test_a_retraining_goes_on_with_the_class_that_is_next(
-    data: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, quick: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(data / "biscuit", data / "apple")
     out = tmp_path / "run"
-    trd.fit(data, out, recipe, device="cpu")
+    trd.fit(data, out, quick, device="cpu")
     real, begun = trd.runs.run.fit_class, []
 
     def stopped(place, *rest):
@@ -94,19 +94,19 @@ def test_a_retraining_goes_on_with_the_class_that_is_next(
 
     monkeypatch.setattr("trd.runs.run.fit_class", stopped)
     with pytest.raises(KeyboardInterrupt):
-        trd.fit(data, out, recipe, device="cpu", retrain=True)
-    trd.fit(data, out, recipe, device="cpu", retrain=True)
+        trd.fit(data, out, quick, device="cpu", retrain=True)
+    trd.fit(data, out, quick, device="cpu", retrain=True)
     assert begun == ["apple", "biscuit", "biscuit"]
-    trd.fit(data, out, recipe, device="cpu", retrain=True)  # asked for once more
+    trd.fit(data, out, quick, device="cpu", retrain=True)  # asked for once more
     assert begun[3:] == ["apple", "biscuit"]
 
 
 def test_another_class_than_the_interrupted_one_can_be_retrained(
-    data: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, quick: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(data / "biscuit", data / "apple")
     out, begun = tmp_path / "run", []
-    trd.fit(data, out, recipe, device="cpu")
+    trd.fit(data, out, quick, device="cpu")
     real = trd.runs.run.fit_class
 
     def stopped(place, *rest):
@@ -117,16 +117,16 @@ def test_another_class_than_the_interrupted_one_can_be_retrained(
 
     monkeypatch.setattr("trd.runs.run.fit_class", stopped)
     with pytest.raises(KeyboardInterrupt):
-        trd.fit(data, out, recipe, ["apple"], device="cpu", retrain=True)
-    trd.fit(data, out, recipe, ["biscuit"], device="cpu", retrain=True)
+        trd.fit(data, out, quick, ["apple"], device="cpu", retrain=True)
+    trd.fit(data, out, quick, ["biscuit"], device="cpu", retrain=True)
     assert begun == ["apple", "biscuit"]
     assert json.loads((out / "run.json").read_text())["retraining"] == {"apple": True}
 
 
-def test_a_partial_or_failed_evaluation_keeps_the_other_classes(data: Path, tmp_path: Path, recipe: Recipe) -> None:
+def test_a_partial_or_failed_evaluation_keeps_the_other_classes(data: Path, tmp_path: Path, quick: Recipe) -> None:
     shutil.copytree(data / "biscuit", data / "apple")
     out = tmp_path / "run"
-    run = Run.open(data, out, recipe, None)
+    run = Run.open(data, out, quick, None)
     run.train_and_evaluate("cpu")
     run.raise_failures()
     csv, report = (out / "metrics.csv").read_text(), (out / "report.html").read_text()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import trd
-from trd.config import MethodConfig, load_recipe
+from trd.config import MethodConfig, Recipe, load_recipe
 from trd.errors import CheckpointError, RecipeError, TRDError
 from trd.registry import METHODS
 from trd.runs import Run
@@ -130,19 +130,18 @@ def test_a_detector_of_a_method_that_is_not_there(
         trd.Detector.load(tmp_path / "run")
 
 
-def test_files_of_two_trainings_do_not_mix(trained: Path, drawn: Path, tmp_path: Path) -> None:
+def test_files_of_two_trainings_do_not_mix(drawn: Path, tmp_path: Path, quick: Recipe) -> None:
     """Also of one recipe, whose fingerprint was all that was compared."""
     import shutil
 
-    recipe = load_recipe("lite-rgb-normals", ["frame.size=64", "training.epochs=1", "training.precision=32"])
     for name in ("one", "two"):
-        trd.fit(drawn, tmp_path / name, recipe, device="cpu")
+        trd.fit(drawn, tmp_path / name, quick, device="cpu")
     ids = {json.loads((tmp_path / name / "biscuit/detector.json").read_text())["id"] for name in ("one", "two")}
     assert len(ids) == 1  # of the content: the same training has the same
     shutil.copytree(drawn / "biscuit", tmp_path / "data/biscuit")
     for path in (tmp_path / "data/biscuit/train/good").rglob("005.*"):
         path.unlink()
-    trd.fit(tmp_path / "data", tmp_path / "three", recipe, device="cpu")
+    trd.fit(tmp_path / "data", tmp_path / "three", quick, device="cpu")
     shutil.copy(tmp_path / "three/biscuit/weights.safetensors", tmp_path / "one/biscuit/weights.safetensors")
     with pytest.raises(CheckpointError, match="do not belong together"):
         trd.Detector.load(tmp_path / "one")

@@ -21,6 +21,7 @@ PLAIN = [
     "training.batch_size=2",
     "training.precision=32",
     "training.augment=none",
+    "scoring.stand_ins=false",
 ]
 
 

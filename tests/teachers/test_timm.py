@@ -228,8 +228,8 @@ def test_a_detector_is_trained_stored_and_loaded(
     loaded = Detector.load(tmp_path, "cpu")
     for before, after in zip(trained.predict_many(samples), loaded.predict_many(samples), strict=True):
         assert np.isfinite(after.score)
-        assert before.score == after.score
-        np.testing.assert_array_equal(before.map, after.map)
+        assert before.score == pytest.approx(after.score, rel=1e-5)
+        np.testing.assert_allclose(before.map, after.map, rtol=1e-4, atol=1e-4)
     names = [key for key in read_detector(tmp_path)[1] if key.startswith("network.teacher.")]
     assert names
     assert not any("fc." in key or "head." in key for key in names)
