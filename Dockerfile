@@ -1,4 +1,4 @@
-# The inspection station, without PyTorch: it serves packages of `trd export` (docs/station.md#in-a-container).
+# The inspection station, without PyTorch: it serves packages of `trd export`, of either runtime (docs/station.md#in-a-container).
 #   docker build -t trd-station .
 FROM python:3.12-slim-bookworm
 
@@ -6,7 +6,7 @@ RUN useradd --create-home --uid 10001 trd && install -d -o trd -g trd /data
 
 COPY pyproject.toml README.md LICENSE /source/
 COPY src /source/src
-RUN pip install --no-cache-dir '/source[serve,openvino,mqtt,opcua,postgres]' && rm -r /source
+RUN pip install --no-cache-dir '/source[serve,openvino,onnx,mqtt,opcua,postgres]' && rm -r /source
 
 USER trd
 WORKDIR /data
