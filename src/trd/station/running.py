@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trd.errors import RecipeError
@@ -44,7 +44,7 @@ class Attached:
     webhooks: tuple[str, ...] = ()
     mqtt: str = ""
     opcua: str = ""
-    tls: Tls = Tls()
+    tls: Tls = field(default_factory=Tls)
 
 
 def run(

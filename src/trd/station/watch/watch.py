@@ -54,8 +54,9 @@ class Stream:
 
 class Watch:
     """rate: the probability of any false alarm of a class. ranges: class id -> the training's ranges of the model that
-    serves, None where it has none. good_scores: class id -> scores of the good parts that it was calibrated on, where further good parts are
-    promised to be like them: "score good" begins with these. report: called with a new event."""
+    serves, None where it has none. good_scores: class id -> scores of the good parts that it was calibrated on, where
+    further good parts are promised to be like them: "score good" begins with these. report: called with a new
+    event."""
 
     def __init__(
         self,
@@ -212,7 +213,8 @@ class Watch:
         return found
 
     def _catch_up(self, class_id: int) -> None:
-        seen = min((one.last_id for name, one in self._streams[class_id].items() if name != SCORE_GOOD), default=0)
+        # the latest of any: all are saved together, and a measure that few parts have would have all of them read again
+        seen = max((one.last_id for name, one in self._streams[class_id].items() if name != SCORE_GOOD), default=0)
         c = inspection.c
         with self._database.reading() as connection:
             newest = connection.execute(
