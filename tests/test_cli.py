@@ -53,7 +53,7 @@ def test_every_command_explains_itself() -> None:
     for words in found:
         shown = runner.invoke(app, [*words, "--help"], env={"COLUMNS": "200"}, catch_exceptions=False)
         assert shown.exit_code == 0, words
-    assert "mqtt://HOST[:PORT][/PREFIX]" in runner.invoke(app, ["serve", "--help"], env={"COLUMNS": "200"}).output
+    assert "mqtt(s)://HOST[:PORT][/PREFIX]" in runner.invoke(app, ["serve", "--help"], env={"COLUMNS": "200"}).output
 
 
 def test_info_of_a_detector(trained: Path) -> None:

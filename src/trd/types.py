@@ -6,7 +6,7 @@ Shape legend: B batch, H W pixels of the sensor's frame, h w pixels of the netwo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -109,7 +109,8 @@ class PreparedSample:
 
     images: modality -> (3, h, w) float32 in [0, 1]. region: (h, w) bool, the pixels that are scored, None for all.
     mask: bool ground truth of the whole frame at the network's scale (`Frame.canvas`), None without labels.
-    shape: (height, width) of the sensor's frame. notes: what makes its score doubtful, a sentence each.
+    shape: (height, width) of the sensor's frame. notes: what makes its score doubtful, a sentence each. measures: as
+    `TrainingRanges` names them, where there are ranges to compare them with.
     """
 
     id: str
@@ -119,6 +120,7 @@ class PreparedSample:
     mask: NDArray[np.bool_] | None
     shape: tuple[int, int]
     notes: tuple[str, ...] = ()
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

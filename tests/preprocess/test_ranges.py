@@ -13,7 +13,7 @@ from trd.data.demo import draw_demo
 from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.preprocess.pipeline import Pipeline
-from trd.preprocess.ranges import MARGINS, TrainingRanges
+from trd.preprocess.ranges import MARGINS, NOTED, TrainingRanges
 from trd.types import Sample
 
 
@@ -99,6 +99,17 @@ def test_they_survive_json(fitted: tuple[Pipeline, list[Sample]]) -> None:
     ranges = fitted[0].ranges
     assert ranges is not None
     assert TrainingRanges.from_json(json.loads(json.dumps(ranges.to_json()))) == ranges
+
+
+def test_what_only_the_station_watches_is_recorded_and_not_noted(fitted: tuple[Pipeline, list[Sample]]) -> None:
+    ranges = fitted[0].ranges
+    assert ranges is not None
+    low, high = ranges.values["part_x_mm"]
+    assert ranges.widened("part_x_mm") == (low - 5, high + 5)
+    assert ranges.widened("nothing") is None
+    strange = {name: 1e3 for name in ranges.values if name.partition(" ")[0] not in NOTED}
+    assert set(strange) == {"contrast rgb", "tilt", "part_x_mm", "part_y_mm"}
+    assert ranges.notes(ranges.size, strange) == ()
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ ENGINEER = {
     ("POST", "/v1/classes/{class_name}/threshold/versions/{number}/activate"),
     ("POST", "/v1/classes/{class_name}/recalibration"),
     ("POST", "/v1/classes/{class_name}/models"),
+    ("POST", "/v1/classes/{class_name}/models/package"),
     ("POST", "/v1/models/{number}/self-test"),
     ("POST", "/v1/models/{number}/switch"),
     ("POST", "/v1/classes/{class_name}/models/roll-back"),

@@ -1,18 +1,23 @@
 """Models: loaded, tested, switched, rolled back, while parts come in."""
 
+import hashlib
+import io
 import shutil
 import sys
 import threading
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from rich.console import Console
 
 import trd
 from trd.errors import CheckpointError, OutputError
+from trd.export.export import ExportJob, export
 from trd.station.shelf.self_test import Recorded, self_test
 from trd.station.station import Station
 from trd.types import Sample
@@ -194,3 +199,61 @@ def test_several_classes_each_with_its_name(opened, run_folder: Path, other_run:
         assert (missing.status_code, missing.json()["code"]) == (404, "no_class")
         found = client.get("/v1/inspections?class=left").json()["inspections"]
         assert [one["class"] for one in found] == ["left"]
+
+
+@pytest.fixture(scope="session")
+def package(other_run: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Of the other detector."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    path = tmp_path_factory.mktemp("sent") / "other.trdm"
+    return export(ExportJob(other_run / "biscuit", path, "onnx"), Console(quiet=True)).package.path.read_bytes()
+
+
+def send_package(client: TestClient, data: bytes, kind: str = "application/octet-stream"):
+    return client.post(f"{BASE}/models/package", content=data, headers={"content-type": kind})
+
+
+def test_a_package_is_sent_tested_and_switched_to(opened, package: bytes, test_parts: Path) -> None:
+    station = opened()
+    with client_of(station) as client:
+        answer = send_package(client, package)
+        assert answer.status_code == 201, answer.text
+        told = answer.json()
+        assert (told["state"], told["self_test"]["passed"]) == ("ready", True)
+        (kept,) = station.settings.models.iterdir()
+        assert kept.name == f"upload-{hashlib.sha256(package).hexdigest()[:16]}.trdm" == f"{told['name']}.trdm"
+        assert send_package(client, package).json()["id"] == told["id"]
+        assert client.post(f"/v1/models/{told['id']}/switch", json={"reason": "sent"}).json()["state"] == "serving"
+        files = upload(test_parts / "good", "000")
+        (inspection,) = client.post(f"{BASE}/inspections", files=files).json()["inspections"]
+        assert inspection["model"] == told["id"]
+
+
+def swollen(package: bytes) -> bytes:
+    """With a member that unpacks to more than may be."""
+    data = io.BytesIO(package)
+    with zipfile.ZipFile(data, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("zeros", "w") as member:
+        for _ in range(64):
+            member.write(bytes(2**20))
+    return data.getvalue()
+
+
+def test_what_is_no_package_of_the_class_is_not_kept(opened, package: bytes) -> None:
+    station = opened(max_model_bytes=2**25)
+    with client_of(station) as client:
+
+        def refused(data: bytes, kind: str = "application/octet-stream") -> tuple[int, str]:
+            answer = send_package(client, data, kind)
+            assert str(station.settings.data) not in answer.text
+            return answer.status_code, answer.json()["code"]
+
+        assert refused(b"") == (422, "package")
+        assert refused(package[:-100]) == (422, "package")
+        assert refused(package[:2000] + bytes(50) + package[2050:]) == (422, "package")
+        assert refused(package + bytes(2**25)) == (413, "too_large")
+        assert refused(swollen(package)) == (413, "too_large")
+        assert refused(package, "application/zip") == (415, "format")
+        other = client.post("/v1/classes/gear/models/package", content=package)
+        assert (other.status_code, other.json()["code"]) == (404, "no_class")
+        assert list(station.settings.models.iterdir()) == []

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from trd.preprocess.ranges import NOTED
 from trd.station.station import Station
 from trd.station.watch.exchangeable import ExchangeabilityTest
 
@@ -143,6 +144,37 @@ def test_a_bright_picture_outside_the_training_range(station: Station, client: T
     events = client.get("/v1/events?kind=range").json()["events"]
     assert len(events) == 1
     assert "training" in events[0]["text"]
+
+
+def test_every_measure_is_compared_with_the_training(client: TestClient, test_parts: Path) -> None:
+    client.post(f"{BASE}/inspections", files=upload(test_parts / "good", "000", "001"))
+    for _ in range(100):
+        streams = {one["name"]: one for one in client.get(f"{BASE}/watch").json()["streams"]}
+        if streams.get("score", {}).get("count") == 2:
+            break
+    assert streams.pop("score")["training"] is None  # a score has its own stream, "score good"
+    measures = {"brightness rgb", "contrast rgb", "measured", "plane", "tilt", "part_mm", "part_x_mm", "part_y_mm"}
+    assert set(streams) == measures
+    assert {name for name, one in streams.items() if one["inside"] is not True} == set()
+
+
+def test_ranges_of_an_earlier_version_still_serve(station: Station, client: TestClient, test_parts: Path) -> None:
+    facts = station.shelf.serving("biscuit").detector.facts
+    now = facts.ranges.values
+    old = {name: ends for name, ends in now.items() if name.partition(" ")[0] in NOTED}
+    assert set(old) < set(now)
+    facts.ranges.values.clear()
+    facts.ranges.values.update(old)
+    try:
+        client.post(f"{BASE}/inspections", files=upload(test_parts / "good", "000"))
+        for _ in range(100):
+            streams = {one["name"]: one for one in client.get(f"{BASE}/watch").json()["streams"]}
+            if "score" in streams:
+                break
+        assert streams["brightness rgb"]["inside"] is True
+        assert streams["tilt"]["training"] is streams["contrast rgb"]["training"] is None
+    finally:
+        facts.ranges.values.update(now)
 
 
 def test_the_watch_goes_on_after_a_stop(opened, test_parts: Path) -> None:

@@ -44,7 +44,10 @@ def serve(
     every: Annotated[float, typer.Option("--every", min=0.0, help="Seconds between parts of a replay.")] = 2.0,
     cameras: Annotated[list[str] | None, typer.Option("--camera", help="CLASS=ADDRESS, colour only.")] = None,
     webhooks: Annotated[list[str] | None, typer.Option("--webhook", help="Address that results are posted to.")] = None,
-    mqtt: Annotated[str, typer.Option("--mqtt", help="mqtt://HOST\\[:PORT]\\[/PREFIX], extra 'mqtt'.")] = "",
+    mqtt: Annotated[str, typer.Option("--mqtt", help="mqtt(s)://HOST\\[:PORT]\\[/PREFIX], extra 'mqtt'.")] = "",
+    output_ca: Annotated[Path | None, typer.Option("--output-ca", help="PEM: whom webhooks and MQTT trust.")] = None,
+    output_cert: Annotated[Path | None, typer.Option("--output-cert", help="PEM: their own certificate.")] = None,
+    output_key: Annotated[Path | None, typer.Option("--output-key", help="PEM: its key, unencrypted.")] = None,
     opcua: Annotated[str, typer.Option("--opcua", help="opc.tcp://HOST:PORT, extra 'opcua'.")] = "",
     log_json: Annotated[bool, typer.Option("--log-json", help="The log as JSON, an object a line.")] = False,
     device: DeviceOption = "auto",
@@ -52,6 +55,7 @@ def serve(
     """Inspect parts over HTTP, with history, review and a page to work in."""
     require("trd serve", "serve", *(("mqtt",) if mqtt else ()), *(("opcua",) if opcua else ()))
     from trd.station.logs import log_as_json
+    from trd.station.outputs.tls import Tls
     from trd.station.running import Attached, Place, run
     from trd.station.settings import Settings
 
@@ -77,6 +81,7 @@ def serve(
         webhooks=tuple(webhooks or ()),
         mqtt=mqtt,
         opcua=opcua,
+        tls=Tls(output_ca, output_cert, output_key),
     )
     with until_stopped():
         run(settings, runs, Place(host, port, tuple(names or ())), attached, lambda url: tell_where(url, data))

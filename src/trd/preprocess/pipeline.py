@@ -119,7 +119,8 @@ class Pipeline:
             if self.finder is not None:
                 region = self.finder(images[self.finder.modality])
             notes = ["no part found: the whole window is scored"] if region is None else []
-        found = {**measures.result(), **part.result().measures}
+        found = {**self._plane_measures(planes), **measures.result(), **part.result().measures}
+        unusual = self.ranges.notes(shape_of(sample), found) if self.ranges else ()
         return PreparedSample(
             sample.id,
             sample.defect,
@@ -127,7 +128,8 @@ class Pipeline:
             region,
             mask.result(),
             shape_of(sample),
-            (*planes.notes(), *notes, *self._unusual(sample, planes, found)),
+            (*planes.notes(), *notes, *unusual),
+            found,
         )
 
     @property
@@ -147,12 +149,9 @@ class Pipeline:
     def _measures(self, sample: Sample) -> dict[str, float]:
         return sample_measures(self.recipe, sample) if self.ranges else {}
 
-    def _unusual(self, sample: Sample, planes: _Planes, measures: dict[str, float]) -> tuple[str, ...]:
-        """Notes on what lies outside the training set's ranges."""
-        if self.ranges is None:
-            return ()
-        own = planes.own(next(iter(self.recipe.plane_sources), ""))  # nothing is fitted for this alone
-        return self.ranges.notes(shape_of(sample), {**(plane_measures(own) if own is not None else {}), **measures})
+    def _plane_measures(self, planes: _Planes) -> dict[str, float]:
+        own = planes.own(next(iter(self.recipe.plane_sources), "")) if self.ranges else None
+        return plane_measures(own) if own is not None else {}  # no plane is fitted for this alone
 
     def _part(self, sample: Sample, planes: _Planes) -> _Part:
         """Pixels on and near the part and in gaps of its outline (holes, unmeasured points: they may be the defect).

@@ -22,7 +22,12 @@ MARGINS = {  # how far beyond the training's range is still usual: a share of it
     "part_pixels": (0.15, 0.0),
     "measured": (0.0, 0.1),
     "brightness": (0.25, 0.02),
+    "contrast": (0.25, 0.02),
+    "tilt": (0.0, 2.0),
+    "part_x_mm": (0.0, 5.0),
+    "part_y_mm": (0.0, 5.0),
 }
+NOTED = ("plane", "part_mm", "part_pixels", "measured", "brightness")  # of single parts; the station watches all
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,10 @@ class TrainingRanges:
     """size: (height, width) of the training frames, pixels. values: measure -> its least and greatest value in them.
 
     Measures: "plane", metres from the camera to the support along the viewing axis; "part_mm" and "part_pixels", the
-    diagonal of the part's bounding box; "measured", share of the cloud's points; "brightness SOURCE", mean of an image,
-    0 to 1. Those that a recipe does not look at are missing.
+    diagonal of the part's bounding box; "part_x_mm" and "part_y_mm", the middle of that box in the camera's frame;
+    "tilt", degrees between the support and the image plane; "measured", share of the cloud's points;
+    "brightness SOURCE" and "contrast SOURCE", mean and standard deviation of an image's grey values, 0 to 1. Those that
+    a recipe does not look at are missing, and so are those that an earlier version did not record.
     """
 
     size: tuple[int, int]
@@ -48,17 +55,24 @@ class TrainingRanges:
         return cls(size, values)
 
     def notes(self, size: tuple[int, int], measures: Mapping[str, float]) -> tuple[str, ...]:
-        """One for each measure of a sample that lies outside the training's range widened by MARGINS."""
+        """One for each measure in NOTED of a sample that lies outside the training's range widened by MARGINS."""
         found = []
         if size != self.size:
             found.append(f"frame of {size[0]} x {size[1]} pixels, training {self.size[0]} x {self.size[1]}")
         for name, value in measures.items():
-            if name not in self.values or (name == "part_pixels" and size != self.size):
+            if name.partition(" ")[0] not in NOTED or (name == "part_pixels" and size != self.size):
                 continue
-            (low, high), (share, added) = self.values[name], MARGINS[name.partition(" ")[0]]
-            if not low - share * abs(low) - added <= value <= high + share * abs(high) + added:
-                found.append(_worded(name, value, low, high))
+            usual = self.widened(name)
+            if usual is not None and not usual[0] <= value <= usual[1]:
+                found.append(_worded(name, value, *self.values[name]))
         return tuple(found)
+
+    def widened(self, name: str) -> tuple[float, float] | None:
+        """The training's range of a measure and what is still usual beyond it; None where it was not recorded."""
+        if name not in self.values or name.partition(" ")[0] not in MARGINS:
+            return None
+        (low, high), (share, added) = self.values[name], MARGINS[name.partition(" ")[0]]
+        return low - share * abs(low) - added, high + share * abs(high) + added
 
     def described(self) -> dict[str, str]:
         """Label -> range in words, for people."""
@@ -68,6 +82,10 @@ class TrainingRanges:
             "part_pixels": ("part, corner to corner in pixels", 1.0, "", 0),
             "measured": ("points measured", 100.0, " %", 0),
             "brightness": ("mean brightness of", 1.0, "", 2),
+            "contrast": ("contrast of", 1.0, "", 2),
+            "tilt": ("support plane's tilt", 1.0, " degrees", 1),
+            "part_x_mm": ("part's middle, x", 1.0, " mm", 1),
+            "part_y_mm": ("part's middle, y", 1.0, " mm", 1),
         }
         texts = {}
         for name, (low, high) in self.values.items():
@@ -88,12 +106,15 @@ class TrainingRanges:
 
 
 def sample_measures(recipe: Recipe, sample: Sample) -> dict[str, float]:
-    """Those of a sample that need neither plane nor part: its images' brightness, its first cloud's measured share."""
+    """Those of a sample that need neither plane nor part: its images' brightness and contrast, its first cloud's
+    measured share."""
     measures = {}
     for source in dict.fromkeys(m.source for m in recipe.modalities.values() if isinstance(m, ImageInput)):
         image = sample.arrays[source]
         some = image[::STEP, ::STEP].astype(np.float32)
-        measures[f"brightness {source}"] = float(some.mean()) / full_scale_of(image)
+        full_scale, grey = full_scale_of(image), some.mean(axis=2) if some.ndim == 3 else some
+        measures[f"brightness {source}"] = float(some.mean()) / full_scale
+        measures[f"contrast {source}"] = float(grey.std()) / full_scale
     if recipe.point_cloud_sources:
         depth = sample.arrays[recipe.point_cloud_sources[0]][::STEP, ::STEP, 2]
         measures["measured"] = np.count_nonzero(depth != 0) / depth.size
@@ -102,7 +123,8 @@ def sample_measures(recipe: Recipe, sample: Sample) -> dict[str, float]:
 
 def plane_measures(plane: NDArray[np.float64]) -> dict[str, float]:
     """Of a support plane (a, b, c, d)."""
-    return {"plane": abs(float(plane[3] / plane[2]))}
+    tilt = math.degrees(math.acos(min(1.0, abs(float(plane[2])))))
+    return {"plane": abs(float(plane[3] / plane[2])), "tilt": tilt}
 
 
 def part_measures(xyz: NDArray[np.float32], part: Mask, origin: tuple[int, int] = (0, 0)) -> dict[str, float]:
@@ -119,6 +141,8 @@ def part_measures(xyz: NDArray[np.float32], part: Mask, origin: tuple[int, int] 
     x, y = (xyz[..., axis][box][seen[box]] for axis in (0, 1))
     return {
         "part_mm": 1000 * math.hypot(x.max() - x.min(), y.max() - y.min()),
+        "part_x_mm": 500 * float(x.min() + x.max()),
+        "part_y_mm": 500 * float(y.min() + y.max()),
         "part_pixels": STEP * math.hypot(len(seen[box]), len(seen[box][0])),
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trd.errors import RecipeError
@@ -15,6 +15,7 @@ from trd.station.inputs.taking import Input, Running, sources_of
 from trd.station.outputs.mqtt import Mqtt
 from trd.station.outputs.opcua import OpcUa
 from trd.station.outputs.outbox import Outbox
+from trd.station.outputs.tls import Tls
 from trd.station.outputs.webhook import webhook
 from trd.station.serve import check_address, listening, serve
 from trd.station.settings import Settings
@@ -34,7 +35,7 @@ class Place:
 @dataclass(frozen=True)
 class Attached:
     """folders, replays, cameras: "CLASS=WHERE". every: seconds between parts of a replay. webhooks: addresses. mqtt,
-    opcua: addresses, "" for none."""
+    opcua: addresses, "" for none. tls: of webhooks and MQTT."""
 
     folders: tuple[str, ...] = ()
     replays: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class Attached:
     webhooks: tuple[str, ...] = ()
     mqtt: str = ""
     opcua: str = ""
+    tls: Tls = field(default_factory=Tls)
 
 
 def run(
@@ -63,10 +65,10 @@ def run(
 def attach(station: Station, attached: Attached, stack: ExitStack) -> None:
     """Begin inputs and outputs; `stack` ends them, inputs first. Raises TRDError for what cannot be used."""
     for number, address in enumerate(attached.webhooks):
-        box = Outbox(station, f"webhook-{number}" if number else "webhook", webhook(address))
+        box = Outbox(station, f"webhook-{number}" if number else "webhook", webhook(address, attached.tls))
         stack.callback(box.stop)
     if attached.mqtt:
-        broker = Mqtt(attached.mqtt, station.settings.name)
+        broker = Mqtt(attached.mqtt, station.settings.name, attached.tls)
         stack.callback(broker.close)
         stack.callback(Outbox(station, "mqtt", broker.deliver).stop)
     if attached.opcua:

@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 from trd.errors import TRDError
 from trd.files import locked
+from trd.preprocess.ranges import TrainingRanges
 from trd.station import telling, times
 from trd.station.live import Live, Message
 from trd.station.metrics import Metrics
@@ -273,10 +274,9 @@ class Station:
         serving = self.shelf.serving(name)
         return "nothing" if serving is None else serving.version.name
 
-    def _ranges(self, class_id: int) -> Mapping[str, tuple[float, float]]:
+    def _ranges(self, class_id: int) -> TrainingRanges | None:
         serving = self.shelf.serving(self.teller.class_name(class_id))
-        ranges = serving.detector.facts.ranges if serving else None
-        return ranges.values if ranges else {}
+        return serving.detector.facts.ranges if serving else None
 
     def _good_scores(self, class_id: int) -> Sequence[float]:
         serving = self.shelf.serving(self.teller.class_name(class_id))

@@ -19,6 +19,7 @@ from trd.station.api import (
     find,
     inspect,
     media,
+    model_upload,
     models,
     operation,
     problems,
@@ -31,7 +32,7 @@ from trd.station.api.shield import LOOPBACK, Shield
 from trd.station.station import Station
 
 PAGE = Path(__file__).parents[1] / "page"
-MODULES = (operation, inspect, find, media, review, threshold, recalibrating, models, watching, exporting)
+MODULES = (operation, inspect, find, media, review, threshold, recalibrating, models, model_upload, watching, exporting)
 
 
 class Page(StaticFiles):

@@ -62,15 +62,19 @@ class Name(BaseModel):
 def load(request: Request, class_name: str, body: Name) -> JSONResponse:
     """Loaded, tested and warm; it does not serve yet."""
     station = station_of(request)
-    number = class_id_of(station, class_name)
+    return loaded(station, class_name, class_id_of(station, class_name), body.name, who(request))
+
+
+def loaded(station: Station, class_name: str, number: int, name: str, by: str) -> JSONResponse:
+    """A detector that was found, loaded and tested for a class. Raises Problem, RefusedModel."""
     try:
-        version = station.shelf.load(class_name, body.name, who(request))
+        version = station.shelf.load(class_name, name, by)
     except KeyError as error:
-        there = [name for name, one in station.shelf.found().items() if one.class_name == class_name]
+        there = [found for found, one in station.shelf.found().items() if one.class_name == class_name]
         known = ", ".join(there)
-        raise Problem(404, "no_model", f"no model '{body.name[:60]}' was found; there are: {known}") from error
+        raise Problem(404, "no_model", f"no model '{name[:60]}' was found; there are: {known}") from error
     except RefusedModel as error:
-        station.report(NewEvent("alarm", "self_test", f"{body.name}: {error}", number))
+        station.report(NewEvent("alarm", "self_test", f"{name}: {error}", number))
         raise
     station.changed("model", class_name)
     return JSONResponse(station.model_told(version), 201)

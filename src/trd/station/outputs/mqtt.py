@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 from trd.errors import OutputError, RecipeError
 from trd.extras import explained
+from trd.station.outputs.tls import Tls, shown, split_address
 
 ACKNOWLEDGED = 10.0  # seconds that the broker gets
 KEEPALIVE = 5
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+USER, PASSWORD = "TRD_MQTT_USER", "TRD_MQTT_PASSWORD"
 
 
 class Mqtt:
     """`deliver` returns when the broker has acknowledged (QoS 1). `PREFIX/state` says "online", and "offline" when the
     connection is lost or the station stops: a PLC that reads it knows that no answer will come.
 
-    url: mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX]. Raises RecipeError.
+    url: mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX], or mqtts:// for TLS. Where it names no user, the environment may:
+    TRD_MQTT_USER and TRD_MQTT_PASSWORD, which no list of processes shows. Raises RecipeError.
     """
 
-    def __init__(self, url: str, station: str) -> None:
+    def __init__(self, url: str, station: str, tls: Tls | None = None) -> None:
         with explained("the output MQTT"):
             from paho.mqtt.client import Client, MQTTv5
             from paho.mqtt.enums import CallbackAPIVersion
-        parts = urlsplit(url)
-        if parts.scheme != "mqtt" or not parts.hostname:
-            raise RecipeError(f"the broker {url} is no address: expected mqtt://HOST[:PORT][/PREFIX]")
+        parts = split_address(url)
+        if parts is None or parts.scheme not in PORTS or not parts.hostname:
+            raise RecipeError(f"the broker {shown(url)} is no address: expected mqtt(s)://HOST[:PORT][/PREFIX]")
         self._prefix = parts.path.strip("/") or f"trd/{station}"
         self._client: Any = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
         if parts.username:
-            self._client.username_pw_set(parts.username, parts.password)
+            self._client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
+        elif USER in os.environ:
+            self._client.username_pw_set(os.environ[USER], os.environ.get(PASSWORD, ""))
+        if parts.scheme == "mqtts":
+            self._client.tls_set_context((tls or Tls()).context())
         self._client.will_set(f"{self._prefix}/state", "offline", qos=1, retain=True)
         self._client.on_connect = self._connected
         self._client.reconnect_delay_set(1, 5)
-        self._client.connect_async(parts.hostname, parts.port or 1883, KEEPALIVE)
+        self._client.connect_async(parts.hostname, parts.port or PORTS[parts.scheme], KEEPALIVE)
         self._client.loop_start()
 
     def _connected(self, client: Any, *_: Any) -> None:

@@ -6,9 +6,9 @@ import json
 import urllib.request
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from trd.errors import RecipeError
+from trd.station.outputs.tls import Tls, shown, split_address
 
 TIMEOUT = 10  # seconds
 
@@ -20,11 +20,15 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def webhook(url: str) -> Callable[[dict[str, Any]], None]:
-    """A `deliver` for an outbox. Raises RecipeError for what is no address."""
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        raise RecipeError(f"the webhook {url} is no address: expected http://HOST/PATH or https://HOST/PATH")
-    opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+def webhook(url: str, tls: Tls | None = None) -> Callable[[dict[str, Any]], None]:
+    """A `deliver` for an outbox. tls: for https. Raises RecipeError for what is no address, and for files of `tls`."""
+    parts = split_address(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise RecipeError(f"the webhook {shown(url)} is no address: expected http://HOST/PATH or https://HOST/PATH")
+    handlers: list[Any] = [_NoRedirect, urllib.request.ProxyHandler({})]
+    if parts.scheme == "https":
+        handlers.append(urllib.request.HTTPSHandler(context=(tls or Tls()).context()))
+    opener = urllib.request.build_opener(*handlers)
 
     def deliver(told: dict[str, Any]) -> None:
         body = json.dumps(told, ensure_ascii=False, allow_nan=False).encode()

@@ -11,9 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
@@ -24,6 +22,7 @@ Result = TypeVar("Result")
 Write = Callable[[Connection], Any]
 
 WRITES = {"trd_writes": True}
+NEWEST = "0002"  # of the tables' versions: a test compares it with the steps that there are
 GROUP = 64  # writes of one transaction: waiting for the disk is shared
 CACHE_KB = 64_000
 
@@ -42,8 +41,13 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
+def upgrade(engine: Engine, revision: str = NEWEST) -> None:
     """To the newest tables, with what is in them. Raises OutputError."""
+    if _revision(engine) == revision:
+        return
+    from alembic import command  # a start after a crash should not wait for what it does not need
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     try:
@@ -53,6 +57,16 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
             connection.commit()
     except SQLAlchemyError as error:
         raise OutputError(f"the station's database {engine.url!r} cannot be opened: {reason(error)}") from error
+
+
+def _revision(engine: Engine) -> str | None:
+    """Which tables there are; None where nothing says so."""
+    try:
+        with engine.connect() as connection:
+            found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            return found
+    except SQLAlchemyError:
+        return None  # none yet; or it cannot be opened, which upgrading tells
 
 
 def reason(error: Exception) -> str:

@@ -80,17 +80,24 @@ class Files:
         return kept
 
     def adopt(self, day: str, uid: str, role: str, sent_as: str, path: Path) -> Kept:
-        """Move a file that came in to its place, on the disk when this returns. Raises OutputError."""
+        """Move a file that came in to its place; its content is on the disk when this returns, its name after
+        `names_to_disk`. Raises OutputError."""
         try:
             kept = Kept(role, digest_of(path), path.suffix.lower(), path.stat().st_size, sent_as)
             place = self.path(day, uid, kept)
             place.parent.mkdir(exist_ok=True)
             to_disk(path)
             os.replace(path, place)
-            folder_to_disk(place.parent)
         except OSError as error:
             raise OutputError(f"cannot keep the file of '{role}': {error.strerror or error}") from error
         return kept
+
+    def names_to_disk(self, day: str) -> None:
+        """Of the files that were adopted on a day: once for a part, however many they are. Raises OutputError."""
+        try:
+            folder_to_disk(self.root / day)
+        except OSError as error:
+            raise OutputError(f"cannot keep the files of {day}: {error.strerror or error}") from error
 
     def delete(self, day: str, uid: str, files: Mapping[str, Any]) -> None:
         for kept in kept_in(files).values():

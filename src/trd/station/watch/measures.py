@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.config import ImageInput
 from trd.detector import Detector
 from trd.preprocess.foreground import border_plane
-from trd.preprocess.image import full_scale_of
-from trd.preprocess.ranges import MARGINS, STEP, plane_measures, sample_measures
+from trd.preprocess.ranges import STEP, plane_measures, sample_measures
 from trd.types import PreparedSample, Sample
 
 UNITS = {"plane": "m", "tilt": "deg", "part_mm": "mm", "part_x_mm": "mm", "part_y_mm": "mm"}
@@ -23,32 +20,27 @@ Floats = NDArray[np.float32]
 
 
 def measures_of(detector: Detector, sample: Sample, prepared: PreparedSample) -> dict[str, float]:
-    """As docs/station-api.md names them. sample: as it was read. Takes milliseconds for a frame of 800 x 800."""
+    """As docs/station-api.md names them; what the preparation has measured already is taken from it.
+
+    sample: as it was read.
+    """
     recipe = detector.recipe
-    found = sample_measures(recipe, sample) | _contrast(detector, sample)
-    if not recipe.point_cloud_sources:
-        return found
-    source, scale = recipe.point_cloud_sources[0], np.float32(detector.facts.frame.cloud_scale)
-    cloud = cast(Floats, sample.arrays[source])
-    # every second pixel each way: the plane of the border is the same, its fit a quarter of the work
-    plane = border_plane(cloud[::2, ::2] * scale, recipe.frame.part) if source in recipe.plane_sources else None
-    if plane is not None:
-        found |= plane_measures(plane)
-        found["tilt"] = math.degrees(math.acos(min(1.0, abs(float(plane[2])))))
-    if prepared.region is not None:
-        found |= _place(detector, cloud, prepared.region, plane)
+    found = {name: value for name, value in prepared.measures.items() if name != "part_pixels"}
+    if not found:  # of a detector without training ranges
+        found = sample_measures(recipe, sample)
+    if recipe.point_cloud_sources:
+        source, scale = recipe.point_cloud_sources[0], np.float32(detector.facts.frame.cloud_scale)
+        cloud = cast(Floats, sample.arrays[source])
+        plane = None
+        needs_place = "part_mm" not in found and prepared.region is not None
+        if source in recipe.plane_sources and ("plane" not in found or needs_place):
+            # every second pixel each way: the plane of the border is the same, its fit a quarter of the work
+            plane = border_plane(cloud[::2, ::2] * scale, recipe.frame.part)
+        if plane is not None and "plane" not in found:
+            found |= plane_measures(plane)
+        if needs_place and prepared.region is not None:
+            found |= _place(detector, cloud, prepared.region, plane)
     return {name: float(value) for name, value in found.items() if math.isfinite(value)}
-
-
-def _contrast(detector: Detector, sample: Sample) -> dict[str, float]:
-    images = dict.fromkeys(m.source for m in detector.recipe.modalities.values() if isinstance(m, ImageInput))
-    found = {}
-    for source in images:
-        image = sample.arrays[source]
-        some = image[::STEP, ::STEP].astype(np.float32)
-        grey = some.mean(axis=2) if some.ndim == 3 else some
-        found[f"contrast {source}"] = float(grey.std()) / full_scale_of(image)
-    return found
 
 
 def _place(
@@ -74,11 +66,3 @@ def _place(
         "part_x_mm": float(middle[0]),
         "part_y_mm": float(middle[1]),
     }
-
-
-def training_range(ranges: Mapping[str, tuple[float, float]], name: str) -> tuple[float, float] | None:
-    """That of the training parts, widened as the notes on unusual parts widen it; None where it was not recorded."""
-    if name not in ranges:
-        return None
-    (low, high), (share, added) = ranges[name], MARGINS[name.partition(" ")[0]]
-    return low - share * abs(low) - added, high + share * abs(high) + added

@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, delete, insert, select
 
+from trd.preprocess.ranges import TrainingRanges
 from trd.station import times
 from trd.station.store.database import Database
 from trd.station.store.schema import inspection, watch_state
 from trd.station.store.verdicts import NewEvent
 from trd.station.watch.exchangeable import START, ExchangeabilityTest
-from trd.station.watch.measures import UNITS, training_range
+from trd.station.watch.measures import UNITS
 
 SAVED = 50  # parts between two savings
 RECENT = 20  # values whose mean is shown
@@ -53,14 +54,15 @@ class Stream:
 
 class Watch:
     """rate: the probability of any false alarm of a class. ranges: class id -> the training's ranges of the model that
-    serves. good_scores: class id -> scores of the good parts that it was calibrated on, where further good parts are
-    promised to be like them: "score good" begins with these. report: called with a new event."""
+    serves, None where it has none. good_scores: class id -> scores of the good parts that it was calibrated on, where
+    further good parts are promised to be like them: "score good" begins with these. report: called with a new
+    event."""
 
     def __init__(
         self,
         database: Database,
         rate: float,
-        ranges: Callable[[int], Mapping[str, tuple[float, float]]],
+        ranges: Callable[[int], TrainingRanges | None],
         good_scores: Callable[[int], Sequence[float]],
         report: Callable[[NewEvent], None],
     ) -> None:
@@ -118,8 +120,8 @@ class Watch:
                 "streams": [self._told(one, ranges, len(streams)) for one in sorted(streams, key=_order)],
             }
 
-    def _told(self, one: Stream, ranges: Mapping[str, tuple[float, float]], count: int) -> dict[str, Any]:
-        usual, value = training_range(ranges, one.name), one.value
+    def _told(self, one: Stream, ranges: TrainingRanges | None, count: int) -> dict[str, Any]:
+        usual, value = ranges.widened(one.name) if ranges else None, one.value
         reference = one.test.quantiles(0.05, 0.95)
         return {
             "name": one.name,
@@ -169,7 +171,8 @@ class Watch:
         if one.alarm_since is None and one.test.log10_evidence >= self._alarm_at(count):
             one.alarm_since = times.now()
             self._report(NewEvent("alarm", "drift", _drifted(one), class_id, {"name": one.name, "value": one.value}))
-        usual = training_range(self._ranges(class_id), one.name)
+        ranges = self._ranges(class_id)
+        usual = ranges.widened(one.name) if ranges else None
         if usual is None or len(one.recent) < RECENT or one.value is None:
             return
         outside = not usual[0] <= one.value <= usual[1]
@@ -210,7 +213,8 @@ class Watch:
         return found
 
     def _catch_up(self, class_id: int) -> None:
-        seen = min((one.last_id for name, one in self._streams[class_id].items() if name != SCORE_GOOD), default=0)
+        # the latest of any: all are saved together, and a measure that few parts have would have all of them read again
+        seen = max((one.last_id for name, one in self._streams[class_id].items() if name != SCORE_GOOD), default=0)
         c = inspection.c
         with self._database.reading() as connection:
             newest = connection.execute(

@@ -120,6 +120,7 @@ def finished(part: Part, files: Files, keep: KeepInputs) -> Stored:
             kept.append(files.adopt(day, job.uid, INPUT + source, job.sent_as[source], path))
         if job.camera is not None:
             kept.append(files.adopt(day, job.uid, INPUT + "camera", "camera.json", job.camera))
+        files.names_to_disk(day)
     files.delete_incoming(job.uid)
     row["files"] = {"day": day, **{one.role: one.to_json() for one in kept}}
     row["bytes"] = sum(one.size for one in kept)
