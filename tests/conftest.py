@@ -43,12 +43,17 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _own_log() -> Iterator[None]:
-    """The command line sends what is logged to its console, for the rest of the process."""
-    log = logging.getLogger("trd")
-    before = log.level, list(log.handlers)
+    """The command line sends what is logged to its console, for the rest of the process; and a fixture of the session
+    may have called it before this one."""
+    _log_as_imported()
     yield
-    log.setLevel(before[0])
-    log.handlers[:] = before[1]
+    _log_as_imported()
+
+
+def _log_as_imported() -> None:
+    log = logging.getLogger("trd")
+    log.setLevel(logging.NOTSET)
+    log.handlers.clear()
 
 
 @pytest.fixture(scope="session")

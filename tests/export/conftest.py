@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from trd.config import load_recipe
 from trd.export import graphs
 from trd.export.export import Exported, ExportJob, export
 from trd.methods.exportable import GraphForm
+from trd.runs import Run
 
 
 def content_of(form: GraphForm) -> str:
@@ -54,3 +56,21 @@ def made(request: pytest.FixtureRequest, trained: Path, tmp_path_factory: pytest
 def onnx_package(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The path of one for ONNX Runtime. Read only."""
     return made_for("onnx", trained, tmp_path_factory.mktemp("onnx")).package.path
+
+
+@pytest.fixture(scope="session")
+def quick_run(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of patch statistics: for what is done with a package, whatever is in it. Read only."""
+    out = tmp_path_factory.mktemp("quick") / "run"
+    run = Run.open(
+        drawn, out, load_recipe("patch-statistics", ("frame.size=64", "scoring.stand_ins=false")), ["biscuit"]
+    )
+    run.train_and_evaluate("cpu")
+    run.raise_failures()
+    return out
+
+
+@pytest.fixture(scope="session")
+def quick_package(quick_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The path of its package for ONNX Runtime. Read only."""
+    return made_for("onnx", quick_run, tmp_path_factory.mktemp("quick_package")).package.path

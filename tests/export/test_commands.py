@@ -18,8 +18,8 @@ runner = CliRunner()
 
 
 @pytest.fixture
-def package(onnx_package: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(onnx_package, tmp_path / "part.trdm"))
+def package(quick_package: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(quick_package, tmp_path / "part.trdm"))
 
 
 def run(*words: str | Path) -> str:
@@ -34,19 +34,19 @@ def inputs(drawn: Path, split: str, folder: Path) -> Path:
     return folder
 
 
-def test_export_writes_a_package_that_says_how_far_it_is_off(trained: Path, tmp_path: Path) -> None:
+def test_export_writes_a_package_that_says_how_far_it_is_off(quick_run: Path, tmp_path: Path) -> None:
     out = tmp_path / "part.trdm"
-    told = run("export", trained, "--out", out)
+    told = run("export", quick_run, "--out", out)
     assert "image_auroc of the test parts" in told
     report = read_package(out).equivalence
     assert report["splits"].keys() == {"training", "calibration", "test"}
     assert report["refused"] == []
 
 
-def test_predict_gives_the_scores_of_the_run(package: Path, trained: Path, drawn: Path, tmp_path: Path) -> None:
+def test_predict_gives_the_scores_of_the_run(package: Path, quick_run: Path, drawn: Path, tmp_path: Path) -> None:
     parts = inputs(drawn, "test/good", tmp_path / "new")
     run("predict", package, "--input", parts, "--out", tmp_path / "a")
-    run("predict", trained, "--input", parts, "--out", tmp_path / "b", "--precision", "32")
+    run("predict", quick_run, "--input", parts, "--out", tmp_path / "b", "--precision", "32")
     scores = [
         [json.loads(line)["score"] for line in (tmp_path / folder / "scores.jsonl").read_text().splitlines()]
         for folder in ("a", "b")
@@ -100,8 +100,8 @@ def test_a_package_decides_without_torch(made: object, drawn: Path) -> None:
     assert float(done.stdout) > -10
 
 
-def test_a_single_file_in_int8_is_refused_before_the_work(trained: Path, tmp_path: Path) -> None:
-    words = ["export", str(trained), "--out", str(tmp_path / "x.trdm"), "--precision", "int8", "--single", "x.onnx"]
+def test_a_single_file_in_int8_is_refused_before_the_work(quick_run: Path, tmp_path: Path) -> None:
+    words = ["export", str(quick_run), "--out", str(tmp_path / "x.trdm"), "--precision", "int8", "--single", "x.onnx"]
     result = runner.invoke(app, words)
     assert "--single is in float32, --precision is int8" in str(result.exception)
     assert not list(tmp_path.iterdir())

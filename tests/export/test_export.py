@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -76,12 +78,15 @@ def test_calibration_is_of_the_package_itself(made: Exported, trained: Path) -> 
 
 
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
-def test_int8_students_are_fitted_and_calibrated_anew(runtime: str, trained: Path, drawn: Path, tmp_path: Path) -> None:
+def test_int8_networks_are_fitted_and_calibrated_anew(
+    runtime: str, trained: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trd.export.equivalence.LOWER", 0.1)  # two epochs and five test parts: 0.01 is noise here
     job = ExportJob(trained, tmp_path / "int8.trdm", runtime, "int8")  # type: ignore[arg-type]
     made = export(job, Console(quiet=True))
     manifest = made.package.manifest
-    assert {graph.precision for graph in manifest.graphs.values() if graph.role == "student"} == {"int8"}
-    assert {graph.precision for graph in manifest.graphs.values() if graph.role != "student"} == {"32"}
+    assert {graph.precision for graph in manifest.graphs.values() if graph.role != "score"} == {"int8"}
+    assert {graph.precision for graph in manifest.graphs.values() if graph.role == "score"} == {"32"}
     detector = Detector.load(job.out)
     assert detector.engine.precision == detector.calibration.precision == "int8"
     scores = [detector.predict(part).score for part in samples(drawn)]
@@ -95,6 +100,19 @@ def test_int8_students_are_fitted_and_calibrated_anew(runtime: str, trained: Pat
 def test_bf16_is_openvinos_only(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="ONNX Runtime has no bf16 on CPUs"):
         export(ExportJob(trained, tmp_path / "x.trdm", "onnx", "bf16"), Console(quiet=True))
+    assert not (tmp_path / "x.trdm").exists()
+
+
+def test_int8_of_a_cross_calibrated_detector_is_refused_before_the_work(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(trained / "biscuit", tmp_path / "run"))
+    facts = json.loads((run / "detector.json").read_text())
+    facts["calibration"]["kind"] = "cross"
+    (run / "detector.json").write_text(json.dumps(facts))
+    monkeypatch.setattr("trd.export.export.parts_of", lambda *_: pytest.fail("it began"))
+    with pytest.raises(RecipeError, match="which a package cannot repeat: give good parts .* with --good"):
+        export(ExportJob(run, tmp_path / "x.trdm", precision="int8"), Console(quiet=True))
     assert not (tmp_path / "x.trdm").exists()
 
 

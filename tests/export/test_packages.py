@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import tracemalloc
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
@@ -78,6 +81,30 @@ def test_edited_manifest(package: Path) -> None:
     changed(package, MANIFEST, json.dumps(values).encode())
     with pytest.raises(CheckpointError, match=r"edited or damaged: its manifest.json"):
         read_package(package)
+
+
+@pytest.mark.parametrize(
+    ("method", "hidden"), [(zipfile.ZIP_DEFLATED, False), (zipfile.ZIP_DEFLATED, True), (zipfile.ZIP_LZMA, True)]
+)
+def test_what_unpacks_to_more_than_it_says_takes_no_memory(package: Path, method: int, hidden: bool) -> None:
+    """hidden: the ZIP file's directory gives the size that the manifest gives."""
+    name, size = "graphs/teacher.onnx", read_package(package).manifest.members["graphs/teacher.onnx"].bytes
+    with zipfile.ZipFile(package) as archive:
+        members, comment = {one: archive.read(one) for one in archive.namelist()}, archive.comment
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.comment = comment
+        for one, data in members.items():
+            archive.writestr(one, bytes(400 * 2**20) if one == name else data, method if one == name else None)
+        if hidden:
+            archive.getinfo(name).file_size = size
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError, match="damaged"):
+            read_package(package)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 300 * 2**20  # a piece of 16 KB may become 115 MB at once, twice while it is cut to size
 
 
 def test_newer_version(package: Path) -> None:
@@ -152,6 +179,34 @@ def with_graph(package: Package, name: str, change: float) -> Package:
     heaviest = max(model.graph.initializer, key=lambda one: len(one.raw_data))
     heaviest.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(heaviest) * change, heaviest.name))
     return replace(package, contents={**package.contents, files.model: model.SerializeToString()})
+
+
+def test_classes_share_the_graphs_that_are_equal(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trd.packages import engine
+
+    made, plain = [], engine.OnnxGraph
+
+    class Counted(plain):  # type: ignore[misc, valid-type]
+        def __init__(self, *rest: object) -> None:
+            made.append(rest)
+            super().__init__(*rest)
+
+    monkeypatch.setattr(engine, "OnnxGraph", Counted)
+    monkeypatch.setattr(engine, "_in_use", WeakValueDictionary())
+    first = read_package(package)
+    graphs, images = len(first.manifest.graphs), {n: np.zeros((1, 3, 64, 64), np.float32) for n in ("rgb", "normals")}
+    one = package_engine(first, Placement("cpu"))
+    before = one.raw_maps(images)
+    assert len(made) == graphs
+    two = package_engine(with_graph(first, "student_0", 1.5), Placement("cpu"))  # another class of the same teacher
+    assert len(made) == graphs + 1
+    after = two.raw_maps(images)
+    assert (after["rgb"] != before["rgb"]).any()
+    np.testing.assert_array_equal(after["normals"], before["normals"])
+    del one, two
+    gc.collect()
+    package_engine(first, Placement("cpu"))  # what nobody uses any more is not kept
+    assert len(made) == 2 * graphs + 1
 
 
 @pytest.mark.parametrize("name", ["teacher", "student_0", "student_1"])

@@ -268,7 +268,7 @@ def test_results_over_opc_ua(station, send) -> None:
 def test_what_cannot_be_attached(station: Station, tmp_path: Path) -> None:
     for attached, words in (
         (Attached(folders=("biscuit",)), "expected CLASS=WHERE"),
-        (Attached(mqtt="http://x"), "expected mqtt://"),
+        (Attached(mqtt="http://x"), r"expected mqtt\(s\)://"),
         (Attached(opcua="http://x"), "expected opc.tcp://"),
         (Attached(webhooks=("nowhere",)), "is no address"),
     ):
