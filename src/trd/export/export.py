@@ -47,8 +47,8 @@ TOOLS = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "numpy", "opencv-py
 
 @dataclass(frozen=True)
 class ExportJob:
-    """precision: of the students. data: the class's folder, where it was moved. good: to calibrate on. without: a
-    source whose stand-in is exported."""
+    """precision: of teacher and students; bf16 of the students alone. data: the class's folder, where it was moved.
+    good: to calibrate on. without: a source whose stand-in is exported."""
 
     run: Path
     out: Path
