@@ -19,8 +19,17 @@ from rich.console import Console
 
 from trd.errors import TRDError
 from trd.export.export import ExportJob, export
+from trd.packages.manifest import Runtime
+from trd.types import PrecisionName
 
 METRICS = ("image_auroc", "aupro_30")
+FORMS: dict[str, tuple[Runtime, PrecisionName]] = {
+    "onnx:fp32": ("onnx", "32"),
+    "onnx:int8": ("onnx", "int8"),
+    "openvino:fp32": ("openvino", "32"),
+    "openvino:bf16": ("openvino", "bf16"),
+    "openvino:int8": ("openvino", "int8"),
+}
 
 
 def main() -> None:
@@ -28,7 +37,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--form", action="append", required=True, help="RUNTIME:PRECISION")
+    parser.add_argument("--form", action="append", required=True, choices=FORMS, help="RUNTIME:PRECISION")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     book = arguments.out / "exports.jsonl"
@@ -45,9 +54,9 @@ def main() -> None:
 
 
 def _exported(run: Path, place: Path, form: str, out: Path) -> dict[str, Any]:
-    runtime, precision = form.split(":")
-    path = out / f"{place.name}-{runtime}-{precision}.trdm"
-    job = ExportJob(run, path, runtime, "32" if precision == "fp32" else precision, data=place)  # type: ignore[arg-type]
+    runtime, precision = FORMS[form]
+    path = out / f"{place.name}-{form.replace(':', '-')}.trdm"
+    job = ExportJob(run, path, runtime, precision, data=place)
     line: dict[str, Any] = {"form": form, "class": place.name}
     try:
         done = export(job, Console(quiet=True))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class Results:
             for number, name in enumerate(self.classes)
         }
 
-    def read(self, name: str) -> tuple[dict[str, object], dict[str, Floats]] | None:
+    def read(self, name: str) -> tuple[dict[str, Any], dict[str, Floats]] | None:
         path = self.folder / f"{name}.npz"
         if not path.exists():
             return None
@@ -52,7 +53,7 @@ class Results:
 
     def defective(self, name: str) -> NDArray[np.bool_]:
         head, _ = self.read(name) or ({"defects": []}, {})
-        return np.array([defect != GOOD for defect in head["defects"]])  # type: ignore[attr-defined]
+        return np.array([defect != GOOD for defect in head["defects"]])
 
     def of_class(self, tasks: Sequence[str], class_name: str, metric: str) -> Value | None:
         """metric: "image_auroc", a pixel metric, or the name of a map whose image AUROC is meant."""
@@ -68,7 +69,7 @@ class Results:
             if metric in PIXELS:
                 fields = ("good", "defective", "overlap", "regions")
                 profile = PixelProfile(*(arrays[f"profile_{key}"].astype(np.float64) for key in fields))
-                value = float(head["metrics"][metric])  # type: ignore[index]
+                value = float(head["metrics"][metric])
                 own = profile.resampled(once, LIMITS)[metric][0]
                 replicates.append(profile.resampled(counts, LIMITS)[metric] - own + value)
             else:
