@@ -94,12 +94,12 @@ class PlaceMixture(nn.Module):
         return whitened.view(*self.whitened_mean.shape, -1).square().sum(dim=1)
 
     def _squared_in_a_runtime(self, cells: Tensor) -> Tensor:
-        """The same as convolutions by 1: less than half the time of products with a weight before, in OpenVINO."""
-        components, features = self.whitened_mean.shape
-        weight, bias = self.whitening.flatten(0, 1)[:, :, None], -self.whitened_mean.flatten()
-        whitened = F.conv1d(cells[None], weight, bias)
-        sums = torch.eye(components).repeat_interleave(features, dim=1)[:, :, None]
-        return F.conv1d(whitened.square(), sums)[0]
+        """The same, one whitened feature of all components after the other: every product stays in a core's cache and
+        the sum is taken on the way. In OpenVINO a third of the time of one product for all with the sums after it."""
+        total = torch.zeros(())
+        for rows, offset in zip(self.whitening.unbind(dim=1), self.whitened_mean.unbind(dim=1), strict=True):
+            total = total + F.conv1d(cells[None], rows[:, :, None], -offset).square()
+        return total[0]
 
     def set_gaussians(self, means: Tensor, covariances: Tensor) -> None:
         """(K, F) and (K, F, F) of standardised features, float64."""
