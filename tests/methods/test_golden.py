@@ -62,10 +62,11 @@ def test_losses_in_train_mode(weights: dict[str, torch.Tensor]) -> None:
 
 
 def test_gradients_and_adam_steps(weights: dict[str, torch.Tensor]) -> None:
-    """Gradients to 1e-3 as far as float32 determines them.
+    """As far as float32 determines them.
 
-    The golden numbers themselves are up to 2.3e-3 off the float64 gradients (small sums over two images behind a
-    BatchNorm), and ours change as much with the number of threads. Adam's first steps divide by the gradient's size,
+    The golden gradients themselves are up to 2.3e-3 off the float64 ones (small sums over two images behind a
+    BatchNorm), which agree with them to 1e-3 in 25 of 31 tensors; ours change as much with the number of threads and
+    the processor: of one with AVX2 alone they are 3.6e-3 off, the upper quintile 1.9e-3. Adam's first steps divide by the gradient's size,
     so that this noise grows: in float64 the three losses are 5.936719, 5.548153, 5.124510; golden is 5.936711,
     5.548322, 5.118042; ours with one thread 5.936712, 5.548318, 5.125876 and with two 5.936712, 5.548801, 5.136389.
     """
@@ -83,8 +84,8 @@ def test_gradients_and_adam_steps(weights: dict[str, torch.Tensor]) -> None:
             ours = np.array([float(names[key.rpartition("/")[2]].grad.norm()) for key in keys])
             errors = np.abs(ours / golden - 1)
             assert len(errors) == 31
-            assert np.quantile(errors, 0.8) < 1e-3
-            assert errors.max() < 4e-3
+            assert np.quantile(errors, 0.8) < 3e-3
+            assert errors.max() < 6e-3
         optimizer.step()
         losses.append(float(loss.detach()))
     np.testing.assert_allclose(losses[:2], GOLDEN["train/adam_losses"][:2], rtol=1e-3)
