@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch reads it: threads of several processes would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -17,6 +19,10 @@ import torch
 from trd.config import Recipe, load_recipe
 from trd.data.demo import draw_demo
 
+sys.path.insert(0, str(Path(__file__).parent / "fakes"))
+
+from sharing import Shared, run_of, sharing
+
 TINY = (
     "frame.size=64",
     "training.epochs=2",
@@ -25,6 +31,12 @@ TINY = (
     "training.checkpoint_every=1",
     "scoring.stand_ins=false",  # seconds for each training; tests/training/test_stand_ins.py has them
 )
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared[Any]:
+    """Makes once what several worker processes need."""
+    return sharing(tmp_path_factory)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,11 +69,14 @@ def _log_as_imported() -> None:
 
 
 @pytest.fixture(scope="session")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drawn(shared: Shared[Path]) -> Path:
     """A drawn data set: 6 training, 4 validation, 2 good and 3 defective test samples. Read only."""
-    root = tmp_path_factory.mktemp("drawn")
-    draw_demo(root, seed=1, train=6, validation=4, good=2, per_kind=1)
-    return root
+
+    def make(folder: Path) -> Path:
+        draw_demo(folder, seed=1, train=6, validation=4, good=2, per_kind=1)
+        return folder
+
+    return shared("drawn", make)
 
 
 @pytest.fixture
@@ -82,12 +97,6 @@ def quick() -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def trained(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(drawn: Path, shared: Shared[Path]) -> Path:
     """A run folder over the drawn data, trained for two epochs and evaluated. Read only."""
-    from trd.runs import Run
-
-    out = tmp_path_factory.mktemp("trained") / "run"
-    run = Run.open(drawn, out, load_recipe("lite-rgb-normals", TINY), ["biscuit"])
-    run.train_and_evaluate("cpu")
-    run.raise_failures()
-    return out
+    return shared("trained", lambda folder: run_of(drawn, folder, load_recipe("lite-rgb-normals", TINY)))

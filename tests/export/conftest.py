@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,7 +15,11 @@ from trd.config import load_recipe
 from trd.export import graphs
 from trd.export.export import Exported, ExportJob, export
 from trd.methods.exportable import GraphForm
-from trd.runs import Run
+from trd.packages.manifest import Runtime
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+
+from sharing import Shared, run_of
 
 
 def content_of(form: GraphForm) -> str:
@@ -27,50 +32,43 @@ def content_of(form: GraphForm) -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _graphs_exported_once() -> Iterator[None]:
+def _graphs_exported_once(shared: Shared[bytes]) -> Iterator[None]:
     """The same graph goes through PyTorch's exporter once for all packages, runtimes and precisions."""
-    plain, kept = graphs.onnx_bytes, dict[str, bytes]()
+    plain = graphs.onnx_bytes
 
     def once(form: GraphForm, metadata: Mapping[str, str] | None = None) -> bytes:
-        key = f"{content_of(form)}{metadata}"
-        if key not in kept:
-            kept[key] = plain(form, metadata)
-        return kept[key]
+        key = hashlib.sha256(f"{content_of(form)}{metadata}".encode()).hexdigest()
+        return shared(f"graph-{key[:32]}", lambda _: plain(form, metadata))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(graphs, "onnx_bytes", once)
         yield
 
 
-def made_for(runtime: str, trained: Path, folder: Path) -> Exported:
-    return export(ExportJob(trained, folder / f"{runtime}.trdm", runtime), Console(quiet=True))  # type: ignore[arg-type]
+def made_for(runtime: Runtime, trained: Path, folder: Path) -> Exported:
+    return export(ExportJob(trained, folder / f"{runtime}.trdm", runtime), Console(quiet=True))
 
 
 @pytest.fixture(scope="session", params=["onnx", "openvino"])
-def made(request: pytest.FixtureRequest, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def made(request: pytest.FixtureRequest, trained: Path, shared: Shared[Exported]) -> Exported:
     """A package in float32 of the tiny trained detector. Read only."""
-    return made_for(request.param, trained, tmp_path_factory.mktemp("package"))
+    return shared(f"package-{request.param}", lambda folder: made_for(request.param, trained, folder))
 
 
 @pytest.fixture(scope="session")
-def onnx_package(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def onnx_package(trained: Path, shared: Shared[Exported]) -> Path:
     """The path of one for ONNX Runtime. Read only."""
-    return made_for("onnx", trained, tmp_path_factory.mktemp("onnx")).package.path
+    return shared("package-onnx", lambda folder: made_for("onnx", trained, folder)).package.path
 
 
 @pytest.fixture(scope="session")
-def quick_run(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def quick_run(drawn: Path, shared: Shared[Path]) -> Path:
     """A run folder of patch statistics: for what is done with a package, whatever is in it. Read only."""
-    out = tmp_path_factory.mktemp("quick") / "run"
-    run = Run.open(
-        drawn, out, load_recipe("patch-statistics", ("frame.size=64", "scoring.stand_ins=false")), ["biscuit"]
-    )
-    run.train_and_evaluate("cpu")
-    run.raise_failures()
-    return out
+    recipe = load_recipe("patch-statistics", ("frame.size=64", "scoring.stand_ins=false"))
+    return shared("quick-run", lambda folder: run_of(drawn, folder, recipe))
 
 
 @pytest.fixture(scope="session")
-def quick_package(quick_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def quick_package(quick_run: Path, shared: Shared[Exported]) -> Path:
     """The path of its package for ONNX Runtime. Read only."""
-    return made_for("onnx", quick_run, tmp_path_factory.mktemp("quick_package")).package.path
+    return shared("quick-package", lambda folder: made_for("onnx", quick_run, folder)).package.path

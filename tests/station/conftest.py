@@ -17,23 +17,25 @@ from trd.station.station import Station
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
+from sharing import Shared
 from stations import client_of, upload
 
 RECIPE = ("frame.size=64", "scoring.stand_ins=false")
 
 
 @pytest.fixture(scope="session")
-def run_folder(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("served") / "run"
-    trd.fit(drawn, out, load_recipe("patch-statistics", RECIPE), device="cpu")
-    return out
+def run_folder(drawn: Path, shared: Shared[Path]) -> Path:
+    return shared("served", lambda folder: fitted(drawn, folder / "run", *RECIPE))
 
 
 @pytest.fixture(scope="session")
-def other_run(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def other_run(drawn: Path, shared: Shared[Path]) -> Path:
     """Another detector of the same class."""
-    out = tmp_path_factory.mktemp("served") / "other"
-    trd.fit(drawn, out, load_recipe("patch-statistics", ["frame.size=96", "scoring.stand_ins=false"]), device="cpu")
+    return shared("served-other", lambda folder: fitted(drawn, folder / "other", "frame.size=96", RECIPE[1]))
+
+
+def fitted(drawn: Path, out: Path, *overrides: str) -> Path:
+    trd.fit(drawn, out, load_recipe("patch-statistics", overrides), device="cpu")
     return out
 
 

@@ -24,6 +24,7 @@ from trd.types import Sample
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
+from sharing import Shared
 from stations import client_of, upload
 
 BASE = "/v1/classes/biscuit"
@@ -202,12 +203,16 @@ def test_several_classes_each_with_its_name(opened, run_folder: Path, other_run:
 
 
 @pytest.fixture(scope="session")
-def package(other_run: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def package(other_run: Path, shared: Shared[bytes]) -> bytes:
     """Of the other detector."""
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    path = tmp_path_factory.mktemp("sent") / "other.trdm"
-    return export(ExportJob(other_run / "biscuit", path, "onnx"), Console(quiet=True)).package.path.read_bytes()
+
+    def make(folder: Path) -> bytes:
+        job = ExportJob(other_run / "biscuit", folder / "other.trdm", "onnx")
+        return export(job, Console(quiet=True)).package.path.read_bytes()
+
+    return shared("served-package", make)
 
 
 def send_package(client: TestClient, data: bytes, kind: str = "application/octet-stream"):

@@ -15,6 +15,7 @@ from trd.data.demo import CLASS_NAME, draw_demo
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from pages import Files, Served, part_files, send, serving, without_depth
+from sharing import Shared, run_of
 
 CHROMIUM = shutil.which("chromium")
 SOFTWARE = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")  # WebGL without a graphics card
@@ -22,29 +23,24 @@ CONTAINED = ("--no-sandbox", "--disable-dev-shm-usage")  # what it has no rights
 
 
 @pytest.fixture(scope="session")
-def page_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page_parts(shared: Shared[Path]) -> Path:
     """Drawn parts: enough good ones for a threshold of 5 %, and a few to inspect."""
-    return draw_demo(tmp_path_factory.mktemp("page-parts"), seed=1, train=8, validation=20, good=6, per_kind=2)
+    return shared("page-parts", lambda folder: draw_demo(folder, seed=1, train=8, validation=20, good=6, per_kind=2))
 
 
 @pytest.fixture(scope="session")
-def page_run(page_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _trained(page_parts, tmp_path_factory.mktemp("page-run") / "run", 192)
+def page_run(page_parts: Path, shared: Shared[Path]) -> Path:
+    return shared("page-run", lambda folder: _trained(page_parts, folder, 192))
 
 
 @pytest.fixture(scope="session")
-def coarser_run(page_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _trained(page_parts, tmp_path_factory.mktemp("page-run") / "coarser", 96)
+def coarser_run(page_parts: Path, shared: Shared[Path]) -> Path:
+    return shared("coarser-run", lambda folder: _trained(page_parts, folder, 96))
 
 
-def _trained(parts: Path, out: Path, size: int) -> Path:
-    from trd.runs import Run
-
+def _trained(parts: Path, folder: Path, size: int) -> Path:
     recipe = load_recipe("patch-statistics", (f"frame.size={size}", "scoring.stand_ins=false"))
-    run = Run.open(parts.parent, out, recipe, [CLASS_NAME])
-    run.train_and_evaluate("cpu")
-    run.raise_failures()
-    return out
+    return run_of(parts.parent, folder, recipe, [CLASS_NAME])
 
 
 @pytest.fixture

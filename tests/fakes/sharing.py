@@ -1,0 +1,49 @@
+"""What takes long to make, made once for all worker processes of pytest-xdist."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from filelock import FileLock
+
+from trd.config import Recipe
+from trd.runs import Run
+
+Made = TypeVar("Made")
+Shared = Callable[[str, Callable[[Path], Made]], Made]
+"""`shared(name, make)`: what `make(folder)` gives; other processes get a copy of it and the same folder, in which
+nobody writes any more."""
+
+
+def sharing(factory: pytest.TempPathFactory) -> Shared:
+    base = factory.getbasetemp()
+    base = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    base.mkdir(exist_ok=True)
+
+    def shared(name: str, make: Callable[[Path], Made]) -> Made:
+        folder, kept = base / name, base / f"{name}.pickle"
+        with FileLock(base / f"{name}.lock"):
+            if kept.exists():
+                found: Made = pickle.loads(kept.read_bytes())
+                return found
+            shutil.rmtree(folder, ignore_errors=True)  # of an attempt that failed in another worker
+            folder.mkdir()
+            made = make(folder)
+            kept.write_bytes(pickle.dumps(made))
+            return made
+
+    return shared
+
+
+def run_of(data: Path, folder: Path, recipe: Recipe, classes: list[str] | None = None) -> Path:
+    """A run folder in `folder`, trained and evaluated."""
+    run = Run.open(data, folder / "run", recipe, classes or ["biscuit"])
+    run.train_and_evaluate("cpu")
+    run.raise_failures()
+    return folder / "run"
