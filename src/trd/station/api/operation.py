@@ -114,6 +114,7 @@ def settings(request: Request) -> dict[str, Any]:
         "capacity": chosen.capacity,
         "max_parts": chosen.max_parts,
         "max_body_bytes": chosen.max_body_bytes,
+        "max_model_bytes": chosen.max_model_bytes,
         "max_pixels": max_pixels(),
         "audit_rate": chosen.audit_rate,
         "keep_inputs": chosen.keep_inputs,
