@@ -35,6 +35,9 @@ def serve(
     keep: Annotated[KeepInputs, typer.Option("--keep-inputs", help="Whose files stay.")] = "all",
     keep_days: Annotated[float, typer.Option("--keep-days", min=0, help="Files older than this go.")] = 90,
     keep_gb: Annotated[float, typer.Option("--keep-gb", min=0, help="Oldest files go beyond this.")] = 50,
+    max_model_gb: Annotated[
+        float, typer.Option("--max-model-gb", min=0.001, help="The largest package that can be sent to it.")
+    ] = 2,
     batch: Annotated[
         int, typer.Option("--batch", min=1, help="Parts computed together; 1: equal to `trd predict` to the bit.")
     ] = 1,
@@ -67,6 +70,7 @@ def serve(
         database,
         device,
         capacity=capacity,
+        max_model_bytes=round(max_model_gb * 1e9),
         batch=batch,
         audit_rate=audit,
         keep_inputs=keep,
