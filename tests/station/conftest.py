@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from rich.console import Console
 
 import trd
 from trd.config import load_recipe
+from trd.export.export import ExportJob, export
 from trd.station.settings import Settings
 from trd.station.station import Station
 
@@ -35,6 +37,15 @@ def other_run(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("served") / "other"
     trd.fit(drawn, out, load_recipe("patch-statistics", ["frame.size=96", "scoring.stand_ins=false"]), device="cpu")
     return out
+
+
+@pytest.fixture(scope="session")
+def package(other_run: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Of the other detector."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    path = tmp_path_factory.mktemp("sent") / "other.trdm"
+    return export(ExportJob(other_run / "biscuit", path, "onnx"), Console(quiet=True)).package.path.read_bytes()
 
 
 @pytest.fixture(scope="session")
