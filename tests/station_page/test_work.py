@@ -293,6 +293,10 @@ def send_a_damaged_and_a_whole_package(page: Any, run: Path, folder: Path) -> No
     dialog.get_by_role("button", name="Send and test").click()
     dialog.get_by_role("alert").get_by_text("the body is no package").wait_for()  # the library's own words
     dialog.get_by_label("Package").set_input_files(whole)
+    page.route("**/v1/settings", lambda route: route.fulfill(json={"max_model_bytes": 100_000}))
+    dialog.get_by_role("button", name="Send and test").click()
+    dialog.get_by_role("alert").get_by_text("at most 0.1 MB are taken").wait_for()
+    page.unroute("**/v1/settings")
     # held back until the sending was seen
     page.route("**/models/package", lambda route: (dialog.locator("progress").wait_for(), route.continue_()))
     dialog.get_by_role("button", name="Send and test").click()
