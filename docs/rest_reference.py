@@ -5,6 +5,7 @@ gives out as /v1/openapi.json, at every build, so that the page cannot lag behin
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -71,7 +72,7 @@ def page(openapi: Mapping[str, Any]) -> str:
         if title in grouped:
             parts.append(f"## {title}\n")
             parts += [_section(route, openapi) for route in grouped[title]]
-    return "\n".join(parts)
+    return "\n".join([*parts, *_objects(openapi)])
 
 
 def _group(path: str) -> str:
@@ -93,7 +94,7 @@ def _section(route: Route, openapi: Mapping[str, Any]) -> str:
         lines.append("")
     for media, content in entry.get("requestBody", {}).get("content", {}).items():
         lines += list(_body(media, content.get("schema", {}), openapi))
-    lines += list(_answers(entry["responses"]))
+    lines += list(_answers(entry["responses"], openapi))
     return "\n".join(lines)
 
 
@@ -108,15 +109,44 @@ def _body(media: str, schema: Mapping[str, Any], openapi: Mapping[str, Any]) -> 
     yield ""
 
 
-def _answers(responses: Mapping[str, Any]) -> Iterator[str]:
-    """One line: status and media type of what comes when all is well, and where problems are told."""
+def _answers(responses: Mapping[str, Any], openapi: Mapping[str, Any]) -> Iterator[str]:
+    """One line: status, media type and object of what comes when all is well, and where problems are told."""
     good = []
-    for status, answer in responses.items():
-        media = [f"`{one}`" for one in answer.get("content", {}) if one != PROBLEM]
+    for status, answer in sorted(responses.items()):
+        media = []
+        for one, content in answer.get("content", {}).items():
+            named = f" {kind(content['schema'], openapi)}" if "$ref" in content.get("schema", {}) else ""
+            media.append(f"`{one}`{named}")
         if status != "default":
             good.append(f"{status} {' or '.join(media) or 'without a body'}")
     problems = f"; else a [problem](station-api.md#errors), `{PROBLEM}`" if "default" in responses else ""
     yield from (f"Answer: {', '.join(good)}{problems}.", "")
+
+
+def _objects(openapi: Mapping[str, Any]) -> Iterator[str]:
+    """The fields of everything that an answer holds, by name."""
+    waiting = [route.entry["responses"] for route in routes(openapi)]
+    names: set[str] = set()
+    while waiting:
+        for reference in set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(waiting.pop()))):
+            name = reference.rpartition("/")[2]
+            if name not in names:
+                names.add(name)
+                waiting.append(resolved({"$ref": reference}, openapi))
+    yield "## What answers hold\n"
+    for name in sorted(names):
+        schema = openapi["components"]["schemas"][name]
+        yield f"({_target(name)})=\n### `{name}`\n"
+        if "description" in schema:
+            yield " ".join(schema["description"].split()) + "\n"
+        yield "| field | type |\n| --- | --- |"
+        for field, one in schema["properties"].items():
+            yield f"| `{field}` | {kind(one, openapi)} |"
+        yield ""
+
+
+def _target(name: str) -> str:
+    return f"answer-{name.lower()}"
 
 
 def resolved(schema: Mapping[str, Any], openapi: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -131,7 +161,10 @@ def resolved(schema: Mapping[str, Any], openapi: Mapping[str, Any]) -> Mapping[s
 
 def kind(schema: Mapping[str, Any], openapi: Mapping[str, Any], null: bool = True) -> str:
     """A JSON schema in words, for a cell of a table. null: False where that only says that it may be left out."""
+    name = schema.get("$ref", "").rpartition("/")[2]
     schema = resolved(schema, openapi)
+    if name and "properties" in schema:
+        return f"[{name}](#{_target(name)})"
     if "anyOf" in schema:
         kinds = [kind(one, openapi) for one in schema["anyOf"] if null or one.get("type") != "null"]
         return " or ".join(dict.fromkeys(kinds))
@@ -141,7 +174,8 @@ def kind(schema: Mapping[str, Any], openapi: Mapping[str, Any], null: bool = Tru
     if name == "object" and schema.get("additionalProperties") and isinstance(schema["additionalProperties"], dict):
         return f"fields of {kind(schema['additionalProperties'], openapi)}"
     if name == "array":
-        return f"list of {kind(schema.get('items', {}), openapi)}"
+        each = ", ".join(kind(one, openapi) for one in schema.get("prefixItems", ()))
+        return f"`[{each}]`" if each else f"list of {kind(schema.get('items', {}), openapi)}"
     words = {"string": "text", "integer": "whole number", "boolean": "`true`, `false`"}.get(name, name)
     words = {"date-time": "time", "binary": "file"}.get(schema.get("format", ""), words)
     return words + _bounds(schema)

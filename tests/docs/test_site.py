@@ -134,6 +134,7 @@ def test_the_rest_reference_has_every_route(site: Path) -> None:
     assert len(reference["routes"](openapi)) > 30
     for method, path, _ in reference["routes"](openapi):
         assert f"{method} {path}" in text
+    assert re.search(r"review_above\s+number", text), "fields of answers"
     assert reference["OTHER"] not in text, "a route belongs to no group: add its path to GROUPS"
 
 

@@ -66,9 +66,10 @@ def test_gradients_and_adam_steps(weights: dict[str, torch.Tensor]) -> None:
 
     The golden gradients themselves are up to 2.3e-3 off the float64 ones (small sums over two images behind a
     BatchNorm), which agree with them to 1e-3 in 25 of 31 tensors; ours change as much with the number of threads and
-    the processor: of one with AVX2 alone they are 3.6e-3 off, the upper quintile 1.9e-3. Adam's first steps divide by the gradient's size,
-    so that this noise grows: in float64 the three losses are 5.936719, 5.548153, 5.124510; golden is 5.936711,
-    5.548322, 5.118042; ours with one thread 5.936712, 5.548318, 5.125876 and with two 5.936712, 5.548801, 5.136389.
+    the processor: of one with AVX2 alone they are 3.6e-3 off, the upper quintile 1.9e-3. Adam's first steps divide by
+    the gradient's size, so that this noise grows: in float64 the three losses are 5.936719, 5.548153, 5.124510; golden
+    is 5.936711, 5.548322, 5.118042; ours with one thread 5.936712, 5.548318, 5.125876 and with two 5.936712, 5.548801,
+    5.136389.
     """
     student = load_reference_student(weights).train()
     optimizer = torch.optim.Adam(student.parameters(), lr=0.005, betas=(0.5, 0.999))

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from rich.console import Console
 
 import trd
 from trd.config import load_recipe
+from trd.export.export import ExportJob, export
 from trd.station.settings import Settings
 from trd.station.station import Station
 
@@ -37,6 +39,19 @@ def other_run(drawn: Path, shared: Shared[Path]) -> Path:
 def fitted(drawn: Path, out: Path, *overrides: str) -> Path:
     trd.fit(drawn, out, load_recipe("patch-statistics", overrides), device="cpu")
     return out
+
+
+@pytest.fixture(scope="session")
+def package(other_run: Path, shared: Shared[bytes]) -> bytes:
+    """Of the other detector."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+
+    def make(folder: Path) -> bytes:
+        job = ExportJob(other_run / "biscuit", folder / "other.trdm", "onnx")
+        return export(job, Console(quiet=True)).package.path.read_bytes()
+
+    return shared("served-package", make)
 
 
 @pytest.fixture(scope="session")

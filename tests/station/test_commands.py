@@ -24,6 +24,9 @@ from trd.station import serve
 from trd.station.api import app as application
 from trd.station.export import entries
 from trd.station.logs import LOGGERS, log_as_json
+from trd.station.outputs.opcua_security import OpcUaSecurity
+from trd.station.running import Attached
+from trd.station.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
@@ -78,6 +81,24 @@ def test_another_address_is_refused_without_token(run_folder: Path, tmp_path: Pa
     result = CliRunner().invoke(app, ["serve", str(run_folder), "--data", str(tmp_path), "--host", "0.0.0.0"])
     assert isinstance(result.exception, RecipeError)
     assert "trd station token" in str(result.exception)
+
+
+def test_options_reach_the_station(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given: list[Settings] = []
+    secured: list[OpcUaSecurity] = []
+
+    def run(settings: Settings, _runs: object, _place: object, attached: Attached, _ready: object) -> None:
+        given.append(settings)
+        secured.append(attached.security)
+
+    monkeypatch.setattr("trd.station.running.run", run)
+    called("serve", "x", "--data", tmp_path, "--max-model-gb", "0.5", "--keep-gb", "3", "--opcua-cert", "c")
+    called("serve", "x", "--data", tmp_path, "--opcua-key", "k", "--opcua-open")
+    assert secured == [OpcUaSecurity(Path("c")), OpcUaSecurity(None, Path("k"), True)]
+    assert [(one.max_model_bytes, one.keep_bytes) for one in given] == [
+        (500_000_000, 3_000_000_000),
+        (2 * 10**9, 50 * 10**9),
+    ]
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, run_folder: Path) -> None:

@@ -270,6 +270,7 @@ def test_what_cannot_be_attached(station: Station, tmp_path: Path) -> None:
         (Attached(folders=("biscuit",)), "expected CLASS=WHERE"),
         (Attached(mqtt="http://x"), r"expected mqtt\(s\)://"),
         (Attached(opcua="http://x"), "expected opc.tcp://"),
+        (Attached(opcua="opc.tcp://0.0.0.0:4840"), "is reached from other machines"),
         (Attached(webhooks=("nowhere",)), "is no address"),
     ):
         with ExitStack() as stack, pytest.raises(RecipeError, match=words):

@@ -13,18 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from rich.console import Console
 
 import trd
 from trd.errors import CheckpointError, OutputError
-from trd.export.export import ExportJob, export
 from trd.station.shelf.self_test import Recorded, self_test
 from trd.station.station import Station
 from trd.types import Sample
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
-from sharing import Shared
 from stations import client_of, upload
 
 BASE = "/v1/classes/biscuit"
@@ -200,19 +197,6 @@ def test_several_classes_each_with_its_name(opened, run_folder: Path, other_run:
         assert (missing.status_code, missing.json()["code"]) == (404, "no_class")
         found = client.get("/v1/inspections?class=left").json()["inspections"]
         assert [one["class"] for one in found] == ["left"]
-
-
-@pytest.fixture(scope="session")
-def package(other_run: Path, shared: Shared[bytes]) -> bytes:
-    """Of the other detector."""
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-
-    def make(folder: Path) -> bytes:
-        job = ExportJob(other_run / "biscuit", folder / "other.trdm", "onnx")
-        return export(job, Console(quiet=True)).package.path.read_bytes()
-
-    return shared("served-package", make)
 
 
 def send_package(client: TestClient, data: bytes, kind: str = "application/octet-stream"):

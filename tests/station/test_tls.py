@@ -16,6 +16,7 @@ import pytest
 
 from trd.errors import OutputError, RecipeError
 from trd.station.outputs.mqtt import Mqtt
+from trd.station.outputs.secret import secret
 from trd.station.outputs.tls import Tls, shown
 from trd.station.outputs.webhook import webhook
 
@@ -120,7 +121,7 @@ def delivered(broker: Mqtt, tries: int) -> bool:
         broker.close()
 
 
-def test_mqtt_over_tls(made: Path, broker: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mqtt_over_tls(made: Path, broker: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("paho.mqtt.client")
     tls = Tls(made / "ca.pem", made / "client.pem", made / "client.key")
     address = f"127.0.0.1:{broker}/line"
@@ -128,6 +129,10 @@ def test_mqtt_over_tls(made: Path, broker: int, monkeypatch: pytest.MonkeyPatch)
     assert not delivered(Mqtt(f"mqtts://{address}", "one", tls), 10)  # no password
     monkeypatch.setenv("TRD_MQTT_USER", "line")
     monkeypatch.setenv("TRD_MQTT_PASSWORD", "sec:ret")
+    assert delivered(Mqtt(f"mqtts://{address}", "one", tls), 100)
+    monkeypatch.delenv("TRD_MQTT_PASSWORD")
+    monkeypatch.setenv("TRD_MQTT_PASSWORD_FILE", str(tmp_path / "password"))
+    (tmp_path / "password").write_text("sec:ret\n")
     assert delivered(Mqtt(f"mqtts://{address}", "one", tls), 100)
     assert not delivered(Mqtt(f"mqtts://{address}", "one", Tls(made / "ca.pem")), 10)
     assert not delivered(Mqtt(f"mqtts://{address}", "one", Tls(made / "other.pem", tls.certificate, tls.key)), 10)
@@ -146,6 +151,29 @@ def test_files_that_cannot_be_used_are_told(made: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(RecipeError, match=said):
             webhook("https://127.0.0.1/", tls)
+
+
+def test_a_password_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    name, file = "TRD_MQTT_PASSWORD", tmp_path / "password"
+    assert secret(name) is None
+    monkeypatch.setenv(f"{name}_FILE", str(file))
+    for data, said in (
+        (None, "No such file"),
+        (b"\xff", "cannot be read"),
+        (b"\n", "is empty"),
+        (bytes(20_000), "longer"),
+    ):
+        if data is not None:
+            file.write_bytes(data)
+        with pytest.raises(RecipeError, match=f"{name}_FILE names .*password.*{said}"):
+            secret(name)
+    file.write_bytes(b" a b \r\n")
+    assert secret(name) == " a b "
+    with pytest.raises(RecipeError, match="no user: set TRD_MQTT_USER too"):
+        Mqtt("mqtt://127.0.0.1:1", "one")
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(RecipeError, match="both set"):
+        Mqtt("mqtt://anna@127.0.0.1:1", "one")
 
 
 def test_messages_show_no_password() -> None:

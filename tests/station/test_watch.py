@@ -1,19 +1,28 @@
 """Drift: found soon, and seldom where there is none."""
 
+import contextlib
 import math
 import sys
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from trd.preprocess.ranges import NOTED
 from trd.station.station import Station
+from trd.station.store.database import Database
+from trd.station.store.schema import inspection
 from trd.station.watch.exchangeable import ExchangeabilityTest
+from trd.station.watch.watch import Watch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
+from inspections import add_many
 from stations import client_of, upload
 
 BASE = "/v1/classes/biscuit"
@@ -190,6 +199,36 @@ def test_the_watch_goes_on_after_a_stop(opened, test_parts: Path) -> None:
         points = client.get(f"{BASE}/watch/plane?limit=4").json()["points"]
         assert [point["id"] for point in points] == [3, 4, 5, 6]
         assert client.get(f"{BASE}/watch/nothing").status_code == 404
+
+
+class Noting(Watch):
+    """It notes which inspections it takes."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, 0.01, lambda _: None, lambda _: (), lambda _: None)
+        self.taken: list[int] = []
+
+    def _take(self, row: Mapping[str, Any]) -> None:
+        self.taken.append(row["id"])
+        super()._take(row)
+
+
+def test_a_start_reads_only_what_came_since_the_last_saving(tmp_path: Path) -> None:
+    """Also where one measure was last seen long before."""
+    with contextlib.closing(Database(f"sqlite:///{tmp_path / 'station.db'}")) as database:
+        database.write(partial(add_many, name="biscuit", count=30))
+        with database.reading() as connection:
+            parts = [dict(row) for row in connection.execute(select(inspection).order_by(inspection.c.id)).mappings()]
+        before = Noting(database)
+        before.seen({**parts[0], "measures": {**parts[0]["measures"], "tilt": 1.0}})
+        for row in parts[1:25]:
+            before.seen(row)
+        before.save()
+        again = Noting(database)
+        again.start([parts[0]["class_id"]])
+        assert again.taken == [row["id"] for row in parts[25:]]
+        counts = {one["name"]: one["count"] for one in again.told(parts[0]["class_id"])["streams"]}
+        assert (counts["plane"], counts["tilt"]) == (30, 1)
 
 
 def test_confirmed_good_parts_are_compared_with_the_calibration(opened, test_parts: Path) -> None:

@@ -54,3 +54,6 @@ def test_a_role_is_offered_what_it_may(browser: Any, guarded: Served, role: str,
         page.evaluate("location.hash = '#/threshold'")
         page.locator(".promise b").first.wait_for()
         assert page.get_by_role("button", name="Make it the new version").count() == sets
+        page.evaluate("location.hash = '#/models'")
+        page.locator(".model-panel").first.wait_for()
+        assert page.get_by_role("button", name="Send a package").count() == sets

@@ -8,6 +8,9 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
+from rich.console import Console
+
+from trd.export.export import ExportJob, export
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from pages import Files, Served, part_files, send, serving, window
@@ -274,6 +277,33 @@ def test_a_model_is_loaded_switched_to_and_rolled_back(
         answer(page, "it was better before")
         in_service.get_by_text("No. 1", exact=True).wait_for()
         assert send(served, part_files(page_parts, "good", 2), "again")["model"] == 1
+        send_a_damaged_and_a_whole_package(page, coarser_run, tmp_path)
+        opened.faults.clear()  # the browser logs the refused request
+
+
+def send_a_damaged_and_a_whole_package(page: Any, run: Path, folder: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    whole, cut = folder / "whole.trdm", folder / "cut.trdm"
+    export(ExportJob(run / "biscuit", whole, "onnx"), Console(quiet=True))
+    cut.write_bytes(whole.read_bytes()[:-100])
+    page.get_by_role("button", name="Send a package").click()
+    dialog = page.locator("dialog")
+    dialog.get_by_label("Package").set_input_files(cut)
+    dialog.get_by_role("button", name="Send and test").click()
+    dialog.get_by_role("alert").get_by_text("the body is no package").wait_for()  # the library's own words
+    dialog.get_by_label("Package").set_input_files(whole)
+    page.route("**/v1/settings", lambda route: route.fulfill(json={"max_model_bytes": 100_000}))
+    dialog.get_by_role("button", name="Send and test").click()
+    dialog.get_by_role("alert").get_by_text("at most 0.1 MB are taken").wait_for()
+    page.unroute("**/v1/settings")
+    # held back until the sending was seen
+    page.route("**/models/package", lambda route: (dialog.locator("progress").wait_for(), route.continue_()))
+    dialog.get_by_role("button", name="Send and test").click()
+    page.get_by_role("status").get_by_text("Self-test passed. upload-").wait_for()
+    assert dialog.count() == 0
+    panel = page.locator(".model-panel.ready", has_text="upload-")
+    panel.get_by_text("repeatable").wait_for()
 
 
 def answer(page: Any, reason: str) -> None:

@@ -35,6 +35,9 @@ def serve(
     keep: Annotated[KeepInputs, typer.Option("--keep-inputs", help="Whose files stay.")] = "all",
     keep_days: Annotated[float, typer.Option("--keep-days", min=0, help="Files older than this go.")] = 90,
     keep_gb: Annotated[float, typer.Option("--keep-gb", min=0, help="Oldest files go beyond this.")] = 50,
+    max_model_gb: Annotated[
+        float, typer.Option("--max-model-gb", min=0.001, help="The largest package that can be sent to it.")
+    ] = 2,
     batch: Annotated[
         int, typer.Option("--batch", min=1, help="Parts computed together; 1: equal to `trd predict` to the bit.")
     ] = 1,
@@ -49,12 +52,18 @@ def serve(
     output_cert: Annotated[Path | None, typer.Option("--output-cert", help="PEM: their own certificate.")] = None,
     output_key: Annotated[Path | None, typer.Option("--output-key", help="PEM: its key, unencrypted.")] = None,
     opcua: Annotated[str, typer.Option("--opcua", help="opc.tcp://HOST:PORT, extra 'opcua'.")] = "",
+    opcua_cert: Annotated[Path | None, typer.Option("--opcua-cert", help="PEM or DER: OPC UA, secured.")] = None,
+    opcua_key: Annotated[Path | None, typer.Option("--opcua-key", help="PEM or DER: its key, unencrypted.")] = None,
+    opcua_open: Annotated[
+        bool, typer.Option("--opcua-open", help="Other machines may read OPC UA unencrypted, whoever they are.")
+    ] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="The log as JSON, an object a line.")] = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Inspect parts over HTTP, with history, review and a page to work in."""
     require("trd serve", "serve", *(("mqtt",) if mqtt else ()), *(("opcua",) if opcua else ()))
     from trd.station.logs import log_as_json
+    from trd.station.outputs.opcua_security import OpcUaSecurity
     from trd.station.outputs.tls import Tls
     from trd.station.running import Attached, Place, run
     from trd.station.settings import Settings
@@ -67,6 +76,7 @@ def serve(
         database,
         device,
         capacity=capacity,
+        max_model_bytes=round(max_model_gb * 1e9),
         batch=batch,
         audit_rate=audit,
         keep_inputs=keep,
@@ -82,6 +92,7 @@ def serve(
         mqtt=mqtt,
         opcua=opcua,
         tls=Tls(output_ca, output_cert, output_key),
+        security=OpcUaSecurity(opcua_cert, opcua_key, opcua_open),
     )
     with until_stopped():
         run(settings, runs, Place(host, port, tuple(names or ())), attached, lambda url: tell_where(url, data))

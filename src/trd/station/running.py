@@ -14,6 +14,7 @@ from trd.station.inputs.replay import Replay
 from trd.station.inputs.taking import Input, Running, sources_of
 from trd.station.outputs.mqtt import Mqtt
 from trd.station.outputs.opcua import OpcUa
+from trd.station.outputs.opcua_security import OpcUaSecurity
 from trd.station.outputs.outbox import Outbox
 from trd.station.outputs.tls import Tls
 from trd.station.outputs.webhook import webhook
@@ -35,7 +36,7 @@ class Place:
 @dataclass(frozen=True)
 class Attached:
     """folders, replays, cameras: "CLASS=WHERE". every: seconds between parts of a replay. webhooks: addresses. mqtt,
-    opcua: addresses, "" for none. tls: of webhooks and MQTT."""
+    opcua: addresses, "" for none. tls: of webhooks and MQTT. security: of OPC UA."""
 
     folders: tuple[str, ...] = ()
     replays: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class Attached:
     mqtt: str = ""
     opcua: str = ""
     tls: Tls = field(default_factory=Tls)
+    security: OpcUaSecurity = field(default_factory=OpcUaSecurity)
 
 
 def run(
@@ -72,7 +74,7 @@ def attach(station: Station, attached: Attached, stack: ExitStack) -> None:
         stack.callback(broker.close)
         stack.callback(Outbox(station, "mqtt", broker.deliver).stop)
     if attached.opcua:
-        server = OpcUa(attached.opcua, station.shelf.classes)
+        server = OpcUa(attached.opcua, station.shelf.classes, attached.security)
         stack.callback(server.close)
         stack.callback(Outbox(station, "opcua", server.deliver).stop)
     inputs: list[Input] = []

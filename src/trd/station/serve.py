@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Callable, Iterable
 
 import uvicorn
 
 from trd.errors import OutputError, RecipeError
+from trd.station.addresses import is_loopback
 from trd.station.api.app import create_app
 from trd.station.station import Station
 
@@ -25,15 +25,6 @@ def check_address(host: str, has_tokens: bool) -> None:
         f"--host {host} is reached from other machines, and there is no token: add one for each person or machine with "
         "`trd station token DATA --name anna --role engineer`, or leave --host out"
     )
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def listening(host: str, port: int) -> socket.socket:

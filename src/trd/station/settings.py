@@ -14,7 +14,7 @@ class Settings:
     """data: folder of database and files. database: a SQLAlchemy URL; "" means SQLite in `data`.
 
     capacity: parts that may be queued or worked on at once. max_parts: of one request. max_body_bytes: of one request.
-    max_model_bytes: of a package that is sent.
+    max_model_bytes: of a package that is sent, as sent and unpacked.
     upload_seconds: that the form of a request may take to come. group: parts that are prepared together. batch: parts
     that the engine computes together; 1 gives scores equal to the bit to `Detector.predict`. audit_rate: share of parts
     drawn at random before they are decided. review_factor: the first review limit is for this many times the detector's
@@ -30,7 +30,7 @@ class Settings:
     capacity: int = 64
     max_parts: int = 16
     max_body_bytes: int = 512 * 2**20
-    max_model_bytes: int = 2 * 2**30
+    max_model_bytes: int = 2 * 10**9
     upload_seconds: float = 60.0
     group: int = 8
     batch: int = 1

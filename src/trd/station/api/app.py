@@ -28,6 +28,7 @@ from trd.station.api import (
     threshold,
     watching,
 )
+from trd.station.api.answers.describing import plain_references
 from trd.station.api.shield import LOOPBACK, Shield
 from trd.station.station import Station
 
@@ -68,6 +69,7 @@ def create_app(station: Station, hosts: Iterable[str] = ()) -> FastAPI:
     problems.install(app)
     for module in MODULES:
         app.include_router(module.routes)
+    plain_references(app)
     if (PAGE / "index.html").is_file():
         # systems differ in what they take these for, and browsers refuse scripts of another type
         for suffix, kind in ((".js", "text/javascript"), (".mjs", "text/javascript"), (".woff2", "font/woff2")):

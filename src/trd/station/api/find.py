@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from trd.files import csv_line
 from trd.station import telling, times
 from trd.station.api.access import needs, router
+from trd.station.api.answers.describing import describe
+from trd.station.api.answers.operation import Classes, PartClass, Stats
+from trd.station.api.answers.parts import Count, Inspections, JudgedInspection
 from trd.station.api.common import (
     GREATEST,
     Identifier,
@@ -103,7 +106,7 @@ def _verdicts(text: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for name in chosen for one in (VERDICTS if name == "any" else (name,))))
 
 
-@routes.get("/v1/inspections", openapi_extra=VIEWER)
+@routes.get("/v1/inspections", openapi_extra=VIEWER, responses=describe(Inspections))
 def inspections(request: Request, query: Annotated[ListQuery, Query()]) -> dict[str, Any]:
     station = station_of(request)
     filters, cursor = filters_of(station, query), cursor_from(query.cursor)
@@ -112,7 +115,7 @@ def inspections(request: Request, query: Annotated[ListQuery, Query()]) -> dict[
     return {"inspections": [station.teller.inspection(row) for row in rows], "next": cursor_told(following)}
 
 
-@routes.get("/v1/inspections/count", openapi_extra=VIEWER)
+@routes.get("/v1/inspections/count", openapi_extra=VIEWER, responses=describe(Count))
 def count(request: Request, query: Annotated[FilterQuery, Query()]) -> dict[str, Any]:
     station = station_of(request)
     with station.database.reading() as connection:
@@ -154,7 +157,7 @@ def as_csv(request: Request, query: Annotated[CsvQuery, Query()]) -> StreamingRe
     return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@routes.get("/v1/inspections/{number}", openapi_extra=VIEWER)
+@routes.get("/v1/inspections/{number}", openapi_extra=VIEWER, responses=describe(JudgedInspection))
 def one_inspection(request: Request, number: Identifier) -> dict[str, Any]:
     station = station_of(request)
     row = inspection_of(station, number)
@@ -191,13 +194,13 @@ def class_told(station: Station, name: str) -> dict[str, Any]:
     return found
 
 
-@routes.get("/v1/classes", openapi_extra=VIEWER)
+@routes.get("/v1/classes", openapi_extra=VIEWER, responses=describe(Classes))
 def classes(request: Request) -> dict[str, Any]:
     station = station_of(request)
     return {"classes": [class_told(station, name) for name in station.shelf.classes]}
 
 
-@routes.get("/v1/classes/{class_name}", openapi_extra=VIEWER)
+@routes.get("/v1/classes/{class_name}", openapi_extra=VIEWER, responses=describe(PartClass))
 def one_class(request: Request, class_name: str) -> dict[str, Any]:
     return class_told(station_of(request), class_name)
 
@@ -209,7 +212,7 @@ class StatsQuery(BaseModel):
     by: Literal["hour", "day"] = "hour"
 
 
-@routes.get("/v1/stats", openapi_extra=VIEWER)
+@routes.get("/v1/stats", openapi_extra=VIEWER, responses=describe(Stats))
 def stats(request: Request, query: Annotated[StatsQuery, Query()]) -> dict[str, Any]:
     """Decisions by hour or day, from the maintained counters."""
     station = station_of(request)

@@ -11,6 +11,8 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from trd.station.api.access import needs, router
+from trd.station.api.answers.describing import describe
+from trd.station.api.answers.parts import Inspected
 from trd.station.api.common import serving_of, station_of
 from trd.station.api.problems import Problem
 from trd.station.api.upload import drained, forget, form_of, jobs_of, parts_in
@@ -36,7 +38,12 @@ FORM = {
 }
 
 
-@routes.post("/v1/classes/{class_name}/inspections", status_code=201, openapi_extra={**needs("operator"), **FORM})
+@routes.post(
+    "/v1/classes/{class_name}/inspections",
+    status_code=201,
+    openapi_extra={**needs("operator"), **FORM},
+    responses=describe(Inspected, 200, 201),
+)
 async def inspect(
     class_name: str,
     request: Request,

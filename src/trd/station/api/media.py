@@ -16,6 +16,8 @@ from trd.preprocess.facts import in_metres
 from trd.preprocess.foreground import border_plane
 from trd.station import pictures
 from trd.station.api.access import needs, router
+from trd.station.api.answers.describing import describe
+from trd.station.api.answers.parts import Contours
 from trd.station.api.common import Identifier, inspection_of, station_of
 from trd.station.api.problems import Problem
 from trd.station.cloud import CloudFacts, encoded
@@ -164,7 +166,7 @@ def map_png(
     return _png(pictures.cut(picture, model_facts.frame(facts), crop == "window"), size)
 
 
-@routes.get("/v1/inspections/{number}/maps/{name}/contours", openapi_extra=VIEWER)
+@routes.get("/v1/inspections/{number}/maps/{name}/contours", openapi_extra=VIEWER, responses=describe(Contours))
 def contours(request: Request, number: Identifier, name: str, level: Level = None) -> dict[str, Any]:
     station = station_of(request)
     row = scored(station, number)

@@ -17,6 +17,8 @@ from trd.errors import CheckpointError, OutputError
 from trd.files import delete_scraps, folder_to_disk, to_disk
 from trd.packages.package import SUFFIX, read_package
 from trd.station.api.access import needs, router, who
+from trd.station.api.answers.describing import describe
+from trd.station.api.answers.models import Model
 from trd.station.api.common import class_id_of, station_of
 from trd.station.api.models import loaded
 from trd.station.api.problems import Problem
@@ -32,7 +34,12 @@ BODY = {
 routes = router()
 
 
-@routes.post("/v1/classes/{class_name}/models/package", status_code=201, openapi_extra={**needs("engineer"), **BODY})
+@routes.post(
+    "/v1/classes/{class_name}/models/package",
+    status_code=201,
+    openapi_extra={**needs("engineer"), **BODY},
+    responses=describe(Model, 201),
+)
 async def upload(request: Request, class_name: str) -> JSONResponse:
     """The body is a package (`trd export`): it is checked, kept, loaded and tested; it does not serve yet."""
     station = station_of(request)

@@ -9,6 +9,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from trd.station.api.access import needs, router, who
+from trd.station.api.answers.describing import describe
+from trd.station.api.answers.models import Model, Models
 from trd.station.api.common import Identifier, class_id_of, serving_of, station_of
 from trd.station.api.problems import Problem
 from trd.station.api.threshold import Why, reason_in
@@ -22,7 +24,7 @@ routes = router()
 VIEWER, ENGINEER = needs("viewer"), needs("engineer")
 
 
-@routes.get("/v1/models", openapi_extra=VIEWER)
+@routes.get("/v1/models", openapi_extra=VIEWER, responses=describe(Models))
 def models(
     request: Request, class_: Annotated[str | None, Query(alias="class", max_length=200)] = None
 ) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def model_of(station: Station, number: int) -> ModelVersion:
     return version
 
 
-@routes.get("/v1/models/{number}", openapi_extra=VIEWER)
+@routes.get("/v1/models/{number}", openapi_extra=VIEWER, responses=describe(Model))
 def one_model(request: Request, number: Identifier) -> dict[str, Any]:
     station = station_of(request)
     return station.model_told(model_of(station, number))
@@ -58,7 +60,7 @@ class Name(BaseModel):
     name: str = Field(min_length=1, max_length=200)
 
 
-@routes.post("/v1/classes/{class_name}/models", status_code=201, openapi_extra=ENGINEER)
+@routes.post("/v1/classes/{class_name}/models", status_code=201, openapi_extra=ENGINEER, responses=describe(Model, 201))
 def load(request: Request, class_name: str, body: Name) -> JSONResponse:
     """Loaded, tested and warm; it does not serve yet."""
     station = station_of(request)
@@ -80,7 +82,7 @@ def loaded(station: Station, class_name: str, number: int, name: str, by: str) -
     return JSONResponse(station.model_told(version), 201)
 
 
-@routes.post("/v1/models/{number}/self-test", openapi_extra=ENGINEER)
+@routes.post("/v1/models/{number}/self-test", openapi_extra=ENGINEER, responses=describe(Model))
 def self_test(request: Request, number: Identifier) -> dict[str, Any]:
     station = station_of(request)
     version = station.shelf.test(model_of(station, number))
@@ -89,13 +91,13 @@ def self_test(request: Request, number: Identifier) -> dict[str, Any]:
     return station.model_told(version)
 
 
-@routes.post("/v1/models/{number}/switch", openapi_extra=ENGINEER)
+@routes.post("/v1/models/{number}/switch", openapi_extra=ENGINEER, responses=describe(Model))
 def switch(request: Request, number: Identifier, body: Why) -> dict[str, Any]:
     station = station_of(request)
     return _switched(station, model_of(station, number), who(request), body.reason)
 
 
-@routes.post("/v1/classes/{class_name}/models/roll-back", openapi_extra=ENGINEER)
+@routes.post("/v1/classes/{class_name}/models/roll-back", openapi_extra=ENGINEER, responses=describe(Model))
 def roll_back(request: Request, class_name: str, body: Why) -> dict[str, Any]:
     """To the model that served before."""
     station = station_of(request)

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trd.data.limits import max_pixels
 from trd.station.api.access import COOKIE, PUBLIC, caller_of, needs, router
+from trd.station.api.answers.describing import describe
+from trd.station.api.answers.operation import Health, Ready, Session, StationSettings
 from trd.station.api.common import class_id_of, station_of
 from trd.station.api.problems import Problem, answer
 from trd.station.live import Live, Message, Reader
@@ -38,7 +40,7 @@ def _session(station: Station, caller: Caller | None) -> dict[str, Any]:
     }
 
 
-@routes.get("/v1/session", openapi_extra=needs(PUBLIC))
+@routes.get("/v1/session", openapi_extra=needs(PUBLIC), responses=describe(Session))
 def session(request: Request) -> dict[str, Any]:
     return _session(station_of(request), caller_of(request))
 
@@ -49,7 +51,7 @@ class SignIn(BaseModel):
     token: str = Field(min_length=1, max_length=500)
 
 
-@routes.post("/v1/session", openapi_extra=needs(PUBLIC))
+@routes.post("/v1/session", openapi_extra=needs(PUBLIC), responses=describe(Session))
 def sign_in(request: Request, body: SignIn) -> JSONResponse:
     """The token as a cookie, which pages and pictures use."""
     station = station_of(request)
@@ -70,12 +72,12 @@ def sign_out() -> Response:
     return response
 
 
-@routes.get("/healthz", openapi_extra=needs(PUBLIC))
+@routes.get("/healthz", openapi_extra=needs(PUBLIC), responses=describe(Health))
 async def health() -> dict[str, Any]:
     return {"status": "ok"}
 
 
-@routes.get("/readyz", openapi_extra=needs(PUBLIC))
+@routes.get("/readyz", openapi_extra=needs(PUBLIC), responses=describe(Ready))
 def ready(request: Request) -> JSONResponse:
     classes = station_of(request).ready
     if not classes or not all(classes.values()):
@@ -106,7 +108,7 @@ async def contract(request: Request) -> JSONResponse:
     return JSONResponse(request.app.openapi())
 
 
-@routes.get("/v1/settings", openapi_extra=needs("viewer"))
+@routes.get("/v1/settings", openapi_extra=needs("viewer"), responses=describe(StationSettings))
 def settings(request: Request) -> dict[str, Any]:
     station = station_of(request)
     chosen = station.settings
@@ -114,6 +116,7 @@ def settings(request: Request) -> dict[str, Any]:
         "capacity": chosen.capacity,
         "max_parts": chosen.max_parts,
         "max_body_bytes": chosen.max_body_bytes,
+        "max_model_bytes": chosen.max_model_bytes,
         "max_pixels": max_pixels(),
         "audit_rate": chosen.audit_rate,
         "keep_inputs": chosen.keep_inputs,

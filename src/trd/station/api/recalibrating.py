@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from trd.station import recalibration
 from trd.station.api.access import needs, router, who
+from trd.station.api.answers.describing import describe
+from trd.station.api.answers.models import Estimates, Proposal, Threshold
 from trd.station.api.common import Moment, class_id_of, milliseconds, serving_of, station_of
 from trd.station.api.problems import Problem
 from trd.station.api.threshold import Rate, Reason, Version, in_force, reason_in, what_if_told
@@ -36,7 +38,7 @@ class Recalibration(RecalibrationQuery):
     expects: Version | None = None
 
 
-@routes.get("/v1/classes/{class_name}/recalibration", openapi_extra=VIEWER)
+@routes.get("/v1/classes/{class_name}/recalibration", openapi_extra=VIEWER, responses=describe(Proposal))
 def proposal(request: Request, class_name: str, query: Annotated[RecalibrationQuery, Query()]) -> dict[str, Any]:
     station = station_of(request)
     serving = serving_of(station, class_name)
@@ -61,7 +63,12 @@ def _recalibrated(
     return found, limits
 
 
-@routes.post("/v1/classes/{class_name}/recalibration", status_code=201, openapi_extra=ENGINEER)
+@routes.post(
+    "/v1/classes/{class_name}/recalibration",
+    status_code=201,
+    openapi_extra=ENGINEER,
+    responses=describe(Threshold, 201),
+)
 def recalibrate(request: Request, class_name: str, body: Recalibration) -> JSONResponse:
     station = station_of(request)
     serving = serving_of(station, class_name)
@@ -80,7 +87,7 @@ class PeriodQuery(BaseModel):
     until: Moment | None = None
 
 
-@routes.get("/v1/classes/{class_name}/estimates", openapi_extra=VIEWER)
+@routes.get("/v1/classes/{class_name}/estimates", openapi_extra=VIEWER, responses=describe(Estimates))
 def estimates(request: Request, class_name: str, query: Annotated[PeriodQuery, Query()]) -> dict[str, Any]:
     station = station_of(request)
     number = class_id_of(station, class_name)

@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trd.station import telling, times
 from trd.station.api.access import needs, router, who
+from trd.station.api.answers.describing import describe
+from trd.station.api.answers.operation import Event, Events
+from trd.station.api.answers.parts import Kinds, Review, Verdict, Verdicts
 from trd.station.api.common import (
     Identifier,
     Moment,
@@ -52,7 +55,12 @@ class NewVerdict(BaseModel):
     who: str | None = Field(None, max_length=100)
 
 
-@routes.post("/v1/inspections/{number}/verdicts", status_code=201, openapi_extra=needs("operator"))
+@routes.post(
+    "/v1/inspections/{number}/verdicts",
+    status_code=201,
+    openapi_extra=needs("operator"),
+    responses=describe(Verdict, 201),
+)
 def judge(request: Request, number: Identifier, body: NewVerdict) -> JSONResponse:
     station = station_of(request)
     row = inspection_of(station, number)
@@ -89,7 +97,7 @@ def _kept_mask(station: Station, row: dict[str, Any], text: str | None) -> str |
     return f"{day}/{station.files.path(day, row['uid'], kept).name}"
 
 
-@routes.get("/v1/inspections/{number}/verdicts", openapi_extra=needs("viewer"))
+@routes.get("/v1/inspections/{number}/verdicts", openapi_extra=needs("viewer"), responses=describe(Verdicts))
 def given(request: Request, number: Identifier) -> dict[str, Any]:
     station = station_of(request)
     inspection_of(station, number)
@@ -115,7 +123,7 @@ def mask(request: Request, number: Identifier) -> FileResponse:
     return FileResponse(path, media_type="image/png")
 
 
-@routes.get("/v1/classes/{class_name}/kinds", openapi_extra=needs("viewer"))
+@routes.get("/v1/classes/{class_name}/kinds", openapi_extra=needs("viewer"), responses=describe(Kinds))
 def kinds(request: Request, class_name: str) -> dict[str, Any]:
     station = station_of(request)
     number = class_id_of(station, class_name)
@@ -128,7 +136,7 @@ class ReviewQuery(BaseModel):
     limit: int = Field(50, ge=1, le=500)
 
 
-@routes.get("/v1/review", openapi_extra=needs("viewer"))
+@routes.get("/v1/review", openapi_extra=needs("viewer"), responses=describe(Review))
 def review(request: Request, query: Annotated[ReviewQuery, Query()]) -> dict[str, Any]:
     """Parts that wait for a verdict, oldest first."""
     station = station_of(request)
@@ -155,7 +163,7 @@ class EventQuery(BaseModel):
     cursor: str | None = Field(None, max_length=100)
 
 
-@routes.get("/v1/events", openapi_extra=needs("viewer"))
+@routes.get("/v1/events", openapi_extra=needs("viewer"), responses=describe(Events))
 def events(request: Request, query: Annotated[EventQuery, Query()]) -> dict[str, Any]:
     station = station_of(request)
     filters = EventFilters(
@@ -171,7 +179,7 @@ def events(request: Request, query: Annotated[EventQuery, Query()]) -> dict[str,
     return {"events": [station.teller.event(row) for row in rows], "next": cursor_told(following)}
 
 
-@routes.post("/v1/events/{number}/acknowledge", openapi_extra=needs("operator"))
+@routes.post("/v1/events/{number}/acknowledge", openapi_extra=needs("operator"), responses=describe(Event))
 def acknowledge(request: Request, number: Identifier) -> dict[str, Any]:
     station = station_of(request)
     row = station.database.write(partial(verdicts.acknowledge, event_id=number, who=who(request)))

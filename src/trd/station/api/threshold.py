@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trd.station import telling
 from trd.station.api.access import needs, router, who
+from trd.station.api.answers.describing import describe
+from trd.station.api.answers.models import Histogram, Threshold, Thresholds, WhatIf
 from trd.station.api.common import GREATEST, Identifier, serving_of, station_of
 from trd.station.api.problems import Problem
 from trd.station.api.review import printable
@@ -98,13 +100,13 @@ def what_if_told(station: Station, serving: Serving, limits: Limits, last: int) 
     return telling.what_if(found, parts, 1000 * (time.monotonic() - begin))
 
 
-@routes.get("/v1/classes/{class_name}/threshold", openapi_extra=VIEWER)
+@routes.get("/v1/classes/{class_name}/threshold", openapi_extra=VIEWER, responses=describe(Threshold))
 def active(request: Request, class_name: str) -> dict[str, Any]:
     station = station_of(request)
     return station.teller.threshold(serving_of(station, class_name).threshold)
 
 
-@routes.get("/v1/classes/{class_name}/threshold/versions", openapi_extra=VIEWER)
+@routes.get("/v1/classes/{class_name}/threshold/versions", openapi_extra=VIEWER, responses=describe(Thresholds))
 def all_versions(
     request: Request, class_name: str, model: Annotated[int | None, Query(ge=1, le=GREATEST)] = None
 ) -> dict[str, Any]:
@@ -116,14 +118,14 @@ def all_versions(
     return {"versions": [station.teller.threshold(one) for one in mine]}
 
 
-@routes.get("/v1/classes/{class_name}/threshold/what-if", openapi_extra=VIEWER)
+@routes.get("/v1/classes/{class_name}/threshold/what-if", openapi_extra=VIEWER, responses=describe(WhatIf))
 def if_it_were(request: Request, class_name: str, query: Annotated[WhatIfQuery, Query()]) -> dict[str, Any]:
     station = station_of(request)
     serving = serving_of(station, class_name)
     return what_if_told(station, serving, limits_of(query, serving.threshold.limits), query.last)
 
 
-@routes.get("/v1/classes/{class_name}/threshold/histogram", openapi_extra=VIEWER)
+@routes.get("/v1/classes/{class_name}/threshold/histogram", openapi_extra=VIEWER, responses=describe(Histogram))
 def histogram(
     request: Request,
     class_name: str,
@@ -148,7 +150,9 @@ def histogram(
     return {"edges": edges.tolist(), **{name: counts(values) for name, values in columns.items()}}
 
 
-@routes.put("/v1/classes/{class_name}/threshold", status_code=201, openapi_extra=ENGINEER)
+@routes.put(
+    "/v1/classes/{class_name}/threshold", status_code=201, openapi_extra=ENGINEER, responses=describe(Threshold, 201)
+)
 def put(request: Request, class_name: str, body: NewThreshold) -> JSONResponse:
     station = station_of(request)
     serving = serving_of(station, class_name)
@@ -193,7 +197,11 @@ class Why(BaseModel):
     reason: Reason
 
 
-@routes.post("/v1/classes/{class_name}/threshold/versions/{number}/activate", openapi_extra=ENGINEER)
+@routes.post(
+    "/v1/classes/{class_name}/threshold/versions/{number}/activate",
+    openapi_extra=ENGINEER,
+    responses=describe(Threshold),
+)
 def activate(request: Request, class_name: str, number: Identifier, body: Why) -> dict[str, Any]:
     station = station_of(request)
     reason = reason_in(body.reason)

@@ -10,6 +10,8 @@ from sqlalchemy import select
 
 from trd.station import times
 from trd.station.api.access import needs, router, who
+from trd.station.api.answers.describing import describe
+from trd.station.api.answers.operation import Series, Watch
 from trd.station.api.common import class_id_of, station_of
 from trd.station.api.problems import Problem
 from trd.station.store.schema import DECISIONS, inspection
@@ -20,13 +22,13 @@ routes = router()
 c = inspection.c
 
 
-@routes.get("/v1/classes/{class_name}/watch", openapi_extra=needs("viewer"))
+@routes.get("/v1/classes/{class_name}/watch", openapi_extra=needs("viewer"), responses=describe(Watch))
 def watch(request: Request, class_name: str) -> dict[str, Any]:
     station = station_of(request)
     return station.watch.told(class_id_of(station, class_name))
 
 
-@routes.get("/v1/classes/{class_name}/watch/{name}", openapi_extra=needs("viewer"))
+@routes.get("/v1/classes/{class_name}/watch/{name}", openapi_extra=needs("viewer"), responses=describe(Series))
 def series(
     request: Request, class_name: str, name: str, limit: Annotated[int, Query(ge=1, le=5000)] = 500
 ) -> dict[str, Any]:
@@ -56,7 +58,7 @@ class Restart(BaseModel):
     reason: str = Field(min_length=1, max_length=1000)
 
 
-@routes.post("/v1/classes/{class_name}/watch/restart", openapi_extra=needs("engineer"))
+@routes.post("/v1/classes/{class_name}/watch/restart", openapi_extra=needs("engineer"), responses=describe(Watch))
 def restart(request: Request, class_name: str, body: Restart) -> dict[str, Any]:
     """From now on is the new normal."""
     station = station_of(request)

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from trd.errors import OutputError, RecipeError
 from trd.extras import explained
+from trd.station.outputs.secret import secret
 from trd.station.outputs.tls import Tls, shown, split_address
 
 ACKNOWLEDGED = 10.0  # seconds that the broker gets
@@ -21,8 +22,9 @@ class Mqtt:
     """`deliver` returns when the broker has acknowledged (QoS 1). `PREFIX/state` says "online", and "offline" when the
     connection is lost or the station stops: a PLC that reads it knows that no answer will come.
 
-    url: mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX], or mqtts:// for TLS. Where it names no user, the environment may:
-    TRD_MQTT_USER and TRD_MQTT_PASSWORD, which no list of processes shows. Raises RecipeError.
+    url: mqtt://[USER[:PASSWORD]@]HOST[:PORT][/PREFIX], or mqtts:// for TLS. What it does not name, the environment may,
+    which no list of processes shows: TRD_MQTT_USER, and TRD_MQTT_PASSWORD or TRD_MQTT_PASSWORD_FILE. Raises
+    RecipeError.
     """
 
     def __init__(self, url: str, station: str, tls: Tls | None = None) -> None:
@@ -34,10 +36,12 @@ class Mqtt:
             raise RecipeError(f"the broker {shown(url)} is no address: expected mqtt(s)://HOST[:PORT][/PREFIX]")
         self._prefix = parts.path.strip("/") or f"trd/{station}"
         self._client: Any = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
-        if parts.username:
-            self._client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
-        elif USER in os.environ:
-            self._client.username_pw_set(os.environ[USER], os.environ.get(PASSWORD, ""))
+        user = unquote(parts.username) if parts.username else os.environ.get(USER)
+        password = unquote(parts.password) if parts.password is not None else secret(PASSWORD)
+        if user is not None:
+            self._client.username_pw_set(user, password or "")
+        elif password is not None:
+            raise RecipeError(f"there is a password for the broker and no user: set {USER} too")
         if parts.scheme == "mqtts":
             self._client.tls_set_context((tls or Tls()).context())
         self._client.will_set(f"{self._prefix}/state", "offline", qos=1, retain=True)

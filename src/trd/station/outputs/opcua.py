@@ -2,7 +2,7 @@
 
 Objects/TRD has State ("Running", "Stopped"), Heartbeat (counts up every second), and an object per class with the last
 result: Sequence, Id, Part, Decision, Score, RejectAbove, Model and Time; Sequence is written last, so that a reader who
-waits for it to change sees the result whole.
+waits for it to change sees the result whole. These names are ours: nothing here is of OPC 40100-1 (machine vision).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 
 from trd.errors import OutputError, RecipeError
 from trd.extras import require
+from trd.station.outputs.opcua_security import OpcUaSecurity
+from trd.station.outputs.tls import split_address
 
 NAMESPACE = "urn:trd:station"
 FIELDS: dict[str, Any] = {
@@ -33,12 +35,15 @@ ANSWER = 10.0
 
 
 class OpcUa:
-    """Runs in a thread of its own. endpoint: opc.tcp://HOST:PORT. Raises RecipeError, OutputError."""
+    """Runs in a thread of its own. endpoint: opc.tcp://HOST:PORT. Clients read; nobody writes. Raises RecipeError,
+    OutputError."""
 
-    def __init__(self, endpoint: str, classes: Sequence[str]) -> None:
+    def __init__(self, endpoint: str, classes: Sequence[str], security: OpcUaSecurity | None = None) -> None:
         require("the output OPC UA", "opcua")
-        if not endpoint.startswith("opc.tcp://"):
+        parts = split_address(endpoint)
+        if parts is None or parts.scheme != "opc.tcp" or not parts.hostname:
             raise RecipeError(f"the OPC UA endpoint {endpoint} is none: expected opc.tcp://HOST:PORT")
+        self._protection = (security or OpcUaSecurity()).protection(parts.hostname)
         self._endpoint, self._classes = endpoint, tuple(classes)
         self._nodes: dict[str, dict[str, Any]] = {}
         self._sequence = dict.fromkeys(self._classes, 0)
@@ -70,10 +75,14 @@ class OpcUa:
     async def _serve(self) -> None:
         from asyncua import Server
 
-        server = Server()
+        protection = self._protection
+        server = Server() if protection is None else protection.server()
         try:
             await server.init()
+            server.allow_remote_admin(False)  # else whoever gives the name admin writes
             server.set_endpoint(self._endpoint)
+            if protection is not None:
+                await protection.apply(server)
             server.set_server_name("TRD inspection station")
             place = await server.register_namespace(NAMESPACE)
             root = await server.nodes.objects.add_object(place, "TRD")

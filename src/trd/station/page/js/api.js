@@ -45,14 +45,25 @@ async function ask(path, options = {}) {
     throw new Problem(0, "no_answer", "");
   }
   if (response.ok) return response;
-  let told = { code: "", detail: response.statusText };
+  const text = await response.text().catch(() => "");
+  throw problemIn(path, response.status, response.statusText, text);
+}
+
+/**
+ * @param {string} path that was asked for
+ * @param {number} status
+ * @param {string} phrase
+ * @param {string} text body of the answer
+ */
+function problemIn(path, status, phrase, text) {
+  let told = { code: "", detail: phrase };
   try {
-    told = { ...told, ...(await response.json()) };
+    told = { ...told, ...JSON.parse(text) };
   } catch {
     // not from the station itself (a proxy, say): the status has to do
   }
-  if (response.status === 401 && path !== "/v1/session") signedOut.tell();
-  throw new Problem(response.status, told.code, told.detail || String(response.status));
+  if (status === 401 && path !== "/v1/session") signedOut.tell();
+  return new Problem(status, told.code, told.detail || String(status));
 }
 
 /**
@@ -79,6 +90,31 @@ export async function send(method, path, body) {
     headers: body === undefined || form ? {} : { "Content-Type": "application/json" },
   });
   return response.status === 204 ? null : response.json();
+}
+
+/**
+ * A file as the whole body. By XMLHttpRequest, as `fetch` does not tell how much has gone.
+ * @param {string} path
+ * @param {Blob} file
+ * @param {(share: number) => void} progress 0 to 1, of what has left this machine
+ * @param {AbortSignal} signal
+ * @returns {Promise<any>}
+ */
+export function sendFile(path, file, progress, signal) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.upload.addEventListener("progress", (event) => progress(event.total ? event.loaded / event.total : 1));
+    request.addEventListener("load", () => {
+      if (request.status >= 200 && request.status < 300) resolve(JSON.parse(request.responseText));
+      else reject(problemIn(path, request.status, request.statusText, request.responseText));
+    });
+    request.addEventListener("error", () => reject(new Problem(0, "no_answer", "")));
+    request.addEventListener("abort", () => reject(new DOMException("", "AbortError")));
+    signal.addEventListener("abort", () => request.abort());
+    request.send(file);
+  });
 }
 
 /**

@@ -6,6 +6,7 @@ import { App } from "../app.js";
 import { fill, h, icon } from "../dom.js";
 import { dateTime, num, percent, t } from "../i18n.js";
 import { ask, empty, fault, field, into, toast } from "../widgets.js";
+import { sendDialog } from "./models-send.js";
 
 /** @typedef {import("../types.js").Model} Model */
 /** @typedef {{ models: Model[], found: { name: string, class: string, detector: string }[] }} Models */
@@ -28,6 +29,7 @@ class ModelsPage {
     this.problem = h("div", { "aria-live": "assertive" });
     this.element = h("div", { class: "page models" },
       h("div", { class: "page-head" }, h("h1", {}, t("models.title")), h("span", { class: "grow" }),
+        this.may && h("button", { onclick: () => sendDialog(this.app.className, () => this.#read()) }, icon("upload"), t("models.send")),
         this.may ? h("button", { onclick: () => this.#rollBack() }, icon("left"), t("models.roll_back")) : h("p", { class: "small quiet" }, t("models.engineer"))),
       this.problem, this.list);
     this.ends = [app.live.on("changed", (change) => change.what === "model" && this.#read())];
