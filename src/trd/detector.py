@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import cast
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from trd.config import Recipe
 from trd.decision.calibration import Calibration
-from trd.decision.maps import Region, branch_maps, fused_map
+from trd.decision.maps import Region, branch_map, fused_map
 from trd.engines.base import Engine, Maps, Placement
 from trd.errors import CheckpointError, DataError, TRDError
 from trd.extras import explained
@@ -22,7 +23,7 @@ from trd.packages.engine import package_engine, self_tested
 from trd.packages.package import is_package, read_package
 from trd.preprocess.parts import batches, stacked_images
 from trd.preprocess.pipeline import Pipeline
-from trd.preprocess.threads import in_threads
+from trd.preprocess.threads import Steps, in_threads
 from trd.registry import find_method
 from trd.stored import DetectorFacts, detector_folder, read_detector, stand_in_folder
 from trd.types import Failure, Prediction, PreparedSample, Sample
@@ -152,8 +153,13 @@ class Detector:
             yield self._decided(sample, {name: maps[index] for name, maps in raw.items()}, sample.region)
 
     def _decided(self, sample: PreparedSample, raw: Mapping[str, NDArray[np.float32]], region: Region) -> ScoredSample:
-        calibration = self.calibration
-        maps = calibration.standardised(branch_maps(raw, calibration.maps, calibration.sigma, region))
+        calibration, steps = self.calibration, Steps()
+        smoothed = {
+            name: steps.add(partial(branch_map, values, calibration.maps[name], calibration.sigma, region))
+            for name, values in raw.items()
+        }
+        steps.run()
+        maps = calibration.standardised({name: one.result() for name, one in smoothed.items()})
         fused = fused_map(maps, calibration.fusion)
         score = float(fused.max())
         if not math.isfinite(score):

@@ -22,19 +22,20 @@ TRUNCATE = 4.0  # standard deviations at which the Gaussian ends, as scipy's def
 def branch_maps(
     raw: Mapping[str, Map], statistics: Mapping[str, MapStatistics], sigma: float, region: Region
 ) -> dict[str, Map]:
-    """z-score each branch's (h, w) map of one part, set pixels outside `region` to the floor, smooth.
+    """`branch_map` of every branch of one part."""
+    return {name: branch_map(values, statistics[name], sigma, region) for name, values in raw.items()}
+
+
+def branch_map(raw: Map, statistics: MapStatistics, sigma: float, region: Region) -> Map:
+    """z-score an (h, w) map, set pixels outside `region` to the floor, smooth.
 
     The paper smooths the sum; smoothing is linear, so smoothing the parts gives the same sum and each branch's exact
     share of it.
     """
-    result = {}
-    for name, values in raw.items():
-        numbers = statistics[name]
-        scores = (values - np.float32(numbers.mean)) / np.float32(numbers.std)
-        if region is not None:
-            scores[~region] = numbers.floor
-        result[name] = smooth(scores, sigma)
-    return result
+    scores = (raw - np.float32(statistics.mean)) / np.float32(statistics.std)
+    if region is not None:
+        scores[~region] = statistics.floor
+    return smooth(scores, sigma)
 
 
 def fused_map(maps: Mapping[str, Map], rule: Fusion) -> Map:
