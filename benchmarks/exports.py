@@ -68,8 +68,9 @@ def _exported(run: Path, place: Path, form: str, out: Path) -> dict[str, Any]:
 
 def _show(lines: list[dict[str, Any]]) -> None:
     """A row per form: worst over the classes for differences, mean for metrics."""
-    print("| form | classes | largest of maps | of scores | decided otherwise | I-AUROC | AUPRO@30 | size, MB |")
-    print("|---|---|---|---|---|---|---|---|")
+    differences = "largest of maps | of scores | decided otherwise | false alarms on good test parts"
+    print(f"| form | classes | {differences} | I-AUROC | AUPRO@30 | size, MB |")
+    print("|" + "---|" * 9)
     for form in dict.fromkeys(line["form"] for line in lines):
         kept = [line for line in lines if line["form"] == form and not line["refused"]]
         for line in lines:
@@ -88,7 +89,11 @@ def _show(lines: list[dict[str, Any]]) -> None:
             for name in METRICS
         ]
         size = np.mean([line["bytes"] for line in kept]) / 1e6
-        cells = [form, len(kept), f"{largest:.2g}", f"{score:.2g}", f"{flipped} of {parts}", *metrics, f"{size:.2f}"]
+        tests = [line["splits"]["test"] for line in kept if "test" in line["splits"]]
+        alarms, before, good = (sum(t[key] for t in tests) for key in ("false_alarms", "false_alarms_before", "good"))
+        false = f"{alarms} of {good} ({before})"
+        cells = [form, len(kept), f"{largest:.2g}", f"{score:.2g}", f"{flipped} of {parts}", false, *metrics]
+        cells.append(f"{size:.2f}")
         print("| " + " | ".join(map(str, cells)) + " |")
 
 

@@ -41,6 +41,10 @@ def test_export_writes_a_package_that_says_how_far_it_is_off(quick_run: Path, tm
     report = read_package(out).equivalence
     assert report["splits"].keys() == {"training", "calibration", "test"}
     assert report["refused"] == []
+    test = report["splits"]["test"]
+    assert (test["parts"], test["good"]) == (5, 2)
+    assert test["false_alarms"] <= min(test["alarms"], 2)
+    assert f"false alarms on the 2 good test parts: {test['false_alarms']}," in " ".join(told.split())
 
 
 def test_predict_gives_the_scores_of_the_run(package: Path, quick_run: Path, drawn: Path, tmp_path: Path) -> None:

@@ -55,6 +55,13 @@ def export(
         differences = (f"{value:.2g}" for value in (split.largest, split.mean, split.score))
         table.add_row(name, str(split.parts), str(split.beyond), *differences, str(len(split.flipped)))
     console.print(table)
+    promised = done.package.facts.calibration.image_threshold.guaranteed_rate
+    if (test := done.equivalence.splits.get("test")) is not None:
+        console.print(
+            f"false alarms on the {test.good} good test parts: {test.false_alarms}, of the detector in float32 "
+            f"{test.false_alarms_before}; the threshold promises {promised:.1%}",
+            highlight=False,
+        )
     for metric in ("image_auroc", "pixel_auroc", "aupro_30"):
         if metric in done.equivalence.metrics:
             console.print(

@@ -25,7 +25,8 @@ LOWER = 0.01  # by which I-AUROC or AUPRO@30 of one class may be lower in less t
 class Split:
     """Of one split's parts. beyond: how many have a fused map that differs somewhere by more than LARGEST_MAP.
     largest, mean: difference of the fused maps. score: largest difference. flipped: ids of parts decided otherwise
-    farther than NEAR from the threshold. alarms: with the package, and with the detector."""
+    farther than NEAR from the threshold. alarms: with the package, and with the detector. good: how many parts are
+    good; false_alarms: how many of those are alarms, in the same way."""
 
     parts: int
     beyond: int
@@ -35,6 +36,9 @@ class Split:
     flipped: tuple[str, ...]
     alarms: int
     alarms_before: int
+    good: int
+    false_alarms: int
+    false_alarms_before: int
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Equivalence:
 
 
 def compared(before: Detector, package: Detector, parts: Iterable[PreparedSample], count: int) -> Split:
-    """Both detectors on the same prepared parts."""
+    """Both detectors on the same prepared good parts."""
     largest = score = total = 0.0
     flipped, alarms, alarms_before, beyond = list[str](), 0, 0, 0
     first, second = tee(parts)
@@ -70,7 +74,8 @@ def compared(before: Detector, package: Detector, parts: Iterable[PreparedSample
         alarms, alarms_before = alarms + now, alarms_before + was
         if was != now and abs(old.score - before.calibration.image_threshold.value) > NEAR:
             flipped.append(new.sample.id)
-    return Split(count, beyond, largest, total / max(count, 1), score, tuple(flipped), alarms, alarms_before)
+    mean, both = total / max(count, 1), (alarms, alarms_before)
+    return Split(count, beyond, largest, mean, score, tuple(flipped), *both, count, *both)
 
 
 def compared_results(before: Detector, package: Detector, old: ClassResult, new: ClassResult) -> Split:
@@ -82,8 +87,10 @@ def compared_results(before: Detector, package: Detector, old: ClassResult, new:
     flipped = tuple(old.ids[index] for index in np.flatnonzero((was != now) & far))
     score = float(np.abs(old.scores[FUSED] - new.scores[FUSED]).max())
     beyond = int((apart.max(axis=(1, 2)) > LARGEST_MAP).sum())
-    largest, mean = float(apart.max()), float(apart.mean())
-    return Split(len(old.ids), beyond, largest, mean, score, flipped, int(now.sum()), int(was.sum()))
+    largest, mean, good = float(apart.max()), float(apart.mean()), ~old.defective
+    false = int((now & good).sum()), int((was & good).sum())
+    alarms = int(now.sum()), int(was.sum())
+    return Split(len(old.ids), beyond, largest, mean, score, flipped, *alarms, int(good.sum()), *false)
 
 
 def numbers_of(result: ClassResult) -> dict[str, float]:

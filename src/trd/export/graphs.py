@@ -64,10 +64,20 @@ def onnx_bytes(form: GraphForm, metadata: Mapping[str, str] | None = None) -> by
     fixed = [one.name for one in proto.graph.input if not one.type.tensor_type.shape.dim[0].dim_param]
     if fixed:  # something reads the batch as a number; the exporter then fixes it without a word
         raise TRDError(f"PyTorch's exporter fixed the batch of {', '.join(fixed)} at {EXAMPLES}")
+    _strip(proto.graph)
     for key, value in (metadata or {}).items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = key, value
     return bytes(proto.SerializeToString())
+
+
+def _strip(graph: Any) -> None:
+    """Of what tells where in the source a node came from, and of shapes that a runtime infers: up to half a megabyte
+    for a network."""
+    del graph.value_info[:]
+    for node in graph.node:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
 
 
 class _Listed(torch.nn.Module):
