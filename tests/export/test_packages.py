@@ -18,6 +18,7 @@ import pytest
 from trd.detector import Detector
 from trd.engines.base import Placement
 from trd.errors import CheckpointError, RecipeError, TRDError
+from trd.packages import packing
 from trd.packages.engine import package_engine
 from trd.packages.facts import digests_of_parts, facts_at, keep_calibration
 from trd.packages.golden import Golden, deviation
@@ -45,6 +46,26 @@ def test_it_repeats_to_the_bit(package: Path, tmp_path: Path) -> None:
     read = read_package(package)
     write_package(tmp_path / "again.trdm", read)
     assert (tmp_path / "again.trdm").read_bytes() == package.read_bytes()
+
+
+def test_a_sample_of_a_large_member_decides_how_it_is_packed(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights byte by byte, all else as it is; and both come back."""
+    weights = np.random.default_rng(0).normal(0, 0.02, packing.SMALL // 4 + 7).astype(np.float32).tobytes() + b"end"
+    text = "".join(f"<layer id='{index}' type='Convolution'/>" for index in range(packing.SMALL // 30)).encode()
+    plain = read_package(package)
+    with_both = replace(plain, contents={**plain.contents, "weights": weights, "text": text})
+    sizes = []
+    for large in (packing.LARGE, packing.SMALL):
+        monkeypatch.setattr(packing, "LARGE", large)
+        written = write_package(tmp_path / "large.trdm", with_both)
+        assert (written.manifest.members["weights"].word, written.manifest.members["text"].word) == (4, 1)
+        assert read_package(written.path).contents == with_both.contents
+        sizes.append(written.path.stat().st_size)
+    assert sizes[0] < sizes[1] < 1.02 * sizes[0]  # quicker, and hardly larger
+    unpacked = write_package(tmp_path / "scratch.trdm", with_both, packing.not_at_all)
+    assert read_package(unpacked.path).contents == with_both.contents
 
 
 def test_it_is_known_by_its_name_or_its_content(package: Path, trained: Path, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from trd.export.licences import licences_of
 from trd.export.parts import ExportParts, parts_of
 from trd.export.quantise import quantised, with_altered
 from trd.methods.exportable import Exportable, ExportForm
+from trd.packages import packing
 from trd.packages.engine import package_engine
 from trd.packages.facts import digests_of_parts
 from trd.packages.golden import golden_of
@@ -93,7 +94,7 @@ def export(job: ExportJob, console: Console) -> Exported:
         calibration = _calibration(detector, engine, parts, job, console)
         golden = golden_of(parts.example, detector.pipeline, engine)
         package = _with_members(draft, calibration, {"golden/0.safetensors": golden.to_bytes()})
-        package = write_package(Path(scratch) / "package.trdm", package)
+        package = write_package(Path(scratch) / "package.trdm", package, packing.not_at_all)
         found = _equivalence(detector, Detector.load(package.path, "cpu"), parts, job, console)
     refuse(found)
     package = replace(package, contents={**package.contents, EQUIVALENCE: _json(found)})

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from trd.errors import CheckpointError
 from trd.files import write_whole
 from trd.packages import packing
 from trd.packages.manifest import FORMAT_VERSION, Manifest, Member
+from trd.packages.packing import Packed
 from trd.stored import FACTS, RECIPE, DetectorFacts, facts_content, facts_from
 
 SUFFIX = ".trdm"
@@ -66,26 +67,33 @@ def facts_members(facts: DetectorFacts) -> dict[str, bytes]:
     return {RECIPE: text.encode(), FACTS: _json(facts_content(facts, text))}
 
 
-def write_package(path: Path, package: Package) -> Package:
-    """Whole or not at all; comes back with its manifest brought up to its contents. Raises OutputError."""
-    packed = {name: packing.packed(data) for name, data in package.contents.items()}
-    members = {
-        name: Member(sha256=_digest(data), bytes=len(data), word=packed[name].word)
-        for name, data in package.contents.items()
-    }
-    manifest = package.manifest.model_copy(update={"members": members})
-    text = _json(manifest.model_dump(mode="json"))
+def write_package(path: Path, package: Package, pack: Callable[[bytes], Packed] = packing.packed) -> Package:
+    """Whole or not at all; comes back with its manifest brought up to its contents. Raises OutputError.
+
+    Packed member by member, since networks of the paper's size are gigabytes.
+    """
+    members: dict[str, Member] = {}
+
+    def manifest() -> Manifest:
+        return package.manifest.model_copy(update={"members": dict(members)})
+
+    def add(archive: zipfile.ZipFile, name: str, one: Packed) -> None:
+        entry = zipfile.ZipInfo(name, DATE)
+        entry.compress_type, entry.external_attr = one.method, 0o644 << 16
+        archive.writestr(entry, one.data, compresslevel=one.level)
 
     def write(temporary: Path) -> None:
         with zipfile.ZipFile(temporary, "w") as archive:
+            for name, data in package.contents.items():
+                one = pack(data)
+                members[name] = Member(sha256=_digest(data), bytes=len(data), word=one.word)
+                add(archive, name, one)
+            text = _json(manifest().model_dump(mode="json"))
             archive.comment = _digest(text).encode()
-            for name, one in {MANIFEST: packing.as_it_is(text), **packed}.items():
-                entry = zipfile.ZipInfo(name, DATE)
-                entry.compress_type, entry.external_attr = one.method, 0o644 << 16
-                archive.writestr(entry, one.data, compresslevel=packing.LEVEL)
+            add(archive, MANIFEST, packing.as_it_is(text))
 
     write_whole(path, write)
-    return replace(package, manifest=manifest, path=path)
+    return replace(package, manifest=manifest(), path=path)
 
 
 def read_package(path: Path) -> Package:
