@@ -104,9 +104,12 @@ def trained(drawn: Path, shared: Shared[Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def quick_run(drawn: Path, shared: Shared[Path]) -> Path:
-    """A run folder of patch statistics: for what is done with a detector, whatever it is. Read only."""
+    """A run folder of patch statistics: for what is done with a detector, whatever it is. Read only.
+
+    Named "other": the station has it beside one of smaller images.
+    """
     recipe = load_recipe("patch-statistics", ("frame.size=96", "scoring.stand_ins=false"))
-    return shared("quick-run", lambda folder: run_of(drawn, folder, recipe))
+    return shared("quick-run", lambda folder: run_of(drawn, folder, recipe, name="other"))
 
 
 @pytest.fixture(scope="session")

@@ -46,12 +46,12 @@ def sharing(factory: pytest.TempPathFactory) -> Shared:
     return shared
 
 
-def run_of(data: Path, folder: Path, recipe: Recipe, classes: list[str] | None = None) -> Path:
-    """A run folder in `folder`, trained and evaluated."""
-    run = Run.open(data, folder / "run", recipe, classes or ["biscuit"])
+def run_of(data: Path, folder: Path, recipe: Recipe, classes: list[str] | None = None, name: str = "run") -> Path:
+    """A run folder of that name in `folder`, trained and evaluated."""
+    run = Run.open(data, folder / name, recipe, classes or ["biscuit"])
     run.train_and_evaluate("cpu")
     run.raise_failures()
-    return folder / "run"
+    return folder / name
 
 
 def made_for(runtime: Runtime, run: Path, folder: Path) -> Exported:
