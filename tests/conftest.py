@@ -21,7 +21,7 @@ from trd.data.demo import draw_demo
 
 sys.path.insert(0, str(Path(__file__).parent / "fakes"))
 
-from sharing import Shared, run_of, sharing
+from sharing import Shared, made_for, run_of, sharing
 
 TINY = (
     "frame.size=64",
@@ -100,3 +100,22 @@ def quick() -> Recipe:
 def trained(drawn: Path, shared: Shared[Path]) -> Path:
     """A run folder over the drawn data, trained for two epochs and evaluated. Read only."""
     return shared("trained", lambda folder: run_of(drawn, folder, load_recipe("lite-rgb-normals", TINY)))
+
+
+@pytest.fixture(scope="session")
+def quick_run(drawn: Path, shared: Shared[Path]) -> Path:
+    """A run folder of patch statistics: for what is done with a detector, whatever it is. Read only.
+
+    Named "other": the station has it beside one of smaller images.
+    """
+    recipe = load_recipe("patch-statistics", ("frame.size=96", "scoring.stand_ins=false"))
+    return shared("quick-run", lambda folder: run_of(drawn, folder, recipe, name="other"))
+
+
+@pytest.fixture(scope="session")
+def quick_package(quick_run: Path, shared: Shared[Any]) -> Path:
+    """The path of its package for ONNX Runtime. Read only."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    made = shared("quick-package", lambda folder: made_for("onnx", quick_run, folder))
+    return Path(made.package.path)

@@ -17,8 +17,9 @@ from trd.errors import DataError, RecipeError, TRDError
 
 ray = pytest.importorskip("ray")
 runner = CliRunner()
-PARTS = 40
-BAD = 21
+PARTS = 24
+BAD = 21  # of the second chunk
+KILLED_AT = 11
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,7 +70,7 @@ def test_the_same_scores_and_pictures_as_of_one_process(
 
 
 def test_a_part_that_cannot_be_read(
-    trained: Path, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quick_run: Path, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Paths are relative to where the command is given, also for the workers."""
     shutil.copytree(archive, tmp_path / "parts")
@@ -79,7 +80,7 @@ def test_a_part_that_cannot_be_read(
         found = {}
         for executor in ("local", "ray"):
             out = Path(f"{executor}{len(keep_going)}")
-            result = runner.invoke(app, command(trained, Path("parts"), out, executor, *keep_going))
+            result = runner.invoke(app, command(quick_run, Path("parts"), out, executor, *keep_going))
             found[executor] = contents(out), result.exit_code, str(result.exception)
         assert found["ray"] == found["local"]
         rows = [json.loads(line) for line in found["ray"][0]["scores.jsonl"].splitlines()]
@@ -97,8 +98,8 @@ from trd.predictions import writing
 writes, done = writing._write_pictures, []
 
 def killed(*arguments):
-    if len(done) == 19:
-        os.kill(os.getpid(), getattr(signal, os.environ["SIGNAL"]))
+    if len(done) == int(os.environ["KILLED_AT"]):
+        os.kill(os.getpid(), signal.SIGTERM)
     done.append(arguments)
     writes(*arguments)
 
@@ -109,23 +110,22 @@ main()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-@pytest.mark.parametrize(("signal", "code"), [("SIGKILL", -9), ("SIGTERM", 143)])
-def test_a_killed_call_goes_on(
-    trained: Path, archive: Path, alone: Path, tmp_path: Path, signal: str, code: int
-) -> None:
-    environment = os.environ | {"RAY_ADDRESS": ray.get_runtime_context().gcs_address, "SIGNAL": signal}
+def test_a_call_that_is_ended_goes_on(trained: Path, archive: Path, alone: Path, tmp_path: Path) -> None:
+    """Ray has a handler of its own for SIGTERM. What SIGKILL leaves is the same as of one process (tests/test_cli.py):
+    the call itself writes."""
+    environment = os.environ | {"RAY_ADDRESS": ray.get_runtime_context().gcs_address, "KILLED_AT": str(KILLED_AT)}
     arguments = [sys.executable, "-c", KILLED, *command(trained, archive, tmp_path)]
     begun = subprocess.run(arguments, check=False, capture_output=True, env=environment)
-    assert begun.returncode == code, begun.stderr
-    assert (b"the same command goes on" in b" ".join(begun.stderr.split())) == (signal == "SIGTERM")
+    assert begun.returncode == 143, begun.stderr
+    assert b"the same command goes on" in b" ".join(begun.stderr.split())
     partial = tmp_path / "scores.jsonl.part"
     rows = [json.loads(line) for line in partial.read_text().splitlines()]
-    assert [row["id"] for row in rows] == [f"{index:03d}" for index in range(19)]
+    assert [row["id"] for row in rows] == [f"{index:03d}" for index in range(KILLED_AT)]
     rows[4]["notes"] = "not scored again"
     partial.write_text("".join(json.dumps(row) + "\n" for row in rows))
     result = runner.invoke(app, command(trained, archive, tmp_path), catch_exceptions=False)
-    assert "going on after 19 parts" in " ".join(result.output.split())
-    assert f"Ray: {PARTS - 19} parts" in " ".join(result.output.split())
+    assert f"going on after {KILLED_AT} parts" in " ".join(result.output.split())
+    assert f"Ray: {PARTS - KILLED_AT} parts" in " ".join(result.output.split())
     after = contents(tmp_path)
     assert after["scores.jsonl"].count(b"not scored again") == 1
     assert {name: data.replace(b"not scored again", b"") for name, data in after.items()} == contents(alone)

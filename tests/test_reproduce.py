@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trd.config import load_recipe
+from trd.config import Recipe, load_recipe
 from trd.errors import CheckpointError, DataError, MissingExtraError, RecipeError, TRDError
 from trd.methods.trd.variants import ablation
 from trd.reproduce.published import BENCHMARKS, MVTEC3D
@@ -46,7 +46,7 @@ def cells(markdown: str, heading: str, row: str) -> list[str]:
 
 
 def test_the_table_beside_the_published_numbers(mvtec: Path, tmp_path: Path) -> None:
-    recipe = load_recipe("lite-rgb-normals", SHORT)
+    recipe = load_recipe("lite-rgb", SHORT)
     results = reproduce("mvtec3d", mvtec, tmp_path, recipe, seeds=(42, 43, 42), device="cpu")
     assert [(r.seed, r.class_name) for r in results] == [(s, c) for s in (42, 43) for c in ("bagel", "cookie")]
     assert "continued" not in json.loads((tmp_path / "full/seed-42/run.json").read_text())  # by its own jobs
@@ -111,7 +111,7 @@ def test_eyecandies(tmp_path: Path) -> None:
 def test_killed_in_the_middle_it_goes_on(mvtec: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-c", "from trd.cli import main; main()", "reproduce", "mvtec3d", "--data", str(mvtec)]
-    command += ["--recipe", "lite-rgb-normals", "--out", str(out), "--device", "cpu"]
+    command += ["--recipe", "lite-rgb", "--out", str(out), "--device", "cpu"]
     command += [part for override in SHORT for part in ("--set", override)]
     first = out / "full/seed-42/bagel"
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
@@ -128,20 +128,19 @@ def test_killed_in_the_middle_it_goes_on(mvtec: Path, tmp_path: Path) -> None:
     assert len(cells((out / "table.md").read_text(), "I-AUROC", "ours")) == 3
     # a complete one has nothing to do, and another recipe is refused
     with pytest.raises(CheckpointError, match="holds a run of another recipe"):
-        reproduce("mvtec3d", mvtec, out, load_recipe("lite-rgb-normals", [*SHORT, "scoring.sigma=1"]), device="cpu")
+        reproduce("mvtec3d", mvtec, out, load_recipe("lite-rgb", [*SHORT, "scoring.sigma=1"]), device="cpu")
 
 
-def test_a_failed_job_is_named_and_the_others_are_done(mvtec: Path, tmp_path: Path) -> None:
+def test_a_failed_job_is_named_and_the_others_are_done(mvtec: Path, tmp_path: Path, quick: Recipe) -> None:
     data = Path(shutil.copytree(mvtec, tmp_path / "data"))
-    recipe = load_recipe("lite-rgb-normals", SHORT)
     broken = data / "bagel/train/good/rgb/000.png"
     content = broken.read_bytes()
     broken.write_bytes(b"no picture")
     with pytest.raises(TRDError, match=r"1 of 2 jobs failed:\n  full, seed 42, bagel: .*000.png"):
-        reproduce("mvtec3d", data, tmp_path / "out", recipe, device="cpu")
+        reproduce("mvtec3d", data, tmp_path / "out", quick, device="cpu")
     assert cells((tmp_path / "out/table.md").read_text(), "I-AUROC", "ours")[0] == "-"
     broken.write_bytes(content)
-    assert len(reproduce("mvtec3d", data, tmp_path / "out", recipe, device="cpu")) == 2
+    assert len(reproduce("mvtec3d", data, tmp_path / "out", quick, device="cpu")) == 2
 
 
 def test_wrong_names_are_refused(mvtec: Path, tmp_path: Path, drawn: Path) -> None:
@@ -242,11 +241,10 @@ def test_latex_is_escaped() -> None:
     assert "$\\pm$" in text
 
 
-def test_ray_runs_the_same_jobs(mvtec: Path, tmp_path: Path) -> None:
+def test_ray_runs_the_same_jobs(mvtec: Path, tmp_path: Path, quick: Recipe) -> None:
     pytest.importorskip("ray")
-    recipe = load_recipe("lite-rgb-normals", SHORT)
-    reproduce("mvtec3d", mvtec, tmp_path / "ray", recipe, executor="ray", device="cpu")
-    reproduce("mvtec3d", mvtec, tmp_path / "local", recipe, device="cpu")
+    reproduce("mvtec3d", mvtec, tmp_path / "ray", quick, executor="ray", device="cpu")
+    reproduce("mvtec3d", mvtec, tmp_path / "local", quick, device="cpu")
     assert (tmp_path / "ray/table.md").read_text() == (tmp_path / "local/table.md").read_text()
 
 

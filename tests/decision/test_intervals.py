@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import beta
+from scipy.stats import beta, binom
 
 from trd.decision.intervals import share_interval
 
@@ -13,13 +13,10 @@ def test_clopper_and_pearson_by_the_beta_distribution(hits: int, count: int) -> 
 
 
 def test_it_covers_at_least_as_often_as_promised() -> None:
-    rng = np.random.default_rng(0)
+    low, high = np.transpose([share_interval(hits, 30) for hits in range(31)])
     for probability in (0.03, 0.5, 0.9):
-        inside = [
-            low <= probability <= high
-            for low, high in (share_interval(int(hits), 30) for hits in rng.binomial(30, probability, 2000))
-        ]
-        assert np.mean(inside) >= 0.94
+        inside = (low <= probability) & (probability <= high)
+        assert 0.95 <= binom.pmf(np.arange(31), 30, probability) @ inside < 1
     assert share_interval(0, 0) == (0, 1)
     with pytest.raises(ValueError, match="3 hits of 2"):
         share_interval(3, 2)

@@ -9,17 +9,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from trd.config import load_recipe
 from trd.export import graphs
-from trd.export.export import Exported, ExportJob, export
+from trd.export.export import Exported
 from trd.methods.exportable import GraphForm
-from trd.packages.manifest import Runtime
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
-from sharing import Shared, run_of
+from sharing import Shared, made_for
 
 
 def content_of(form: GraphForm) -> str:
@@ -45,10 +42,6 @@ def _graphs_exported_once(shared: Shared[bytes]) -> Iterator[None]:
         yield
 
 
-def made_for(runtime: Runtime, trained: Path, folder: Path) -> Exported:
-    return export(ExportJob(trained, folder / f"{runtime}.trdm", runtime), Console(quiet=True))
-
-
 @pytest.fixture(scope="session", params=["onnx", "openvino"])
 def made(request: pytest.FixtureRequest, trained: Path, shared: Shared[Exported]) -> Exported:
     """A package in float32 of the tiny trained detector. Read only."""
@@ -59,16 +52,3 @@ def made(request: pytest.FixtureRequest, trained: Path, shared: Shared[Exported]
 def onnx_package(trained: Path, shared: Shared[Exported]) -> Path:
     """The path of one for ONNX Runtime. Read only."""
     return shared("package-onnx", lambda folder: made_for("onnx", trained, folder)).package.path
-
-
-@pytest.fixture(scope="session")
-def quick_run(drawn: Path, shared: Shared[Path]) -> Path:
-    """A run folder of patch statistics: for what is done with a package, whatever is in it. Read only."""
-    recipe = load_recipe("patch-statistics", ("frame.size=64", "scoring.stand_ins=false"))
-    return shared("quick-run", lambda folder: run_of(drawn, folder, recipe))
-
-
-@pytest.fixture(scope="session")
-def quick_package(quick_run: Path, shared: Shared[Exported]) -> Path:
-    """The path of its package for ONNX Runtime. Read only."""
-    return shared("quick-package", lambda folder: made_for("onnx", quick_run, folder)).package.path

@@ -130,9 +130,11 @@ def test_a_package_that_decides_otherwise_is_not_written(
     from trd.export import graphs
 
     plain = graphs.onnx_bytes
+    altered: list[object] = []  # one of two students
 
     def perturbed(form, metadata=None):  # type: ignore[no-untyped-def]
-        if form.role == "student":
+        if form.role == "student" and not altered:
+            altered.append(form)
             weight = next(p for p in form.module.parameters() if p.dim() == 4)
             weight.data.flatten()[:8] += 1
         return plain(form, metadata)

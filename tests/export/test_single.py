@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,18 @@ from trd.export.single import export_single
 from trd.packages.package import read_package
 from trd.preprocess.parts import stacked_images
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+
+from sharing import Shared
+
 
 @pytest.fixture(scope="session")
-def single(trained: Path, onnx_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("single") / "model.onnx"
-    export_single(trained, read_package(onnx_package), out)
-    return out
+def single(trained: Path, onnx_package: Path, shared: Shared[Path]) -> Path:
+    def make(folder: Path) -> Path:
+        export_single(trained, read_package(onnx_package), folder / "model.onnx")
+        return folder / "model.onnx"
+
+    return shared("single", make)
 
 
 def test_maps_and_scores_are_the_detectors(single: Path, onnx_package: Path, drawn: Path) -> None:

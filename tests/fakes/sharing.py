@@ -7,13 +7,18 @@ import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from filelock import FileLock
+from rich.console import Console
 
 from trd.config import Recipe
 from trd.runs import Run
+
+if TYPE_CHECKING:
+    from trd.export.export import Exported
+    from trd.packages.manifest import Runtime
 
 Made = TypeVar("Made")
 Shared = Callable[[str, Callable[[Path], Made]], Made]
@@ -41,9 +46,16 @@ def sharing(factory: pytest.TempPathFactory) -> Shared:
     return shared
 
 
-def run_of(data: Path, folder: Path, recipe: Recipe, classes: list[str] | None = None) -> Path:
-    """A run folder in `folder`, trained and evaluated."""
-    run = Run.open(data, folder / "run", recipe, classes or ["biscuit"])
+def run_of(data: Path, folder: Path, recipe: Recipe, classes: list[str] | None = None, name: str = "run") -> Path:
+    """A run folder of that name in `folder`, trained and evaluated."""
+    run = Run.open(data, folder / name, recipe, classes or ["biscuit"])
     run.train_and_evaluate("cpu")
     run.raise_failures()
-    return folder / "run"
+    return folder / name
+
+
+def made_for(runtime: Runtime, run: Path, folder: Path) -> Exported:
+    """A package of a run folder, in float32."""
+    from trd.export.export import ExportJob, export
+
+    return export(ExportJob(run, folder / f"{runtime}.trdm", runtime), Console(quiet=True))

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from rich.console import Console
 
 import trd
 from trd.config import load_recipe
-from trd.export.export import ExportJob, export
 from trd.station.settings import Settings
 from trd.station.station import Station
 
@@ -31,9 +29,9 @@ def run_folder(drawn: Path, shared: Shared[Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def other_run(drawn: Path, shared: Shared[Path]) -> Path:
-    """Another detector of the same class."""
-    return shared("served-other", lambda folder: fitted(drawn, folder / "other", "frame.size=96", RECIPE[1]))
+def other_run(quick_run: Path) -> Path:
+    """Another detector of the same class: its images are larger."""
+    return quick_run
 
 
 def fitted(drawn: Path, out: Path, *overrides: str) -> Path:
@@ -42,16 +40,9 @@ def fitted(drawn: Path, out: Path, *overrides: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def package(other_run: Path, shared: Shared[bytes]) -> bytes:
+def package(quick_package: Path) -> bytes:
     """Of the other detector."""
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-
-    def make(folder: Path) -> bytes:
-        job = ExportJob(other_run / "biscuit", folder / "other.trdm", "onnx")
-        return export(job, Console(quiet=True)).package.path.read_bytes()
-
-    return shared("served-package", make)
+    return quick_package.read_bytes()
 
 
 @pytest.fixture(scope="session")

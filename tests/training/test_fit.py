@@ -71,19 +71,18 @@ def test_interrupted_and_resumed_equals_uninterrupted(
 
 
 def test_stopped_between_the_last_epoch_and_the_detector(
-    drawn: Path, tmp_path: Path, four_epochs: Recipe, monkeypatch: pytest.MonkeyPatch
+    drawn: Path, trained: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is trained again, and no half detector is taken for a whole one."""
     place = ClassFolder("biscuit", drawn / "biscuit")
     with monkeypatch.context() as patch:
         patch.setattr("trd.training.fit.save_detector", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            fit_class(place, four_epochs, tmp_path / "broken", "cpu")
-    fit_class(place, four_epochs, tmp_path / "whole", "cpu")
+            fit_class(place, recipe, tmp_path / "broken", "cpu")
     with monkeypatch.context() as patch:
         patch.setattr(fit_module.TrainingModule, "training_step", lambda *_: pytest.fail("trained again"))
-        fit_class(ClassFolder("biscuit", drawn / "biscuit"), four_epochs, tmp_path / "broken", "cpu")
-    assert same(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
+        fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path / "broken", "cpu")
+    assert same(weights(trained / "biscuit"), weights(tmp_path / "broken"))
 
 
 def test_ctrl_c_on_the_command_line_leaves_a_resumable_run(drawn: Path, tmp_path: Path) -> None:
@@ -136,12 +135,13 @@ def test_a_full_disk_keeps_the_last_checkpoint(
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_does_not(
-    drawn: Path, tmp_path: Path, recipe: Recipe
+    drawn: Path, trained: Path, tmp_path: Path, recipe: Recipe
 ) -> None:
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+    """Also when a whole run trained them, perhaps in another process."""
+    for name, seed in (("same", recipe.seed), ("other", recipe.seed + 1)):
         fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe.with_seed(seed), tmp_path / name, "cpu")
-    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
-    assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
+    assert same(weights(tmp_path / "same"), weights(trained / "biscuit"))
+    assert not same(weights(tmp_path / "other"), weights(trained / "biscuit"))
 
 
 def test_training_learns(drawn: Path, tmp_path: Path) -> None:
@@ -155,6 +155,7 @@ def test_training_learns(drawn: Path, tmp_path: Path) -> None:
             "training.batch_size=2",
             "training.precision=32",
             "student.filter=true",
+            "scoring.stand_ins=false",
         ],
     )
     fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, "cpu")

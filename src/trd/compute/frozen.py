@@ -13,11 +13,12 @@ from typing import TypeVar, cast
 
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from trd.compute.onednn import onednn_takes, with_onednn
 
 Module = TypeVar("Module", bound=nn.Module)
+Convolution = nn.Conv2d | nn.ConvTranspose2d
 CACHED_PIXELS = 2 * 320 * 320
 
 
@@ -30,21 +31,45 @@ def folded(module: Module, faster: bool = True) -> Module:
     order of execution in all modules of this package; a test holds every one of them to the plain module. A module of
     others, which says so by `keeps_layers`, is copied as it is.
     """
-    result = copy.deepcopy(module).eval().requires_grad_(False)
-    if getattr(result, "keeps_layers", False):
-        return result
+    if getattr(module, "keeps_layers", False):
+        return copy.deepcopy(module).eval().requires_grad_(False)
+    shared = (conv.weight for parent in module.modules() for _, conv, _ in _pairs(parent))  # folding makes new ones
+    result = copy.deepcopy(module, {id(weight): weight for weight in shared}).eval()
     for parent in list(result.modules()):
-        for (name, child), (following, norm) in pairwise(list(parent.named_children())):
-            if isinstance(child, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
-                both = fuse_conv_bn_eval(child, norm, transpose=isinstance(child, nn.ConvTranspose2d))
-                setattr(parent, name, both.requires_grad_(False))
-                setattr(parent, following, nn.Identity())
+        for following, conv, norm in _pairs(parent):
+            _fold(conv, norm)
+            setattr(parent, following, nn.Identity())
+    result.requires_grad_(False)
+    for parent in list(result.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.ReLU6):
                 child.inplace = True
             elif faster and hasattr(child, "frozen_form"):
                 setattr(parent, name, cast(Callable[[], nn.Module], child.frozen_form)())
     return result
+
+
+def _pairs(parent: nn.Module) -> list[tuple[str, Convolution, nn.BatchNorm2d]]:
+    """Convolutions and the BatchNorm that follows each, with the name of the latter."""
+    return [
+        (following, child, norm)
+        for (_, child), (following, norm) in pairwise(parent.named_children())
+        if isinstance(child, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d)
+    ]
+
+
+@torch.no_grad()
+def _fold(conv: Convolution, norm: nn.BatchNorm2d) -> None:
+    conv.weight, conv.bias = fuse_conv_bn_weights(
+        conv.weight,
+        conv.bias,
+        cast(torch.Tensor, norm.running_mean),
+        cast(torch.Tensor, norm.running_var),
+        norm.eps,
+        norm.weight,
+        norm.bias,
+        transpose=isinstance(conv, nn.ConvTranspose2d),
+    )
 
 
 def frozen(module: nn.Module, device: torch.device, dtype: torch.dtype, fuse: bool = True) -> nn.Module:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from trd.config import Recipe
 from trd.errors import RecipeError
 from trd.methods.base import FitJob
@@ -21,9 +19,7 @@ from trd.types import State
 def imported_state(file: Path, job: FitJob) -> State:
     """Stands in for `Method.fit`. Raises CheckpointError for a file that does not fit."""
     students = read_reference_checkpoint(file, tuple(job.recipe.modalities))
-    network = build_network(job.recipe)
-    network.students = torch.nn.ModuleDict(students)
-    return state_of(network, MapScorer([], [], None))
+    return state_of(build_network(job.recipe, students=students), MapScorer([], [], None))
 
 
 def refuse_other_students(recipe: Recipe) -> None:

@@ -160,11 +160,14 @@ def _forget_copies(network: TunedReverseDistillation, _: object) -> None:
     network._frozen_copies.clear()
 
 
-def build_network(recipe: Recipe, load_teacher: bool = True) -> TunedReverseDistillation:
+def build_network(
+    recipe: Recipe, load_teacher: bool = True, students: Mapping[str, Student] | None = None
+) -> TunedReverseDistillation:
     """The one place where a recipe's numbers become a network.
 
-    load_teacher: False leaves the teacher's weights as initialised, for a checkpoint that brings them along. Raises
-    RecipeError for modalities whose names PyTorch keeps for itself, and as `build_teacher` does.
+    load_teacher: False leaves the teacher's weights as initialised, for a checkpoint that brings them along.
+    students: branch -> one that is there already, of the recipe's size. Raises RecipeError for modalities whose names
+    PyTorch keeps for itself, and as `build_teacher` does.
     """
     config, names = section(recipe), network_branches(recipe)
     taken = [name for name in (*recipe.modalities, *names) if hasattr(nn.ModuleDict, name) or name in BUSY]
@@ -174,7 +177,7 @@ def build_network(recipe: Recipe, load_teacher: bool = True) -> TunedReverseDist
     teacher = build_teacher(config.teacher.name, config.teacher.weights if load_teacher else None, layers)
     facts = cast(Teacher, teacher)
     channels = tuple(facts.channels)
-    students = {
+    students = students or {
         name: Student(
             branch_channels(recipe, channels),
             others=len(names) - 1,
@@ -186,4 +189,4 @@ def build_network(recipe: Recipe, load_teacher: bool = True) -> TunedReverseDist
         for name in names
     }
     scalers = {name: FeatureScaler(channels) for name in recipe.modalities} if config.teacher.standardize else None
-    return TunedReverseDistillation(teacher, students, scalers, tuple(recipe.modalities))
+    return TunedReverseDistillation(teacher, dict(students), scalers, tuple(recipe.modalities))
