@@ -87,9 +87,11 @@ def export(job: ExportJob, console: Console) -> Exported:
         state = _in_precision(method, detector, state, form, graphs, parts, job, console)
         form = method.export_form(facts.recipe, state, facts.frame.size)
     graphs |= _graphs(form, job.runtime, [name for name in form.graphs if name not in before], console)
+    steps = form.steps
+    del form, state  # of networks of the paper's size 3 GB
 
     with tempfile.TemporaryDirectory() as scratch:
-        draft = _draft(detector, form, graphs, job)
+        draft = _draft(detector, steps, graphs, job)
         engine = package_engine(draft, Placement("cpu"))
         calibration = _calibration(detector, engine, parts, job, console)
         golden = golden_of(parts.example, detector.pipeline, engine)
@@ -144,11 +146,11 @@ def _in_precision(
     else:
         for role in ("teacher", "student"):  # students are quantised for what the quantised teacher gives
             names = [name for name, graph in graphs.items() if graph.role == role]
-            values = _values(detector, form, graphs, before, job)
+            values = _values(detector, graphs, before, job)
             seen = _graph_inputs(values, parts, before, names, detector.recipe.seed)
             for name in tracked(names, f"quantising, {role}", len(names), console):
                 graphs[name] = quantised(graphs[name], seen[name], job.runtime)
-    values = _values(detector, form, graphs, before, job)
+    values = _values(detector, graphs, before, job)
 
     def observations(some: PreparedParts) -> Iterator[tuple[Values, NDArray[np.bool_] | None]]:
         for part in tracked(some, "fitting distances anew", len(some), console):
@@ -165,10 +167,10 @@ def _in_precision(
 
 
 def _values(
-    detector: Detector, form: ExportForm, graphs: Mapping[str, ExportedGraph], steps: Sequence[Step], job: ExportJob
+    detector: Detector, graphs: Mapping[str, ExportedGraph], steps: Sequence[Step], job: ExportJob
 ) -> StepEngine:
     """What the graphs before the scores give."""
-    draft = _draft(detector, replace(form, steps=tuple(steps)), graphs, job)
+    draft = _draft(detector, steps, graphs, job)
     return package_engine(draft, Placement("cpu"))
 
 
@@ -188,7 +190,7 @@ def _graph_inputs(
     return seen
 
 
-def _draft(detector: Detector, form: ExportForm, graphs: Mapping[str, ExportedGraph], job: ExportJob) -> Package:
+def _draft(detector: Detector, steps: Sequence[Step], graphs: Mapping[str, ExportedGraph], job: ExportJob) -> Package:
     """A package without calibration of its own, golden part and report."""
     files, contents = dict[str, GraphFiles](), dict[str, bytes]()
     for name, graph in graphs.items():
@@ -202,7 +204,7 @@ def _draft(detector: Detector, form: ExportForm, graphs: Mapping[str, ExportedGr
         runtime=job.runtime,
         precision=job.precision,
         graphs=files,
-        steps=tuple(StoredStep(graph=s.graph, inputs=dict(s.inputs), outputs=dict(s.outputs)) for s in form.steps),
+        steps=tuple(StoredStep(graph=s.graph, inputs=dict(s.inputs), outputs=dict(s.outputs)) for s in steps),
         golden=(),
         parts=tuple(sorted(digests_of_parts(job.run))),
         tolerance=TOLERANCE[job.precision],
