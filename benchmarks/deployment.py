@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trd.compute.precision import processor_name
+from trd.compute.precision import multiplies_bf16, processor_name
 from trd.data.listing import camera_near, list_unlabelled
 from trd.data.loading import load_sample
 from trd.detector import Detector
@@ -41,7 +41,8 @@ def main() -> None:
     parser.add_argument("--scan", action="store_true")
     options = parser.parse_args()
 
-    detectors = {f"PyTorch, {p}": Detector.load(options.run, "cpu", precision=p) for p in ("32", "bf16")}
+    precisions = ("32", "bf16") if multiplies_bf16("cpu") else ("32",)  # elsewhere bf16 takes minutes
+    detectors = {f"PyTorch, {p}": Detector.load(options.run, "cpu", precision=p) for p in precisions}
     for path in options.packages:
         detector = Detector.load(path, "cpu")
         detectors[f"{detector.engine.form}, {detector.engine.precision} ({path.name})"] = detector
