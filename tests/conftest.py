@@ -33,6 +33,11 @@ TINY = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Exports first: they take longest, and what one worker makes for both must not keep the other one waiting."""
+    items.sort(key=lambda item: item.path.parent.name != "export")
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared[Any]:
     """Makes once what several worker processes need."""

@@ -35,12 +35,12 @@ def page_run(page_parts: Path, shared: Shared[Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def coarser_run(page_parts: Path, shared: Shared[Path]) -> Path:
-    return shared("coarser-run", lambda folder: _trained(page_parts, folder, 96))
+    return shared("coarser-run", lambda folder: _trained(page_parts, folder, 96, "coarser"))
 
 
-def _trained(parts: Path, folder: Path, size: int) -> Path:
+def _trained(parts: Path, folder: Path, size: int, name: str = "run") -> Path:
     recipe = load_recipe("patch-statistics", (f"frame.size={size}", "scoring.stand_ins=false"))
-    return run_of(parts.parent, folder, recipe, [CLASS_NAME])
+    return run_of(parts.parent, folder, recipe, [CLASS_NAME], name)
 
 
 @pytest.fixture
