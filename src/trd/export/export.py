@@ -88,7 +88,7 @@ def export(job: ExportJob, console: Console) -> Exported:
         form = method.export_form(facts.recipe, state, facts.frame.size)
     graphs |= _graphs(form, job.runtime, [name for name in form.graphs if name not in before], console)
     steps = form.steps
-    del form, state  # of networks of the paper's size 3 GB
+    del form, state  # all weights once more, which the comparison does not need
 
     with tempfile.TemporaryDirectory() as scratch:
         draft = _draft(detector, steps, graphs, job)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,7 @@ def self_test(detector: Detector, recorded: Sequence[Recorded] = ()) -> SelfTest
         return "the same part gets the same map"
 
     checks = [_checked("predicts", predicts), _checked("repeatable", repeats)]
-    for one in recorded:
-        checks.append(_checked(f"recorded part {one.sample.id}", lambda one=one: _as_recorded(detector, one)))  # type: ignore[misc]
+    checks += [_checked(f"recorded part {one.sample.id}", partial(_as_recorded, detector, one)) for one in recorded]
     return SelfTest(tuple(checks), times.now(), time.monotonic() - begin)
 
 
