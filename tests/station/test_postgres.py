@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from typer.testing import CliRunner
 
+from trd.cli import app
+from trd.errors import OutputError
 from trd.station.station import Station
 from trd.station.store import database, history
 from trd.station.store.schema import metadata
@@ -51,11 +54,20 @@ def server() -> Iterator[str]:
         def run(*command: str) -> None:
             subprocess.run(command, user=user, check=True, capture_output=True, cwd=folder)
 
-        run(initdb, "-D", f"{folder}/db", "-U", "station", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-        run(pg_ctl, "-D", f"{folder}/db", "-o", options, "-l", f"{folder}/log", "-w", "start")
+        secret = Path(folder) / "password"
+        secret.write_text("correct horse\n")
+        secret.chmod(0o644)  # read by the server's own user
+        options = ["-A", "scram-sha-256", "--pwfile", str(secret), "-E", "UTF8", "--no-sync"]
+        run(initdb, "-D", f"{folder}/db", "-U", "station", *options)
+        passfile = Path(folder) / "pgpass"  # the URL has no password: the driver finds it there
+        passfile.write_text(f"127.0.0.1:{port}:*:station:correct horse\n")
+        passfile.chmod(0o600)
+        started = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
+        run(pg_ctl, "-D", f"{folder}/db", "-o", started, "-l", f"{folder}/log", "-w", "start")
         try:
-            yield f"postgresql+psycopg://station@127.0.0.1:{port}/postgres"
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("PGPASSFILE", str(passfile))
+                yield f"postgresql+psycopg://station@127.0.0.1:{port}/postgres"
         finally:
             run(pg_ctl, "-D", f"{folder}/db", "-m", "immediate", "stop")
 
@@ -85,6 +97,22 @@ def test_migrations_lists_and_counts(server: str) -> None:
 
 def at(rows: list[dict], number: int) -> int:
     return next(row["at"] for row in rows if row["id"] == number)
+
+
+def test_without_its_password_the_error_says_so(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PGPASSFILE")
+    with pytest.raises(OutputError, match=r"database postgresql\S+ cannot be opened: .*password"):
+        database.Database(server)
+
+
+def test_the_command_takes_the_url_from_the_environment(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A password in the command's line would be seen by all who list processes."""
+    monkeypatch.setenv("TRD_DATABASE", server)
+    done = CliRunner().invoke(app, ["station", "reconcile", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert not list(tmp_path.glob("station.db*"))
 
 
 def test_a_station_works_on_it(server: str, opened, test_parts: Path) -> None:

@@ -19,7 +19,10 @@ station_app = typer.Typer(help="Look after a station's folder.", no_args_is_help
 app.add_typer(station_app, name="station")
 
 FolderArgument = Annotated[Path, typer.Argument(help="The station's folder (`trd serve --data`).")]
-DatabaseOption = Annotated[str, typer.Option("--database", help="SQLAlchemy URL; SQLite in the folder by default.")]
+DatabaseOption = Annotated[
+    str,
+    typer.Option("--database", envvar="TRD_DATABASE", help="SQLAlchemy URL; SQLite in the folder by default."),
+]
 
 
 @app.command()
