@@ -15,7 +15,7 @@ from trd.station.api.answers.describing import describe
 from trd.station.api.answers.parts import Inspected
 from trd.station.api.common import serving_of, station_of
 from trd.station.api.problems import Problem
-from trd.station.api.upload import drained, forget, form_of, jobs_of, parts_in
+from trd.station.api.upload import forget, form_of, jobs_of, parts_in
 from trd.station.shelf.shelf import Serving
 from trd.station.station import Station
 from trd.station.store import history
@@ -56,7 +56,6 @@ async def inspect(
         station.line.reserve()
     except (QueueFull, NotReady):
         station.metrics.refused.inc()
-        await drained(request, station.settings)
         raise
     taken = Taken(station)
     try:

@@ -63,13 +63,6 @@ def limited(request: Request, settings: Settings) -> Request:
     return Request(request.scope, receive)
 
 
-async def drained(request: Request, settings: Settings) -> None:
-    """Read the rest and forget it: a client that is still sending would not see the answer."""
-    with contextlib.suppress(Problem, Exception):
-        async for _ in limited(request, settings).stream():
-            pass
-
-
 @contextlib.asynccontextmanager
 async def form_of(request: Request, settings: Settings, sources: Sequence[str]) -> AsyncIterator[FormData]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
