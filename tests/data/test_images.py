@@ -1,0 +1,101 @@
+"""PNG and JPEG: what they hold is read, and what is damaged or no picture is refused."""
+
+import sys
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import Image
+
+from trd.data.clouds import read_cloud
+from trd.data.images import read_image, read_mask
+from trd.errors import DataError
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+
+from damage import valid_files
+from pinhole import CAMERA
+
+DAMAGED = valid_files()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3)])
+def test_png_of_both_depths(tmp_path: Path, dtype: type, shape: tuple[int, ...]) -> None:
+    image = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape).astype(dtype)
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(image))
+    read = read_image(tmp_path / "a.png")
+    assert read.dtype == dtype
+    np.testing.assert_array_equal(read, image)
+
+
+def test_jpeg_and_dropped_alpha(tmp_path: Path) -> None:
+    image = np.full((16, 16, 3), 120, np.uint8)
+    (tmp_path / "a.jpg").write_bytes(imagecodecs.jpeg_encode(image))
+    assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - 120).max() < 3
+    rgba = np.dstack([image, np.full((16, 16), 9, np.uint8)])
+    (tmp_path / "b.png").write_bytes(imagecodecs.png_encode(rgba))
+    np.testing.assert_array_equal(read_image(tmp_path / "b.png"), image)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_damaged_images(tmp_path: Path, name: str) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    encode = imagecodecs.png_encode if name.endswith("png") else imagecodecs.jpeg_encode
+    whole = encode(image)
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2] if name.endswith("png") else whole[:200])
+    with pytest.raises(DataError, match=f"{name} cannot be read"):
+        read_image(tmp_path / name)
+    with pytest.raises(DataError, match="does not exist"):
+        read_image(tmp_path / f"not-{name}")
+
+
+def test_masks_are_any_non_zero_value(tmp_path: Path) -> None:
+    mask = np.zeros((4, 4), np.uint8)
+    mask[1, 1], mask[2, 2] = 253, 1
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(mask))
+    assert read_mask(tmp_path / "a.png").sum() == 2
+
+
+def test_a_picture_for_printing_is_refused(tmp_path: Path) -> None:
+    Image.new("CMYK", (16, 16), (0, 200, 200, 40)).save(tmp_path / "a.jpg")
+    with pytest.raises(DataError, match=r"a\.jpg has 4 channels \(CMYK.*convert it to RGB"):
+        read_image(tmp_path / "a.jpg")
+
+
+def test_a_truncated_jpeg_is_not_filled_up_with_grey(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    data = bytes(imagecodecs.jpeg_encode(picture))
+    (tmp_path / "a.jpg").write_bytes(data[: len(data) * 3 // 4])
+    with pytest.raises(DataError, match=r"a\.jpg cannot be read: it ends in the middle"):
+        read_image(tmp_path / "a.jpg")
+
+
+def test_palettes(tmp_path: Path) -> None:
+    """A mask's numbers count, not their colours; a colour picture's colours do."""
+    (tmp_path / "a.png").write_bytes(DAMAGED["palette.png"][0])  # 0 light grey, 1 red, 2 black
+    with Image.open(tmp_path / "a.png") as stored:
+        numbers, colours = np.asarray(stored), np.asarray(stored.convert("RGB"))
+    assert set(np.unique(numbers)) == {0, 1, 2}
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), numbers != 0)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), colours)
+    with pytest.raises(DataError, match="colour picture, not a depth image"):
+        read_cloud(tmp_path / "a.png", CAMERA)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "no end"])
+def test_a_damaged_png_does_not_reach_the_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    """It would keep memory for good each time; what is not needed to decode may be damaged."""
+    data = bytearray(imagecodecs.png_encode(np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)))
+    comment = b"\x00\x00\x00\x02tEXtab\x00\x00\x00\x00"  # its checksum is wrong
+    (tmp_path / "good.png").write_bytes(data[:33] + comment + data[33:])
+    assert read_image(tmp_path / "good.png").shape == (20, 30, 3)
+    monkeypatch.setattr(imagecodecs, "png_decode", lambda *_: pytest.fail("it was decoded"))
+    if damage == "flipped":
+        data[len(data) // 2] ^= 1
+    else:
+        del data[len(data) // 2 if damage == "cut" else -12 :]
+    (tmp_path / "bad.png").write_bytes(data)
+    with pytest.raises(DataError, match="bad.png cannot be read: (the checksum of its part|it ends too early)"):
+        read_image(tmp_path / "bad.png")
