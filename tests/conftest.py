@@ -21,7 +21,7 @@ from trd.data.demo import draw_demo
 
 sys.path.insert(0, str(Path(__file__).parent / "fakes"))
 
-from sharing import Shared, made_for, run_of, sharing
+from sharing import Shared, graphs_exported_once, made_for, run_of, sharing
 
 TINY = (
     "frame.size=64",
@@ -42,6 +42,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared[Any]:
     """Makes once what several worker processes need."""
     return sharing(tmp_path_factory)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _graphs_exported_once(shared: Shared[bytes]) -> Iterator[None]:
+    with graphs_exported_once(shared):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -45,10 +45,10 @@ def archive(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def alone(trained: Path, archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def alone(quick_run: Path, archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What one process writes. Read only."""
     out = tmp_path_factory.mktemp("alone")
-    assert runner.invoke(app, command(trained, archive, out, "local"), catch_exceptions=False).exit_code == 0
+    assert runner.invoke(app, command(quick_run, archive, out, "local"), catch_exceptions=False).exit_code == 0
     return out
 
 
@@ -61,9 +61,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_same_scores_and_pictures_as_of_one_process(
-    trained: Path, archive: Path, alone: Path, tmp_path: Path
+    quick_run: Path, archive: Path, alone: Path, tmp_path: Path
 ) -> None:
-    result = runner.invoke(app, command(trained, archive, tmp_path), catch_exceptions=False)
+    result = runner.invoke(app, command(quick_run, archive, tmp_path), catch_exceptions=False)
     assert result.exit_code == 0
     assert f"Ray: {PARTS} parts on 2 workers" in " ".join(result.output.split())
     assert contents(tmp_path) == contents(alone)
@@ -110,11 +110,11 @@ main()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_a_call_that_is_ended_goes_on(trained: Path, archive: Path, alone: Path, tmp_path: Path) -> None:
+def test_a_call_that_is_ended_goes_on(quick_run: Path, archive: Path, alone: Path, tmp_path: Path) -> None:
     """Ray has a handler of its own for SIGTERM. What SIGKILL leaves is the same as of one process (tests/test_cli.py):
     the call itself writes."""
     environment = os.environ | {"RAY_ADDRESS": ray.get_runtime_context().gcs_address, "KILLED_AT": str(KILLED_AT)}
-    arguments = [sys.executable, "-c", KILLED, *command(trained, archive, tmp_path)]
+    arguments = [sys.executable, "-c", KILLED, *command(quick_run, archive, tmp_path)]
     begun = subprocess.run(arguments, check=False, capture_output=True, env=environment)
     assert begun.returncode == 143, begun.stderr
     assert b"the same command goes on" in b" ".join(begun.stderr.split())
@@ -123,7 +123,7 @@ def test_a_call_that_is_ended_goes_on(trained: Path, archive: Path, alone: Path,
     assert [row["id"] for row in rows] == [f"{index:03d}" for index in range(KILLED_AT)]
     rows[4]["notes"] = "not scored again"
     partial.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    result = runner.invoke(app, command(trained, archive, tmp_path), catch_exceptions=False)
+    result = runner.invoke(app, command(quick_run, archive, tmp_path), catch_exceptions=False)
     assert f"going on after {KILLED_AT} parts" in " ".join(result.output.split())
     assert f"Ray: {PARTS - KILLED_AT} parts" in " ".join(result.output.split())
     after = contents(tmp_path)

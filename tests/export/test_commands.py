@@ -35,9 +35,10 @@ def inputs(drawn: Path, split: str, folder: Path) -> Path:
 
 
 def test_export_writes_a_package_that_says_how_far_it_is_off(quick_run: Path, tmp_path: Path) -> None:
-    out = tmp_path / "part.trdm"
-    told = run("export", quick_run, "--out", out)
+    out, single = tmp_path / "part.trdm", tmp_path / "part.onnx"
+    told = run("export", quick_run, "--out", out, "--single", single)
     assert "image_auroc of the test parts" in told
+    assert single.stat().st_size > 10_000
     report = read_package(out).equivalence
     assert report["splits"].keys() == {"training", "calibration", "test"}
     assert report["refused"] == []

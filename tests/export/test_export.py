@@ -77,7 +77,7 @@ def test_calibration_is_of_the_package_itself(made: Exported, trained: Path) -> 
     assert own.id != before.id
 
 
-@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+@pytest.mark.parametrize("runtime", [pytest.param("onnx", marks=pytest.mark.slow), "openvino"])
 def test_int8_networks_are_fitted_and_calibrated_anew(
     runtime: str, trained: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,12 +132,12 @@ def test_a_package_that_decides_otherwise_is_not_written(
     plain = graphs.onnx_bytes
     altered: list[object] = []  # one of two students
 
-    def perturbed(form, metadata=None):  # type: ignore[no-untyped-def]
+    def perturbed(form):  # type: ignore[no-untyped-def]
         if form.role == "student" and not altered:
             altered.append(form)
             weight = next(p for p in form.module.parameters() if p.dim() == 4)
             weight.data.flatten()[:8] += 1
-        return plain(form, metadata)
+        return plain(form)
 
     monkeypatch.setattr(graphs, "onnx_bytes", perturbed)
     with pytest.raises(TRDError, match="does not decide as the detector does, nothing was written"):

@@ -110,9 +110,8 @@ def test_graphs_compute_what_the_engine_computes(case: str, tmp_path: Path) -> N
         assert wrong.mean() < (0.01 if "statistics" in name or case == "statistics" else 1e-9), name
 
 
-@pytest.mark.parametrize(
-    ("name", "modalities"), [("lite-memory-bank", 1), ("lite-crossmodal-mapping", 2), ("patch-statistics", 1)]
-)
+# of patch statistics whole packages are made elsewhere
+@pytest.mark.parametrize(("name", "modalities"), [("lite-memory-bank", 1), ("lite-crossmodal-mapping", 2)])
 def test_graphs_of_other_methods_run_in_a_runtime(name: str, modalities: int, tmp_path: Path) -> None:
     recipe = recipe_of(name, modalities)  # further modalities have the same graphs with other numbers
     method = find_method(recipe.method.name)
@@ -123,8 +122,7 @@ def test_graphs_of_other_methods_run_in_a_runtime(name: str, modalities: int, tm
     expected = method.engine(recipe, state, Placement("cpu", "32")).raw_maps(seen)
     graphs = {key: OnnxGraph(onnx_bytes(graph), "cpu", 1, key) for key, graph in form.graphs.items()}
     for branch, values in steps_of(form, graphs).raw_maps(seen).items():
-        wrong = np.abs(values - expected[branch]) > 2e-3 * expected[branch].std()
-        assert wrong.mean() < (0.01 if name == "patch-statistics" else 1e-9), branch
+        assert np.abs(values - expected[branch]).max() < 2e-3 * expected[branch].std(), branch
 
 
 @pytest.mark.parametrize("align_corners", [True, False])

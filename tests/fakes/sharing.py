@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import os
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,6 +21,7 @@ from trd.runs import Run
 
 if TYPE_CHECKING:
     from trd.export.export import Exported
+    from trd.methods.exportable import GraphForm
     from trd.packages.manifest import Runtime
 
 Made = TypeVar("Made")
@@ -54,8 +58,32 @@ def run_of(data: Path, folder: Path, recipe: Recipe, classes: list[str] | None =
     return folder / name
 
 
+def content_of(form: GraphForm) -> str:
+    """Digest of everything that an exporter sees of it."""
+    digest = hashlib.sha256(repr((form.module, dict(form.inputs), form.outputs)).encode())
+    tensors = itertools.chain(form.module.named_parameters(), form.module.named_buffers())
+    for name, tensor in tensors:
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def graphs_exported_once(shared: Shared[bytes]) -> Iterator[None]:
+    """The same graph goes through PyTorch's exporter once for all packages, runtimes and precisions."""
+    from trd.export import graphs
+
+    plain = graphs.onnx_bytes
+
+    def once(form: GraphForm) -> bytes:
+        return shared(f"graph-{content_of(form)[:32]}", lambda _: plain(form))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graphs, "onnx_bytes", once)
+        yield
+
+
 def made_for(runtime: Runtime, run: Path, folder: Path) -> Exported:
-    """A package of a run folder, in float32."""
+    """A package of a run folder, in float32, and its ONNX."""
     from trd.export.export import ExportJob, export
 
-    return export(ExportJob(run, folder / f"{runtime}.trdm", runtime), Console(quiet=True))
+    return export(ExportJob(run, folder / f"{runtime}.trdm", runtime, keep_onnx=True), Console(quiet=True))

@@ -40,6 +40,7 @@ def checkpoint(weights: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPa
     return path
 
 
+@pytest.mark.slow
 def test_imported_weights_evaluate_and_predict(
     checkpoint: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

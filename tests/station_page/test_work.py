@@ -8,9 +8,6 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
-from rich.console import Console
-
-from trd.export.export import ExportJob, export
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from pages import Files, Served, part_files, send, serving, window
@@ -248,7 +245,7 @@ def test_the_line_finds_the_station_again(browser: Any, page_run: Path, page_par
 
 @pytest.mark.timeout(240)
 def test_a_model_is_loaded_switched_to_and_rolled_back(
-    browser: Any, page_run: Path, coarser_run: Path, page_parts: Path, tmp_path: Path
+    browser: Any, page_run: Path, coarser_run: Path, page_parts: Path, quick_package: Path, tmp_path: Path
 ) -> None:
     with (
         serving(page_run, coarser_run, data=tmp_path / "station") as served,
@@ -277,15 +274,12 @@ def test_a_model_is_loaded_switched_to_and_rolled_back(
         answer(page, "it was better before")
         in_service.get_by_text("No. 1", exact=True).wait_for()
         assert send(served, part_files(page_parts, "good", 2), "again")["model"] == 1
-        send_a_damaged_and_a_whole_package(page, coarser_run, tmp_path)
+        send_a_damaged_and_a_whole_package(page, quick_package, tmp_path)
         opened.faults.clear()  # the browser logs the refused request
 
 
-def send_a_damaged_and_a_whole_package(page: Any, run: Path, folder: Path) -> None:
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    whole, cut = folder / "whole.trdm", folder / "cut.trdm"
-    export(ExportJob(run / "biscuit", whole, "onnx"), Console(quiet=True))
+def send_a_damaged_and_a_whole_package(page: Any, whole: Path, folder: Path) -> None:
+    cut = folder / "cut.trdm"
     cut.write_bytes(whole.read_bytes()[:-100])
     page.get_by_role("button", name="Send a package").click()
     dialog = page.locator("dialog")

@@ -47,7 +47,8 @@ def export(
 
     facts, _ = read_facts(detector_folder(run))
     files = list_unlabelled(good, facts.recipe.sources, facts.recipe.point_cloud_sources) if good else ()
-    done = export(ExportJob(run, out, runtime, PRECISIONS[precision], data, files, without), console)
+    job = ExportJob(run, out, runtime, PRECISIONS[precision], data, files, without, keep_onnx=single is not None)
+    done = export(job, console)
     table = Table(
         "parts", "count", f"maps over {LARGEST_MAP:g} apart", "largest", "mean", "of scores", "decided otherwise"
     )
@@ -74,7 +75,7 @@ def export(
     if single is not None:
         from trd.export.single import export_single
 
-        export_single(run, done.package, single, without)
+        export_single(done, single)
         console.print(f"single ONNX file: {shown(single)}", highlight=False)
 
 

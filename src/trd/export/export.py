@@ -49,7 +49,8 @@ TOOLS = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "numpy", "opencv-py
 @dataclass(frozen=True)
 class ExportJob:
     """precision: of teacher and students; bf16 of the students alone. data: the class's folder, where it was moved.
-    good: to calibrate on. without: a source whose stand-in is exported."""
+    good: to calibrate on. without: a source whose stand-in is exported. keep_onnx: for a single file of all graphs
+    (`trd.export.single`)."""
 
     run: Path
     out: Path
@@ -58,13 +59,17 @@ class ExportJob:
     data: Path | None = None
     good: Sequence[SampleFiles] = ()
     without: str = ""
+    keep_onnx: bool = False
 
 
 @dataclass(frozen=True)
 class Exported:
+    """onnx: graph -> ONNX in float32, where the job keeps it."""
+
     package: Package
     equivalence: Equivalence
     seconds: float
+    onnx: Mapping[str, bytes]
 
 
 def export(job: ExportJob, console: Console) -> Exported:
@@ -82,12 +87,12 @@ def export(job: ExportJob, console: Console) -> Exported:
 
     form = method.export_form(facts.recipe, state, facts.frame.size)
     before = [name for name, graph in form.graphs.items() if graph.role != "score"]
-    graphs = _graphs(form, job.runtime, before, console)
+    graphs = _graphs(form, job, before, console)
     if job.precision != "32":
         state = _in_precision(method, detector, state, form, graphs, parts, job, console)
         form = method.export_form(facts.recipe, state, facts.frame.size)
-    graphs |= _graphs(form, job.runtime, [name for name in form.graphs if name not in before], console)
-    steps = form.steps
+    graphs |= _graphs(form, job, [name for name in form.graphs if name not in before], console)
+    steps, onnx = form.steps, {name: graph.onnx for name, graph in graphs.items() if graph.onnx}
     del form, state  # all weights once more, which the comparison does not need
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -100,7 +105,7 @@ def export(job: ExportJob, console: Console) -> Exported:
         found = _equivalence(detector, Detector.load(package.path, "cpu"), parts, job, console)
     refuse(found)
     package = replace(package, contents={**package.contents, EQUIVALENCE: _json(found)})
-    return Exported(write_package(job.out, package), found, time.monotonic() - begin)
+    return Exported(write_package(job.out, package), found, time.monotonic() - begin, onnx)
 
 
 def _refuse_precision(job: ExportJob, calibrated: str) -> None:
@@ -117,9 +122,10 @@ def _refuse_precision(job: ExportJob, calibrated: str) -> None:
         )
 
 
-def _graphs(form: ExportForm, runtime: Runtime, names: Sequence[str], console: Console) -> dict[str, ExportedGraph]:
+def _graphs(form: ExportForm, job: ExportJob, names: Sequence[str], console: Console) -> dict[str, ExportedGraph]:
     return {
-        name: exported(form.graphs[name], runtime) for name in tracked(names, "exporting graphs", len(names), console)
+        name: exported(form.graphs[name], job.runtime, job.keep_onnx)
+        for name in tracked(names, "exporting graphs", len(names), console)
     }
 
 

@@ -6,9 +6,9 @@ import io
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,23 +25,26 @@ MOST_PARTS = 1024
 
 @dataclass(frozen=True)
 class ExportedGraph:
-    """model: ONNX, or OpenVINO's XML with `weights` beside it. precision: what the runtime shall compute it in."""
+    """model: ONNX, or OpenVINO's XML with `weights` beside it. precision: what the runtime shall compute it in. onnx:
+    the graph as PyTorch's exporter gave it, in float32, where somebody asked for it."""
 
     model: bytes
     weights: bytes
     role: Role
     precision: str = "32"
+    onnx: bytes = b""
 
 
-def exported(form: GraphForm, runtime: Runtime) -> ExportedGraph:
+def exported(form: GraphForm, runtime: Runtime, keep_onnx: bool = False) -> ExportedGraph:
     """Raises TRDError where PyTorch's exporter fails."""
     model = onnx_bytes(form)
+    kept = model if keep_onnx else b""
     if runtime == "onnx":
-        return ExportedGraph(model, b"", form.role)
-    return openvino_graph(read_for_openvino(model), form.role)
+        return ExportedGraph(model, b"", form.role, onnx=kept)
+    return replace(openvino_graph(read_for_openvino(model), form.role), onnx=kept)
 
 
-def onnx_bytes(form: GraphForm, metadata: Mapping[str, str] | None = None) -> bytes:
+def onnx_bytes(form: GraphForm) -> bytes:
     """One ONNX model, weights inside; the batch may be of any size."""
     tensors = tuple(torch.rand(EXAMPLES, *shape) for shape in form.inputs.values())
     batch = torch.export.Dim("batch", min=1, max=MOST_PARTS)
@@ -65,9 +68,6 @@ def onnx_bytes(form: GraphForm, metadata: Mapping[str, str] | None = None) -> by
     if fixed:  # something reads the batch as a number; the exporter then fixes it without a word
         raise TRDError(f"PyTorch's exporter fixed the batch of {', '.join(fixed)} at {EXAMPLES}")
     _strip(proto.graph)
-    for key, value in (metadata or {}).items():
-        entry = proto.metadata_props.add()
-        entry.key, entry.value = key, value
     return bytes(proto.SerializeToString())
 
 

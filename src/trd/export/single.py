@@ -11,25 +11,33 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from trd.decision.calibration import Calibration, MapStatistics
 from trd.decision.maps import smoothing_matrix
+from trd.detector import Detector
 from trd.engines.steps import IMAGE, MAP, Step
-from trd.errors import RecipeError
+from trd.errors import RecipeError, TRDError
+from trd.export.equivalence import LARGEST_MAP, LARGEST_SCORE
+from trd.export.export import Exported
 from trd.export.graphs import onnx_bytes
+from trd.export.joining import joined
 from trd.files import write_bytes
-from trd.methods.exportable import Exportable, ExportForm, GraphForm
+from trd.methods.exportable import GraphForm
+from trd.packages.golden import Golden
 from trd.packages.package import Package
-from trd.registry import find_method
-from trd.stored import detector_folder, read_detector, stand_in_folder
+from trd.preprocess.parts import stacked_images
+from trd.types import Sample
 
 FORMAT = "trd-single/1"
+REGION, DECISION = "region", "decision"
 
 
 class Decided(nn.Module):
-    """Raw maps (B, h, w) and region -> standardised maps, fused map, score: `trd.decision` as arithmetic of tensors."""
+    """Raw maps (B, h, w) of all branches and region -> standardised maps, fused map, score: `trd.decision` as
+    arithmetic of tensors."""
 
     rows: Tensor
     columns: Tensor
@@ -44,7 +52,8 @@ class Decided(nn.Module):
             (calibration.maps[name], calibration.unit(name)) for name in branches
         ]
 
-    def forward(self, raw: Sequence[Tensor], region: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        *raw, region = inputs
         maps = []
         for values, (numbers, (shift, scale)) in zip(raw, self.of_branch, strict=True):
             scores = torch.where(region > 0.5, (values - numbers.mean) / numbers.std, numbers.floor)
@@ -56,53 +65,71 @@ class Decided(nn.Module):
         else:
             greatest = stack.amax(dim=0)
             fused = torch.where(greatest > 0, stack.clamp_min(0).square().sum(dim=0).sqrt(), greatest)
-        return maps, fused, fused.amax(dim=(1, 2))
+        return *maps, fused, fused.amax(dim=(1, 2))
 
 
-class Whole(nn.Module):
-    """All steps, and the decision after them."""
+def export_single(done: Exported, out: Path) -> None:
+    """The graphs of a package in float32, and its calibration, as one file; its golden part is compared.
 
-    def __init__(self, form: ExportForm, decided: Decided, modalities: Sequence[str], branches: Sequence[str]) -> None:
-        super().__init__()
-        self.graphs = nn.ModuleDict({name: graph.module for name, graph in form.graphs.items()})
-        self.decided = decided
-        self.modalities, self.branches = modalities, branches
-        self.plan: list[tuple[Step, GraphForm]] = [(step, form.graphs[step.graph]) for step in form.steps]
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        values = {IMAGE + name: image for name, image in zip(self.modalities, inputs[:-1], strict=True)}
-        for step, form in self.plan:
-            given = self.graphs[step.graph](*(values[step.inputs[own]] for own in form.inputs))
-            values |= {step.outputs[own]: value for own, value in zip(form.outputs, given, strict=True)}
-        raw = [values[MAP + name] for name in self.branches]
-        maps, fused, score = self.decided(raw, inputs[-1])
-        return (*raw, *maps, fused, score)
-
-
-def single_form(
-    form: ExportForm, calibration: Calibration, modalities: Sequence[str], size: tuple[int, int]
-) -> GraphForm:
-    branches = list(calibration.maps)
-    whole = Whole(form, Decided(calibration, branches, size), list(modalities), branches).eval()
-    inputs: dict[str, tuple[int, ...]] = {**dict.fromkeys(modalities, (3, *size)), "region": size}
-    outputs = (*(f"raw_{name}" for name in branches), *(f"map_{name}" for name in branches), "fused_map", "score")
-    return GraphForm(whole, inputs, outputs, "score")
-
-
-def export_single(run: Path, package: Package, out: Path, without: str = "") -> None:
-    """In float32, with the package's calibration, which must be of float32. Raises RecipeError for another."""
+    done: of a job that kept its ONNX. Raises RecipeError for another, TRDError, with nothing written, where the file
+    does not compute what the package does.
+    """
+    package = done.package
     if package.manifest.precision != "32":
         raise RecipeError(
             f"--single is in float32, the package in {package.manifest.precision}: export with --precision fp32"
         )
-    facts, state = read_detector(stand_in_folder(run, without) if without else detector_folder(run))
-    method, frame = find_method(facts.recipe.method.name), facts.frame
-    assert isinstance(method, Exportable)
-    calibration = package.facts.calibration
-    form = single_form(
-        method.export_form(facts.recipe, state, frame.size), calibration, tuple(facts.recipe.modalities), frame.size
+    if done.onnx.keys() != package.manifest.graphs.keys():
+        raise RecipeError("the export kept no ONNX for a single file: ask for it (keep_onnx)")
+    data = single_bytes(package, done.onnx)
+    _refuse_another(data, package)
+    write_bytes(out, data)
+
+
+def single_bytes(package: Package, graphs: Mapping[str, bytes]) -> bytes:
+    facts = package.facts
+    modalities, branches, size = tuple(facts.recipe.modalities), list(facts.calibration.maps), facts.frame.size
+    raw, maps = [f"raw_{name}" for name in branches], [f"map_{name}" for name in branches]
+    ends = (*maps, "fused_map", "score")
+    decided = GraphForm(
+        Decided(facts.calibration, branches, size), {**dict.fromkeys(raw, size), REGION: size}, ends, "score"
     )
-    write_bytes(out, onnx_bytes(form, _metadata(package)))
+    # what steps call image.rgb and map.rgb is called so in the file
+    public = {IMAGE + name: name for name in modalities} | {MAP + name: f"raw_{name}" for name in branches}
+    steps = [
+        Step(
+            step.graph,
+            {own: public.get(name, name) for own, name in step.inputs.items()},
+            {own: public.get(name, name) for own, name in step.outputs.items()},
+        )
+        for step in package.manifest.steps
+    ]
+    own = {name: name for name in (*raw, REGION)}
+    steps.append(Step(DECISION, own, {name: name for name in ends}))
+    inputs: dict[str, tuple[int, ...]] = {**dict.fromkeys(modalities, (3, *size)), REGION: size}
+    outputs: dict[str, tuple[int, ...]] = {**dict.fromkeys((*raw, *maps, "fused_map"), size), "score": ()}
+    return joined({**graphs, DECISION: onnx_bytes(decided)}, steps, inputs, outputs, _metadata(package))
+
+
+def _refuse_another(data: bytes, package: Package) -> None:
+    """The golden part by the file and by the package."""
+    import onnxruntime
+
+    where = package.manifest.golden[0]
+    golden = Golden.from_bytes(package.contents[where], where)
+    detector = Detector.load(package.path, "cpu")
+    part = detector.pipeline(Sample("golden", golden.sources))
+    (expected,) = detector.score([part])
+    images = stacked_images([part])
+    region = np.ones(expected.fused.shape, np.float32) if part.region is None else part.region.astype(np.float32)
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    score, fused = session.run(["score", "fused_map"], {**images, REGION: region[None]})
+    apart = float(np.abs(fused[0] - expected.fused).max())
+    if not (apart <= LARGEST_MAP and abs(float(score[0]) - expected.score) <= LARGEST_SCORE):
+        raise TRDError(
+            f"the single file does not compute what the package does (its map of the golden part is {apart:.2g} apart, "
+            f"{LARGEST_MAP:g} is allowed); it was not written"
+        )
 
 
 def _metadata(package: Package) -> Mapping[str, str]:
