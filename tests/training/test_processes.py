@@ -17,7 +17,13 @@ from trd.stored import WEIGHTS
 from trd.training.fit import fit_class
 from trd.types import ClassFolder
 
-SETTINGS = ["frame.size=64", "training.epochs=2", "training.batch_size=6", "training.precision=32"]
+SETTINGS = [
+    "frame.size=64",
+    "training.epochs=2",
+    "training.batch_size=6",
+    "training.precision=32",
+    "scoring.stand_ins=false",
+]
 
 
 @pytest.mark.parametrize(("count", "size", "processes"), [(12, 4, 2), (13, 4, 2), (13, 5, 3), (7, 4, 4)])
@@ -55,7 +61,7 @@ def test_two_processes_train_what_one_trains_in_two_halves(drawn: Path, tmp_path
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as above: another number sums in another order
-    halves = load_recipe("lite-rgb-normals", [*SETTINGS, "training.accumulate=2", "scoring.stand_ins=false"])
+    halves = load_recipe("lite-rgb-normals", [*SETTINGS, "training.accumulate=2"])
     fit_class(ClassFolder("biscuit", drawn / "biscuit"), halves, tmp_path / "one")
     torch.set_num_threads(threads)
     two, one = (load_file(tmp_path / folder / WEIGHTS) for folder in ("two/biscuit", "one"))

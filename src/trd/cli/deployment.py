@@ -41,7 +41,7 @@ def export(
     if single is not None and precision != "fp32":  # said before the work, not after it
         raise RecipeError(f"--single is in float32, --precision is {precision}: export it with --precision fp32")
     from trd.data.listing import list_unlabelled
-    from trd.export.equivalence import LARGEST_MAP
+    from trd.export.equivalence import LARGEST_MAP, said
     from trd.export.export import ExportJob, export
     from trd.stored import detector_folder, read_facts
 
@@ -65,9 +65,10 @@ def export(
         )
     for metric in ("image_auroc", "pixel_auroc", "aupro_30"):
         if metric in done.equivalence.metrics:
+            change = done.equivalence.change.get(metric)
             console.print(
                 f"{metric} of the test parts: {done.equivalence.metrics[metric]:.4f}, of the detector in float32 "
-                f"{done.equivalence.before[metric]:.4f}",
+                f"{done.equivalence.before[metric]:.4f}" + (f": {said(change)}" if change and change.value else ""),
                 highlight=False,
             )
     size = out.stat().st_size / 1e6

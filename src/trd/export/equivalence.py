@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import tee
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trd.detector import Detector, ScoredSample
 from trd.errors import TRDError
+from trd.evaluation.bootstrap import UNKNOWN, Counts, Interval, interval, pixel_profile, resampled, resampled_auroc
 from trd.evaluation.evaluate import FUSED, ClassResult
 from trd.types import PrecisionName, PreparedSample
 
 LARGEST_MAP = 2e-3  # of the fused map in float32, in its own units
 LARGEST_SCORE = 1e-3
 NEAR = 1e-3  # to the threshold: there a decision may flip by rounding
-LOWER = 0.01  # by which I-AUROC or AUPRO@30 of one class may be lower in less than float32
+LOWER = 0.01  # by which I-AUROC or AUPRO@30 of one class may be lower
+JUDGED = ("image_auroc", "aupro_30")
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,15 @@ class Split:
 @dataclass(frozen=True)
 class Equivalence:
     """metrics, before: name -> value on the test split, of the package and of the trained detector in float32; empty
-    without a labelled one. refused: why the package must not be used; empty where it may."""
+    without a labelled one. change: of those that are judged, with its 95 % interval over resampled test parts. refused:
+    why the package must not be used; empty where it may."""
 
     precision: PrecisionName
     runtime: str
     splits: dict[str, Split]
     metrics: dict[str, float] = field(default_factory=dict)
     before: dict[str, float] = field(default_factory=dict)
+    change: dict[str, Interval] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -99,8 +104,40 @@ def numbers_of(result: ClassResult) -> dict[str, float]:
     return {name: float(value) for name, value in of_map.items() if value is not None and math.isfinite(value)}
 
 
+def change_of(old: ClassResult, new: ClassResult) -> dict[str, Interval]:
+    """New minus old of the judged metrics, both on the same resamples; without those that one of them lacks."""
+    before, after, counts = numbers_of(old), numbers_of(new), resampled(old.defective)
+    found = {}
+    for metric in JUDGED:
+        if metric not in before or metric not in after:
+            continue
+        replicates, about = _resampled_change(metric, old, new, counts)
+        value = after[metric] - before[metric]
+        found[metric] = interval(value, replicates - about + value)
+    return found
+
+
+def _resampled_change(
+    metric: str, old: ClassResult, new: ClassResult, counts: Counts
+) -> tuple[NDArray[np.float64], float]:
+    """Of each resample, and of the parts as they are, by the same approximation."""
+    every = np.concatenate([np.ones_like(counts[:1]), counts])
+    if metric == "image_auroc":
+        values = [resampled_auroc(one.scores[FUSED], one.defective, every) for one in (new, old)]
+    else:
+        assert old.masks is not None  # without masks there is no such metric
+        profiles = [pixel_profile(one.maps[FUSED], old.masks) for one in (new, old)]
+        values = [profile.resampled(every, (0.30,))[metric] for profile in profiles]
+    change = values[0] - values[1]
+    return change[1:], float(change[0])
+
+
 def judged(found: Equivalence) -> Equivalence:
-    """With the reasons against using the package, if any."""
+    """With the reasons against using the package, if any.
+
+    A metric that is lower counts where it is so by more than LOWER and by more than chance: where the interval of the
+    change holds zero, other parts might have shown the reverse.
+    """
     reasons = []
     for name, split in found.splits.items() if found.precision == "32" else ():
         if not split.largest <= LARGEST_MAP:
@@ -112,13 +149,18 @@ def judged(found: Equivalence) -> Equivalence:
             reasons.append(f"{name}: the scores differ by up to {split.score:.2g} (allowed {LARGEST_SCORE})")
         if split.flipped:
             reasons.append(f"{name}: {len(split.flipped)} parts are decided otherwise ({', '.join(split.flipped[:3])})")
-    for metric in ("image_auroc", "aupro_30"):
-        if metric in found.before and not found.metrics.get(metric, -1.0) >= found.before[metric] - LOWER:
+    for metric in (name for name in JUDGED if name in found.before):
+        change = found.change.get(metric, UNKNOWN)
+        if not (change.value >= -LOWER or change.holds_zero):
             reasons.append(
-                f"{metric} of the test parts is {found.metrics[metric]:.3f}, where the detector has "
-                f"{found.before[metric]:.3f} (allowed {LOWER} lower)"
+                f"{metric} of the test parts is {found.metrics.get(metric, math.nan):.3f}, where the detector has "
+                f"{found.before[metric]:.3f}: {said(change)} (allowed {LOWER} lower, or what may be chance)"
             )
-    return Equivalence(found.precision, found.runtime, found.splits, found.metrics, found.before, tuple(reasons))
+    return replace(found, refused=tuple(reasons))
+
+
+def said(change: Interval) -> str:
+    return f"a difference of {change.value:+.4f}, 95 % from {change.low:+.4f} to {change.high:+.4f}"
 
 
 def refuse(found: Equivalence) -> None:

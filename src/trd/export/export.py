@@ -21,7 +21,7 @@ from trd.engines.base import Engine, Placement
 from trd.engines.steps import Step, StepEngine, Values
 from trd.errors import RecipeError
 from trd.evaluation.evaluate import evaluate_files
-from trd.export.equivalence import Equivalence, compared, compared_results, judged, numbers_of, refuse
+from trd.export.equivalence import Equivalence, change_of, compared, compared_results, judged, numbers_of, refuse
 from trd.export.graphs import ExportedGraph, exported
 from trd.export.licences import licences_of
 from trd.export.parts import ExportParts, parts_of
@@ -257,7 +257,9 @@ def _equivalence(
         return judged(Equivalence(job.precision, job.runtime, splits))
     old, new = (evaluate_files(one, before.class_name, parts.test, console) for one in (before, package))
     splits["test"] = compared_results(before, package, old, new)
-    return judged(Equivalence(job.precision, job.runtime, splits, numbers_of(new), numbers_of(old)))
+    return judged(
+        Equivalence(job.precision, job.runtime, splits, numbers_of(new), numbers_of(old), change_of(old, new))
+    )
 
 
 def _tools() -> dict[str, str]:
