@@ -61,7 +61,6 @@ def test_losses_in_train_mode(weights: dict[str, torch.Tensor]) -> None:
     np.testing.assert_allclose(float(sum(losses.values())), GOLDEN["train/loss"], rtol=1e-4)
 
 
-@pytest.mark.slow
 def test_gradients_and_adam_steps(weights: dict[str, torch.Tensor]) -> None:
     """As far as float32 determines them.
 

@@ -79,7 +79,6 @@ def test_a_trained_class_is_not_overwritten(trained: Path, drawn: Path, tmp_path
         )
 
 
-@pytest.mark.slow
 def test_written_and_read_back(weights: dict[str, torch.Tensor], tmp_path: Path) -> None:
     path = tmp_path / "both.pth"
     student = load_reference_student(weights)

@@ -135,8 +135,8 @@ def _resampled_change(
 def judged(found: Equivalence) -> Equivalence:
     """With the reasons against using the package, if any.
 
-    A metric that is lower counts where it is so by more than LOWER and by more than chance: where the interval of the
-    change holds zero, other parts might have shown the reverse.
+    A metric that is lower by more than LOWER counts, in less than float32 only where that is more than chance: where
+    the interval of the change holds zero, other parts might have shown the reverse. In float32 nothing may move so far.
     """
     reasons = []
     for name, split in found.splits.items() if found.precision == "32" else ():
@@ -151,7 +151,8 @@ def judged(found: Equivalence) -> Equivalence:
             reasons.append(f"{name}: {len(split.flipped)} parts are decided otherwise ({', '.join(split.flipped[:3])})")
     for metric in (name for name in JUDGED if name in found.before):
         change = found.change.get(metric, UNKNOWN)
-        if not (change.value >= -LOWER or change.holds_zero):
+        chance = found.precision != "32" and change.holds_zero
+        if not (change.value >= -LOWER or chance):
             reasons.append(
                 f"{metric} of the test parts is {found.metrics.get(metric, math.nan):.3f}, where the detector has "
                 f"{found.before[metric]:.3f}: {said(change)} (allowed {LOWER} lower, or what may be chance)"

@@ -42,7 +42,7 @@ def add(connection: Connection, rows: Sequence[Row], key: RequestKey | None = No
     stored = []
     for row in rows:
         values = {**row, "at": at}
-        values["id"] = connection.execute(insert(inspection).values(values)).inserted_primary_key[0]  # type: ignore[index]
+        values["id"] = connection.execute(insert(inspection).values(values)).inserted_primary_key[0]  # type: ignore[index]  # None only for many rows at once
         stored.append(values)
     counts = Counter((row["class_id"], at // times.HOUR, row["decision"]) for row in rows)
     for (class_id, hour, decision), count in counts.items():
