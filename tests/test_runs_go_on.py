@@ -187,8 +187,8 @@ def test_two_trainings_in_one_folder(data: Path, tmp_path: Path) -> None:
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 120
-        while not list(out.glob("biscuit/checkpoints/*")) and time.monotonic() < deadline and first.poll() is None:
-            time.sleep(0.2)
+        while not (out / "run.json").exists() and time.monotonic() < deadline and first.poll() is None:
+            time.sleep(0.05)
         second = subprocess.run(command, capture_output=True, text=True, check=False)
     finally:
         first.kill()
@@ -223,7 +223,7 @@ def test_without_the_resource_module_training_runs(data: Path, tmp_path: Path) -
     code = (
         "import sys; sys.modules['resource'] = None; from trd.runs import Run; from trd.config import load_recipe;"
         "from pathlib import Path; from trd import processes; assert processes.peak_memory_mb() is None;"
-        "r = load_recipe('lite-rgb', ['frame.size=64', 'training.epochs=1']);"
+        "r = load_recipe('patch-statistics', ['frame.size=64', 'scoring.stand_ins=false']);"
         "run = Run.open(Path(sys.argv[1]), Path(sys.argv[2]), r, None); run.train_and_evaluate('cpu');"
         "run.raise_failures()"
     )
@@ -258,37 +258,44 @@ def test_a_resume_holds_the_state_once(
     assert len(reads) == 1
 
 
+CROSS = ("scoring.calibration=cross", "scoring.folds=2", "scoring.false_alarm_rate=0.1")
+
+
 def test_cross_conformal_calibration(data: Path, tmp_path: Path, recipe: Recipe) -> None:
-    """All ten good parts count, each scored without having been seen; an interrupted one goes on with the next fold."""
-    cross = recipe.changed("scoring.calibration=cross", "scoring.folds=2", "scoring.false_alarm_rate=0.1")
-    detector = trd.fit(data, tmp_path / "a", cross, device="cpu")["biscuit"]
+    """All ten good parts count, each scored without having been seen."""
+    detector = trd.fit(data, tmp_path / "a", recipe.changed(*CROSS), device="cpu")["biscuit"]
     calibration = detector.calibration
     assert (calibration.kind, len(calibration.good_scores)) == ("cross", 10)
     assert calibration.image_threshold.guaranteed_rate == pytest.approx(1 / 11)
     record = json.loads((tmp_path / "a/biscuit/training.json").read_text())
     assert record["held_out_of_training"] == []
     assert not (tmp_path / "a/biscuit/checkpoints").exists()
+    with pytest.raises(TRDError, match="with 6 folds needs 12 good parts, there are 10"):
+        trd.fit(data, tmp_path / "c", recipe.changed(*CROSS, "scoring.folds=6"), device="cpu")
 
+
+def test_an_interrupted_cross_calibration_goes_on_with_the_next_fold(data: Path, tmp_path: Path, quick: Recipe) -> None:
     from trd.training import cross as module
 
+    cross = quick.changed(*CROSS)
+    detector = trd.fit(data, tmp_path / "a", cross, device="cpu")["biscuit"]
     done, real = [], module._of_fold
 
     def second_fails(*rest):
-        if done:
+        done.append(rest[-1])
+        if len(done) == 2:
             raise KeyboardInterrupt
-        done.append(rest)
         return real(*rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_of_fold", second_fails)
         with pytest.raises(KeyboardInterrupt):
             trd.fit(data, tmp_path / "b", cross, device="cpu")
-    again = trd.fit(data, tmp_path / "b", cross, device="cpu")["biscuit"]
+        again = trd.fit(data, tmp_path / "b", cross, device="cpu")["biscuit"]
+    assert done == [f"biscuit: fold {number} of 2" for number in (1, 2, 2)]
     # equal weights; but PyTorch may sum a convolution in another order in the next call: seen in one run of many
-    np.testing.assert_allclose(again.calibration.good_scores, calibration.good_scores, rtol=1e-5)
+    np.testing.assert_allclose(again.calibration.good_scores, detector.calibration.good_scores, rtol=1e-5)
     assert again.facts.id == detector.facts.id
-    with pytest.raises(TRDError, match="with 6 folds needs 12 good parts, there are 10"):
-        trd.fit(data, tmp_path / "c", cross.changed("scoring.folds=6"), device="cpu")
 
 
 def test_a_run_that_is_not_ours(tmp_path: Path) -> None:

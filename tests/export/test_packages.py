@@ -115,7 +115,7 @@ def test_what_unpacks_to_more_than_it_says_takes_no_memory(package: Path, method
     with zipfile.ZipFile(package, "w") as archive:
         archive.comment = comment
         for one, data in members.items():
-            archive.writestr(one, bytes(400 * 2**20) if one == name else data, method if one == name else None)
+            archive.writestr(one, bytes(320 * 2**20) if one == name else data, method if one == name else None)
         if hidden:
             archive.getinfo(name).file_size = size
     tracemalloc.start()

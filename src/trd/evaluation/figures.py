@@ -75,7 +75,7 @@ def curves_figure(
     defective: NDArray[np.bool_],
 ) -> str:
     """ROC over images and PRO over pixels (to 30 % false positives), one line per map; as a data URI."""
-    figure = _figure(3.6)
+    figure = _figure(3.6, margins={"left": 0.07, "right": 0.985, "bottom": 0.15, "top": 0.9, "wspace": 0.2})
     roc, pro = figure.subplots(1, 2)
     for name, values in scores.items():
         curve = image_curves(values, defective)
@@ -100,7 +100,7 @@ def curves_figure(
 
 def histogram_figure(scores: NDArray[np.float32], defective: NDArray[np.bool_], threshold: float) -> str:
     """Image scores of good and defective parts with the operating threshold; as a data URI."""
-    figure = _figure(2.6)
+    figure = _figure(2.6, margins={"left": 0.07, "right": 0.985, "bottom": 0.2, "top": 0.96})
     axes = figure.subplots()
     bins = np.linspace(float(scores.min()), float(scores.max()) + 1e-6, 31)
     axes.hist([scores[~defective], scores[defective]], bins=list(bins), stacked=True,
@@ -154,13 +154,19 @@ def intervals_figure(panels: Mapping[str, Mapping[str, tuple[float, float, float
     return _figure_uri(figure)
 
 
-def _figure(height: float, width: float = 9) -> Figure:
-    """Sizes in inches; draws into memory without touching which window system the caller has chosen for matplotlib."""
+def _figure(height: float, width: float = 9, margins: Mapping[str, float] | None = None) -> Figure:
+    """Sizes in inches; draws into memory without touching which window system the caller has chosen for matplotlib.
+
+    margins: as shares of the figure, where no label's length is unknown; else they are found by laying it out first, a
+    third of all drawing.
+    """
     with explained("a page with curves"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout=None if margins else "constrained")
+    if margins:
+        figure.subplots_adjust(**margins)
     FigureCanvasAgg(figure)
     return figure
 
