@@ -93,6 +93,22 @@ def test_a_test_goes_on_where_it_was_saved() -> None:
         one.add(math.nan)
 
 
+def test_the_bound_holds_and_the_evidence_stays_where_ranking_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trd.station.watch.exchangeable.MOST", 40)
+    rng = np.random.default_rng(9)
+    reached = np.array([highest(rng.normal(size=200), line) for line in range(300)])
+    for rate in (0.2, 0.1):
+        assert (reached >= math.log10(1 / rate)).mean() <= rate
+    test = ExchangeabilityTest(1)
+    for value in [*rng.normal(size=25), *(rng.normal(size=15) + 4)]:
+        test.add(float(value))
+    before = test.log10_evidence
+    assert before > 1
+    test.add(0.0)
+    assert test.log10_evidence == before
+    assert (test.count, test.quantiles(0, 1)) == (41, (0.0, 0.0))
+
+
 def rows(count: int, brightness: float, seed: int, first: int = 1) -> list[dict]:
     rng = np.random.default_rng(seed)
     return [
@@ -205,7 +221,8 @@ class Noting(Watch):
     """It notes which inspections it takes."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database, 0.01, lambda _: None, lambda _: (), lambda _: None)
+        self.serves = 1
+        super().__init__(database, 0.01, lambda _: self.serves, lambda _: None, lambda _: (1.0, 2.0), lambda _: None)
         self.taken: list[int] = []
 
     def _take(self, row: Mapping[str, Any]) -> None:
@@ -229,6 +246,33 @@ def test_a_start_reads_only_what_came_since_the_last_saving(tmp_path: Path) -> N
         assert again.taken == [row["id"] for row in parts[25:]]
         counts = {one["name"]: one["count"] for one in again.told(parts[0]["class_id"])["streams"]}
         assert (counts["plane"], counts["tilt"]) == (30, 1)
+
+
+def test_scores_of_a_model_that_does_not_serve_are_left_out(tmp_path: Path) -> None:
+    """Whether it served before the one that serves now or after it: they are in other units."""
+    with contextlib.closing(Database(f"sqlite:///{tmp_path / 'station.db'}")) as database:
+        database.write(partial(add_many, name="biscuit", count=1))
+        watch = Noting(database)
+        part = rows(1, 100.0, 1)[0]
+
+        def counts() -> dict[str, int]:
+            return {one["name"]: one["count"] for one in watch.told(1)["streams"] if one["name"].startswith("score")}
+
+        watch.serves = 5
+        watch.seen(part | {"model_id": 5})
+        watch.serves = 3
+        watch.new_model(1)
+        watch.seen(part | {"id": 2, "model_id": 5})  # it was on its way
+        watch.confirmed(part | {"model_id": 5})  # judged late
+        assert counts() == {}
+        watch.seen(part | {"id": 3, "model_id": 3})
+        watch.confirmed(part | {"id": 3, "model_id": 3})
+        assert counts() == {"score": 1, "score good": 3}
+        watch.save()
+        again = Noting(database)
+        again.serves = 5
+        again.start([1])
+        assert not [one for one in again.told(1)["streams"] if one["name"].startswith("score")]
 
 
 def test_confirmed_good_parts_are_compared_with_the_calibration(opened, test_parts: Path) -> None:

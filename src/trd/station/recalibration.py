@@ -8,6 +8,7 @@ parts alone would reject too many. `tests/station/test_promise.py` shows both.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 
@@ -74,7 +75,7 @@ def note(found: Usable, limits: Limits | None, reject_rate: float) -> str | None
     if 1 / (count + 1) > reject_rate:
         return (
             f"{count} good parts cannot promise less than {1 / (count + 1):.1%}; for {reject_rate:.1%} "
-            f"{round(1 / reject_rate) - 1} are needed"
+            f"{math.ceil(1 / reject_rate - 1e-9) - 1} are needed"
         )
     return None
 

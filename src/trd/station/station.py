@@ -69,7 +69,9 @@ class Station:
             self.parts.recorded,
         )
         self.parts.shelf = self.shelf
-        self.watch = Watch(self.database, settings.watch_rate, self._ranges, self._good_scores, self.report)
+        self.watch = Watch(
+            self.database, settings.watch_rate, self._model, self._ranges, self._good_scores, self.report
+        )
         self._news: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.line = Line(settings, self.shelf, self.database, self.files, self._stored)
         self.metrics = Metrics(lambda: self.line.state.queued, settings.capacity)
@@ -273,6 +275,10 @@ class Station:
     def _serving(self, name: str) -> str:
         serving = self.shelf.serving(name)
         return "nothing" if serving is None else serving.version.name
+
+    def _model(self, class_id: int) -> int | None:
+        serving = self.shelf.serving(self.teller.class_name(class_id))
+        return serving.version.id if serving else None
 
     def _ranges(self, class_id: int) -> TrainingRanges | None:
         serving = self.shelf.serving(self.teller.class_name(class_id))

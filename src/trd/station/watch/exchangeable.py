@@ -6,6 +6,9 @@ calibration set is taken for the truth. Money is bet against that (a test martin
 Algorithmic Learning in a Random World): fair bets on small or on large ranks, begun at every moment with a share of
 the capital that falls slowly, so that a late change is found too. By Ville's inequality a capital that begins at 1 ever
 reaches 1 / rate with probability at most `rate`, over any number of parts.
+
+After MOST values ranking begins anew among those that follow. The order within one block of exchangeable values says
+nothing of the order within another, so all ranks stay independent, and the capital goes on: no second rate is spent.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ POWERS = np.array([0.1, 0.3, 0.5, 0.7])  # a bet on small ranks p pays e * p ** 
 TAIL = 1.2  # the share that is bet from the k-th rank on falls with k ** -TAIL
 TAIL_SUM = 5.591582441177751  # zeta(1.2), so that all shares add up to 1
 SMALLEST = 1e-12
-MOST = 200_000  # values; then the test begins anew with the last ones forgotten: it would grow without end
+MOST = 50_000  # values that are ranked among; then a block begins anew, or the test would grow without end
 
 
 class ExchangeabilityTest:
@@ -43,10 +46,10 @@ class ExchangeabilityTest:
         """Raises ValueError for a value that is not finite."""
         if not math.isfinite(value):
             raise ValueError(f"{value} cannot be ranked")
-        if self.count >= MOST:
-            self.__init__(self.seed + 1)  # type: ignore[misc]
+        if len(self._sorted) >= MOST:
+            self._sorted.clear()
         self.count += 1
-        if self.count > START:
+        if len(self._sorted) >= START:
             self._bet(self._rank(value))
         bisect.insort(self._sorted, value)
 
@@ -70,7 +73,7 @@ class ExchangeabilityTest:
         return float(total / math.log(10))
 
     def quantiles(self, low: float, high: float) -> tuple[float, float] | None:
-        """Of all values so far; None where there are none."""
+        """Of all values of this block so far; None where there are none."""
         if not self._sorted:
             return None
         last = len(self._sorted) - 1

@@ -1,6 +1,6 @@
 """The watch of all classes: every part's measures go into a test each, an alarm becomes an event.
 
-Its state is saved every SAVED parts and at the end; after a stop the inspections since then are read again.
+Its state is saved now and then and at the end; after a stop the inspections since then are read again.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,7 +27,8 @@ from trd.station.store.verdicts import NewEvent
 from trd.station.watch.exchangeable import START, ExchangeabilityTest
 from trd.station.watch.measures import UNITS
 
-SAVED = 50  # parts between two savings
+SAVED = 50  # parts between two savings at least
+SAVED_S = 300.0  # seconds between them, since a save writes all values: a megabyte for each 10,000 parts of 10 measures
 RECENT = 20  # values whose mean is shown
 CAUGHT_UP = 20_000  # inspections that are read again after a stop, at most
 SCORE, SCORE_GOOD = "score", "score good"
@@ -53,37 +55,48 @@ class Stream:
 
 
 class Watch:
-    """rate: the probability of any false alarm of a class. ranges: class id -> the training's ranges of the model that
-    serves, None where it has none. good_scores: class id -> scores of the good parts that it was calibrated on, where
-    further good parts are promised to be like them: "score good" begins with these. report: called with a new
+    """rate: the probability of any false alarm of a class. model: class id -> the id of the model that serves, None
+    where none does; the scores of any other are in other units and left out. ranges: class id -> the training's ranges
+    of that model, None where it has none. good_scores: class id -> scores of the good parts that it was calibrated on,
+    where further good parts are promised to be like them: "score good" begins with these. report: called with a new
     event."""
 
     def __init__(
         self,
         database: Database,
         rate: float,
+        model: Callable[[int], int | None],
         ranges: Callable[[int], TrainingRanges | None],
         good_scores: Callable[[int], Sequence[float]],
         report: Callable[[NewEvent], None],
     ) -> None:
         self._database, self._rate, self._ranges, self._report = database, rate, ranges, report
-        self._good_scores = good_scores
+        self._model, self._good_scores = model, good_scores
         self._lock = threading.Lock()
         self._streams: dict[int, dict[str, Stream]] = {}
         self._unsaved: dict[int, int] = {}
+        self._saved: dict[int, float] = {}  # class id -> when, by the monotonic clock
 
     def start(self, class_ids: Iterable[int]) -> None:
         for class_id in class_ids:
             self._streams[class_id] = self._read(class_id)
+            for name in (SCORE, SCORE_GOOD):
+                kept = self._streams[class_id].get(name)
+                if kept is not None and kept.model != self._model(class_id):
+                    del self._streams[class_id][name]
             self._catch_up(class_id)
 
     def seen(self, row: Mapping[str, Any]) -> None:
         """An inspection that was stored."""
         with self._lock:
             self._take(row)
-            due = self._unsaved.get(row["class_id"], 0) >= SAVED
+            due = self._due(row["class_id"])
         if due:
             self.save(row["class_id"])
+
+    def _due(self, class_id: int) -> bool:
+        since = time.monotonic() - self._saved.get(class_id, -math.inf)
+        return self._unsaved.get(class_id, 0) >= SAVED and since >= SAVED_S
 
     def confirmed(self, row: Mapping[str, Any]) -> None:
         """A sampled part got its first verdict, and it is good."""
@@ -150,11 +163,11 @@ class Watch:
         self._unsaved[row["class_id"]] = self._unsaved.get(row["class_id"], 0) + 1
 
     def _feed(self, row: Mapping[str, Any], name: str, value: float, model: int) -> None:
+        if model and model != self._model(row["class_id"]):
+            return  # a part of the model before that was still on its way, or a late verdict on one
         streams = self._streams.setdefault(row["class_id"], {})
         one = streams.get(name)
         if one is None or one.model != model:
-            if one is not None and model < one.model:
-                return  # a part of the model before that was still on its way
             seed = zlib.crc32(f"{row['class_id']}/{name}/{model}".encode())
             one = streams[name] = Stream(name, row["at"], ExchangeabilityTest(seed), model)
             if name == SCORE_GOOD:
@@ -196,7 +209,7 @@ class Watch:
                     }
                     for one in self._streams.get(number, {}).values()
                 ]
-                self._unsaved[number] = 0
+                self._unsaved[number], self._saved[number] = 0, time.monotonic()
             self._database.write(partial(_replace, class_id=number, rows=rows))
 
     def _read(self, class_id: int) -> dict[str, Stream]:
