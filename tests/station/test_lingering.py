@@ -61,6 +61,7 @@ REFUSED = (
     ("/v1/classes/biscuit/inspections", "multipart/form-data; boundary=x", 413, "too_large"),
     ("/v1/classes/biscuit/models/package", "application/zip", 415, "format"),
     ("/v1/classes/gear/inspections", "multipart/form-data; boundary=x", 404, "no_class"),
+    ("/v1/session", "application/json", 413, "too_large"),
 )
 
 

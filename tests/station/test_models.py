@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
 import trd
+from trd.cli import app
 from trd.errors import CheckpointError, OutputError
 from trd.station.shelf.self_test import Recorded, self_test
 from trd.station.station import Station
@@ -169,6 +171,49 @@ def test_the_model_that_served_serves_after_a_restart(opened, run_folder: Path, 
     again = opened(run_folder, other_run)
     serving = again.shelf.serving("biscuit")
     assert (serving.version.id, serving.threshold.limits.reject_above) == (other["id"], 5.0)
+
+
+def test_a_class_whose_detector_is_refused_at_the_start_is_there_to_be_put_right(
+    opened, run_folder: Path, other_run: Path, tmp_path: Path, test_parts: Path
+) -> None:
+    gear = Path(shutil.copytree(other_run / "biscuit", tmp_path / "gear"))
+    whole = (gear / "weights.safetensors").read_bytes()
+    (gear / "weights.safetensors").write_bytes(b"short")
+    station = opened(run_folder, f"gear={gear}")
+    with client_of(station) as client:
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.json()["classes"]) == (503, {"biscuit": True, "gear": False})
+        told = {one["name"]: one for one in client.get("/v1/classes").json()["classes"]}
+        assert (told["gear"]["ready"], told["gear"]["model"], told["gear"]["alarms_open"]) == (False, None, 1)
+        files = upload(test_parts / "good", "000")
+        assert client.post("/v1/classes/gear/inspections", files=files).status_code == 503
+        assert client.post("/v1/classes/gear/models/roll-back", json={"reason": "x"}).status_code == 503
+        assert client.post(f"{BASE}/inspections", files=files).status_code == 201
+        assert client.get("/metrics").status_code == 200
+        (gear / "weights.safetensors").write_bytes(whole)
+        loaded = client.post("/v1/classes/gear/models", json={"name": "gear"}).json()
+        client.post(f"/v1/models/{loaded['id']}/switch", json={"reason": "repaired"})
+        assert client.get("/readyz").json()["classes"] == {"biscuit": True, "gear": True}
+        assert client.post("/v1/classes/gear/inspections", files=files).status_code == 201
+
+
+def test_another_detector_in_the_place_of_an_earlier_one_is_not_taken_for_it(
+    opened, run_folder: Path, other_run: Path, tmp_path: Path
+) -> None:
+    one, other = (Path(shutil.copytree(run, tmp_path / run.name)) for run in (run_folder, other_run))
+    station = opened(one, other)
+    with client_of(station) as client:
+        first = client.get(BASE).json()["model"]
+        second = client.post(f"{BASE}/models", json={"name": "other/biscuit"}).json()
+        client.post(f"/v1/models/{second['id']}/switch", json={"reason": "better"})
+    station.close()
+    assert CliRunner().invoke(app, ["calibrate", str(one), "--rate", "0.4"]).exit_code == 0
+    again = opened(one, other)
+    with client_of(again) as client:
+        answer = client.post(f"{BASE}/models/roll-back", json={"reason": "worse"})
+        assert answer.status_code == 409
+        assert f"than model {first['id']} was" in answer.json()["detail"]
+        assert client.get(BASE).json()["model"]["id"] == second["id"]
 
 
 def test_what_a_station_cannot_begin_with(opened, run_folder: Path, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from trd.station.api import (
     watching,
 )
 from trd.station.api.answers.describing import plain_references
+from trd.station.api.bounded import Bounded
 from trd.station.api.lingering import Lingering
 from trd.station.api.shield import LOOPBACK, Shield
 from trd.station.station import Station
@@ -76,6 +77,7 @@ def create_app(station: Station, hosts: Iterable[str] = ()) -> FastAPI:
         for suffix, kind in ((".js", "text/javascript"), (".mjs", "text/javascript"), (".woff2", "font/woff2")):
             mimetypes.add_type(kind, suffix)
         app.mount("/", Page(directory=PAGE, html=True), name="page")
+    app.add_middleware(Bounded)
     app.add_middleware(Shield, hosts=(*LOOPBACK, *hosts))
     app.add_middleware(Lingering)  # around the shield, whose answers it delays too
     return app

@@ -114,7 +114,7 @@ def settings(request: Request) -> dict[str, Any]:
     chosen = station.settings
     return {
         "capacity": chosen.capacity,
-        "max_parts": chosen.max_parts,
+        "max_parts": min(chosen.max_parts, chosen.capacity),
         "max_body_bytes": chosen.max_body_bytes,
         "max_model_bytes": chosen.max_model_bytes,
         "max_pixels": max_pixels(),

@@ -110,8 +110,9 @@ def parts_in(form: FormData, serving: Serving, settings: Settings) -> tuple[list
     if len(set(counts.values())) > 1 or (names and len(names) != counts[sources[0]]):
         told = ", ".join(f"{count} of '{source}'" for source, count in counts.items())
         raise Problem(422, "uneven_parts", f"the form has {told} and {len(names)} of 'part': they must be as many")
-    if counts[sources[0]] > settings.max_parts:
-        raise Problem(413, "too_large", f"{counts[sources[0]]} parts; at most {settings.max_parts} in one request")
+    most = min(settings.max_parts, settings.capacity)
+    if counts[sources[0]] > most:
+        raise Problem(413, "too_large", f"{counts[sources[0]]} parts; at most {most} in one request")
     cameras = [one for one in form.getlist(CAMERA) if isinstance(one, UploadFile)]
     if len(cameras) > 1 or (cameras and (cameras[0].size or 0) > CAMERA_BYTES):
         raise Problem(422, "parameter", f"'{CAMERA}' must be one small file, camera.json")

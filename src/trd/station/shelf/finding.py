@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +32,23 @@ def detectors_at(given: str) -> list[Found]:
     path = Path(rest if equals and not Path(given).exists() else given)
     wanted = wanted if equals and str(path) == rest else ""
     if is_package(path):
-        facts = facts_at(path)
-        return [Found(path.stem, path.resolve(), wanted or facts.class_name or path.stem, facts.id)]
+        written = path.stat() if path.is_file() else None  # reading it says what is wrong
+        class_name, detector = _of_package(path, *((written.st_mtime_ns, written.st_size) if written else (0, 0)))
+        return [Found(path.stem, path.resolve(), wanted or class_name or path.stem, detector)]
     folders = [path] if (path / FACTS).is_file() else sorted(p.parent for p in path.glob(f"*/{FACTS}"))
     if not folders:
         folders = [detector_folder(path)]  # says what is missing
     if wanted and len(folders) > 1:
         raise CheckpointError(f"{given}: {path} holds {len(folders)} classes; give NAME=PATH for one of them")
     return [_found(folder, wanted) for folder in folders]
+
+
+@functools.cache
+def _of_package(path: Path, _written: int, _size: int) -> tuple[str, str]:
+    """Class and identity, read once: a package is unpacked and checked as a whole, and lists of models are asked for
+    often."""
+    facts = facts_at(path)
+    return facts.class_name, facts.id
 
 
 def _found(folder: Path, wanted: str = "") -> Found:

@@ -65,6 +65,7 @@ class Shelf:
         self._device, self._review_factor, self._recorded = device, review_factor, recorded
         self._changing = threading.RLock()
         self._serving: dict[str, Serving] = {}
+        self._classes: dict[str, None] = {}  # in order
         self._warm: dict[int, Detector] = {}  # by model, the last one used at the end
 
     def found(self) -> dict[str, Found]:
@@ -72,7 +73,8 @@ class Shelf:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return tuple(self._serving)
+        """Those that a detector was found for at the start, whether or not it serves."""
+        return tuple(self._classes)
 
     def serving(self, class_name: str) -> Serving | None:
         return self._serving.get(class_name)
@@ -89,6 +91,7 @@ class Shelf:
         with self._changing:
             found = self.found()
             for class_name, named in _by_class(found.values()).items():
+                self._classes[class_name] = None
                 number = self._database.write(partial(versions.class_id, name=class_name))
                 with self._database.reading() as connection:
                     before = [m for m in versions.models(connection, number) if m.state == "serving"]
@@ -116,19 +119,31 @@ class Shelf:
     def test(self, version: ModelVersion) -> ModelVersion:
         """Test a model again; one that fails while it serves goes on serving, and the caller tells."""
         with self._changing:
+            version = self._as_it_is(version)
             detector = self._detector(version)
             result = self._tested(version, detector)
             return self._save(replace(version, self_test=result.to_json(), error=result.fault or None))
 
     def switch(self, version: ModelVersion) -> ModelVersion:
-        """Have a model serve its class from the next part on. Raises RefusedModel."""
-        with self._changing, self._database.reading() as connection:
-            name = versions.class_names(connection)[version.class_id]
+        """Have a model serve its class from the next part on. Raises RefusedModel, also where another detector lies now
+        where this one lay."""
+        with self._changing:
+            version = self._as_it_is(version)
+            with self._database.reading() as connection:
+                name = versions.class_names(connection)[version.class_id]
             current = self._serving.get(name)
             if current is not None and current.version.id == version.id:
                 return current.version
             if version.id not in self._warm or not (version.self_test or {}).get("passed"):
-                version = self._load(name, Found(version.name, Path(version.path), name, version.detector), version.who)
+                there = Found(version.name, Path(version.path), name, version.detector)
+                loaded = self._load(name, there, version.who)
+                if loaded.id != version.id:
+                    told = (
+                        f"{version.path} holds another detector or calibration now (model {loaded.id}) than model "
+                        f"{version.id} was: switch to that one, or put the earlier one back"
+                    )
+                    raise RefusedModel(told, self._save(replace(self._as_it_is(version), error=told)))
+                version = loaded
             return self._begin(name, version)
 
     def before(self, class_name: str) -> ModelVersion | None:
@@ -142,8 +157,8 @@ class Shelf:
     def set_threshold(self, class_name: str, version: ThresholdVersion) -> None:
         """What decides from the next part on; it is stored already."""
         with self._changing:
-            current = self._serving[class_name]
-            if current.version.id == version.model_id:
+            current = self._serving.get(class_name)
+            if current is not None and current.version.id == version.model_id:
                 self._serving[class_name] = replace(current, threshold=version)
 
     def _begin(self, class_name: str, version: ModelVersion) -> ModelVersion:
@@ -204,6 +219,11 @@ class Shelf:
         self._warm[version.id] = detector
         self._retire(class_name, keep={version.id})
         return version
+
+    def _as_it_is(self, version: ModelVersion) -> ModelVersion:
+        """Its row now, since the caller read it before others were done."""
+        with self._database.reading() as connection:
+            return versions.one_model(connection, version.id) or version
 
     def _tested(self, version: ModelVersion, detector: Detector) -> SelfTest:
         return self_test(detector, self._recorded(version.detector, version.calibration))
