@@ -180,6 +180,29 @@ def test_other_machines_need_a_token(tmp_path: Path) -> None:
         check_address(host, has_tokens=True)
 
 
+def test_a_running_station_takes_new_and_removed_tokens(
+    guarded: TestClient, tokens: dict[str, str], station: Station
+) -> None:
+    def status(token: str) -> int:
+        return guarded.get("/v1/classes", headers={"Authorization": f"Bearer {token}"}).status_code
+
+    beside = Tokens(station.settings.data)  # as `trd station token` in another process
+    assert status(tokens["viewer"]) == 200
+    beside.remove("a viewer")
+    assert status(tokens["viewer"]) == 401
+    assert status(beside.add("line 2", "viewer")) == 200
+    for name in ("line 2", "a operator", "a engineer"):
+        beside.remove(name)
+    assert guarded.get("/v1/classes").status_code == 401  # without any token it does not lie open
+    file = station.settings.data / "tokens.json"
+    token = beside.add("anna", "viewer")
+    assert status(token) == 200
+    file.write_text("{}")
+    assert status(token) == 200
+    file.unlink()
+    assert status(token) == 401
+
+
 def test_tokens_are_kept_as_digests(tmp_path: Path) -> None:
     tokens = Tokens(tmp_path)
     assert not tokens
@@ -192,7 +215,7 @@ def test_tokens_are_kept_as_digests(tmp_path: Path) -> None:
     assert again.caller(token) is None
     assert again.caller(new).role == "viewer"
     again.remove("anna")
-    assert not again
+    assert not Tokens(tmp_path)
     with pytest.raises(DataError, match="no token of 'anna'"):
         again.remove("anna")
     with pytest.raises(DataError, match="unknown role 'boss'"):

@@ -142,7 +142,7 @@ def token(
     role: Annotated[str, typer.Option("--role", help="viewer, operator or engineer.")] = "operator",
     remove: Annotated[bool, typer.Option("--remove", help="Take it away.")] = False,
 ) -> None:
-    """Make a token for a person or a machine; it is shown once. A running station reads it when it starts again."""
+    """Make a token for a person or a machine; it is shown once. A running station takes it at once."""
     from trd.station.tokens import Tokens
 
     data.mkdir(parents=True, exist_ok=True)

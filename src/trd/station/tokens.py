@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,25 +28,57 @@ class Caller:
 
 LOCAL = Caller("local", "engineer")
 
+log = logging.getLogger("trd")
+
 
 class Tokens:
-    """Those of a station's folder. Without any, everyone who can connect is `LOCAL`."""
+    """Those of a station's folder. Without any, everyone who can connect is `LOCAL`; once there was one, nobody is,
+    though the last one be removed while the station runs."""
 
     def __init__(self, data: Path) -> None:
         """Raises DataError for a file that is not ours."""
         self._path = data / FILE
-        self._callers: dict[str, Caller] = {}
-        if self._path.exists():
-            try:
-                for entry in json.loads(self._path.read_text("utf-8"))["tokens"]:
-                    if entry["role"] not in ROLES:
-                        raise ValueError(f"unknown role {entry['role']!r}")
-                    self._callers[str(entry["sha256"])] = Caller(str(entry["name"]), entry["role"])
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{self._path} cannot be read as the station's tokens: {error!r}") from error
+        self._seen = self._state()
+        self._callers = self._read()
+        self._guarded = bool(self._callers)
 
     def __bool__(self) -> bool:
-        return bool(self._callers)
+        self.reread()
+        return self._guarded
+
+    def reread(self) -> None:
+        """Takes what another process has written since: a token is mostly removed because somebody else has it. What
+        cannot be read changes nothing."""
+        state = self._state()
+        if state == self._seen:
+            return
+        try:
+            self._seen, self._callers = state, self._read()
+        except DataError as error:
+            log.warning("%s; the tokens known before stay", error)
+        self._guarded = self._guarded or bool(self._callers)
+
+    def _state(self) -> tuple[int, int, int] | None:
+        """Another one after every writing."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def _read(self) -> dict[str, Caller]:
+        """Digest -> whose."""
+        callers: dict[str, Caller] = {}
+        if not self._path.exists():
+            return callers
+        try:
+            for entry in json.loads(self._path.read_text("utf-8"))["tokens"]:
+                if entry["role"] not in ROLES:
+                    raise ValueError(f"unknown role {entry['role']!r}")
+                callers[str(entry["sha256"])] = Caller(str(entry["name"]), entry["role"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{self._path} cannot be read as the station's tokens: {error!r}") from error
+        return callers
 
     @property
     def callers(self) -> tuple[Caller, ...]:
@@ -72,6 +105,7 @@ class Tokens:
         self._save()
 
     def caller(self, token: str) -> Caller | None:
+        self.reread()
         asked = _digest(token)
         for digest, caller in self._callers.items():
             if hmac.compare_digest(digest, asked):
@@ -82,6 +116,7 @@ class Tokens:
         entries = [{"sha256": d, "name": one.name, "role": one.role} for d, one in self._callers.items()]
         write_json(self._path, {"tokens": entries})
         self._path.chmod(0o600)
+        self._seen, self._guarded = self._state(), self._guarded or bool(self._callers)
 
 
 def _digest(token: str) -> str:
