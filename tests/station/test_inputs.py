@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -34,16 +33,7 @@ from trd.station.station import Station
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
-from stations import client_of
-
-
-def until(found, seconds: float = 20.0):
-    """What `found` returns as soon as that is something."""
-    end = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)
-    return value
+from stations import client_of, until
 
 
 def inspections(client: TestClient) -> list[dict]:
