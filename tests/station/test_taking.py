@@ -1,5 +1,6 @@
 """Inputs in trouble: what fails, hangs, or cannot be moved away."""
 
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -7,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trd.errors import DataError
+from trd.errors import DataError, OutputError
 from trd.station.inputs.camera import CameraInput, VideoCamera
+from trd.station.inputs.folder import WatchedFolder
 from trd.station.inputs.taking import Running
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
-from stations import until
+from stations import client_of, until
 
 
 def test_a_camera_without_a_frame_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,3 +71,36 @@ def test_an_input_that_fails_ends_or_hangs_says_so(station, client, monkeypatch:
     assert not hanging.join(0)
     going_on.set()
     assert hanging.join(10)
+
+
+def test_a_folder_that_cannot_be_tidied_inspects_once(opened, tmp_path: Path, test_parts: Path) -> None:
+    """Also after a restart, as if it had been killed between storing and moving."""
+    place, never = tmp_path / "in", threading.Event()
+    for source, ending in (("rgb", ".png"), ("xyz", ".tiff")):
+        (place / source).mkdir(parents=True)
+        shutil.copy(test_parts / f"good/{source}/000{ending}", place / source / f"a{ending}")
+    (place / "inspected").write_text("in the way")
+    for _ in range(2):
+        station = opened()
+        watched = WatchedFolder(station, "biscuit", place)
+        watched.step(never)
+        for _ in range(3):
+            with pytest.raises(OutputError, match="was inspected but cannot be moved"):
+                watched.step(never)
+        with client_of(station) as client:
+            assert [one["part"] for one in client.get("/v1/inspections").json()["inspections"]] == ["a"]
+        station.close()
+    (place / "inspected").unlink()
+    station = opened()
+    watched = WatchedFolder(station, "biscuit", place)
+    for _ in range(2):
+        watched.step(never)
+    done = place / "inspected/rgb/a.png"
+    assert done.exists()
+    for path in place.glob("inspected/*/*"):
+        path.rename(place / path.parent.name / path.name)  # put back: inspect it again
+    for _ in range(2):
+        watched.step(never)
+    assert done.exists()
+    with client_of(station) as client:
+        assert len(client.get("/v1/inspections").json()["inspections"]) == 2
