@@ -198,3 +198,7 @@ def test_messages_show_no_password() -> None:
         with pytest.raises(RecipeError) as told:
             Mqtt(url, "one")
         assert "secret" not in str(told.value)
+    for url in ("http://anna:secret@host/x", "https://secret@host:443/x"):
+        with pytest.raises(RecipeError, match=r"://host(:443)?/x has a user or a password before its @") as told:
+            webhook(url)
+        assert "secret@" not in str(told.value)
