@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from fastapi.testclient import TestClient
 
@@ -45,3 +48,12 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
         if not values:
             return b""
     return bytes(values)
+
+
+def until(found: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """What `found` returns as soon as that is something."""
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
+    return value

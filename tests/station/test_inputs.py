@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,11 +21,12 @@ import trd
 from trd.config import load_recipe
 from trd.data.folder import list_class
 from trd.data.loading import load_sample
-from trd.errors import DataError, RecipeError
+from trd.errors import DataError, OutputError, RecipeError
 from trd.station.inputs.camera import CameraInput, VideoCamera
 from trd.station.inputs.folder import WatchedFolder
 from trd.station.inputs.replay import Replay
 from trd.station.inputs.taking import Running
+from trd.station.outputs.mqtt import Mqtt
 from trd.station.outputs.outbox import Outbox
 from trd.station.outputs.webhook import webhook
 from trd.station.running import Attached, attach
@@ -34,16 +34,7 @@ from trd.station.station import Station
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
-from stations import client_of
-
-
-def until(found, seconds: float = 20.0):
-    """What `found` returns as soon as that is something."""
-    end = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)
-    return value
+from stations import client_of, until
 
 
 def inspections(client: TestClient) -> list[dict]:
@@ -170,9 +161,10 @@ def broker(tmp_path: Path):
         pytest.skip("mosquitto is not installed")
     port = free_port()
     configuration = tmp_path / "mosquitto.conf"
+    (tmp_path / "acl").write_text("topic readwrite line/#\n")
     configuration.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {tmp_path}/\n"
-        "user root\n"
+        f"user root\nacl_file {tmp_path}/acl\n"
     )
 
     class Broker:
@@ -237,6 +229,22 @@ def test_results_over_mqtt_survive_restarts_of_the_broker(station, send, broker)
     reader.loop_stop()
     told = {json.loads(body)["id"]: json.loads(body) for topic, body in received if topic == "line/biscuit/inspection"}
     assert [told[one["id"]] for one in sent] == sent
+
+
+def test_what_the_broker_refuses_is_not_delivered(broker) -> None:
+    pytest.importorskip("paho.mqtt.client")
+    for prefix in ("line", "forbidden"):
+        one = Mqtt(f"mqtt://127.0.0.1:{broker.port}/{prefix}", "one")
+        try:
+            until(one._client.is_connected)
+            if prefix == "line":
+                one.deliver({"class": "biscuit"})
+                continue
+            for _ in range(2):
+                with pytest.raises(OutputError, match="refuses forbidden/biscuit/inspection: Not authorized"):
+                    one.deliver({"class": "biscuit"})
+        finally:
+            one.close()
 
 
 def test_results_over_opc_ua(station, send) -> None:

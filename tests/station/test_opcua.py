@@ -69,9 +69,9 @@ async def client_of(endpoint: str, made: Path, mode: Any, user: str | None, pass
     return client
 
 
-async def score_node(client: Any) -> Any:
+async def score_node(client: Any, class_name: str = "biscuit") -> Any:
     place = await client.get_namespace_index("urn:trd:station")
-    return await client.nodes.objects.get_child([f"{place}:{name}" for name in ("TRD", "biscuit", "Score")])
+    return await client.nodes.objects.get_child([f"{place}:{name}" for name in ("TRD", class_name, "Score")])
 
 
 async def score(endpoint: str, made: Path, mode: Any, user: str | None = "plc", password: str | None = "right") -> Any:
@@ -144,15 +144,21 @@ async def refused(client: Any, node: Any) -> None:
     client.disconnect_socket()
 
 
-def test_without_security_nobody_writes_either(made: Path) -> None:
+def test_without_security_nobody_writes_either_and_a_class_may_come_later(made: Path) -> None:
     endpoint = free_endpoint()
     server = OpcUa(endpoint, ["biscuit"])
 
     async def written() -> None:
         async with await client_of(endpoint, made, MODES.None_, "admin", "") as client:
-            await (await score_node(client)).write_value(9.0)
+            await (await score_node(client, "gear")).write_value(9.0)
+
+    async def read() -> Any:
+        async with await client_of(endpoint, made, MODES.None_, None, None) as client:
+            return await (await score_node(client, "gear")).read_value()
 
     try:
+        server.deliver({**TOLD, "class": "gear"})  # no model of it could serve at the beginning
+        assert asyncio.run(read()) == 1.5
         with pytest.raises(ua.UaStatusCodeError):
             asyncio.run(written())
     finally:

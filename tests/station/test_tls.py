@@ -126,7 +126,20 @@ def test_mqtt_over_tls(made: Path, broker: int, monkeypatch: pytest.MonkeyPatch,
     tls = Tls(made / "ca.pem", made / "client.pem", made / "client.key")
     address = f"127.0.0.1:{broker}/line"
     assert delivered(Mqtt(f"mqtts://line:sec%3Aret@{address}", "one", tls), 100)
-    assert not delivered(Mqtt(f"mqtts://{address}", "one", tls), 10)  # no password
+    with monkeypatch.context() as patch:
+        queued: list[object] = []
+        patch.setattr("paho.mqtt.client.Client.publish", lambda *given, **_: queued.append(given))
+        nobody = Mqtt(f"mqtts://{address}", "one", tls)  # no password
+        for _ in range(100):
+            with pytest.raises(OutputError) as told:
+                nobody.deliver(TOLD)
+            if "not connected: Not authorized" in str(told.value):
+                break
+            threading.Event().wait(0.1)
+        else:
+            pytest.fail(str(told.value))
+        nobody.close()
+        assert not queued
     monkeypatch.setenv("TRD_MQTT_USER", "line")
     monkeypatch.setenv("TRD_MQTT_PASSWORD", "sec:ret")
     assert delivered(Mqtt(f"mqtts://{address}", "one", tls), 100)
@@ -185,3 +198,7 @@ def test_messages_show_no_password() -> None:
         with pytest.raises(RecipeError) as told:
             Mqtt(url, "one")
         assert "secret" not in str(told.value)
+    for url in ("http://anna:secret@host/x", "https://secret@host:443/x"):
+        with pytest.raises(RecipeError, match=r"://host(:443)?/x has a user or a password before its @") as told:
+            webhook(url)
+        assert "secret@" not in str(told.value)

@@ -28,6 +28,7 @@ from trd.station.shelf.shelf import Shelf
 from trd.station.store import history, verdicts, versions
 from trd.station.store.database import Database
 from trd.station.store.files import Files
+from trd.station.store.history import RequestKey
 from trd.station.store.retention import prune, used_bytes
 from trd.station.store.verdicts import NewEvent
 from trd.station.store.versions import ModelVersion
@@ -142,8 +143,9 @@ class Station:
         """Drawn before a part is decided, by chance that nobody can foresee."""
         return secrets.randbelow(10**6) < round(self.settings.audit_rate * 10**6)
 
-    def inspect(self, jobs: Sequence[Job]) -> list[Stored]:
-        """From a folder, a replay or a camera: waits for room, and for the answer. Raises NotReady, OutputError."""
+    def inspect(self, jobs: Sequence[Job], key: RequestKey | None = None) -> list[Stored]:
+        """From a folder, a replay or a camera: waits for room, and for the answer. key: stored with the parts. Raises
+        NotReady, OutputError."""
         while True:
             try:
                 self.line.reserve(len(jobs))
@@ -153,7 +155,7 @@ class Station:
                 if wait is None or self._ending.wait(min(wait, 1)):
                     raise
         try:
-            answer = self.line.submit(Request(jobs))
+            answer = self.line.submit(Request(jobs, key))
         except TRDError:
             self.line.release(len(jobs))
             raise

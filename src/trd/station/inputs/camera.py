@@ -10,12 +10,14 @@ import numpy as np
 
 from trd.errors import DataError
 from trd.station.inputs.taking import job_of_sample
+from trd.station.outputs.tls import shown
 from trd.station.station import Station
 from trd.types import Sample
 
 
 class Camera(Protocol):
-    """grab: the next part, when it is there (a trigger, a light barrier), or None at the end. Raises DataError."""
+    """grab: the next part, when it is there (a trigger, a light barrier), or None at the end. Raises DataError for what
+    may pass: it is called again."""
 
     def grab(self) -> Sample | None: ...
 
@@ -38,17 +40,31 @@ class CameraInput:
 class VideoCamera:
     """Frames of a USB camera (its number), of a network stream or of a file, as the colour source `source`.
 
-    address: what `cv2.VideoCapture` opens. Raises DataError where it cannot be opened.
+    address: what `cv2.VideoCapture` opens. Files and sequences of pictures end; a camera or stream that gives no frame
+    is opened again by the next `grab`. Raises DataError where it cannot be opened or gives no frame.
     """
 
     def __init__(self, address: str, source: str = "rgb") -> None:
         self._address, self._source, self._count = address, source, 0
-        self._capture = cv2.VideoCapture(int(address) if address.isdecimal() else address)
-        if not self._capture.isOpened():
-            raise DataError(f"the camera {address} cannot be opened")
+        self._live = address.isdecimal() or "://" in address or address.startswith("/dev/")
+        self._grabbing = threading.Lock()
+        self._capture: cv2.VideoCapture | None = self._opened()
+
+    def _opened(self) -> cv2.VideoCapture:
+        capture = cv2.VideoCapture(int(self._address) if self._address.isdecimal() else self._address)
+        if not capture.isOpened():
+            raise DataError(f"the camera {shown(self._address)} cannot be opened")
+        return capture
 
     def grab(self) -> Sample | None:
-        there, frame = self._capture.read()
+        with self._grabbing:
+            if self._capture is None:
+                self._capture = self._opened()
+            there, frame = self._capture.read()
+            if not there and self._live:
+                self._capture.release()
+                self._capture = None
+                raise DataError(f"the camera {shown(self._address)} gives no frame; it is opened again")
         if not there:
             return None
         self._count += 1
@@ -56,4 +72,10 @@ class VideoCamera:
         return Sample(f"frame-{self._count:06d}", {self._source: colours})
 
     def close(self) -> None:
-        self._capture.release()
+        # while another thread reads, OpenCV must not let go of what it reads from; the process's end does it then
+        if self._grabbing.acquire(blocking=False):
+            try:
+                if self._capture is not None:
+                    self._capture.release()
+            finally:
+                self._grabbing.release()

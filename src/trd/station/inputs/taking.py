@@ -20,6 +20,10 @@ from trd.station.store.verdicts import NewEvent
 from trd.station.work.jobs import Job
 from trd.types import Sample
 
+AGAIN = 1.0  # seconds until an input that said what was wrong is called again
+AGAIN_UNEXPECTED = 5.0
+STOPPING = 10.0  # seconds that an input gets to end: a camera may hang for ever
+
 log = logging.getLogger("trd")
 
 
@@ -34,7 +38,7 @@ class Input(Protocol):
 
 class Running:
     """An input in a thread of its own, until it ends or `stop`. What goes wrong becomes an event, once until it works
-    again."""
+    again, and so does its end."""
 
     def __init__(self, station: Station, source: Input) -> None:
         self._station, self._input = station, source
@@ -44,7 +48,9 @@ class Running:
 
     def stop(self) -> None:
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(STOPPING)
+        if self._thread.is_alive():
+            log.warning("%s has not ended within %g s; it ends with the process", self._input.name, STOPPING)
 
     def join(self, seconds: float) -> bool:
         """Whether it has ended within so many seconds."""
@@ -58,14 +64,19 @@ class Running:
             try:
                 wait = self._input.step(self._stopping)
                 failing = False
-            except TRDError as error:
-                wait = 1.0
+            except Exception as error:  # an OSError, too, may pass: a share that is away, a full disk
+                expected = isinstance(error, TRDError)
+                wait = AGAIN if expected else AGAIN_UNEXPECTED
                 if not failing and not self._stopping.is_set():
-                    self._station.report(NewEvent("warning", "input", f"{self._input.name}: {error}"))
+                    if not expected:
+                        log.error("the input %s failed", self._input.name, exc_info=error)
+                    self._report("warning", str(error) if expected else f"{type(error).__name__}: {error}")
                 failing = True
-            except Exception:
-                log.exception("the input %s failed", self._input.name)
-                wait = 5.0
+        if wait is None and not self._stopping.is_set():
+            self._report("info", "there is nothing more, it has ended")
+
+    def _report(self, level: str, text: str) -> None:
+        self._station.report(NewEvent(level, "input", f"{self._input.name}: {text}"))
 
 
 def job_of_files(station: Station, class_name: str, part: str, files: Mapping[str, Path], origin: str) -> Job:

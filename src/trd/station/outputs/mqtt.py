@@ -35,6 +35,8 @@ class Mqtt:
         if parts is None or parts.scheme not in PORTS or not parts.hostname:
             raise RecipeError(f"the broker {shown(url)} is no address: expected mqtt(s)://HOST[:PORT][/PREFIX]")
         self._prefix = parts.path.strip("/") or f"trd/{station}"
+        self._no_entry = ""  # why the broker refused the last connection
+        self._refused: dict[int, str] = {}  # message -> why
         self._client: Any = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
         user = unquote(parts.username) if parts.username else os.environ.get(USER)
         password = unquote(parts.password) if parts.password is not None else secret(PASSWORD)
@@ -46,25 +48,38 @@ class Mqtt:
             self._client.tls_set_context((tls or Tls()).context())
         self._client.will_set(f"{self._prefix}/state", "offline", qos=1, retain=True)
         self._client.on_connect = self._connected
+        self._client.on_publish = self._acknowledged
         self._client.reconnect_delay_set(1, 5)
         self._client.connect_async(parts.hostname, parts.port or PORTS[parts.scheme], KEEPALIVE)
         self._client.loop_start()
 
-    def _connected(self, client: Any, *_: Any) -> None:
-        client.publish(f"{self._prefix}/state", "online", qos=1, retain=True)
+    def _connected(self, client: Any, _data: object, _flags: object, reason: Any, *_: object) -> None:
+        self._no_entry = str(reason) if reason.is_failure else ""
+        if not reason.is_failure:  # else it would wait, one for each try
+            client.publish(f"{self._prefix}/state", "online", qos=1, retain=True)
+
+    def _acknowledged(self, _client: Any, _data: object, message: int, reason: Any, *_: object) -> None:
+        """Called before paho takes the message for published, which it does whatever the broker says of it."""
+        if reason.is_failure:
+            self._refused[message] = str(reason)
+        else:
+            self._refused.pop(message, None)  # of an earlier one: the numbers come again
 
     def deliver(self, told: dict[str, Any]) -> None:
-        """Raises OutputError where the broker is away or does not acknowledge."""
+        """Raises OutputError where the broker is away, does not acknowledge or refuses."""
         if not self._client.is_connected():
-            raise OutputError("the broker is not connected")
+            raise OutputError(f"the broker is not connected{self._no_entry and f': {self._no_entry}'}")
         body = json.dumps(told, ensure_ascii=False, allow_nan=False)
-        sent = self._client.publish(f"{self._prefix}/{told['class']}/inspection", body, qos=1)
+        topic = f"{self._prefix}/{told['class']}/inspection"
+        sent = self._client.publish(topic, body, qos=1)
         try:
             sent.wait_for_publish(ACKNOWLEDGED)
         except (RuntimeError, ValueError) as error:
             raise OutputError(f"the broker does not take it: {error}") from error
         if not sent.is_published():
             raise OutputError("the broker does not acknowledge")
+        if (why := self._refused.pop(sent.mid, None)) is not None:
+            raise OutputError(f"the broker refuses {topic}: {why}; let its access list permit it")
 
     def close(self) -> None:
         if self._client.is_connected():

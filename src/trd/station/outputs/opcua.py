@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -35,8 +36,8 @@ ANSWER = 10.0
 
 
 class OpcUa:
-    """Runs in a thread of its own. endpoint: opc.tcp://HOST:PORT. Clients read; nobody writes. Raises RecipeError,
-    OutputError."""
+    """Runs in a thread of its own. endpoint: opc.tcp://HOST:PORT. classes: those whose objects are there from the
+    beginning; another's comes with its first result. Clients read; nobody writes. Raises RecipeError, OutputError."""
 
     def __init__(self, endpoint: str, classes: Sequence[str], security: OpcUaSecurity | None = None) -> None:
         require("the output OPC UA", "opcua")
@@ -45,8 +46,9 @@ class OpcUa:
             raise RecipeError(f"the OPC UA endpoint {endpoint} is none: expected opc.tcp://HOST:PORT")
         self._protection = (security or OpcUaSecurity()).protection(parts.hostname)
         self._endpoint, self._classes = endpoint, tuple(classes)
+        self._root: Any = None  # Objects/TRD
         self._nodes: dict[str, dict[str, Any]] = {}
-        self._sequence = dict.fromkeys(self._classes, 0)
+        self._sequence: Counter[str] = Counter()
         self._loop = asyncio.new_event_loop()
         self._ending = asyncio.Event()
         self._begun: Future[None] = Future()
@@ -85,12 +87,11 @@ class OpcUa:
                 await protection.apply(server)
             server.set_server_name("TRD inspection station")
             place = await server.register_namespace(NAMESPACE)
-            root = await server.nodes.objects.add_object(place, "TRD")
-            state = await root.add_variable(place, "State", "Running")
-            heartbeat = await root.add_variable(place, "Heartbeat", 0)
+            self._root = await server.nodes.objects.add_object(place, "TRD")
+            state = await self._root.add_variable(place, "State", "Running")
+            heartbeat = await self._root.add_variable(place, "Heartbeat", 0)
             for name in self._classes:
-                own = await root.add_object(place, name)
-                self._nodes[name] = {key: await own.add_variable(place, key, value) for key, value in FIELDS.items()}
+                await self._add(name)
             await server.start()
         except Exception as error:
             self._begun.set_exception(error)
@@ -105,8 +106,16 @@ class OpcUa:
         await state.write_value("Stopped")
         await server.stop()
 
+    async def _add(self, name: str) -> None:
+        place = self._root.nodeid.NamespaceIndex
+        own = await self._root.add_object(place, name)
+        self._nodes[name] = {key: await own.add_variable(place, key, value) for key, value in FIELDS.items()}
+
     async def _write(self, told: dict[str, Any]) -> None:
-        nodes, name = self._nodes[told["class"]], told["class"]
+        name = told["class"]
+        if name not in self._nodes:  # no model of it could serve when the station began
+            await self._add(name)
+        nodes = self._nodes[name]
         self._sequence[name] += 1
         values = {
             "Id": told["id"],

@@ -11,9 +11,11 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from trd.errors import TRDError
 from trd.files import write_json
 from trd.station.live import Message
 from trd.station.station import Station
+from trd.station.store.database import reason
 from trd.station.store.schema import inspection
 from trd.station.store.verdicts import NewEvent
 
@@ -35,7 +37,7 @@ class Outbox:
         self.name = name
         self._station, self._deliver = station, deliver
         self._path: Path = station.settings.data / "outputs" / f"{name}.json"
-        self._last = self._read()
+        self._last = self._saved = self._read()
         self._failures = 0
         self._news = threading.Event()
         self._stopping = threading.Event()
@@ -53,7 +55,10 @@ class Outbox:
         self._news.set()
         self._thread.join()
         self._station.listeners.remove(self._hear)
-        self._save()
+        try:
+            self._save()
+        except TRDError as error:
+            log.warning("%s: its last result may come again: %s", self.name, error)
 
     def _hear(self, message: Message) -> None:
         if message.event == "inspection":
@@ -73,16 +78,26 @@ class Outbox:
             return self._read()
 
     def _save(self) -> None:
-        write_json(self._path, {"delivered": self._last})
+        if self._saved != self._last:
+            write_json(self._path, {"delivered": self._last})
+            self._saved = self._last
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._news.clear()
-            if not self._send_waiting():
-                self._news.wait(IDLE)
+            try:
+                more = self._send_waiting()
+            except Exception as error:  # the disk is full, or the database does not answer: that may pass
+                if not self._failures:
+                    log.error("%s failed", self.name, exc_info=error)  # where no event can be stored either
+                self._failed("cannot go on", error)
+            else:
+                if not more:
+                    self._news.wait(IDLE)
 
     def _send_waiting(self) -> bool:
         """Whether there may be more."""
+        self._save()  # where it failed: while the place is not known, nothing more is sent that would come twice
         c = inspection.c
         with self._station.database.reading() as connection:
             query = select(inspection).where(c.id > self._last).order_by(c.id).limit(CHUNK)
@@ -90,22 +105,22 @@ class Outbox:
         for row in rows:
             if self._stopping.is_set():
                 return False
+            told = self._station.teller.inspection(row)
             try:
-                self._deliver(self._station.teller.inspection(row))
+                self._deliver(told)
             except Exception as error:
-                self._failed(error)
+                self._failed("does not receive", error)
                 return True
+            self._last = row["id"]
+            self._save()
             if self._failures:
                 self._failures = 0
                 self._station.report(NewEvent("info", "output", f"{self.name} receives again"))
-            self._last = row["id"]
-        if rows:
-            self._save()
         return len(rows) == CHUNK
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, what: str, error: Exception) -> None:
         if not self._failures and not self._stopping.is_set():
-            text = f"{self.name} does not receive ({type(error).__name__}: {str(error)[:200]}); results wait for it"
+            text = f"{self.name} {what} ({type(error).__name__}: {reason(error)[:200]}); results wait for it"
             self._station.report(NewEvent("warning", "output", text))
         wait = RETRY[min(self._failures, len(RETRY) - 1)]
         self._failures += 1

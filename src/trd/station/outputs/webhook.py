@@ -25,6 +25,11 @@ def webhook(url: str, tls: Tls | None = None) -> Callable[[dict[str, Any]], None
     parts = split_address(url)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise RecipeError(f"the webhook {shown(url)} is no address: expected http://HOST/PATH or https://HOST/PATH")
+    if "@" in parts.netloc:  # http.client takes them for a part of the host, and repeats them when it fails
+        raise RecipeError(
+            f"the webhook {shown(url)} has a user or a password before its @, which is not sent: leave them out; a "
+            "receiver knows the station by --output-cert, or by a secret in the path"
+        )
     handlers: list[Any] = [_NoRedirect, urllib.request.ProxyHandler({})]
     if parts.scheme == "https":
         handlers.append(urllib.request.HTTPSHandler(context=(tls or Tls()).context()))

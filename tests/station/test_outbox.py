@@ -1,0 +1,79 @@
+"""An outbox in trouble: its place cannot be written, the database does not answer, the process is killed."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
+
+from trd.errors import OutputError
+from trd.station.outputs import outbox
+from trd.station.outputs.outbox import Outbox
+from trd.station.station import Station
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+
+from stations import until
+
+Send = Callable[..., list[dict]]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "RETRY", (0.02,))
+
+
+def test_a_full_disk_or_a_database_that_is_away_passes(
+    station: Station, client: TestClient, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received: list[int] = []
+    tries: list[int] = []
+
+    def fails_with(error: Exception) -> Callable[..., None]:
+        def fail(*_: object) -> None:
+            tries.append(1)
+            raise error
+
+        return fail
+
+    def texts() -> list[str]:
+        return [one["text"] for one in client.get("/v1/events?kind=output").json()["events"]]
+
+    box = Outbox(station, "webhook", lambda told: received.append(told["id"]))
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "write_json", fails_with(OutputError("cannot write it: No space left on device")))
+        sent = [send()[0]["id"] for _ in range(2)]
+        until(lambda: len(tries) > 3)
+        assert received == sent[:1]  # what comes behind it would come twice after a kill
+        (text,) = until(texts)
+        assert text.startswith("webhook cannot go on (OutputError: cannot write it: No space left on device)")
+    until(lambda: received == sent and "webhook receives again" in texts())
+    tries.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "select", fails_with(OperationalError("SELECT", {}, Exception("disk I/O error"))))
+        sent += [send()[0]["id"]]
+        until(lambda: len(tries) > 3)
+    until(lambda: received == sent and len(texts()) == 4)
+    assert texts()[1] == "webhook cannot go on (OperationalError: disk I/O error); results wait for it"
+    box.stop()
+
+
+def test_the_place_is_kept_after_each_result(station: Station, send: Send) -> None:
+    """A kill while the second is sent: the first does not come again."""
+    sent: list[dict] = []
+
+    def deliver(told: dict) -> None:
+        if told["id"] != sent[0]["id"]:
+            raise OSError("killed here")
+
+    box = Outbox(station, "webhook", deliver)
+    box.stop()
+    sent += send() + send()
+    box = Outbox(station, "webhook", deliver)  # both in one chunk
+    until(lambda: box.delivered == sent[0]["id"])
+    place = station.settings.data / "outputs/webhook.json"
+    until(lambda: json.loads(place.read_text())["delivered"] == sent[0]["id"])
+    box.stop()
