@@ -110,7 +110,10 @@ def test_the_command_takes_the_url_from_the_environment(
 ) -> None:
     """A password in the command's line would be seen by all who list processes."""
     monkeypatch.setenv("TRD_DATABASE", server)
-    done = CliRunner().invoke(app, ["station", "reconcile", str(tmp_path)])
+    words = ["station", "reconcile", str(tmp_path)]
+    assert "is not a station's" in str(CliRunner().invoke(app, words).exception)  # and it makes no tables there
+    database.Database(server).close()
+    done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     assert not list(tmp_path.glob("station.db*"))
 

@@ -13,7 +13,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from fastapi.testclient import TestClient
 from sqlalchemy import select
+from typer.testing import CliRunner
 
+from trd.cli import app
 from trd.errors import OutputError
 from trd.station import times
 from trd.station.station import Station
@@ -203,6 +205,50 @@ def test_reconcile_brings_files_and_rows_together(opened, test_parts: Path) -> N
     assert not any(station.files.incoming.iterdir())
     again = retention.reconcile(station.database, station.files)
     assert (again.orphans, again.missing) == (0, 0)
+
+
+def test_reconcile_keeps_what_is_left_of_a_judged_part(opened, test_parts: Path) -> None:
+    station: Station = opened(audit_rate=0.0)
+    with client_of(station) as client:
+        for _ in range(2):
+            client.post("/v1/classes/biscuit/inspections", files=upload(test_parts / "good", "000"))
+        assert client.post("/v1/inspections/1/verdicts", json={"verdict": "good"}).status_code == 201
+    for path in station.files.root.rglob("*-maps-*"):
+        path.unlink()
+    assert retention.reconcile(station.database, station.files) == retention.Reconciled(2, 2, (), 4)
+    assert retention.reconcile(station.database, station.files) == retention.Reconciled(0, 0, (), 2)
+
+
+def test_reconcile_deletes_nothing_by_another_database(opened, test_parts: Path, tmp_path: Path) -> None:
+    """As where the station's own is named to its service only, and someone types the command in a plain shell."""
+    elsewhere, data = f"sqlite:///{tmp_path / 'elsewhere.db'}", tmp_path / "data"
+    station: Station = opened(database=elsewhere)
+    with client_of(station) as client:
+        client.post("/v1/classes/biscuit/inspections", files=upload(test_parts / "good", "000"))
+    station.close()
+    words = ["station", "reconcile", str(data)]
+
+    def refused() -> str:
+        done = CliRunner().invoke(app, words)
+        assert isinstance(done.exception, OutputError)
+        assert "TRD_DATABASE" in str(done.exception)
+        assert len(list((data / "files").rglob("*-*"))) == 3
+        return str(done.exception)
+
+    assert "there is no database" in refused()
+    assert not (data / "station.db").exists()
+    sqlite3.connect(data / "station.db").execute("create table other (id integer)")
+    assert "is not a station's" in refused()
+    (data / "station.db").unlink()
+    database.Database(f"sqlite:///{data / 'station.db'}").close()
+    assert "no inspection" in refused()
+    (data / database.KIND).write_text("postgresql\n")
+    assert "a database of postgresql, not sqlite" in refused()
+    with pytest.raises(OutputError, match="not sqlite"):
+        opened(database=elsewhere)
+    (data / database.KIND).unlink()
+    assert CliRunner().invoke(app, [*words, "--database", elsewhere]).exit_code == 0
+    assert len(list((data / "files").rglob("*-*"))) == 3
 
 
 def test_a_row_without_maps_takes_less_than_a_kilobyte(tmp_path: Path) -> None:

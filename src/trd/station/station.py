@@ -26,7 +26,7 @@ from trd.station.settings import Settings
 from trd.station.shelf.finding import detectors_at
 from trd.station.shelf.shelf import Shelf
 from trd.station.store import history, verdicts, versions
-from trd.station.store.database import Database
+from trd.station.store.database import Database, check_kind, note_kind
 from trd.station.store.files import Files
 from trd.station.store.retention import prune, used_bytes
 from trd.station.store.verdicts import NewEvent
@@ -56,6 +56,7 @@ class Station:
         self.tokens = Tokens(settings.data)
         self.files = Files(settings.data)
         self.database = Database(settings.url)
+        note_kind(settings.data, settings.url)
         self.teller = Teller(self.database)
         self.parts = StoredParts(self.database, self.files, self.teller)
         self.live = Live()
@@ -83,10 +84,12 @@ class Station:
 
     @classmethod
     def open(cls, settings: Settings, given: Sequence[str]) -> Station:
-        """given: folders of runs or detectors, or packages. Raises OutputError where another station has the folder or
-        the database cannot be opened, CheckpointError where no class can be served."""
+        """given: folders of runs or detectors, or packages. Raises OutputError where another station has the folder,
+        the database cannot be opened or is of another kind than the folder's, CheckpointError where no class can be
+        served."""
         with ExitStack() as stack:
             stack.enter_context(locked(settings.data, "a station"))
+            check_kind(settings.data, settings.url)
             station = cls(settings, given, stack.pop_all())
         try:
             station._start()

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from trd.errors import OutputError
 from trd.extras import explained
+from trd.files import write_bytes
 
 Result = TypeVar("Result")
 Write = Callable[[Connection], Any]
@@ -25,6 +26,7 @@ WRITES = {"trd_writes": True}
 NEWEST = "0002"  # of the tables' versions: a test compares it with the steps that there are
 GROUP = 64  # writes of one transaction: waiting for the disk is shared
 CACHE_KB = 64_000
+KIND = "database"  # a file in the station's folder: which kind it has worked with, nothing that is secret
 
 
 def open_engine(url: str) -> Engine:
@@ -67,6 +69,40 @@ def _revision(engine: Engine) -> str | None:
             return found
     except SQLAlchemyError:
         return None  # none yet; or it cannot be opened, which upgrading tells
+
+
+def check_kind(data: Path, url: str) -> None:
+    """Raises OutputError where the station in this folder has worked with another kind of database than the URL's."""
+    path, asked = data / KIND, make_url(url).get_backend_name()
+    known = path.read_text("utf-8").strip() if path.is_file() else asked
+    if known != asked:
+        raise OutputError(
+            f"the station in {data} works with a database of {known}, not {asked}: name it as `trd serve` has it "
+            f"(--database or TRD_DATABASE). If all its rows were moved to {asked}, delete {path}"
+        )
+
+
+def note_kind(data: Path, url: str) -> None:
+    """For `check_kind`. Raises OutputError."""
+    if not (data / KIND).is_file():
+        write_bytes(data / KIND, f"{make_url(url).get_backend_name()}\n".encode())
+
+
+def check_there(url: str) -> None:
+    """For what must not make a database. Raises OutputError where there is none, or none of a station."""
+    place = make_url(url)
+    remedy = "name the station's database as `trd serve` has it (--database or TRD_DATABASE)"
+    if place.get_backend_name() == "sqlite" and "uri" not in place.query and not Path(place.database or "").is_file():
+        raise OutputError(f"there is no database {place.database}: {remedy}")  # connecting would make one
+    engine = open_engine(url)
+    try:
+        there = inspect(engine).has_table("inspection")
+    except SQLAlchemyError as error:
+        raise OutputError(f"the station's database {engine.url!r} cannot be opened: {reason(error)}") from error
+    finally:
+        engine.dispose()
+    if not there:
+        raise OutputError(f"the database {place.render_as_string()} is not a station's: {remedy}")
 
 
 def reason(error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, false, func, select, true, update
 
+from trd.errors import OutputError
 from trd.station import times
 from trd.station.store.database import Database
 from trd.station.store.files import NAME, Files, digest_of, kept_in
@@ -91,7 +92,18 @@ class Reconciled:
 
 
 def reconcile(database: Database, files: Files, verify: bool = False) -> Reconciled:
-    """Bring files and rows into agreement; verify: also read every file. No station may run."""
+    """Bring files and rows into agreement; verify: also read every file. No station may run.
+
+    Raises OutputError where there are files and no inspection at all: it would delete them all.
+    """
+    with database.reading() as connection:
+        empty = connection.execute(select(c.id).limit(1)).scalar() is None
+    if empty and next(files.all_files(), None) is not None:
+        raise OutputError(
+            f"{files.root} holds files, but the database {database.engine.url!r} no inspection: it is not the "
+            "station's. Name the one that `trd serve` has (--database or TRD_DATABASE); if it is, and the files are "
+            f"of no use, delete {files.root}"
+        )
     files.clear_incoming()
     there: dict[str, set[str]] = {}
     damaged: list[str] = []
@@ -108,9 +120,10 @@ def reconcile(database: Database, files: Files, verify: bool = False) -> Reconci
             day = row.files["day"]
             known = {k: v for k, v in row.files.items() if k != "day"}
             names = [files.path(day, row.uid, kept).name for kept in kept_in(known).values()]
-            if all(name in there.get(day, ()) for name in names):
+            whole = all(name in there.get(day, ()) for name in names)
+            if whole or not row.may_go:  # of a part that people judge or judged, what is left is kept too
                 there.get(day, set()).difference_update(names)
-            else:
+            if not whole and not row.pruned:
                 missing.append(row.id)
         for mask in connection.execute(select(verdict.c.mask).where(verdict.c.mask.is_not(None))).scalars():
             day, _, name = mask.partition("/")
@@ -127,6 +140,8 @@ def reconcile(database: Database, files: Files, verify: bool = False) -> Reconci
 
 
 def _rows(connection: Connection) -> Any:
-    """Unpruned ones, in pieces: there may be a million."""
-    query = select(c.id, c.uid, c.files).where(c.pruned == false()).order_by(c.at, c.id)
+    """Those that may have files, in pieces: there may be a million. may_go: whether these are nobody's loss."""
+    free = c.verdict.is_(None) & (c.sampled == false())
+    query = select(c.id, c.uid, c.files, c.pruned, free.label("may_go"))
+    query = query.where((c.pruned == false()) | ~free).order_by(c.at, c.id)
     return connection.execution_options(yield_per=5000).execute(query)
