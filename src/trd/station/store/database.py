@@ -110,6 +110,10 @@ def reason(error: Exception) -> str:
     return str(getattr(error, "orig", None) or error).strip().partition("\n")[0][:300]
 
 
+class Unsure(OutputError):
+    """A commit failed: what it was to write may be there all the same."""
+
+
 class Database:
     """Reads in any thread; writes in one of its own, in groups, each group one transaction that is on the disk when
     its callers are answered. A write that fails takes none of its group with it."""
@@ -161,6 +165,7 @@ class Database:
 
     def _write(self, group: list[tuple[Write, Future[Any]]]) -> None:
         done: list[tuple[Future[Any], Any, BaseException | None]] = []
+        committing = False
         try:
             with self.engine.execution_options(**WRITES).connect() as connection, connection.begin():
                 for write, future in group:
@@ -169,8 +174,9 @@ class Database:
                             done.append((future, write(connection), None))
                     except Exception as error:
                         done.append((future, None, _worded(error)))
-        except Exception as error:  # the commit: nothing of the group is there
-            done = [(future, None, _worded(error)) for _, future in group]
+                committing = True
+        except Exception as error:  # nothing of the group is there, as far as the database says
+            done = [(future, None, _worded(error, Unsure if committing else OutputError)) for _, future in group]
         for future, result, fault in done:
             if fault is None:
                 future.set_result(result)
@@ -178,9 +184,9 @@ class Database:
                 future.set_exception(fault)
 
 
-def _worded(error: Exception) -> Exception:
-    if isinstance(error, SQLAlchemyError):
-        return OutputError(f"the station's database cannot write: {reason(error)}")
+def _worded(error: Exception, kind: type[OutputError] = OutputError) -> Exception:
+    if isinstance(error, SQLAlchemyError) or kind is Unsure:
+        return kind(f"the station's database cannot write: {reason(error)}")
     return error
 
 

@@ -80,6 +80,13 @@ def forget_keys(connection: Connection, before: int) -> None:
     connection.execute(delete(request_key).where(request_key.c.at < before))
 
 
+def lately_stored(connection: Connection, uids: Sequence[str]) -> bool:
+    """Whether one of these is among the newest inspections: no index has them all."""
+    newest = select(func.coalesce(func.max(c.id), 0)).scalar_subquery()
+    query = select(c.id).where(c.id > newest - COUNTED, c.uid.in_(uids)).limit(1)
+    return connection.execute(query).scalar() is not None
+
+
 def one(connection: Connection, inspection_id: int) -> dict[str, Any] | None:
     row = connection.execute(select(inspection).where(c.id == inspection_id)).mappings().one_or_none()
     return None if row is None else dict(row)
