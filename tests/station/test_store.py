@@ -20,6 +20,7 @@ from trd.errors import OutputError
 from trd.station import times
 from trd.station.station import Station
 from trd.station.store import database, history, retention
+from trd.station.store.files import Files
 from trd.station.store.filters import Filters
 from trd.station.store.schema import DECISIONS, inspection, metadata
 
@@ -181,6 +182,38 @@ def test_files_go_rows_stay(opened, test_parts: Path) -> None:
         assert retention.prune(station.database, station.files, 0.0, 10**12).inspections == 3
         assert client.get(f"/v1/inspections/{told[0]['id']}/maps/fused.npy").status_code == 200
         assert len(list(station.files.root.rglob("*-*"))) == 3  # of the one that was judged
+
+
+def test_files_that_people_need_stay_and_are_told(opened, test_parts: Path, monkeypatch) -> None:
+    monkeypatch.setattr("trd.station.station.STATE_EVERY", 1000.0)  # it prunes when we say
+    station: Station = opened(audit_rate=0.0, keep_bytes=1000)
+    with client_of(station) as client:
+        for _ in range(2):
+            client.post("/v1/classes/biscuit/inspections", files=upload(test_parts / "good", "000"))
+        station.database.write(
+            lambda connection: connection.exec_driver_sql("update inspection set queue='review' where id=2")
+        )
+        for _ in range(2):
+            station._prune()
+        assert [client.get(f"/v1/inspections/{number}").json()["pruned"] for number in (1, 2)] == [True, False]
+        told = client.get("/v1/events?level=warning").json()["events"]
+    assert [one["kind"] for one in told] == ["retention"]
+    assert "wait for review" in told[0]["text"]
+
+
+def test_a_clock_that_jumps_ahead_deletes_nothing(url: str, tmp_path: Path, monkeypatch) -> None:
+    one, files, now = database.Database(url), Files(tmp_path), times.now()
+    one.write(lambda connection: add_many(connection, "biscuit", 500, hours=24 * 100))
+    with monkeypatch.context() as patch:
+        patch.setattr(times, "now", lambda: now + 365 * times.DAY)
+        assert retention.prune(one, files, 90, 10**12) == retention.Pruned(held=True)
+        with one.reading() as connection:
+            (row,) = connection.execute(select(inspection).order_by(inspection.c.id.desc()).limit(1)).mappings()
+        one.write(lambda connection: history.add(connection, [{k: v for k, v in row.items() if k != "id"}]))
+        assert retention.prune(one, files, 90, 10**12) == retention.Pruned(held=True)
+        patch.setattr(times, "now", lambda: now + 367 * times.DAY)  # the clock goes on: it was a pause
+        assert retention.prune(one, files, 90, 10**12).inspections > 400
+    one.close()
 
 
 def test_reconcile_brings_files_and_rows_together(opened, test_parts: Path) -> None:

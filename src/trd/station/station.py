@@ -28,8 +28,8 @@ from trd.station.shelf.shelf import Shelf
 from trd.station.store import history, verdicts, versions
 from trd.station.store.database import Database, check_kind, note_kind
 from trd.station.store.files import Files
-from trd.station.store.retention import prune, used_bytes
-from trd.station.store.verdicts import NewEvent
+from trd.station.store.retention import needed_bytes, prune, used_bytes
+from trd.station.store.verdicts import EventFilters, NewEvent
 from trd.station.store.versions import ModelVersion
 from trd.station.stored_parts import StoredParts
 from trd.station.telling import Teller
@@ -266,10 +266,29 @@ class Station:
         if gone.inspections:
             freed = f"the files of {gone.inspections} inspections were deleted, {gone.bytes / 1e6:.0f} MB"
             self.report(NewEvent("info", "retention", f"{freed}; their rows stay"))
+        if gone.held:
+            self._warn(
+                "clock", "no part came for days before the last one: is the clock right? No files go for their age"
+            )
         self.database.write(partial(history.forget_keys, before=times.now() - KEYS_KEPT))
         with self.database.reading() as connection:
             self.used_bytes = used_bytes(connection)
+            needed = needed_bytes(connection)
         self.metrics.stored.set(self.used_bytes)
+        if 2 * needed > (most := self.settings.keep_bytes):
+            self._warn(
+                "retention",
+                f"{needed / 1e9:.1f} of {most / 1e9:.1f} GB are files of parts that are judged, sampled or wait for "
+                "review, which never go: the others' go the sooner. Raise --keep-gb, or lower --audit",
+            )
+
+    def _warn(self, kind: str, text: str) -> None:
+        """Once a day, also where the station starts again."""
+        today = EventFilters(kind=kind, level="warning", since=times.now() - times.DAY)
+        with self.database.reading() as connection:
+            known, _ = verdicts.events(connection, today, None, 1)
+        if not known:
+            self.report(NewEvent("warning", kind, text)).result()
 
     # --- what shelf and watch ask for
 
