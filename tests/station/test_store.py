@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,38 @@ def test_a_write_that_fails_takes_no_other_with_it(url: str) -> None:
         names = connection.exec_driver_sql("select name from part_class").scalars().all()
     assert len(names) == 48
     assert "half" not in names
+    one.close()
+
+
+def test_an_error_that_ends_the_transaction_fails_its_whole_group(url: str) -> None:
+    """SQLite rolls back by itself for some errors, such as a full disk; here a trigger does."""
+    one = database.Database(url)
+    one.write(
+        lambda connection: connection.exec_driver_sql(
+            "create trigger full before insert on part_class when new.name = 'full' "
+            "begin select raise(rollback, 'disk is full'); end"
+        )
+    )
+    holding, going = threading.Event(), threading.Event()
+
+    def hold(_connection) -> None:
+        holding.set()
+        going.wait(10)
+
+    def added(name: str):
+        return lambda connection: (
+            connection.exec_driver_sql("insert into part_class (name) values (?)", (name,)).rowcount
+        )
+
+    one.begin(hold)
+    assert holding.wait(10)
+    futures = [one.begin(added(name)) for name in ("before", "full", "after")]  # so they are one group, the next
+    going.set()
+    for future in futures:
+        assert "cannot write: disk is full" in str(future.exception())
+    assert one.write(added("later")) == 1
+    with one.reading() as connection:
+        assert connection.exec_driver_sql("select name from part_class").scalars().all() == ["later"]
     one.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -116,7 +117,8 @@ class Unsure(OutputError):
 
 class Database:
     """Reads in any thread; writes in one of its own, in groups, each group one transaction that is on the disk when
-    its callers are answered. A write that fails takes none of its group with it."""
+    its callers are answered. A write that fails takes none of its group with it; where its error ended the transaction
+    all of the group fail."""
 
     def __init__(self, url: str) -> None:
         self.engine = open_engine(url)
@@ -171,8 +173,12 @@ class Database:
                 for write, future in group:
                     try:
                         with connection.begin_nested():
-                            done.append((future, write(connection), None))
+                            result = write(connection)
+                        done.append((future, result, None))
                     except Exception as error:
+                        if _ended(connection):
+                            # what the group wrote before is gone, and the rest would have no transaction
+                            raise _first(error) from None
                         done.append((future, None, _worded(error)))
                 committing = True
         except Exception as error:  # nothing of the group is there, as far as the database says
@@ -182,6 +188,24 @@ class Database:
                 future.set_result(result)
             else:
                 future.set_exception(fault)
+
+
+def _ended(connection: Connection) -> bool:
+    """Whether the transaction is gone: SQLite rolls it back by itself for a full disk or a disk that cannot be read."""
+    if connection.invalidated:
+        return True
+    inner = connection.connection.dbapi_connection
+    return isinstance(inner, sqlite3.Connection) and not inner.in_transaction
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong before rolling back did, which fails where there is nothing left to roll back."""
+    found = error
+    while error.__context__ is not None:
+        error = error.__context__
+        if isinstance(error, SQLAlchemyError):
+            found = error
+    return found
 
 
 def _worded(error: Exception, kind: type[OutputError] = OutputError) -> Exception:
