@@ -230,8 +230,13 @@ def test_files_that_people_need_stay_and_are_told(opened, test_parts: Path, monk
             station._prune()
         assert [client.get(f"/v1/inspections/{number}").json()["pruned"] for number in (1, 2)] == [True, False]
         told = client.get("/v1/events?level=warning").json()["events"]
-    assert [one["kind"] for one in told] == ["retention"]
-    assert "wait for review" in told[0]["text"]
+        assert [one["kind"] for one in told] == ["retention"]
+        assert "wait for review" in told[0]["text"]
+        set_back = times.now() - 8 * times.HOUR
+        monkeypatch.setattr(times, "now", lambda: set_back)
+        station._prune()
+        told = client.get("/v1/events?level=warning&kind=clock").json()["events"]
+    assert "a time 8.0 hours ahead" in told[0]["text"]
 
 
 def test_a_clock_that_jumps_ahead_deletes_nothing(url: str, tmp_path: Path, monkeypatch) -> None:

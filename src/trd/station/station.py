@@ -40,6 +40,7 @@ from trd.station.work.line import Line
 
 STATE_EVERY = 2.0  # seconds
 PRUNE_EVERY = 600.0
+AHEAD = 60_000  # milliseconds of a stored time before the clock, from which on it is told
 KEYS_KEPT = 7 * times.DAY  # of Idempotency-Key
 
 Listener = Callable[[Message], None]
@@ -274,6 +275,12 @@ class Station:
         with self.database.reading() as connection:
             self.used_bytes = used_bytes(connection)
             needed = needed_bytes(connection)
+            ahead = history.newest_at(connection) - times.now()
+        if ahead > AHEAD:
+            hours = f"{ahead / times.HOUR:.1f} hours"
+            self._warn(
+                "clock", f"the last part was stored with a time {hours} ahead; until then all get that same time"
+            )
         self.metrics.stored.set(self.used_bytes)
         if 2 * needed > (most := self.settings.keep_bytes):
             self._warn(
