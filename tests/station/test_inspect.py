@@ -15,6 +15,7 @@ import trd
 from trd.data.loading import load_sample
 from trd.errors import OutputError
 from trd.station.station import Station
+from trd.station.store import history
 from trd.station.work import line
 from trd.station.work.parts import prepare
 from trd.types import Prediction, SampleFiles
@@ -288,3 +289,37 @@ def test_a_disk_that_is_full_is_told_and_takes_no_room(opened, test_parts: Path,
         assert not any(station.files.incoming.iterdir())
         assert client.post(URL, files=files).status_code == 201
         assert client.get("/v1/inspections/count").json()["count"] == 2
+        station.line.stop()  # a part may be stored a little after its request was answered
+        assert len(list(station.files.root.rglob("*-*"))) == 6
+
+
+def test_a_database_that_cannot_write_leaves_no_files_behind(opened, test_parts: Path, monkeypatch) -> None:
+    station = opened()
+    files = upload(test_parts / "good", "000", "001")
+    dialect = station.database.engine.dialect
+    commit = dialect.do_commit
+
+    def away(*_: object, **__: object) -> None:
+        raise OutputError("disk I/O error")
+
+    def committed(connection: object) -> None:
+        commit(connection)
+        away()
+
+    with client_of(station) as client:
+        for place, name in ((history, "add"), (dialect, "do_commit")):
+            with monkeypatch.context() as patch:
+                patch.setattr(place, name, away)
+                assert client.post(URL, files=files).status_code == 503
+            assert not list(station.files.root.rglob("*-*")), name
+            assert station.line.state.queued == 0
+        with monkeypatch.context() as patch:  # it may be there, and it is
+            patch.setattr(dialect, "do_commit", committed)
+            assert client.post(URL, files=files).status_code == 503
+        assert len(list(station.files.root.rglob("*-*"))) == 6
+        assert client.get("/v1/inspections/count").json()["count"] == 2
+        with monkeypatch.context() as patch:  # it is not there, but nobody can ask
+            patch.setattr(dialect, "do_commit", away)
+            patch.setattr(history, "lately_stored", away)
+            assert client.post(URL, files=files).status_code == 503
+        assert len(list(station.files.root.rglob("*-*"))) == 12

@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from fastapi.testclient import TestClient
 from sqlalchemy import select
+from typer.testing import CliRunner
 
+from trd.cli import app
 from trd.errors import OutputError
 from trd.station import times
 from trd.station.station import Station
 from trd.station.store import database, history, retention
+from trd.station.store.files import Files
 from trd.station.store.filters import Filters
 from trd.station.store.schema import DECISIONS, inspection, metadata
 
@@ -103,6 +107,38 @@ def test_a_write_that_fails_takes_no_other_with_it(url: str) -> None:
     one.close()
 
 
+def test_an_error_that_ends_the_transaction_fails_its_whole_group(url: str) -> None:
+    """SQLite rolls back by itself for some errors, such as a full disk; here a trigger does."""
+    one = database.Database(url)
+    one.write(
+        lambda connection: connection.exec_driver_sql(
+            "create trigger full before insert on part_class when new.name = 'full' "
+            "begin select raise(rollback, 'disk is full'); end"
+        )
+    )
+    holding, going = threading.Event(), threading.Event()
+
+    def hold(_connection) -> None:
+        holding.set()
+        going.wait(10)
+
+    def added(name: str):
+        return lambda connection: (
+            connection.exec_driver_sql("insert into part_class (name) values (?)", (name,)).rowcount
+        )
+
+    one.begin(hold)
+    assert holding.wait(10)
+    futures = [one.begin(added(name)) for name in ("before", "full", "after")]  # so they are one group, the next
+    going.set()
+    for future in futures:
+        assert "cannot write: disk is full" in str(future.exception())
+    assert one.write(added("later")) == 1
+    with one.reading() as connection:
+        assert connection.exec_driver_sql("select name from part_class").scalars().all() == ["later"]
+    one.close()
+
+
 @pytest.mark.parametrize("filters", FILTERS, ids=str)
 def test_lists_and_counts_are_complete_and_in_order(filled: database.Database, filters: Filters) -> None:
     with filled.reading() as connection:
@@ -181,6 +217,43 @@ def test_files_go_rows_stay(opened, test_parts: Path) -> None:
         assert len(list(station.files.root.rglob("*-*"))) == 3  # of the one that was judged
 
 
+def test_files_that_people_need_stay_and_are_told(opened, test_parts: Path, monkeypatch) -> None:
+    monkeypatch.setattr("trd.station.station.STATE_EVERY", 1000.0)  # it prunes when we say
+    station: Station = opened(audit_rate=0.0, keep_bytes=1000)
+    with client_of(station) as client:
+        for _ in range(2):
+            client.post("/v1/classes/biscuit/inspections", files=upload(test_parts / "good", "000"))
+        station.database.write(
+            lambda connection: connection.exec_driver_sql("update inspection set queue='review' where id=2")
+        )
+        for _ in range(2):
+            station._prune()
+        assert [client.get(f"/v1/inspections/{number}").json()["pruned"] for number in (1, 2)] == [True, False]
+        told = client.get("/v1/events?level=warning").json()["events"]
+        assert [one["kind"] for one in told] == ["retention"]
+        assert "wait for review" in told[0]["text"]
+        set_back = times.now() - 8 * times.HOUR
+        monkeypatch.setattr(times, "now", lambda: set_back)
+        station._prune()
+        told = client.get("/v1/events?level=warning&kind=clock").json()["events"]
+    assert "a time 8.0 hours ahead" in told[0]["text"]
+
+
+def test_a_clock_that_jumps_ahead_deletes_nothing(url: str, tmp_path: Path, monkeypatch) -> None:
+    one, files, now = database.Database(url), Files(tmp_path), times.now()
+    one.write(lambda connection: add_many(connection, "biscuit", 500, hours=24 * 100))
+    with monkeypatch.context() as patch:
+        patch.setattr(times, "now", lambda: now + 365 * times.DAY)
+        assert retention.prune(one, files, 90, 10**12) == retention.Pruned(held=True)
+        with one.reading() as connection:
+            (row,) = connection.execute(select(inspection).order_by(inspection.c.id.desc()).limit(1)).mappings()
+        one.write(lambda connection: history.add(connection, [{k: v for k, v in row.items() if k != "id"}]))
+        assert retention.prune(one, files, 90, 10**12) == retention.Pruned(held=True)
+        patch.setattr(times, "now", lambda: now + 367 * times.DAY)  # the clock goes on: it was a pause
+        assert retention.prune(one, files, 90, 10**12).inspections > 400
+    one.close()
+
+
 def test_reconcile_brings_files_and_rows_together(opened, test_parts: Path) -> None:
     station: Station = opened()
     files = upload(test_parts / "good", "000")
@@ -203,6 +276,50 @@ def test_reconcile_brings_files_and_rows_together(opened, test_parts: Path) -> N
     assert not any(station.files.incoming.iterdir())
     again = retention.reconcile(station.database, station.files)
     assert (again.orphans, again.missing) == (0, 0)
+
+
+def test_reconcile_keeps_what_is_left_of_a_judged_part(opened, test_parts: Path) -> None:
+    station: Station = opened(audit_rate=0.0)
+    with client_of(station) as client:
+        for _ in range(2):
+            client.post("/v1/classes/biscuit/inspections", files=upload(test_parts / "good", "000"))
+        assert client.post("/v1/inspections/1/verdicts", json={"verdict": "good"}).status_code == 201
+    for path in station.files.root.rglob("*-maps-*"):
+        path.unlink()
+    assert retention.reconcile(station.database, station.files) == retention.Reconciled(2, 2, (), 4)
+    assert retention.reconcile(station.database, station.files) == retention.Reconciled(0, 0, (), 2)
+
+
+def test_reconcile_deletes_nothing_by_another_database(opened, test_parts: Path, tmp_path: Path) -> None:
+    """As where the station's own is named to its service only, and someone types the command in a plain shell."""
+    elsewhere, data = f"sqlite:///{tmp_path / 'elsewhere.db'}", tmp_path / "data"
+    station: Station = opened(database=elsewhere)
+    with client_of(station) as client:
+        client.post("/v1/classes/biscuit/inspections", files=upload(test_parts / "good", "000"))
+    station.close()
+    words = ["station", "reconcile", str(data)]
+
+    def refused() -> str:
+        done = CliRunner().invoke(app, words)
+        assert isinstance(done.exception, OutputError)
+        assert "TRD_DATABASE" in str(done.exception)
+        assert len(list((data / "files").rglob("*-*"))) == 3
+        return str(done.exception)
+
+    assert "there is no database" in refused()
+    assert not (data / "station.db").exists()
+    sqlite3.connect(data / "station.db").execute("create table other (id integer)")
+    assert "is not a station's" in refused()
+    (data / "station.db").unlink()
+    database.Database(f"sqlite:///{data / 'station.db'}").close()
+    assert "no inspection" in refused()
+    (data / database.KIND).write_text("postgresql\n")
+    assert "a database of postgresql, not sqlite" in refused()
+    with pytest.raises(OutputError, match="not sqlite"):
+        opened(database=elsewhere)
+    (data / database.KIND).unlink()
+    assert CliRunner().invoke(app, [*words, "--database", elsewhere]).exit_code == 0
+    assert len(list((data / "files").rglob("*-*"))) == 3
 
 
 def test_a_row_without_maps_takes_less_than_a_kilobyte(tmp_path: Path) -> None:

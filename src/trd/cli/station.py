@@ -166,11 +166,14 @@ def reconcile(
     from trd.files import locked
     from trd.station.settings import Settings
     from trd.station.store import retention
-    from trd.station.store.database import Database
+    from trd.station.store.database import Database, check_kind, check_there
     from trd.station.store.files import Files
 
+    url = Settings(data, database=database).url
+    check_kind(data, url)
+    check_there(url)
     with locked(data, "reconciling"):
-        opened = Database(Settings(data, database=database).url)
+        opened = Database(url)
         try:
             found = retention.reconcile(opened, Files(data), verify)
         finally:
@@ -201,10 +204,14 @@ def export(
     from trd.station.export import entries
     from trd.station.settings import Settings
     from trd.station.station import Station
+    from trd.station.store.database import check_kind, check_there
 
     if out.exists():
         raise RecipeError(f"{out} exists: choose a new folder")
-    station = Station.open(Settings(data, database=database), run)
+    settings = Settings(data, database=database)
+    check_kind(data, settings.url)
+    check_there(settings.url)
+    station = Station.open(settings, run)
     try:
         count = 0
         for entry in entries(station, class_name, tuple(verdict.split(","))):

@@ -26,11 +26,11 @@ from trd.station.settings import Settings
 from trd.station.shelf.finding import detectors_at
 from trd.station.shelf.shelf import Shelf
 from trd.station.store import history, verdicts, versions
-from trd.station.store.database import Database
+from trd.station.store.database import Database, check_kind, note_kind
 from trd.station.store.files import Files
 from trd.station.store.history import RequestKey
-from trd.station.store.retention import prune, used_bytes
-from trd.station.store.verdicts import NewEvent
+from trd.station.store.retention import needed_bytes, prune, used_bytes
+from trd.station.store.verdicts import EventFilters, NewEvent
 from trd.station.store.versions import ModelVersion
 from trd.station.stored_parts import StoredParts
 from trd.station.telling import Teller
@@ -41,6 +41,7 @@ from trd.station.work.line import Line
 
 STATE_EVERY = 2.0  # seconds
 PRUNE_EVERY = 600.0
+AHEAD = 60_000  # milliseconds of a stored time before the clock, from which on it is told
 KEYS_KEPT = 7 * times.DAY  # of Idempotency-Key
 
 Listener = Callable[[Message], None]
@@ -57,6 +58,7 @@ class Station:
         self.tokens = Tokens(settings.data)
         self.files = Files(settings.data)
         self.database = Database(settings.url)
+        note_kind(settings.data, settings.url)
         self.teller = Teller(self.database)
         self.parts = StoredParts(self.database, self.files, self.teller)
         self.live = Live()
@@ -86,10 +88,12 @@ class Station:
 
     @classmethod
     def open(cls, settings: Settings, given: Sequence[str]) -> Station:
-        """given: folders of runs or detectors, or packages. Raises OutputError where another station has the folder or
-        the database cannot be opened, CheckpointError where no class can be served."""
+        """given: folders of runs or detectors, or packages. Raises OutputError where another station has the folder,
+        the database cannot be opened or is of another kind than the folder's, CheckpointError where no class can be
+        served."""
         with ExitStack() as stack:
             stack.enter_context(locked(settings.data, "a station"))
+            check_kind(settings.data, settings.url)
             station = cls(settings, given, stack.pop_all())
         try:
             station._start()
@@ -267,10 +271,35 @@ class Station:
         if gone.inspections:
             freed = f"the files of {gone.inspections} inspections were deleted, {gone.bytes / 1e6:.0f} MB"
             self.report(NewEvent("info", "retention", f"{freed}; their rows stay"))
+        if gone.held:
+            self._warn(
+                "clock", "no part came for days before the last one: is the clock right? No files go for their age"
+            )
         self.database.write(partial(history.forget_keys, before=times.now() - KEYS_KEPT))
         with self.database.reading() as connection:
             self.used_bytes = used_bytes(connection)
+            needed = needed_bytes(connection)
+            ahead = history.newest_at(connection) - times.now()
+        if ahead > AHEAD:
+            hours = f"{ahead / times.HOUR:.1f} hours"
+            self._warn(
+                "clock", f"the last part was stored with a time {hours} ahead; until then all get that same time"
+            )
         self.metrics.stored.set(self.used_bytes)
+        if 2 * needed > (most := self.settings.keep_bytes):
+            self._warn(
+                "retention",
+                f"{needed / 1e9:.1f} of {most / 1e9:.1f} GB are files of parts that are judged, sampled or wait for "
+                "review, which never go: the others' go the sooner. Raise --keep-gb, or lower --audit",
+            )
+
+    def _warn(self, kind: str, text: str) -> None:
+        """Once a day, also where the station starts again."""
+        today = EventFilters(kind=kind, level="warning", since=times.now() - times.DAY)
+        with self.database.reading() as connection:
+            known, _ = verdicts.events(connection, today, None, 1)
+        if not known:
+            self.report(NewEvent("warning", kind, text)).result()
 
     # --- what shelf and watch ask for
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -11,20 +12,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from trd.errors import OutputError
 from trd.extras import explained
+from trd.files import write_bytes
 
 Result = TypeVar("Result")
 Write = Callable[[Connection], Any]
 
 WRITES = {"trd_writes": True}
-NEWEST = "0002"  # of the tables' versions: a test compares it with the steps that there are
+NEWEST = "0003"  # of the tables' versions: a test compares it with the steps that there are
 GROUP = 64  # writes of one transaction: waiting for the disk is shared
 CACHE_KB = 64_000
+KIND = "database"  # a file in the station's folder: which kind it has worked with, nothing that is secret
 
 
 def open_engine(url: str) -> Engine:
@@ -69,14 +72,53 @@ def _revision(engine: Engine) -> str | None:
         return None  # none yet; or it cannot be opened, which upgrading tells
 
 
+def check_kind(data: Path, url: str) -> None:
+    """Raises OutputError where the station in this folder has worked with another kind of database than the URL's."""
+    path, asked = data / KIND, make_url(url).get_backend_name()
+    known = path.read_text("utf-8").strip() if path.is_file() else asked
+    if known != asked:
+        raise OutputError(
+            f"the station in {data} works with a database of {known}, not {asked}: name it as `trd serve` has it "
+            f"(--database or TRD_DATABASE). If all its rows were moved to {asked}, delete {path}"
+        )
+
+
+def note_kind(data: Path, url: str) -> None:
+    """For `check_kind`. Raises OutputError."""
+    if not (data / KIND).is_file():
+        write_bytes(data / KIND, f"{make_url(url).get_backend_name()}\n".encode())
+
+
+def check_there(url: str) -> None:
+    """For what must not make a database. Raises OutputError where there is none, or none of a station."""
+    place = make_url(url)
+    remedy = "name the station's database as `trd serve` has it (--database or TRD_DATABASE)"
+    if place.get_backend_name() == "sqlite" and "uri" not in place.query and not Path(place.database or "").is_file():
+        raise OutputError(f"there is no database {place.database}: {remedy}")  # connecting would make one
+    engine = open_engine(url)
+    try:
+        there = inspect(engine).has_table("inspection")
+    except SQLAlchemyError as error:
+        raise OutputError(f"the station's database {engine.url!r} cannot be opened: {reason(error)}") from error
+    finally:
+        engine.dispose()
+    if not there:
+        raise OutputError(f"the database {place.render_as_string()} is not a station's: {remedy}")
+
+
 def reason(error: Exception) -> str:
     """A database's error in one line, without the statement."""
     return str(getattr(error, "orig", None) or error).strip().partition("\n")[0][:300]
 
 
+class Unsure(OutputError):
+    """A commit failed: what it was to write may be there all the same."""
+
+
 class Database:
     """Reads in any thread; writes in one of its own, in groups, each group one transaction that is on the disk when
-    its callers are answered. A write that fails takes none of its group with it."""
+    its callers are answered. A write that fails takes none of its group with it; where its error ended the transaction
+    all of the group fail."""
 
     def __init__(self, url: str) -> None:
         self.engine = open_engine(url)
@@ -125,16 +167,22 @@ class Database:
 
     def _write(self, group: list[tuple[Write, Future[Any]]]) -> None:
         done: list[tuple[Future[Any], Any, BaseException | None]] = []
+        committing = False
         try:
             with self.engine.execution_options(**WRITES).connect() as connection, connection.begin():
                 for write, future in group:
                     try:
                         with connection.begin_nested():
-                            done.append((future, write(connection), None))
+                            result = write(connection)
+                        done.append((future, result, None))
                     except Exception as error:
+                        if _ended(connection):
+                            # what the group wrote before is gone, and the rest would have no transaction
+                            raise _first(error) from None
                         done.append((future, None, _worded(error)))
-        except Exception as error:  # the commit: nothing of the group is there
-            done = [(future, None, _worded(error)) for _, future in group]
+                committing = True
+        except Exception as error:  # nothing of the group is there, as far as the database says
+            done = [(future, None, _worded(error, Unsure if committing else OutputError)) for _, future in group]
         for future, result, fault in done:
             if fault is None:
                 future.set_result(result)
@@ -142,9 +190,27 @@ class Database:
                 future.set_exception(fault)
 
 
-def _worded(error: Exception) -> Exception:
-    if isinstance(error, SQLAlchemyError):
-        return OutputError(f"the station's database cannot write: {reason(error)}")
+def _ended(connection: Connection) -> bool:
+    """Whether the transaction is gone: SQLite rolls it back by itself for a full disk or a disk that cannot be read."""
+    if connection.invalidated:
+        return True
+    inner = connection.connection.dbapi_connection
+    return isinstance(inner, sqlite3.Connection) and not inner.in_transaction
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong before rolling back did, which fails where there is nothing left to roll back."""
+    found = error
+    while error.__context__ is not None:
+        error = error.__context__
+        if isinstance(error, SQLAlchemyError):
+            found = error
+    return found
+
+
+def _worded(error: Exception, kind: type[OutputError] = OutputError) -> Exception:
+    if isinstance(error, SQLAlchemyError) or kind is Unsure:
+        return kind(f"the station's database cannot write: {reason(error)}")
     return error
 
 

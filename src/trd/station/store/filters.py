@@ -136,7 +136,7 @@ def _verdict(verdict: str) -> list[Condition]:
 
 
 def _begins(value: ColumnElement[str], prefix: str) -> Condition:
-    """Text from the prefix on, before the first one that does not begin with it."""
+    """Text from the prefix on, before the first one that does not begin with it, in the order of characters' codes."""
     last = ord(prefix[-1])
     if last >= 0x10FFFF or 0xD7FF <= last < 0xE000:
         return value.startswith(prefix, autoescape=True)

@@ -80,6 +80,18 @@ def forget_keys(connection: Connection, before: int) -> None:
     connection.execute(delete(request_key).where(request_key.c.at < before))
 
 
+def newest_at(connection: Connection) -> int:
+    """Time of the newest inspection, 0 where there is none; ahead of the clock where that was set back."""
+    return connection.execute(select(func.max(c.at))).scalar() or 0
+
+
+def lately_stored(connection: Connection, uids: Sequence[str]) -> bool:
+    """Whether one of these is among the newest inspections: no index has them all."""
+    newest = select(func.coalesce(func.max(c.id), 0)).scalar_subquery()
+    query = select(c.id).where(c.id > newest - COUNTED, c.uid.in_(uids)).limit(1)
+    return connection.execute(query).scalar() is not None
+
+
 def one(connection: Connection, inspection_id: int) -> dict[str, Any] | None:
     row = connection.execute(select(inspection).where(c.id == inspection_id)).mappings().one_or_none()
     return None if row is None else dict(row)

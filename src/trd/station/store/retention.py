@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, false, func, select, true, update
 
+from trd.errors import OutputError
 from trd.station import times
 from trd.station.store.database import Database
 from trd.station.store.files import NAME, Files, digest_of, kept_in
@@ -15,19 +16,32 @@ from trd.station.store.schema import inspection, verdict
 
 c = inspection.c
 CHUNK = 500
+GAP = 7 * times.DAY  # without parts; after it the clock has to go on for a day before it is believed
+
+
+def _free() -> ColumnElement[bool]:
+    """Not judged, nor sampled: those calibrate, estimate and train. And not waiting for someone to look at it."""
+    return c.verdict.is_(None) & (c.sampled == false()) & c.queue.is_(None)
 
 
 def _may_go() -> ColumnElement[bool]:
-    """Never those with a verdict, nor sampled ones: they calibrate, estimate and train."""
-    return (c.pruned == false()) & c.verdict.is_(None) & (c.sampled == false())
+    return (c.pruned == false()) & _free()
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """Inspections whose files were deleted, and how many bytes that freed."""
+    """Inspections whose files were deleted, and how many bytes that freed. held: none was for its age, since the clock
+    may have jumped."""
 
     inspections: int = 0
     bytes: int = 0
+    held: bool = False
+
+
+def needed_bytes(connection: Connection) -> int:
+    """Of the files that `prune` never deletes."""
+    query = select(func.coalesce(func.sum(c.bytes), 0)).where(c.pruned == false(), ~_free())
+    return int(connection.execute(query).scalar_one())
 
 
 def used_bytes(connection: Connection) -> int:
@@ -40,13 +54,23 @@ def prune(database: Database, files: Files, keep_days: float, keep_bytes: int) -
     A row is marked first: one whose files are gone and says otherwise would be a lie, the other way round is an orphan
     that `reconcile` finds.
     """
-    oldest = times.now() - round(keep_days * times.DAY)
-    gone = _prune_while(database, files, c.at < oldest, None)
+    now = times.now()
+    with database.reading() as connection:
+        held = _may_have_jumped(connection, now)
+    oldest = now - round(keep_days * times.DAY)
+    gone = Pruned() if held else _prune_while(database, files, c.at < oldest, None)
     with database.reading() as connection:
         used = used_bytes(connection)
     more = _prune_while(database, files, true(), used - keep_bytes) if used > keep_bytes else Pruned()
     files.delete_empty_days()
-    return Pruned(gone.inspections + more.inspections, gone.bytes + more.bytes)
+    return Pruned(gone.inspections + more.inspections, gone.bytes + more.bytes, held)
+
+
+def _may_have_jumped(connection: Connection, now: int) -> bool:
+    """Whether the last part that is older than a day is much older: the clock may be wrong by the time between, and all
+    files would be too old by it. A clock that goes on for a day, while parts come, is believed."""
+    last = connection.execute(select(func.max(c.at)).where(c.at < now - times.DAY)).scalar()
+    return last is not None and last < now - times.DAY - GAP
 
 
 def _prune_while(database: Database, files: Files, which: ColumnElement[bool], excess: int | None) -> Pruned:
@@ -91,7 +115,18 @@ class Reconciled:
 
 
 def reconcile(database: Database, files: Files, verify: bool = False) -> Reconciled:
-    """Bring files and rows into agreement; verify: also read every file. No station may run."""
+    """Bring files and rows into agreement; verify: also read every file. No station may run.
+
+    Raises OutputError where there are files and no inspection at all: it would delete them all.
+    """
+    with database.reading() as connection:
+        empty = connection.execute(select(c.id).limit(1)).scalar() is None
+    if empty and next(files.all_files(), None) is not None:
+        raise OutputError(
+            f"{files.root} holds files, but the database {database.engine.url!r} no inspection: it is not the "
+            "station's. Name the one that `trd serve` has (--database or TRD_DATABASE); if it is, and the files are "
+            f"of no use, delete {files.root}"
+        )
     files.clear_incoming()
     there: dict[str, set[str]] = {}
     damaged: list[str] = []
@@ -108,9 +143,10 @@ def reconcile(database: Database, files: Files, verify: bool = False) -> Reconci
             day = row.files["day"]
             known = {k: v for k, v in row.files.items() if k != "day"}
             names = [files.path(day, row.uid, kept).name for kept in kept_in(known).values()]
-            if all(name in there.get(day, ()) for name in names):
+            whole = all(name in there.get(day, ()) for name in names)
+            if whole or not row.free:  # what is left of a part that people judge or judged is kept too
                 there.get(day, set()).difference_update(names)
-            else:
+            if not whole and not row.pruned:
                 missing.append(row.id)
         for mask in connection.execute(select(verdict.c.mask).where(verdict.c.mask.is_not(None))).scalars():
             day, _, name = mask.partition("/")
@@ -127,6 +163,7 @@ def reconcile(database: Database, files: Files, verify: bool = False) -> Reconci
 
 
 def _rows(connection: Connection) -> Any:
-    """Unpruned ones, in pieces: there may be a million."""
-    query = select(c.id, c.uid, c.files).where(c.pruned == false()).order_by(c.at, c.id)
+    """Those that may have files, in pieces: there may be a million."""
+    query = select(c.id, c.uid, c.files, c.pruned, _free().label("free"))
+    query = query.where((c.pruned == false()) | ~_free()).order_by(c.at, c.id)
     return connection.execution_options(yield_per=5000).execute(query)

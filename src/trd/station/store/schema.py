@@ -37,6 +37,8 @@ metadata = MetaData(
 
 Big = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself for INTEGER only
 
+ByCodes = String(200).with_variant(String(200, collation="C"), "postgresql")  # as SQLite does: see `filters._begins`
+
 part_class = Table(
     "part_class",
     metadata,
@@ -85,7 +87,7 @@ inspection = Table(
     Column("id", Big, primary_key=True),
     Column("uid", String(16), nullable=False),  # names its files
     Column("class_id", Integer, ForeignKey("part_class.id"), nullable=False),
-    Column("part", String(200), nullable=False),
+    Column("part", ByCodes, nullable=False),
     Column("at", BigInteger, nullable=False),  # milliseconds since 1970, never falls with the id
     Column("origin", SmallInteger, nullable=False),
     Column("decision", SmallInteger, nullable=False),

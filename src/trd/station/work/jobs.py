@@ -49,14 +49,26 @@ class Request:
         self._counting = threading.Lock()
 
     def finish(self, place: int, row: Stored) -> list[Stored] | None:
-        """Note the outcome of the job at a place; all rows when it was the last one."""
+        """Note the outcome of the job at a place; all rows when it was the last one; none where the request has ended,
+        which knows nothing of this row then."""
         with self._counting:
+            if self._ended:
+                return []
             self._rows[place] = row
             self._left -= 1
             return None if self._left else [row for row in self._rows if row is not None]
 
-    def end(self) -> bool:
-        """True once: whoever gets it gives the request's room back and answers."""
+    def end(self, unless_finished: bool = False) -> bool:
+        """True once: whoever gets it gives the request's room back and answers. unless_finished: not where all rows
+        are there, which somebody is writing."""
         with self._counting:
-            first, self._ended = not self._ended, True
-            return first
+            if self._ended or (unless_finished and not self._left):
+                return False
+            self._ended = True
+            return True
+
+    @property
+    def finished(self) -> list[Stored]:
+        """Rows of the jobs that were finished before the end."""
+        with self._counting:
+            return [row for row in self._rows if row is not None]

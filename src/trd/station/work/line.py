@@ -24,7 +24,7 @@ from trd.preprocess.threads import in_threads
 from trd.station.settings import Settings
 from trd.station.shelf.shelf import Shelf
 from trd.station.store import history
-from trd.station.store.database import Database
+from trd.station.store.database import Database, Unsure
 from trd.station.store.files import Files
 from trd.station.work.jobs import Job, Request, Stored
 from trd.station.work.parts import Part, finished, prepare, score
@@ -148,8 +148,9 @@ class Line:
                 self._work(taken)
             except Exception as error:  # nothing may be lost: whoever waits is told
                 log.exception("the line failed")
+                failed = OutputError(f"the line failed: {type(error).__name__}")
                 for request, _ in taken:
-                    self._give_up(request, OutputError(f"the line failed: {type(error).__name__}"))
+                    self._give_up(request, failed, unless_finished=True)
 
     def _work(self, taken: list[tuple[Request, int]]) -> None:
         if not taken:
@@ -184,8 +185,12 @@ class Line:
 
     def _store(self, part: Part, request: Request, place: int) -> None:
         try:
-            rows = request.finish(place, finished(part, self._files, self._settings.keep_inputs))
+            row = finished(part, self._files, self._settings.keep_inputs)
+            rows = request.finish(place, row)
             if rows is None:
+                return
+            if not rows:  # another part of it could not be stored: its sender was told
+                self._delete([row])
                 return
             stored = self._database.begin(partial(history.add, rows=rows, key=request.key))
             stored.add_done_callback(partial(self._answer, request))
@@ -208,14 +213,32 @@ class Line:
                 with contextlib.suppress(InvalidStateError):  # nobody waits any more
                     request.answer.set_result(rows)
 
-    def _give_up(self, request: Request, error: BaseException) -> None:
-        """Once for each request: its room is given back, its sender told."""
-        if request.end():
+    def _give_up(self, request: Request, error: BaseException, unless_finished: bool = False) -> None:
+        """Once for each request: its files are deleted, its room is given back, its sender told."""
+        if request.end(unless_finished):
             for job in request.jobs:
                 self._files.delete_incoming(job.uid)
+            if not (isinstance(error, Unsure) and self._may_be_there(request)):
+                self._delete(request.finished)
             self.release(len(request.jobs))
             with contextlib.suppress(InvalidStateError):
                 request.answer.set_exception(error)
+
+    def _delete(self, rows: list[Stored]) -> None:
+        for row in rows:
+            named = {role: values for role, values in row["files"].items() if role != "day"}
+            with contextlib.suppress(OSError):  # then `reconcile` finds them
+                self._files.delete(row["files"]["day"], row["uid"], named)
+
+    def _may_be_there(self, request: Request) -> bool:
+        """Whether a commit that failed may have stored the request, or may yet: then `reconcile` has to decide."""
+        if self._database.engine.dialect.name != "sqlite":
+            return True  # a server that cannot be heard any more may still be committing
+        try:
+            with self._database.reading() as connection:
+                return history.lately_stored(connection, [job.uid for job in request.jobs])
+        except Exception:
+            return True
 
 
 def _chunks(parts: list[Part], size: int) -> Iterable[list[Part]]:

@@ -93,7 +93,7 @@ def score(parts: Sequence[Part], batch: int) -> list[Part]:
 
 
 def finished(part: Part, files: Files, keep: KeepInputs) -> Stored:
-    """The part's row; its files are in their places and on the disk. Raises OutputError."""
+    """The part's row; its files are in their places and on the disk. Raises OutputError; then none of them is."""
     begin, job, serving = time.monotonic(), part.job, part.serving
     row: dict[str, Any] = {
         **dict.fromkeys(NOT_SCORED),
@@ -112,15 +112,19 @@ def finished(part: Part, files: Files, keep: KeepInputs) -> Stored:
     }
     kept: list[Kept] = []
     day = times.day_of(times.now())
-    if part.scored is not None and not part.fault:
-        row |= _decided(part, part.scored)
-        kept.append(files.write(day, job.uid, MAPS, ".npy", _maps(part.scored, serving)))
-    if keep == "all" or (keep == "flagged" and (row["decision"] != 0 or job.sampled)):
-        for source, path in job.sources.items():
-            kept.append(files.adopt(day, job.uid, INPUT + source, job.sent_as[source], path))
-        if job.camera is not None:
-            kept.append(files.adopt(day, job.uid, INPUT + "camera", "camera.json", job.camera))
-        files.names_to_disk(day)
+    try:
+        if part.scored is not None and not part.fault:
+            row |= _decided(part, part.scored)
+            kept.append(files.write(day, job.uid, MAPS, ".npy", _maps(part.scored, serving)))
+        if keep == "all" or (keep == "flagged" and (row["decision"] != 0 or job.sampled)):
+            for source, path in job.sources.items():
+                kept.append(files.adopt(day, job.uid, INPUT + source, job.sent_as[source], path))
+            if job.camera is not None:
+                kept.append(files.adopt(day, job.uid, INPUT + "camera", "camera.json", job.camera))
+            files.names_to_disk(day)
+    except BaseException:
+        files.delete(day, job.uid, {one.role: one.to_json() for one in kept})
+        raise
     files.delete_incoming(job.uid)
     row["files"] = {"day": day, **{one.role: one.to_json() for one in kept}}
     row["bytes"] = sum(one.size for one in kept)
