@@ -9,6 +9,7 @@
  * @property {import("./types.js").State} state
  * @property {{ what: string, class: string }} changed
  * @property {"open" | "waiting"} connection
+ * @property {null} refused the station answers, but not with a stream: who asks may no longer be known to it
  */
 
 const KINDS = /** @type {const} */ (["inspection", "verdict", "event", "state", "changed"]);
@@ -79,6 +80,7 @@ export class Live {
   }
 
   #again() {
+    this.#tell("refused", null);
     clearTimeout(this.retry);
     this.retry = window.setTimeout(() => this.open(this.className), 3000);
   }
