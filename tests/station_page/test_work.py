@@ -190,6 +190,7 @@ def test_watch_shows_the_measure_that_is_chosen(browser: Any, served: Served, pa
         send(served, part_files(page_parts, "good", number), f"part-{number}")
     with window(browser, served) as opened:
         page = opened.open("watch")
+        page.locator(".events").get_by_text("the station serves").wait_for()  # an event of no class
         page.get_by_role("button", name="Distance of the support").click()
         chart = page.locator(".stream-chart")
         chart.get_by_role("heading", name="Distance of the support").wait_for()
