@@ -1,5 +1,6 @@
 """What the page of a part says beside its views, and where it leads."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,39 @@ def test_a_part_leads_to_its_neighbours_of_the_same_request(browser: Any, served
         for number in reversed(range(6)):
             older.click()
             heading.get_by_text(f"same-{number}").wait_for()
+
+
+def test_measures_have_their_units_and_places_wait_for_the_cloud(browser: Any, filled: Served) -> None:
+    with window(browser, filled) as opened:
+        page = opened.page
+        held: dict[str, Any] = {}
+        page.route("**/cloud.bin", lambda route: held.update(cloud=route))
+        opened.open("part/1")
+        page.get_by_role("button", name="Go to the peak").click()
+        page.locator("dt:has-text('x, y, z') + dd:text-is('\u2013')").wait_for()
+        distance, tilt = (page.locator(f"dt:text-is('{one} of the support') + dd") for one in ("Distance", "Tilt"))
+        assert re.fullmatch(r"4\d\d\.\d\d mm", distance.inner_text())
+        assert tilt.inner_text().endswith("°")
+        held["cloud"].continue_()
+        page.locator("dt:has-text('x, y, z') + dd:has-text(' mm')").wait_for()
+
+
+def test_history_says_that_a_csv_ends(browser: Any, filled: Served) -> None:
+    with window(browser, filled) as opened:
+        page = opened.open("history")
+        page.get_by_text("9 parts").wait_for()
+        said = page.get_by_text("The CSV holds at most the newest 100,000 parts.")
+        assert said.count() == 0
+        page.route("**/inspections/count*", lambda route: route.fulfill(json={"count": 100_001, "exact": True}))
+        page.reload()
+        said.wait_for()
+
+
+def test_a_watch_without_parts_has_no_beginning(browser: Any, served: Served) -> None:
+    with window(browser, served) as opened:
+        page = opened.open("watch")
+        page.get_by_text("false alarm with at most 1").wait_for()
+        assert page.get_by_text("Since").count() == 0
 
 
 def send_together(station: Served, files: Files, count: int) -> list[int]:

@@ -93,7 +93,8 @@ class Watch {
       const found = await get(this.path, {}, signal);
       /** @type {Stream[]} */
       const streams = found.streams;
-      fill(this.intro, t("watch.intro", { rate: percent(found.false_alarm_rate), since: dateTime(found.since) }));
+      const since = found.since && ` ${t("watch.since", { since: dateTime(found.since) })}`; // null before the first part
+      fill(this.intro, t("watch.intro", { rate: percent(found.false_alarm_rate) }), since);
       fill(this.streams, this.#table(streams));
       const chosen = streams.find((one) => one.name === this.chosen) ?? streams.find((one) => one.alarm) ?? streams[0];
       if (chosen) await this.#show(chosen);
