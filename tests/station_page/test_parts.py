@@ -64,6 +64,37 @@ def test_a_watch_without_parts_has_no_beginning(browser: Any, served: Served) ->
         assert page.get_by_text("Since").count() == 0
 
 
+def test_a_hidden_page_has_no_stream_and_catches_up(browser: Any, served: Served, page_parts: Path) -> None:
+    files = part_files(page_parts, "good", 0)
+    with window(browser, served) as opened:
+        page = opened.open("line")
+        page.get_by_text("Ready").wait_for()
+        send(served, files, "seen")
+        shown = page.locator(".line-decision")
+        shown.get_by_text("seen").wait_for()
+        hide(page, True)
+        send(served, files, "unseen")
+        page.wait_for_timeout(500)
+        assert "unseen" not in shown.inner_text()
+        hide(page, False)
+        shown.get_by_text("unseen").wait_for()
+        page.get_by_text("Ready").wait_for()
+        send(served, files, "live")
+        shown.get_by_text("live").wait_for()
+        assert sum("/v1/live" in one for one in opened.asked) == 2
+
+
+def hide(page: Any, hidden: bool) -> None:
+    """As a browser does where another tab is looked at."""
+    page.evaluate(
+        """(hidden) => {
+            Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+            document.dispatchEvent(new Event('visibilitychange'));
+        }""",
+        hidden,
+    )
+
+
 def send_together(station: Served, files: Files, count: int) -> list[int]:
     """Parts of one request, "same-0" and so on; their identifiers."""
     given = [

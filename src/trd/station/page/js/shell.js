@@ -31,6 +31,7 @@ export class Shell {
     app.live.on("connection", (state) => {
       this.#status();
       if (state === "waiting") void this.#stillKnown();
+      else app.readClasses().catch((error) => console.info(error)); // lost again: it opens once more
     });
     app.live.on("refused", () => void this.#stillKnown());
     app.live.on("state", () => this.#status());

@@ -35,8 +35,11 @@ class PartPage {
     document.addEventListener("keydown", this.keys);
     this.ends = [
       app.live.on("verdict", (verdict) => verdict.inspection === this.part?.id && void this.#reread()),
-      app.live.on("inspection", (other) => {
-        if (this.part && other.class === this.part.class && this.newer?.disabled) void this.#neighbours(this.part);
+      app.live.on("inspection", (other) => other.class === this.part?.class && this.#come()),
+      app.live.on("connection", (state) => {
+        if (state !== "open" || !this.part) return;
+        this.#reread().catch((error) => console.info(error)); // left, or lost again
+        this.#come();
       }),
     ];
     void this.#read();
@@ -113,6 +116,11 @@ class PartPage {
     } catch (error) {
       if (!signal.aborted) console.warn(error); // the part itself is shown; its neighbours can be found in the history
     }
+  }
+
+  /** A newer part may be there now. */
+  #come() {
+    if (this.part && this.newer?.disabled) void this.#neighbours(this.part);
   }
 
   /** @param {KeyboardEvent} event */

@@ -47,6 +47,7 @@ class Watch {
     this.stop = new AbortController();
     this.ends = [
       app.live.on("event", () => this.#readEvents()),
+      app.live.on("connection", (state) => state === "open" && this.#readEvents()),
       app.live.on("changed", (change) => change.what === "watch" && void this.#read()),
     ];
     this.timer = window.setInterval(() => void this.#read(), REREAD_MS);
