@@ -94,6 +94,7 @@ class Look:
     language: str = "en-GB"
     width: int = 1600
     height: int = 1000
+    touch: bool = False
 
 
 class Window:
@@ -102,7 +103,10 @@ class Window:
     def __init__(self, browser: Any, station: Served, look: Look) -> None:
         self.station = station
         self.context = browser.new_context(
-            viewport={"width": look.width, "height": look.height}, color_scheme=look.theme, locale=look.language
+            viewport={"width": look.width, "height": look.height},
+            color_scheme=look.theme,
+            locale=look.language,
+            has_touch=look.touch,
         )
         self.page = self.context.new_page()
         self.page.set_default_timeout(WAIT_MS)

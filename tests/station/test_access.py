@@ -125,6 +125,9 @@ def test_signing_in_on_a_page(guarded: TestClient, tokens: dict[str, str]) -> No
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
     assert guarded.get("/v1/classes").status_code == 200  # by the cookie
+    assert guarded.get("/v1/session").headers["set-cookie"].lower() == cookie  # again, from now on
+    by_header = guarded.get("/v1/session", headers={"Authorization": f"Bearer {tokens['viewer']}"})
+    assert (by_header.json()["role"], "set-cookie" in by_header.headers) == ("viewer", False)
     assert guarded.delete("/v1/session").status_code == 204
     assert guarded.get("/v1/classes").status_code == 401
 

@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from trd.decision.calibration import conformal_threshold
+from trd.station import times
 from trd.station.deciding import Judged, Limits, limits_for, what_if
 from trd.station.station import Station
 
@@ -144,6 +145,8 @@ def test_the_queue_holds_uncertain_and_sampled_parts(opened, test_parts: Path) -
         judge(client, second, "defect")
         after = client.get("/v1/review", params={"class": "biscuit"}).json()
         assert (after["open"], after["done_today"]) == ({"review": 1, "audit": 1}, 1)
+        tomorrow = times.told(times.now() + times.DAY)
+        assert client.get("/v1/review", params={"today": tomorrow}).json()["done_today"] == 0
         assert client.get("/v1/classes/biscuit").json()["review_open"] == 2
 
 

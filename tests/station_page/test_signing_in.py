@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,23 @@ def test_a_role_is_offered_what_it_may(browser: Any, guarded: Served, role: str,
         page.evaluate("location.hash = '#/models'")
         page.locator(".model-panel").first.wait_for()
         assert page.get_by_role("button", name="Send a package").count() == sets
+
+
+def test_who_is_no_longer_known_is_asked_to_sign_in(browser: Any, page_run: Path, tmp_path: Path) -> None:
+    """A day later the page asks, which renews the cookie; then the station stops and comes back with other tokens."""
+    with ExitStack() as left_open:
+        with serving(page_run, data=tmp_path / "station", roles=("viewer",)) as before:
+            port = int(before.address.rsplit(":", 1)[1])
+            opened = left_open.enter_context(window(browser, before))
+            opened.page.clock.install()
+            page = opened.open("line")
+            sign_in(page, before.tokens["viewer"])
+            page.get_by_text("Ready").wait_for()
+            with page.expect_response("**/v1/session") as renewed:
+                page.clock.fast_forward("24:00:01")
+            assert "Max-Age=2592000" in renewed.value.header_value("set-cookie")
+            page.get_by_text("Ready").wait_for()
+        page.get_by_text("No connection, trying again").wait_for()
+        with serving(page_run, data=tmp_path / "station", roles=("viewer",), port=port):
+            page.get_by_label("Token").wait_for()
+            opened.faults.clear()  # the browser logs every attempt that failed

@@ -14,7 +14,7 @@ import pytest
 import tifffile
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-from pages import Files, Served, part_files, send, window
+from pages import Files, Look, Served, part_files, send, window
 
 MOST_BYTES = 4_000_000
 POINTS = 640_000
@@ -81,6 +81,31 @@ def test_picking_in_3d_agrees_with_the_map_to_a_pixel(browser: Any, filled: Serv
                 apart.append(max(abs(found[0] - wanted[0]), abs(found[1] - wanted[1])))
     assert len(apart) >= 30
     assert max(apart) <= 1, apart
+
+
+def test_a_finger_sets_the_cursor(browser: Any, filled: Served) -> None:
+    """A tap on the picture, and one in 3D where another cursor's marker was; a finger that turns the part sets none."""
+    part = part_called(filled, "dent-0")
+    with window(browser, filled, Look(touch=True)) as opened:
+        page = opened.open(f"part/{part['id']}")
+        page.locator(".view-3d[data-frames]").wait_for()
+        page.wait_for_timeout(400)  # until the view rests
+        page.get_by_role("button", name="Go to the peak").click()
+        peak, at = cursor(page), marker(page)
+        assert at is not None
+        x, y = middle(page, ".tile-view .view")
+        page.touchscreen.tap(x + 30, y)
+        tapped = cursor(page)
+        assert tapped != peak
+        page.touchscreen.tap(*at)
+        found = cursor(page)
+        assert max(abs(found[0] - peak[0]), abs(found[1] - peak[1])) <= 1
+        fingers = page.context.new_cdp_session(page)
+        for kind, places in (("touchStart", [at]), ("touchMove", [(at[0] + 60, at[1])]), ("touchEnd", [])):
+            points = [{"x": column, "y": row} for column, row in places]
+            fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        page.wait_for_timeout(400)
+        assert cursor(page) == found
 
 
 def test_the_cursor_reads_the_librarys_map(browser: Any, filled: Served) -> None:

@@ -190,12 +190,23 @@ def test_watch_shows_the_measure_that_is_chosen(browser: Any, served: Served, pa
         send(served, part_files(page_parts, "good", number), f"part-{number}")
     with window(browser, served) as opened:
         page = opened.open("watch")
-        page.get_by_role("button", name="Distance of the support").click()
+        page.locator(".events").get_by_text("the station serves").wait_for()  # an event of no class
         chart = page.locator(".stream-chart")
+        chart.get_by_role("heading", name="Score, all parts").wait_for()
+        page.route("**/watch/plane?*", lambda route: route.abort())
+        page.get_by_role("button", name="Distance of the support").click()
+        page.get_by_role("alert").get_by_text("does not answer").wait_for()
+        opened.faults.clear()  # the browser logs the failed request
+        page.unroute("**/watch/plane?*")
+        page.get_by_role("button", name="Try again").click()
         chart.get_by_role("heading", name="Distance of the support").wait_for()
+        chart.get_by_text("3 of 20 parts").wait_for()
         chart.get_by_role("img", name="the last 3 parts").wait_for()
         row = page.locator("tr", has_text="Distance of the support")
         assert "400" in row.inner_text()  # millimetres from the camera, as drawn
+        page.get_by_role("button", name="Restart all").click()
+        answer(page, "a new table")
+        chart.get_by_text("0 of 20 parts").wait_for()
 
 
 def test_review_takes_back_and_names_kinds(browser: Any, served: Served, page_parts: Path) -> None:

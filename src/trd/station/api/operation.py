@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field
 
 from trd.data.limits import max_pixels
-from trd.station.api.access import COOKIE, PUBLIC, caller_of, needs, router
+from trd.station.api.access import COOKIE, PUBLIC, caller_of, needs, router, token_of
 from trd.station.api.answers.describing import describe
 from trd.station.api.answers.operation import Health, Ready, Session, StationSettings
 from trd.station.api.common import class_id_of, station_of
@@ -27,7 +27,7 @@ routes = router()
 
 MISSED = 100  # inspections that a reader who comes back is told
 BEAT = 15.0  # seconds without a message after which a comment keeps the connection open
-SESSION = 30 * 24 * 3600
+SESSION = 30 * 24 * 3600  # seconds without a look at the page after which one signs in again
 
 
 def _session(station: Station, caller: Caller | None) -> dict[str, Any]:
@@ -41,8 +41,19 @@ def _session(station: Station, caller: Caller | None) -> dict[str, Any]:
 
 
 @routes.get("/v1/session", openapi_extra=needs(PUBLIC), responses=describe(Session))
-def session(request: Request) -> dict[str, Any]:
-    return _session(station_of(request), caller_of(request))
+def session(request: Request) -> JSONResponse:
+    """Who came by the cookie gets it again: only a page that nobody opens is signed out in time."""
+    station, caller = station_of(request), caller_of(request)
+    response = JSONResponse(_session(station, caller))
+    kept = request.cookies.get(COOKIE)
+    if station.tokens and caller is not None and kept and kept == token_of(request):
+        _keep(request, response, kept)
+    return response
+
+
+def _keep(request: Request, response: Response, token: str) -> None:
+    secure = request.url.scheme == "https"
+    response.set_cookie(COOKIE, token, SESSION, httponly=True, samesite="strict", secure=secure)
 
 
 class SignIn(BaseModel):
@@ -59,9 +70,7 @@ def sign_in(request: Request, body: SignIn) -> JSONResponse:
     if caller is None:
         raise Problem(401, "unknown_token", "this token is not known here")
     response = JSONResponse(_session(station, caller))
-    response.set_cookie(
-        COOKIE, body.token.strip(), SESSION, httponly=True, samesite="strict", secure=request.url.scheme == "https"
-    )
+    _keep(request, response, body.token.strip())
     return response
 
 

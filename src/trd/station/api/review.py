@@ -134,14 +134,16 @@ def kinds(request: Request, class_name: str) -> dict[str, Any]:
 class ReviewQuery(BaseModel):
     class_: str | None = Field(None, alias="class", max_length=200)
     limit: int = Field(50, ge=1, le=500)
+    today: Moment | None = None
 
 
 @routes.get("/v1/review", openapi_extra=needs("viewer"), responses=describe(Review))
 def review(request: Request, query: Annotated[ReviewQuery, Query()]) -> dict[str, Any]:
-    """Parts that wait for a verdict, oldest first."""
+    """Parts that wait for a verdict, oldest first; today: when the day began where it is asked, else midnight UTC."""
     station = station_of(request)
     chosen = () if query.class_ is None else (class_id_of(station, query.class_),)
-    midnight = times.now() // times.DAY * times.DAY
+    asked = milliseconds(query.today)
+    midnight = times.now() // times.DAY * times.DAY if asked is None else asked
     with station.database.reading() as connection:
         rows, _ = history.page(connection, Filters(chosen, open=True), None, query.limit, newest_first=False)
         waiting = {"review": 0, "audit": 0}

@@ -99,6 +99,8 @@ def add_event(connection: Connection, new: NewEvent) -> Row:
 
 @dataclass(frozen=True)
 class EventFilters:
+    """class_id: also takes events of the whole station, which concern every class."""
+
     class_id: int | None = None
     level: str | None = None
     kind: str | None = None
@@ -112,9 +114,11 @@ def events(
 ) -> tuple[list[Row], tuple[int, int] | None]:
     """Newest first, and the cursor of the next page."""
     query = select(event)
-    for column, value in ((e.class_id, filters.class_id), (e.level, filters.level), (e.kind, filters.kind)):
+    for column, value in ((e.level, filters.level), (e.kind, filters.kind)):
         if value is not None:
             query = query.where(column == value)
+    if filters.class_id is not None:
+        query = query.where(or_(e.class_id == filters.class_id, e.class_id.is_(None)))
     if filters.open:
         query = query.where(e.acknowledged_at.is_(None))
     if filters.since is not None:

@@ -9,6 +9,7 @@
  * @property {import("./types.js").State} state
  * @property {{ what: string, class: string }} changed
  * @property {"open" | "waiting"} connection
+ * @property {null} refused the station answers, but not with a stream: who asks may no longer be known to it
  */
 
 const KINDS = /** @type {const} */ (["inspection", "verdict", "event", "state", "changed"]);
@@ -26,12 +27,24 @@ export class Live {
     this.watchdog = 0;
     this.retry = 0;
     this.className = "";
+    this.wanted = false;
+    /** Whether something may have happened that nobody was told, as the page was hidden. */
+    this.behind = false;
+    document.addEventListener("visibilitychange", () => this.#seen());
   }
 
-  /** @param {string} className */
+  /**
+   * A page that is not looked at waits until it is: a browser has six connections to a station for all its pages.
+   * @param {string} className
+   */
   open(className) {
     this.close();
     this.className = className;
+    this.wanted = true;
+    if (document.hidden) {
+      this.behind = true;
+      return;
+    }
     const source = new EventSource(`/v1/live?class=${encodeURIComponent(className)}`);
     this.source = source;
     source.onopen = () => this.#heard();
@@ -55,6 +68,13 @@ export class Live {
     clearTimeout(this.retry);
     this.source?.close();
     this.source = null;
+    this.wanted = false;
+  }
+
+  #seen() {
+    if (!this.wanted || document.hidden === (this.source === null)) return;
+    this.open(this.className);
+    if (!document.hidden) this.#guard(); // it may not even be refused
   }
 
   /**
@@ -71,6 +91,11 @@ export class Live {
 
   #heard() {
     this.#connection(true);
+    this.#guard();
+  }
+
+  /** What is silent for too long is lost. */
+  #guard() {
     clearTimeout(this.watchdog);
     this.watchdog = window.setTimeout(() => {
       this.#connection(false);
@@ -79,15 +104,17 @@ export class Live {
   }
 
   #again() {
+    this.#tell("refused", null);
     clearTimeout(this.retry);
     this.retry = window.setTimeout(() => this.open(this.className), 3000);
   }
 
   /** @param {boolean} connected */
   #connection(connected) {
-    if (connected === this.connected) return;
+    const news = connected !== this.connected || (connected && this.behind);
+    if (connected) this.behind = false;
     this.connected = connected;
-    this.#tell("connection", connected ? "open" : "waiting");
+    if (news) this.#tell("connection", connected ? "open" : "waiting");
   }
 
   /**

@@ -140,6 +140,7 @@ export class MapView {
         const now = { x: event.clientX, y: event.clientY };
         this.linked.zoom(spread(now) / Math.max(1, spread(before)), place);
         fingers.set(event.pointerId, now);
+        dragged = true;
       } else if (before && (dragged || Math.hypot(event.clientX - before.x, event.clientY - before.y) > 4)) {
         const { scale } = this.placement;
         const { x, y, zoom } = this.linked.detail;
@@ -150,7 +151,10 @@ export class MapView {
       this.linked.point(pixel(place));
     });
     const lift = (/** @type {PointerEvent} */ event) => fingers.delete(event.pointerId);
-    surface.addEventListener("pointerup", lift);
+    surface.addEventListener("pointerup", (event) => {
+      if (!dragged) this.linked.point(pixel(this.place(event))); // a finger that taps moves nowhere before
+      lift(event);
+    });
     surface.addEventListener("pointercancel", lift);
     surface.addEventListener("wheel", (event) => {
       event.preventDefault();

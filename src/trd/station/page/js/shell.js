@@ -11,6 +11,8 @@ import { signIn } from "./pages/signin.js";
 import { switchTheme, theme } from "./theme.js";
 import { fault } from "./widgets.js";
 
+const DAY_MS = 24 * 3600 * 1000;
+
 export class Shell {
   /**
    * @param {HTMLElement} root
@@ -29,9 +31,13 @@ export class Shell {
     app.live.on("connection", (state) => {
       this.#status();
       if (state === "waiting") void this.#stillKnown();
+      else app.readClasses().catch((error) => console.info(error)); // lost again: it opens once more
     });
+    app.live.on("refused", () => void this.#stillKnown());
     app.live.on("state", () => this.#status());
     app.live.on("changed", () => void app.readClasses());
+    // asking renews the cookie, which a display that nobody touches would lose else
+    window.setInterval(() => app.session.role && void this.#stillKnown(), DAY_MS);
   }
 
   /** From the beginning: who is here decides what is shown. */

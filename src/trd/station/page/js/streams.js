@@ -19,6 +19,18 @@ export function streamName(name) {
   return word("stream", name);
 }
 
+/** Units of measures, as the watch of the station tells them. */
+const MEASURED_IN = /** @type {Record<string, string>} */ ({ plane: "m", tilt: "deg", part_mm: "mm", part_x_mm: "mm", part_y_mm: "mm" });
+
+/**
+ * A measure of one part, written as the watch writes it.
+ * @param {string} name as the station has it
+ * @param {number} value
+ */
+export function measureOf(name, value) {
+  return measured(value, MEASURED_IN[name] ?? "");
+}
+
 const UNITS = /** @type {Record<string, string>} */ ({ m: "mm", mm: "mm", deg: "°" });
 
 /**

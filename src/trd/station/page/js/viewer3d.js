@@ -13,6 +13,7 @@ import { FRAGMENT, OVERLAP, SURFACES, VERTEX } from "./shaders.js";
 const FIELD = 35; // degrees, vertical
 const REST_MS = 160; // after which what was drawn coarsely is drawn in full
 const FIRST_REST_MS = 30; // nobody has taken hold of it yet
+const STILL = 4; // CSS pixels that a finger may move while it taps
 const MANY = 100000; // points that are drawn coarsely while something moves
 
 /** One context for all parts: making one, and its programs, takes longer than drawing a part. */
@@ -91,8 +92,18 @@ export class Viewer3D {
     });
     this.drawnSize = "";
     this.observer.observe(this.element);
+    /** Where a finger or the mouse went down, while it may still be a tap. @type {{ x: number, y: number } | null} */
+    let tapped = null;
+    this.element.addEventListener("pointerdown", (event) => {
+      tapped = this.orbit.fingers.size === 1 ? { x: event.clientX, y: event.clientY } : null;
+    });
     this.element.addEventListener("pointermove", (event) => {
       if (!this.orbit.dragging) this.#point(event);
+      else if (tapped && Math.hypot(event.clientX - tapped.x, event.clientY - tapped.y) > STILL) tapped = null;
+    });
+    this.element.addEventListener("pointerup", (event) => {
+      if (tapped) this.#point(event);
+      tapped = null;
     });
     this.element.addEventListener("dblclick", (event) => {
       const pixel = this.pick(event.clientX, event.clientY);

@@ -12,6 +12,7 @@ import { decisionTag, empty, fault, field, judgementTag, scoreBar, thumbnail } f
 /** @typedef {Record<string, string>} Filter */
 
 const ROWS = 50;
+const EXPORTED = 100000; // parts in a CSV, at most; the station takes no more
 const DECISIONS = /** @type {const} */ (["ok", "review", "reject", "invalid"]);
 
 /** @type {import("../app.js").MakePage} */
@@ -29,6 +30,7 @@ class History {
     app.kept.set("history", this.state);
     this.stop = new AbortController();
     this.count = h("p", { class: "strong", role: "status" });
+    this.cut = h("p", { class: "small quiet" });
     this.list = h("div", { class: "panel table-panel" });
     this.pages = h("nav", { class: "row", "aria-label": t("history.table") });
     this.exported = h("a", { class: "button", download: "" }, icon("download"), t("history.export"));
@@ -38,7 +40,7 @@ class History {
       h("div", { class: "page-head" }, h("h1", {}, t("history.title")), h("span", { class: "grow" }),
         app.may("engineer") && h("a", { class: "button", href: address(`${ofClass(app.className)}/export.zip`, { verdict: "good,defect" }), download: "" }, icon("download"), t("history.export_parts")),
         this.exported),
-      this.chart.element, this.filters, h("div", { class: "row wrap" }, this.count, h("span", { class: "grow" }), this.pages), this.list);
+      this.chart.element, this.filters, h("div", { class: "row wrap" }, this.count, this.cut, h("span", { class: "grow" }), this.pages), this.list);
     this.#drawFilters();
     void this.#read();
   }
@@ -106,7 +108,7 @@ class History {
     this.stop.abort();
     this.stop = new AbortController();
     const { signal } = this.stop;
-    this.exported.href = address("/v1/inspections.csv", { ...this.query, limit: 100000 });
+    this.exported.href = address("/v1/inspections.csv", { ...this.query, limit: EXPORTED });
     const { cursors } = this.state;
     this.list.setAttribute("aria-busy", "true");
     try {
@@ -115,6 +117,7 @@ class History {
         get("/v1/inspections/count", this.query, signal),
       ]);
       fill(this.count, count.exact ? t("history.count", { n: count.count }) : t("history.at_least", { n: count.count }));
+      fill(this.cut, (count.count > EXPORTED || !count.exact) && t("history.export_most", { n: EXPORTED }));
       this.#drawPages(rows.next);
       fill(this.list, rows.inspections.length ? table(rows.inspections) : empty("history", t("history.empty"), t("history.empty_text")));
     } catch (error) {

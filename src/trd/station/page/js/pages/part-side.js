@@ -8,7 +8,7 @@ import { RAMP } from "../heat.js";
 import { NOTHING, dateTime, num, percent, score, t, word } from "../i18n.js";
 import { JUDGEMENTS, kindInput, record } from "../verdict.js";
 import { fault, field, judgementTag, scoreBar } from "../widgets.js";
-import { sourceName, streamName } from "../streams.js";
+import { measureOf, sourceName, streamName } from "../streams.js";
 import { PartViews } from "./part-views.js";
 
 /** @typedef {import("../types.js").Inspection} Inspection */
@@ -40,6 +40,7 @@ export class PartSide {
       this.#facts());
     this.end = views.linked.listen((what) => what === "cursor" && void this.#read());
     void this.#read();
+    void views.threeShown.then(() => this.#read()); // places are known from then on
     this.verdicts(part);
   }
 
@@ -74,11 +75,12 @@ export class PartSide {
     const values = part.maps.includes("fused") ? await views.looks.map("fused").catch(() => null) : null;
     const value = values?.[cursor.row * width + cursor.column];
     const at = views.three?.measure(cursor);
+    const nowhere = views.three ? t("part.no_point") : NOTHING; // no cloud to look at yet, or never without WebGL
     const mm = (/** @type {number} */ metres) => num(1000 * metres, 1, 1);
     fill(this.readout, h("dl", { class: "facts" },
       h("dt", {}, t("part.pixel")), h("dd", { "data-cursor": `${cursor.row},${cursor.column}` }, `${cursor.row}, ${cursor.column}`),
       h("dt", {}, t("part.value")), h("dd", { class: value !== undefined && value > views.limit ? "strong" : "" }, score(value)),
-      part.has_cloud && h("dt", {}, t("part.position")), part.has_cloud && h("dd", {}, at ? `${mm(at.x)}, ${mm(at.y)}, ${mm(at.z)} mm` : t("part.no_point")),
+      part.has_cloud && h("dt", {}, t("part.position")), part.has_cloud && h("dd", {}, at ? `${mm(at.x)}, ${mm(at.y)}, ${mm(at.z)} mm` : nowhere),
       at?.height !== null && at?.height !== undefined && h("dt", {}, t("part.height")),
       at?.height !== null && at?.height !== undefined && h("dd", {}, `${num(1000 * at.height, 2, 2)} mm`)));
   }
@@ -162,7 +164,7 @@ export class PartSide {
       h("dt", {}, t("part.model")), h("dd", {}, part.model === null ? NOTHING : h("a", { href: "#/models" }, String(part.model))),
       h("dt", {}, t("part.threshold")), h("dd", {}, part.threshold === null ? NOTHING : h("a", { href: "#/threshold" }, String(part.threshold))),
       h("dt", {}, t("part.duration")), h("dd", {}, `${num(part.timings?.total_ms, 0)} ms`),
-      measures.flatMap(([name, value]) => [h("dt", {}, streamName(name)), h("dd", {}, num(value, 3))]),
+      measures.flatMap(([name, value]) => [h("dt", {}, streamName(name)), h("dd", {}, measureOf(name, value))]),
       !part.pruned && h("dt", {}, t("part.files")), !part.pruned && h("dd", {}, Object.keys(part.inputs ?? {}).map((source, index) => [index ? ", " : "", h("a", { href: ofPart(part.id, `/inputs/${encodeURIComponent(source)}`), download: "" }, source)]).flat())));
   }
 }

@@ -11,6 +11,8 @@ import { PartViews } from "./part-views.js";
 
 /** @typedef {import("../types.js").Inspection} Inspection */
 
+const AROUND = 20; // parts asked for to find a neighbour: those of one request, up to 16, have the same time
+
 /** @type {import("../app.js").MakePage} */
 export function partPage(app, [id]) {
   const page = new PartPage(app, id ? Number(id) : null);
@@ -31,7 +33,15 @@ class PartPage {
     this.stop = new AbortController();
     this.keys = (/** @type {KeyboardEvent} */ event) => this.#key(event);
     document.addEventListener("keydown", this.keys);
-    this.ends = [app.live.on("verdict", (verdict) => verdict.inspection === this.part?.id && void this.#reread())];
+    this.ends = [
+      app.live.on("verdict", (verdict) => verdict.inspection === this.part?.id && void this.#reread()),
+      app.live.on("inspection", (other) => other.class === this.part?.class && this.#come()),
+      app.live.on("connection", (state) => {
+        if (state !== "open" || !this.part) return;
+        this.#reread().catch((error) => console.info(error)); // left, or lost again
+        this.#come();
+      }),
+    ];
     void this.#read();
   }
 
@@ -92,9 +102,10 @@ class PartPage {
    */
   async #neighbours(part) {
     const { signal } = this.stop;
-    const around = async (/** @type {object} */ query) => (await get("/v1/inspections", { class: part.class, limit: 3, ...query }, signal)).inspections;
+    const around = async (/** @type {object} */ query) => (await get("/v1/inspections", { class: part.class, limit: AROUND, ...query }, signal)).inspections;
+    const justAfter = new Date(Date.parse(part.at) + 1).toISOString();
     try {
-      const [later, earlier] = await Promise.all([around({ since: part.at, order: "oldest" }), around({ until: part.at })]);
+      const [later, earlier] = await Promise.all([around({ since: part.at, order: "oldest" }), around({ until: justAfter })]);
       const next = later.find((/** @type {Inspection} */ one) => one.id > part.id);
       const before = earlier.find((/** @type {Inspection} */ one) => one.id < part.id);
       for (const [button, other] of /** @type {[HTMLButtonElement, Inspection | undefined][]} */ ([[this.newer, next], [this.older, before]])) {
@@ -105,6 +116,11 @@ class PartPage {
     } catch (error) {
       if (!signal.aborted) console.warn(error); // the part itself is shown; its neighbours can be found in the history
     }
+  }
+
+  /** A newer part may be there now. */
+  #come() {
+    if (this.part && this.newer?.disabled) void this.#neighbours(this.part);
   }
 
   /** @param {KeyboardEvent} event */

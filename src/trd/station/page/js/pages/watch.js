@@ -31,6 +31,7 @@ class Watch {
     this.streams = h("div", { class: "table-panel" }, h("div", { class: "empty" }, t("loading")));
     this.intro = h("p", { class: "quiet" });
     this.chartPlace = h("section", { class: "panel stream-chart", hidden: true });
+    this.chartHead = h("header", {});
     const may = app.may("engineer");
     this.element = h("div", { class: "page watch" },
       h("div", { class: "page-head" }, h("h1", {}, t("watch.title")), h("span", { class: "grow" }),
@@ -39,9 +40,14 @@ class Watch {
       this.chartPlace,
       h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("watch.streams"))), h("div", { class: "body" }, this.intro), this.streams));
     this.chosen = "";
+    /** The measure that the chart shows: another one than the chosen while that is read, or where reading failed. */
+    this.drawn = "";
+    /** @type {[number, number] | null} */
+    this.band = null;
     this.stop = new AbortController();
     this.ends = [
       app.live.on("event", () => this.#readEvents()),
+      app.live.on("connection", (state) => state === "open" && this.#readEvents()),
       app.live.on("changed", (change) => change.what === "watch" && void this.#read()),
     ];
     this.timer = window.setInterval(() => void this.#read(), REREAD_MS);
@@ -88,13 +94,19 @@ class Watch {
       const found = await get(this.path, {}, signal);
       /** @type {Stream[]} */
       const streams = found.streams;
-      fill(this.intro, t("watch.intro", { rate: percent(found.false_alarm_rate), since: dateTime(found.since) }));
+      const since = found.since && ` ${t("watch.since", { since: dateTime(found.since) })}`; // null before the first part
+      fill(this.intro, t("watch.intro", { rate: percent(found.false_alarm_rate) }), since);
       fill(this.streams, this.#table(streams));
       const chosen = streams.find((one) => one.name === this.chosen) ?? streams.find((one) => one.alarm) ?? streams[0];
       if (chosen) await this.#show(chosen);
     } catch (error) {
-      if (!signal.aborted) fill(this.streams, fault(error, () => void this.#read()));
+      this.#failed(error);
     }
+  }
+
+  /** @param {unknown} error */
+  #failed(error) {
+    if (!this.stop.signal.aborted) fill(this.streams, fault(error, () => void this.#read()));
   }
 
   /** @param {Stream[]} streams */
@@ -102,7 +114,7 @@ class Watch {
     const heads = ["name", "state", "value", "usual", "training", "evidence", "parts"];
     return h("table", { class: "streams" }, h("caption", { class: "unseen" }, t("watch.streams")),
       h("thead", {}, h("tr", {}, heads.map((name) => h("th", { scope: "col", class: ["value", "usual", "training", "parts"].includes(name) ? "number" : "" }, t(`watch.${name}`))))),
-      h("tbody", {}, streams.map((one) => h("tr", { class: one.name === this.chosen ? "chosen" : "", "data-stream": one.name, onclick: () => void this.#show(one) },
+      h("tbody", {}, streams.map((one) => h("tr", { class: one.name === this.chosen ? "chosen" : "", "data-stream": one.name, onclick: () => void this.#show(one).catch((error) => this.#failed(error)) },
         h("th", { scope: "row" }, h("button", { class: "bare" }, streamName(one.name))),
         h("td", {}, stateTag(one)),
         h("td", { class: "number strong" }, measured(one.value, one.unit)),
@@ -113,7 +125,6 @@ class Watch {
 
   /** @param {Stream} stream */
   async #show(stream) {
-    const again = stream.name === this.chosen;
     this.chosen = stream.name;
     for (const row of this.streams.querySelectorAll("tbody tr")) row.classList.toggle("chosen", /** @type {HTMLElement} */ (row).dataset.stream === stream.name);
     const { points } = await get(`${this.path}/${encodeURIComponent(stream.name)}`, { limit: POINTS }, this.stop.signal);
@@ -121,23 +132,27 @@ class Watch {
     const scale = stream.unit === "m" ? 1000 : 1;
     const values = points.map((/** @type {any} */ one) => scale * one.value);
     const data = [values.map((/** @type {number} */ _value, /** @type {number} */ index) => index - values.length + 1), values];
-    if (again && this.chart) {
-      this.chart.set(data);
-      return;
+    this.band = stream.training && /** @type {[number, number]} */ (stream.training.map((value) => scale * value));
+    const label = t("watch.chart", { name: streamName(stream.name), n: values.length });
+    const before = this.drawn === stream.name ? this.chart : undefined;
+    if (before) {
+      before.element.setAttribute("aria-label", label);
+      before.set(data);
+    } else {
+      this.chart?.destroy();
+      this.chart = new Chart(label, 210, () => ({
+        scales: { x: { time: false }, y: { range: (_plot, low, high) => around([low, high, ...(this.band ?? [])]) } },
+        axes: [axis({ label: t("watch.before"), size: 30 }), axis({ size: 64 })],
+        series: [{}, dots("accent", 5)],
+        plugins: [banded(() => this.band)],
+      }), data);
+      fill(this.chartPlace, this.chartHead, h("div", { class: "chart-place" }, this.chart.element));
     }
-    this.chart?.destroy();
-    const band = stream.training && /** @type {[number, number]} */ (stream.training.map((value) => scale * value));
-    this.chart = new Chart(t("watch.chart", { name: streamName(stream.name), n: values.length }), 210, () => ({
-      scales: { x: { time: false }, y: { range: (_plot, low, high) => around([low, high, ...(band ?? [])]) } },
-      axes: [axis({ label: t("watch.before"), size: 30 }), axis({ size: 64 })],
-      series: [{}, dots("accent", 5)],
-      plugins: [banded(() => band)],
-    }), data);
     this.chartPlace.hidden = false;
-    fill(this.chartPlace, h("header", {}, h("h2", {}, streamName(stream.name)), stateTag(stream), h("span", { class: "grow" }),
-      band && chartKey([["accent-soft", t("watch.band"), "box"]]),
-      this.app.may("engineer") && h("button", { class: "slim", onclick: () => this.#restart(stream.name) }, t("watch.restart"))),
-    h("div", { class: "chart-place" }, this.chart.element));
+    fill(this.chartHead, h("h2", {}, streamName(stream.name)), stateTag(stream), h("span", { class: "grow" }),
+      this.band && chartKey([["accent-soft", t("watch.band"), "box"]]),
+      this.app.may("engineer") && h("button", { class: "slim", onclick: () => this.#restart(stream.name) }, t("watch.restart")));
+    this.drawn = stream.name;
   }
 
   /** @param {string | null} name */
