@@ -185,6 +185,22 @@ def test_a_limit_is_dragged_in_the_histogram(browser: Any, served: Served, page_
         assert page.get_by_role("button", name="Make it the new version").is_enabled()
 
 
+def test_a_limit_is_found_by_its_rate(browser: Any, served: Served) -> None:
+    with window(browser, served) as opened:
+        page = opened.open("threshold")
+        page.locator(".promise b").first.wait_for()
+        review = page.get_by_role("textbox", name="Review above")
+        review.fill("0.125")  # not the one in force: it stays
+        review.press("Enter")
+        asked = f"{served.address}/v1/classes/biscuit/threshold/what-if"
+        limit = page.request.get(f"{asked}?reject_rate=0.4").json()["reject_above"]
+        with page.expect_response(lambda one: "reject_above=" in one.url and one.json()["reject_above"] == limit) as then:
+            page.get_by_label("False alarms among good parts").fill("40")
+        assert then.value.json()["review_above"] == 0.125
+        exact = page.get_by_role("textbox", name="Reject above")
+        assert (exact.input_value(), review.input_value()) == (f"{limit:.3f}", "0.125")
+
+
 def test_watch_shows_the_measure_that_is_chosen(browser: Any, served: Served, page_parts: Path) -> None:
     for number in range(3):
         send(served, part_files(page_parts, "good", number), f"part-{number}")
