@@ -1,5 +1,6 @@
 """A day's work in a real browser against the real service."""
 
+import shutil
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -291,6 +292,21 @@ def test_a_model_is_loaded_switched_to_and_rolled_back(
         in_service.get_by_text("No. 1", exact=True).wait_for()
         assert send(served, part_files(page_parts, "good", 2), "again")["model"] == 1
         send_a_damaged_and_a_whole_package(page, quick_package, tmp_path)
+        opened.faults.clear()  # the browser logs the refused request
+
+
+def test_a_model_that_could_not_be_read_is_shown_with_the_others(
+    browser: Any, served: Served, page_run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "station" / "models" / "broken"
+    shutil.copytree(page_run / "biscuit", folder)
+    weights = next(folder.glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:100])
+    with window(browser, served) as opened:
+        page = opened.open("models")
+        page.locator(".found li", has_text="broken").get_by_role("button", name="Load and test").click()
+        page.locator(".model-panel.failed").get_by_text("missing or truncated").wait_for()
+        assert page.locator(".model-panel.serving").get_by_text("guaranteed").count() == 1
         opened.faults.clear()  # the browser logs the refused request
 
 
