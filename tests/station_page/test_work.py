@@ -226,8 +226,10 @@ def test_review_takes_back_and_names_kinds(browser: Any, served: Served, page_pa
         page.keyboard.type("broken rim")
         page.keyboard.press("Enter")
         name.get_by_text("part-1").wait_for()
-        page.keyboard.press("1")  # the kind just used
+        page.keyboard.down("1")  # the kind just used
         name.get_by_text("part-2").wait_for()
+        page.keyboard.down("1")  # still held: the next part is not judged unseen
+        page.keyboard.up("1")
         page.keyboard.press("ArrowLeft")
         name.get_by_text("part-1").wait_for()
         page.keyboard.press("u")

@@ -162,7 +162,7 @@ class Review {
       if (kind && !this.kinds.includes(kind) && this.kinds.length < KINDS) this.kinds.push(kind);
       fill(this.problem);
       if (this.at + 1 >= this.queue.length) await this.#read();
-      else this.#move(1);
+      else this.#go(1);
     } catch (error) {
       fill(this.problem, fault(error));
     } finally {
@@ -170,8 +170,16 @@ class Review {
     }
   }
 
-  /** @param {number} steps */
+  /**
+   * Not while a verdict is on its way: it goes on by itself, and the part after would be passed over unseen.
+   * @param {number} steps
+   */
   #move(steps) {
+    if (!this.busy) this.#go(steps);
+  }
+
+  /** @param {number} steps */
+  #go(steps) {
     const at = this.at + steps;
     if (at < 0 || at >= this.queue.length) return;
     this.at = at;
@@ -206,6 +214,7 @@ class Review {
     const kind = /^[1-9]$/.test(key) ? this.kinds[Number(key) - 1] : undefined;
     if (!acts[key] && !kind) return;
     event.preventDefault();
+    if (event.repeat) return; // a key that is held would judge part after part unseen
     if (kind) void this.#judge("defect", kind);
     else acts[key]();
   }
