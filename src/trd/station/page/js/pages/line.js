@@ -84,8 +84,12 @@ class Line {
   }
 
   async #read() {
+    const before = this.parts;
     try {
-      this.parts = (await get("/v1/inspections", { class: this.app.className, limit: REMEMBERED })).inspections;
+      /** @type {{ inspections: Inspection[] }} */
+      const { inspections } = await get("/v1/inspections", { class: this.app.className, limit: REMEMBERED });
+      const came = this.parts.filter((part) => !before.includes(part)); // meanwhile: the answer may be older
+      this.#keep([...came, ...inspections]);
       this.#draw();
     } catch (error) {
       fill(this.decision, fault(error, () => void this.#read()));
@@ -95,9 +99,15 @@ class Line {
   /** @param {Inspection} part */
   #take(part) {
     if (part.class !== this.app.className || this.parts.some((one) => one.id === part.id)) return;
-    this.parts = [part, ...this.parts].sort((one, other) => other.id - one.id).slice(0, REMEMBERED);
+    this.#keep([part, ...this.parts]);
     cancelAnimationFrame(this.asked);
     this.asked = requestAnimationFrame(() => this.#draw());
+  }
+
+  /** @param {Inspection[]} parts each once or more, in any order */
+  #keep(parts) {
+    const byId = new Map(parts.map((part) => [part.id, part]));
+    this.parts = [...byId.values()].sort((one, other) => other.id - one.id).slice(0, REMEMBERED);
   }
 
   #draw() {
