@@ -88,6 +88,9 @@ def recalibrate(page: Any, usable: int, reason: str) -> None:
     panel.get_by_role("button", name="See what would change").click()
     panel.get_by_text("Usable parts").wait_for()
     assert panel.locator("dd").first.inner_text() == str(usable)
+    panel.get_by_label("Review: rate").fill("30")  # what was shown is not for this rate
+    panel.get_by_text("Usable parts").wait_for(state="detached")
+    panel.get_by_role("button", name="See what would change").click()
     panel.get_by_role("button", name="Put in force").click()
     confirm(page, reason)
 
