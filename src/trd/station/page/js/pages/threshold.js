@@ -49,6 +49,7 @@ class ThresholdPage {
       /** @type {[Threshold, import("../types.js").Histogram]} */
       const [active, histogram] = await Promise.all([get(this.path, {}, signal), get(`${this.path}/histogram`, { bins: 80 }, signal)]);
       this.active = active;
+      /** @type {{ review: number, reject: number } | undefined} */
       this.limits = { review: active.review_above, reject: active.reject_above };
       this.#draw(histogram);
       await this.#ask();
