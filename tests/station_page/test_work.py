@@ -202,8 +202,9 @@ def test_a_limit_is_found_by_its_rate(browser: Any, served: Served) -> None:
         review.press("Enter")
         asked = f"{served.address}/v1/classes/biscuit/threshold/what-if"
         limit = page.request.get(f"{asked}?reject_rate=0.4").json()["reject_above"]
-        with page.expect_response(lambda one: "reject_above=" in one.url and one.json()["reject_above"] == limit) as then:
+        with page.expect_response(lambda one: "reject_above=" in one.url) as then:
             page.get_by_label("False alarms among good parts").fill("40")
+        assert then.value.json()["reject_above"] == limit
         assert then.value.json()["review_above"] == 0.125
         exact = page.get_by_role("textbox", name="Reject above")
         assert (exact.input_value(), review.input_value()) == (f"{limit:.3f}", "0.125")
@@ -220,33 +221,6 @@ def test_watch_shows_the_measure_that_is_chosen(browser: Any, served: Served, pa
         chart.get_by_role("img", name="the last 3 parts").wait_for()
         row = page.locator("tr", has_text="Distance of the support")
         assert "400" in row.inner_text()  # millimetres from the camera, as drawn
-
-
-def test_review_takes_back_and_names_kinds(browser: Any, served: Served, page_parts: Path) -> None:
-    for number in range(3):
-        send(served, part_files(page_parts, "chip", number % 2), f"part-{number}")
-    with window(browser, served) as opened:
-        page = opened.open("review")
-        name = page.locator(".page-head a")
-        name.get_by_text("part-0").wait_for()
-        page.keyboard.press("n")
-        page.keyboard.type("broken rim")
-        page.keyboard.press("Enter")
-        name.get_by_text("part-1").wait_for()
-        page.keyboard.down("1")  # the kind just used
-        name.get_by_text("part-2").wait_for()
-        page.keyboard.down("1")  # still held: the next part is not judged unseen
-        page.keyboard.up("1")
-        page.keyboard.press("ArrowLeft")
-        name.get_by_text("part-1").wait_for()
-        page.keyboard.press("u")
-        name.get_by_text("part-2").wait_for()
-        found = page.request.get(f"{served.address}/v1/inspections?order=oldest").json()["inspections"]
-        assert [(one["verdict"], one["verdict_kind"]) for one in found] == [
-            ("defect", "broken rim"),
-            ("unsure", None),
-            (None, None),
-        ]
 
 
 @pytest.mark.timeout(240)
