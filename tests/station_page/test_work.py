@@ -3,6 +3,7 @@
 import shutil
 import sys
 from contextlib import ExitStack
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,8 @@ def test_the_line_shows_a_part_when_it_is_decided(browser: Any, served: Served, 
                 late[0][0].fulfill(response=late[0][1])
         assert page.locator(".line-strip li").count() == 2
         page.locator(".line-picture canvas").first.wait_for()
+        page.clock.set_fixed_time(datetime.now() + timedelta(days=3))
+        page.locator(".line-part .when").get_by_text(made["at"][:4]).wait_for()  # no longer of today: with its date
 
 
 def test_the_marked_place_is_where_the_mouse_was(browser: Any, served: Served, page_parts: Path) -> None:
