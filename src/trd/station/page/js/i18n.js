@@ -105,6 +105,11 @@ export function day(iso) {
   return new Date(iso).toLocaleDateString(LOCALES[current], { year: "numeric", month: current === "de" ? "2-digit" : "short", day: "2-digit" });
 }
 
+/** A time of today, else with its date. @param {string} iso */
+export function timeOrDate(iso) {
+  return day(iso) === day(new Date().toISOString()) ? time(iso) : dateTime(iso);
+}
+
 /**
  * @param {number} bytes
  */

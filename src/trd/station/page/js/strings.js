@@ -182,6 +182,7 @@ export const STRINGS = {
   "review.key.back": { en: "one back", de: "eins zurück" },
   "review.key.heat": { en: "heat map on and off", de: "Wärmekarte an und aus" },
   "review.key.brush": { en: "mark the place", de: "Stelle markieren" },
+  "review.elsewhere": { en: "{who} has judged this part meanwhile: {verdict}. The arrow goes on; a verdict from here counts in place of that one.", de: "{who} hat dieses Teil inzwischen beurteilt: {verdict}. Der Pfeil führt weiter; ein Urteil von hier gilt an dessen Stelle." },
   "review.new_kind": { en: "New kind + Enter", de: "Neue Art + Enter" },
 
   "threshold.title": { en: "Threshold", de: "Schwelle" },

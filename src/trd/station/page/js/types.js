@@ -65,14 +65,14 @@
  * @property {"serving" | "ready" | "failed" | "retired"} state
  * @property {string} detector
  * @property {string} calibration
- * @property {string} recipe
- * @property {string} method
- * @property {string} engine
- * @property {string} device
- * @property {string} precision
- * @property {number} guaranteed_rate
- * @property {string} promise
- * @property {number} good_count
+ * @property {string | null} recipe
+ * @property {string | null} method
+ * @property {string | null} engine
+ * @property {string | null} device
+ * @property {string | null} precision
+ * @property {number | null} guaranteed_rate
+ * @property {string | null} promise
+ * @property {number | null} good_count
  * @property {Record<string, string>} ranges
  * @property {{ passed: boolean, at: string, seconds: number, checks: { name: string, passed: boolean, detail: string }[] } | null} self_test
  * @property {string} at

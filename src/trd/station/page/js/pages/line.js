@@ -7,7 +7,7 @@ import { Chart, axis, chartKey, dots, ruled } from "../charts.js";
 import { contour } from "../contour.js";
 import { fill, h, icon } from "../dom.js";
 import { USUAL_STRENGTH, heatPicture } from "../heat.js";
-import { num, percent, score, t, time } from "../i18n.js";
+import { num, percent, score, t, time, timeOrDate } from "../i18n.js";
 import { Linked } from "../linked.js";
 import { Looks, drawable, homeDetail, mainImage } from "../looks.js";
 import { MapView } from "../mapview.js";
@@ -84,8 +84,12 @@ class Line {
   }
 
   async #read() {
+    const before = this.parts;
     try {
-      this.parts = (await get("/v1/inspections", { class: this.app.className, limit: REMEMBERED })).inspections;
+      /** @type {{ inspections: Inspection[] }} */
+      const { inspections } = await get("/v1/inspections", { class: this.app.className, limit: REMEMBERED });
+      const came = this.parts.filter((part) => !before.includes(part)); // meanwhile: the answer may be older
+      this.#keep([...came, ...inspections]);
       this.#draw();
     } catch (error) {
       fill(this.decision, fault(error, () => void this.#read()));
@@ -95,9 +99,15 @@ class Line {
   /** @param {Inspection} part */
   #take(part) {
     if (part.class !== this.app.className || this.parts.some((one) => one.id === part.id)) return;
-    this.parts = [part, ...this.parts].sort((one, other) => other.id - one.id).slice(0, REMEMBERED);
+    this.#keep([part, ...this.parts]);
     cancelAnimationFrame(this.asked);
     this.asked = requestAnimationFrame(() => this.#draw());
+  }
+
+  /** @param {Inspection[]} parts each once or more, in any order */
+  #keep(parts) {
+    const byId = new Map(parts.map((part) => [part.id, part]));
+    this.parts = [...byId.values()].sort((one, other) => other.id - one.id).slice(0, REMEMBERED);
   }
 
   #draw() {
@@ -116,13 +126,13 @@ class Line {
       return;
     }
     this.decision.className = `line-decision ${part.decision}`;
-    this.age = h("span", {});
+    this.when = h("span", { class: "when" });
     const word = t(`decision.${part.decision}`);
     fill(this.decision,
       h("div", { class: "word", style: { "--letters": word.length } }, icon(DECISION_ICONS[part.decision]), h("strong", {}, word)),
       h("div", { class: "line-part" },
         h("a", { class: "name", href: link("part", part.id) }, part.part),
-        h("span", { class: "when" }, time(part.at), this.age)),
+        this.when),
       part.decision === "invalid"
         ? h("p", { class: "why", lang: "en" }, part.reason ?? "")
         : h("div", { class: "line-score" }, h("span", {}, t("part.score"), " ", h("b", {}, score(part.score))), scoreBar(part, "large"),
@@ -134,10 +144,10 @@ class Line {
 
   #drawAge() {
     const [part] = this.parts;
-    if (!part || !this.age) return;
+    if (!part || !this.when) return;
     const seconds = Math.max(0, Math.round((Date.now() - Date.parse(part.at)) / 1000));
     const text = seconds < 100 ? t("line.seconds_ago", { n: seconds }) : seconds < 6000 ? t("line.minutes_ago", { n: Math.round(seconds / 60) }) : "";
-    this.age.textContent = text ? ` · ${text}` : "";
+    this.when.textContent = [timeOrDate(part.at), text].filter(Boolean).join(" · "); // yesterday's may not look like today's
   }
 
   #drawRates() {
@@ -162,7 +172,7 @@ class Line {
 
   #drawStrip() {
     fill(this.strip, this.parts.slice(0, IN_STRIP).map((part, index) =>
-      h("li", {}, h("a", { class: `chip ${part.decision}`, href: link("part", part.id), title: `${part.part} · ${time(part.at)}`, "aria-current": index === 0 ? "true" : null },
+      h("li", {}, h("a", { class: `chip ${part.decision}`, href: link("part", part.id), title: `${part.part} · ${timeOrDate(part.at)}`, "aria-current": index === 0 ? "true" : null },
         thumbnail(part, 104),
         h("span", { class: "foot" }, icon(DECISION_ICONS[part.decision]), h("span", { class: "unseen" }, `${part.part}: ${t(`decision.${part.decision}`)}, `),
           part.score === null ? t("decision.invalid") : score(part.score))))));

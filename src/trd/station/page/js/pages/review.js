@@ -38,6 +38,10 @@ class Review {
     /** @type {string[]} */
     this.kinds = [];
     this.busy = false;
+    this.reading = false;
+    /** Whether a part to judge came while the queue was being read. */
+    this.came = false;
+    this.gone = false;
     this.heat = true;
     this.head = h("div", { class: "page-head" }, h("h1", {}, t("review.title")));
     this.body = h("div", { class: "review-body" }, h("div", { class: "panel empty" }, t("loading")));
@@ -45,27 +49,76 @@ class Review {
     this.element = h("div", { class: "page full review" }, this.head, this.problem, this.body);
     this.keys = (/** @type {KeyboardEvent} */ event) => this.#key(event);
     document.addEventListener("keydown", this.keys);
+    this.ends = [
+      app.live.on("inspection", (part) => part.queue && this.#more()),
+      app.live.on("verdict", (verdict) => this.#heard(verdict)),
+      app.live.on("connection", (state) => state === "open" && this.#more()),
+    ];
     void this.#read();
   }
 
   destroy() {
+    this.gone = true;
+    for (const end of this.ends) end();
     document.removeEventListener("keydown", this.keys);
     this.views?.destroy();
     this.ahead?.destroy();
   }
 
+  /** Something may wait now; where a part is shown, the queue is read again after the last one anyway. */
+  #more() {
+    this.came = true;
+    if (!this.part) void this.#read();
+  }
+
   async #read() {
+    if (this.reading) return;
+    this.reading = true;
     try {
-      const [waiting, used] = await Promise.all([get("/v1/review", { class: this.app.className, limit: AHEAD }), kinds(this.app.className)]);
+      let waiting, used;
+      do {
+        this.came = false;
+        [waiting, used] = await Promise.all([get("/v1/review", { class: this.app.className, limit: AHEAD }), kinds(this.app.className)]);
+        if (this.gone) return;
+      } while (this.came && !waiting.inspections.length); // the answer may be older than what came
       this.queue = waiting.inspections;
       this.open = waiting.open;
       this.done = waiting.done_today;
       this.kinds = used.slice(0, KINDS);
       this.at = 0;
+      fill(this.problem);
       this.#draw();
     } catch (error) {
-      fill(this.body, h("div", { class: "panel" }, fault(error, () => void this.#read())));
+      if (!this.gone) fill(this.body, h("div", { class: "panel" }, fault(error, () => void this.#read())));
+    } finally {
+      this.reading = false;
     }
+  }
+
+  /**
+   * A verdict from elsewhere takes its part from the queue. The part that is shown stays: a key that was meant for it
+   * would judge the one in its place.
+   * @param {import("../types.js").Verdict} verdict
+   */
+  #heard(verdict) {
+    const index = this.queue.findIndex((one) => one.id === verdict.inspection);
+    const part = this.queue[index];
+    if (!part || this.given.has(part.id) || (index === this.at && this.busy)) return; // from here, mostly
+    this.#count(part);
+    if (index === this.at) {
+      this.given.set(part.id, verdict.verdict);
+      fill(this.problem, h("p", { class: "note" }, t("review.elsewhere", { who: verdict.who, verdict: t(`verdict.${verdict.verdict}`) })));
+    } else {
+      this.queue.splice(index, 1);
+      if (index < this.at) this.at -= 1;
+    }
+    this.#drawHead();
+  }
+
+  /** @param {Inspection} part that has its first verdict */
+  #count(part) {
+    this.done += 1;
+    if (this.open && part.queue) this.open[part.queue] = Math.max(0, this.open[part.queue] - 1);
   }
 
   /** @returns {Inspection | undefined} */
@@ -150,19 +203,16 @@ class Review {
    */
   async #judge(verdict, kind) {
     const { part, views } = this;
-    if (!part || !views || this.busy || !this.app.may("operator")) return;
+    if (!part || !views || this.busy || this.reading || !this.app.may("operator")) return;
     this.busy = true;
     try {
       await record(part.id, { verdict, kind, mask: await views.brush.png() });
-      if (!this.given.has(part.id)) {
-        this.done += 1;
-        if (this.open && part.queue) this.open[part.queue] = Math.max(0, this.open[part.queue] - 1);
-      }
+      if (this.gone) return;
+      if (!this.given.has(part.id)) this.#count(part);
       this.given.set(part.id, verdict);
       if (kind && !this.kinds.includes(kind) && this.kinds.length < KINDS) this.kinds.push(kind);
-      fill(this.problem);
       if (this.at + 1 >= this.queue.length) await this.#read();
-      else this.#move(1);
+      else this.#go(1);
     } catch (error) {
       fill(this.problem, fault(error));
     } finally {
@@ -170,11 +220,21 @@ class Review {
     }
   }
 
-  /** @param {number} steps */
+  /**
+   * Not while a verdict is on its way: it goes on by itself, and the part after would be passed over unseen.
+   * @param {number} steps
+   */
   #move(steps) {
+    if (!this.busy) this.#go(steps);
+  }
+
+  /** @param {number} steps */
+  #go(steps) {
     const at = this.at + steps;
+    if (this.part && this.given.has(this.part.id) && at >= this.queue.length) void this.#read(); // the last one, judged elsewhere
     if (at < 0 || at >= this.queue.length) return;
     this.at = at;
+    fill(this.problem);
     this.#draw();
   }
 
@@ -206,6 +266,7 @@ class Review {
     const kind = /^[1-9]$/.test(key) ? this.kinds[Number(key) - 1] : undefined;
     if (!acts[key] && !kind) return;
     event.preventDefault();
+    if (event.repeat) return; // a key that is held would judge part after part unseen
     if (kind) void this.#judge("defect", kind);
     else acts[key]();
   }

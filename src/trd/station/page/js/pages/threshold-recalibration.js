@@ -22,16 +22,21 @@ export function recalibrationPanel(app, expects, changed) {
   const training = h("input", { type: "checkbox" });
   const result = h("div", { "aria-live": "polite" });
   const wanted = () => ({ reject_rate: Number(reject.value) / 100, review_rate: Number(review.value) / 100, with_training: training.checked });
-  const form = h("form", { class: "body stack", onsubmit: (/** @type {Event} */ event) => {
+  // a preview goes when a field is changed, and what is put in force is what was asked for it
+  const form = h("form", { class: "body stack", oninput: () => fill(result), onsubmit: (/** @type {Event} */ event) => {
     event.preventDefault();
-    void into(result, () => get(path, wanted()), preview);
+    const asked = wanted();
+    void into(result, () => get(path, asked), (found) => preview(found, asked));
   } },
   h("p", { class: "small quiet" }, t("threshold.recalibrate_text")),
   h("div", { class: "row wrap ends" }, field(t("threshold.reject_rate"), reject), field(t("threshold.review_rate"), review), h("button", { type: "submit" }, t("threshold.preview"))),
   h("label", { class: "check" }, training, t("threshold.with_training")), result);
 
-  /** @param {import("../types.js").Recalibration} found */
-  function preview(found) {
+  /**
+   * @param {import("../types.js").Recalibration} found
+   * @param {ReturnType<typeof wanted>} asked
+   */
+  function preview(found, asked) {
     const { proposal } = found;
     return h("div", { class: "stack result" },
       h("dl", { class: "facts" }, h("dt", {}, t("threshold.usable")), h("dd", { class: "strong" }, num(found.usable, 0)),
@@ -42,17 +47,18 @@ export function recalibrationPanel(app, expects, changed) {
       found.note && h("div", { class: "note", lang: "en" }, h("div", {}, found.note)),
       proposal && h("div", { class: "row wrap small" }, /** @type {const} */ (["ok", "review", "reject"]).map((one) =>
         h("span", { class: "row" }, decisionTag(one), `${num(proposal.now[one], 0)} → ${num(proposal.then[one], 0)}`))),
-      proposal && app.may("engineer") && h("button", { class: "main", type: "button", onclick: keep }, t("threshold.apply")));
+      proposal && app.may("engineer") && h("button", { class: "main", type: "button", onclick: () => keep(asked) }, t("threshold.apply")));
   }
 
-  function keep() {
+  /** @param {ReturnType<typeof wanted>} asked */
+  function keep(asked) {
     const reason = h("textarea", { rows: 2, required: true, maxlength: 1000, placeholder: t("reason_hint") });
     ask({
       title: t("threshold.recalibrate"),
       act: t("threshold.apply"),
       body: [field(t("reason"), reason)],
       does: async () => {
-        const made = await send("POST", path, { ...wanted(), since: null, reason: reason.value.trim(), expects: expects() });
+        const made = await send("POST", path, { ...asked, since: null, reason: reason.value.trim(), expects: expects() });
         toast(t("threshold.recalibrated", { id: made.id }));
         fill(result);
         changed();

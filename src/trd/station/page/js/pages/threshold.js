@@ -49,6 +49,7 @@ class ThresholdPage {
       /** @type {[Threshold, import("../types.js").Histogram]} */
       const [active, histogram] = await Promise.all([get(this.path, {}, signal), get(`${this.path}/histogram`, { bins: 80 }, signal)]);
       this.active = active;
+      /** @type {{ review: number, reject: number } | undefined} */
       this.limits = { review: active.review_above, reject: active.reject_above };
       this.#draw(histogram);
       await this.#ask();
@@ -67,9 +68,9 @@ class ThresholdPage {
     this.promise = { reject: h("p", { class: "promise" }), review: h("p", { class: "promise" }) };
     this.outcome = h("div", { class: "stack" });
     this.flips = h("div", {});
-    const byRate = h("input", { type: "number", min: 0.1, max: 100, step: 0.1, placeholder: "5", class: "narrow", oninput: () => {
+    const byRate = h("input", { type: "number", min: 0.1, max: 99.9, step: 0.1, placeholder: "5", class: "narrow", oninput: () => {
       const rate = Number(byRate.value) / 100;
-      if (rate > 0 && rate <= 1) this.#later(() => this.#ask(rate));
+      if (rate > 0 && rate < 1) this.#later(() => this.#ask(rate));
     } });
     this.save = h("button", { class: "main", disabled: true, onclick: () => this.#keep() }, t("threshold.save"));
     const may = this.app.may("engineer");
@@ -141,19 +142,21 @@ class ThresholdPage {
     this.wait = window.setTimeout(() => void what(), WAIT_MS);
   }
 
-  /** @param {number} [rate] of false rejects, in place of the limits */
+  /** @param {number} [rate] of false rejects, from which the reject limit comes */
   async #ask(rate) {
     const { limits } = this;
     if (!limits) return;
     const number = (this.asked = (this.asked ?? 0) + 1);
     try {
-      const query = rate === undefined ? { reject_above: limits.reject, review_above: limits.review } : { reject_rate: rate, review_above: limits.review };
+      const query = rate === undefined ? { reject_above: limits.reject, review_above: limits.review } : { reject_rate: rate };
       /** @type {WhatIf} */
       const answer = await get(`${this.path}/what-if`, query, this.stop.signal);
       if (number !== this.asked) return; // a later question is under way
       if (rate !== undefined) {
-        this.limits = { review: Math.min(answer.review_above, answer.reject_above), reject: answer.reject_above };
+        this.limits = { review: Math.min(limits.review, answer.reject_above), reject: answer.reject_above };
         this.#place();
+        await this.#ask(); // the answer is for the review limit in force, which may be another than the one here
+        return;
       }
       this.#show(answer);
     } catch (error) {
