@@ -289,8 +289,8 @@ class Station:
         if 2 * needed > (most := self.settings.keep_bytes):
             self._warn(
                 "retention",
-                f"{needed / 1e9:.1f} of {most / 1e9:.1f} GB are files of parts that are judged, sampled or wait for "
-                "review, which never go: the others' go the sooner. Raise --keep-gb, or lower --audit",
+                f"{needed / 1e9:.1f} of {most / 1e9:.1f} GB are files of parts that are judged or sampled, which never "
+                "go, or wait for review, which go last: the others' go the sooner. Raise --keep-gb, or lower --audit",
             )
 
     def _warn(self, kind: str, text: str) -> None:

@@ -19,13 +19,14 @@ CHUNK = 500
 GAP = 7 * times.DAY  # without parts; after it the clock has to go on for a day before it is believed
 
 
-def _free() -> ColumnElement[bool]:
-    """Not judged, nor sampled: those calibrate, estimate and train. And not waiting for someone to look at it."""
-    return c.verdict.is_(None) & (c.sampled == false()) & c.queue.is_(None)
-
-
 def _may_go() -> ColumnElement[bool]:
-    return (c.pruned == false()) & _free()
+    """Not judged, nor sampled: those calibrate, estimate and train."""
+    return (c.pruned == false()) & c.verdict.is_(None) & (c.sampled == false())
+
+
+def _free() -> ColumnElement[bool]:
+    """And not waiting for someone to look at it."""
+    return c.verdict.is_(None) & (c.sampled == false()) & c.queue.is_(None)
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Pruned:
 
 
 def needed_bytes(connection: Connection) -> int:
-    """Of the files that `prune` never deletes."""
+    """Of the files that `prune` deletes last or never."""
     query = select(func.coalesce(func.sum(c.bytes), 0)).where(c.pruned == false(), ~_free())
     return int(connection.execute(query).scalar_one())
 
@@ -49,7 +50,8 @@ def used_bytes(connection: Connection) -> int:
 
 
 def prune(database: Database, files: Files, keep_days: float, keep_bytes: int) -> Pruned:
-    """Delete the files of inspections that are too old, then of the oldest until the rest fits.
+    """Delete the files of inspections that are too old, then of the oldest until the rest fits: of those that wait for
+    review last, since a queue that nobody works off may not fill the disk.
 
     A row is marked first: one whose files are gone and says otherwise would be a lie, the other way round is an orphan
     that `reconcile` finds.
@@ -61,9 +63,13 @@ def prune(database: Database, files: Files, keep_days: float, keep_bytes: int) -
     gone = Pruned() if held else _prune_while(database, files, c.at < oldest, None)
     with database.reading() as connection:
         used = used_bytes(connection)
-    more = _prune_while(database, files, true(), used - keep_bytes) if used > keep_bytes else Pruned()
+    parts, freed = gone.inspections, gone.bytes
+    for which in (_free(), true()):
+        if used > keep_bytes:
+            more = _prune_while(database, files, which, used - keep_bytes)
+            parts, freed, used = parts + more.inspections, freed + more.bytes, used - more.bytes
     files.delete_empty_days()
-    return Pruned(gone.inspections + more.inspections, gone.bytes + more.bytes, held)
+    return Pruned(parts, freed, held)
 
 
 def _may_have_jumped(connection: Connection, now: int) -> bool:
