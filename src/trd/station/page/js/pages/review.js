@@ -78,7 +78,8 @@ class Review {
       let waiting, used;
       do {
         this.came = false;
-        [waiting, used] = await Promise.all([get("/v1/review", { class: this.app.className, limit: AHEAD }), kinds(this.app.className)]);
+        const today = new Date(new Date().setHours(0, 0, 0, 0)).toISOString(); // here, not at midnight UTC
+        [waiting, used] = await Promise.all([get("/v1/review", { class: this.app.className, limit: AHEAD, today }), kinds(this.app.className)]);
         if (this.gone) return;
       } while (this.came && !waiting.inspections.length); // the answer may be older than what came
       this.queue = waiting.inspections;
