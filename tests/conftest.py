@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,26 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared[Any]:
 def _graphs_exported_once(shared: Shared[bytes]) -> Iterator[None]:
     with graphs_exported_once(shared):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawing() -> Iterator[Callable[[Any], str]]:
+    """Curves and histograms are plotted for every report, and become a picture once for each kind: matplotlib's drawing
+    takes as long as evaluating. What is yielded draws every one."""
+    from trd.evaluation import figures
+
+    drawn: dict[tuple[object, ...], str] = {}
+    plain = figures._figure_uri
+
+    def once(figure: Any) -> str:
+        kind = (*figure.get_size_inches(), len(figure.axes))
+        if kind not in drawn:
+            drawn[kind] = plain(figure)
+        return drawn[kind]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "_figure_uri", once)
+        yield plain
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,10 +1,34 @@
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import imagecodecs
 import numpy as np
+import pytest
 
 from trd.evaluation import figures
+
+
+@pytest.fixture(autouse=True)
+def _all_drawn(monkeypatch: pytest.MonkeyPatch, drawing: Callable[[Any], str]) -> None:
+    monkeypatch.setattr(figures, "_figure_uri", drawing)
+
+
+def test_curves_and_histogram_show_what_they_are_given() -> None:
+    rng = np.random.default_rng(0)
+    defective = np.arange(20) % 2 == 0
+    masks = np.zeros((20, 16, 16), bool)
+    masks[defective, 4:8, 4:8] = True
+    scores, maps = ({"fused": rng.normal(size=(20, *shape)).astype(np.float32)} for shape in ((), (16, 16)))
+    found = [
+        figures.curves_figure(scores, maps, masks, defective),
+        figures.curves_figure(scores, maps, None, defective),
+        figures.curves_figure(scores, maps, masks, ~defective),
+        figures.histogram_figure(scores["fused"], defective, 1.0),
+        figures.histogram_figure(scores["fused"], defective, 0.0),
+    ]
+    assert len(set(found)) == 5
 
 
 def test_heat_maps_have_the_colour_maps_colours() -> None:
