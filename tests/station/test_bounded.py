@@ -1,5 +1,7 @@
 """Bodies that are read as a whole."""
 
+import asyncio
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -48,6 +50,25 @@ def test_a_larger_one_is_refused(client: TestClient, lengths: list[int]) -> None
         answer = client.post("/v1/session", content=content)
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert lengths == []
+
+
+def test_many_small_pieces_take_no_longer(client: TestClient, lengths: list[int]) -> None:
+    async def in_bytes() -> None:
+        count, sent = 100_000, []
+
+        async def app(_scope, receive, _send) -> None:
+            lengths.append(len((await receive())["body"]))
+
+        async def receive():
+            sent.append(1)
+            return {"type": "http.request", "body": b"x", "more_body": len(sent) < count}
+
+        await Bounded(app)({"type": "http", "path": "/v1/session", "headers": []}, receive, lambda _: None)
+
+    begun = time.process_time()
+    asyncio.run(in_bytes())
+    assert time.process_time() - begun < 20  # looking through all pieces for each takes minutes
+    assert lengths == [100_000]
 
 
 def test_uploads_have_limits_of_their_own(client: TestClient, lengths: list[int]) -> None:

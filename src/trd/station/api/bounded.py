@@ -22,12 +22,13 @@ class Bounded:
             await self._app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "0")
-        read: list[Message] = []
+        body = bytearray()
+        message: Message = {}
         size = int(declared) if declared.isdecimal() else 0
         while size <= self._most:  # without a declared length it is known only when it is here
             message = await receive()
-            read.append(message)
-            size = max(size, sum(len(one.get("body", b"")) for one in read))
+            body += message.get("body", b"")
+            size = max(size, len(body))
             if not message.get("more_body", False):
                 break
         if size > self._most:
@@ -35,7 +36,9 @@ class Bounded:
             await answer(problem)(scope, receive, send)
             return
 
+        waiting = [{**message, "body": bytes(body)} if message["type"] == "http.request" else message]
+
         async def again() -> Message:
-            return read.pop(0) if read else await receive()
+            return waiting.pop() if waiting else await receive()
 
         await self._app(scope, again, send)

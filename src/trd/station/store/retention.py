@@ -19,14 +19,18 @@ CHUNK = 500
 GAP = 7 * times.DAY  # without parts; after it the clock has to go on for a day before it is believed
 
 
-def _may_go() -> ColumnElement[bool]:
+def _of_no_use() -> ColumnElement[bool]:
     """Not judged, nor sampled: those calibrate, estimate and train."""
-    return (c.pruned == false()) & c.verdict.is_(None) & (c.sampled == false())
+    return c.verdict.is_(None) & (c.sampled == false())
+
+
+def _may_go() -> ColumnElement[bool]:
+    return (c.pruned == false()) & _of_no_use()
 
 
 def _free() -> ColumnElement[bool]:
     """And not waiting for someone to look at it."""
-    return c.verdict.is_(None) & (c.sampled == false()) & c.queue.is_(None)
+    return _of_no_use() & c.queue.is_(None)
 
 
 @dataclass(frozen=True)
