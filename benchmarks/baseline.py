@@ -19,15 +19,15 @@ from torch import Tensor
 
 from trd.config import Recipe
 from trd.detector import Detector
-from trd.methods.trd.config import section, statistics_branch
-from trd.methods.trd.engine import restored, restored_statistics
-from trd.methods.trd.maps.scorer import MapScorer
-from trd.methods.trd.network.network import TunedReverseDistillation
-from trd.methods.trd.network.outputs import NetworkOutput
-from trd.methods.trd.training.fit import image_tensors
-from trd.methods.trd.training.loss import network_loss
+from trd.evidence.patch_statistics.maps import StatisticsMaps
+from trd.evidence.reverse_distillation.config import section, statistics_branch
+from trd.evidence.reverse_distillation.engine import restored, restored_statistics
+from trd.evidence.reverse_distillation.maps.scorer import MapScorer
+from trd.evidence.reverse_distillation.network.network import TunedReverseDistillation
+from trd.evidence.reverse_distillation.network.outputs import NetworkOutput
+from trd.evidence.reverse_distillation.training.fit import image_tensors
+from trd.evidence.reverse_distillation.training.loss import network_loss
 from trd.preprocess.pipeline import Pipeline
-from trd.statistics.maps import StatisticsMaps
 from trd.stored import read_detector
 from trd.types import Sample
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from trd.compute.precision import multiplies_bf16, processor_name
 from trd.data.listing import camera_near, list_unlabelled
 from trd.data.loading import load_sample
 from trd.detector import Detector
+from trd.engines.pytorch.precision import multiplies_bf16, processor_name
 from trd.preprocess.threads import thread_count
 from trd.types import Sample
 

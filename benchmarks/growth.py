@@ -18,14 +18,14 @@ import time
 import numpy as np
 import torch
 
-from trd.compute.precision import resolve_precision
 from trd.config import load_recipe
-from trd.methods.trd.network.frozen_network import FrozenNetwork
-from trd.methods.trd.network.network import build_network
-from trd.methods.trd.training.features import teacher_features
-from trd.methods.trd.training.fit import image_tensors
-from trd.methods.trd.training.loss import network_loss
-from trd.methods.trd.training.views import UPRIGHT, all_views
+from trd.engines.pytorch.precision import resolve_precision
+from trd.evidence.reverse_distillation.network.frozen_network import FrozenNetwork
+from trd.evidence.reverse_distillation.network.network import build_network
+from trd.evidence.reverse_distillation.training.features import teacher_features
+from trd.evidence.reverse_distillation.training.fit import image_tensors
+from trd.evidence.reverse_distillation.training.loss import network_loss
+from trd.evidence.reverse_distillation.training.views import UPRIGHT, all_views
 from trd.preprocess.parts import batches
 from trd.types import PreparedSample
 

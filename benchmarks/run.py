@@ -25,18 +25,18 @@ from preparation import scan
 from timing import compare, shares, timed
 from torch.utils.data import DataLoader
 
-from trd.compute.precision import resolve_precision
-from trd.compute.repeatable import repeatable
 from trd.config import Recipe, load_recipe
 from trd.data.demo import CLASS_NAME, draw_demo
 from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
+from trd.engines.pytorch.precision import resolve_precision
 from trd.evaluation.curves import AUPRO_LIMITS, evaluate_maps
-from trd.methods.trd.network.network import build_network
-from trd.methods.trd.training.features import teacher_features
-from trd.methods.trd.training.loss import network_loss
-from trd.methods.trd.training.views import UPRIGHT, all_views
+from trd.evidence.repeatable import repeatable
+from trd.evidence.reverse_distillation.network.network import build_network
+from trd.evidence.reverse_distillation.training.features import teacher_features
+from trd.evidence.reverse_distillation.training.loss import network_loss
+from trd.evidence.reverse_distillation.training.views import UPRIGHT, all_views
 from trd.preprocess.normals import sobel_normals_image, surface_normals_image
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.pipeline import Pipeline
@@ -223,7 +223,7 @@ def waiting(setting: Setting) -> None:
     recipe = setting.recipe("training.epochs=5", f"training.batch_size={setting.training_batch}")
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch("trd.methods.trd.training.trainer.DataLoader", TimedLoader),
+        mock.patch("trd.evidence.reverse_distillation.training.trainer.DataLoader", TimedLoader),
     ):
         fit_class(ClassFolder(CLASS_NAME, setting.data / CLASS_NAME), recipe, Path(folder), setting.device)
     epochs = [(waited, following - begin) for (begin, waited), (following, _) in pairwise(marks)][1:]

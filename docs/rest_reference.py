@@ -50,8 +50,8 @@ def document() -> dict[str, Any]:
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every plugin of its own
 
     import trd
-    from trd.station.api.app import create_app
-    from trd.station.station import Station
+    from trd_station.api.app import create_app
+    from trd_station.station import Station
 
     return create_app(cast(Station, SimpleNamespace(version=trd.__version__))).openapi()
 

@@ -11,16 +11,15 @@ import pytest
 import trd
 
 ORDER = [
-    ["errors", "extras", "types", "files", "pages", "cluster", "processes", "progress"],
+    ["errors", "extras", "types", "files", "pages", "cluster", "processes", "progress", "statistics"],
     ["registry"],
     ["config"],
     ["data"],
     ["preprocess"],
     ["decision"],
-    ["compute"],
-    ["teachers", "statistics"],
     ["engines"],
-    ["methods"],
+    ["teachers"],
+    ["evidence"],
     ["stored"],
     ["packages"],
     ["detector"],
@@ -29,23 +28,24 @@ ORDER = [
     ["export"],
     ["check"],
     ["predictions", "runs"],
-    ["reproduce"],
-    ["compare"],
     ["reference"],
-    ["station"],
+    ["trd_bench"],
+    ["trd_station"],
     ["cli"],
 ]
+"""Rooms: the folders and modules of `trd`, and the packages beside it."""
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
-ROOT = Path(trd.__file__).parent
+SOURCES = Path(trd.__file__).parent.parent
+PACKAGES = ("trd", "trd_bench", "trd_station")
 OUTSIDE = ("__init__", "__main__", "recipes")  # the package's own names, and data
-TYPES_ONLY = {("registry", "methods")}  # what a registry returns
+TYPES_ONLY = {("registry", "evidence")}  # what a registry returns
 
 
 def module_name(path: Path) -> str:
-    return ".".join(("trd", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+    return ".".join(path.relative_to(SOURCES).with_suffix("").parts).removesuffix(".__init__")
 
 
-MODULES = {module_name(path): path for path in ROOT.rglob("*.py")}
+MODULES = {module_name(path): path for package in PACKAGES for path in (SOURCES / package).rglob("*.py")}
 
 
 def imported(source: str, known: frozenset[str] | set[str]) -> set[str]:
@@ -63,7 +63,8 @@ def imported(source: str, known: frozenset[str] | set[str]) -> set[str]:
 
 
 def room(module: str) -> str:
-    return module.split(".")[1]
+    package, *inside = module.split(".")
+    return inside[0] if package == "trd" and inside else package
 
 
 @pytest.mark.parametrize(
@@ -81,8 +82,7 @@ def test_every_form_of_import_is_seen(source: str, expected: set[str]) -> None:
 
 
 def test_every_room_has_a_place() -> None:
-    rooms = {p.relative_to(ROOT).parts[0].removesuffix(".py") for p in ROOT.rglob("*.py")}
-    assert rooms - set(OUTSIDE) == set(RANK)
+    assert {room(module) for module in MODULES} - {"trd", *OUTSIDE} == set(RANK)
 
 
 def test_imports_go_one_way() -> None:
@@ -101,7 +101,7 @@ def test_modules_import_each_other_without_a_circle() -> None:
     graph = {
         module: {other for other in imported(path.read_text("utf-8"), set(MODULES)) if other != module}
         for module, path in MODULES.items()
-        if room(f"{module}.x") not in (*OUTSIDE, "registry")
+        if room(module) not in (*OUTSIDE, "registry")
     }
     try:
         list(TopologicalSorter(graph).static_order())

@@ -236,7 +236,7 @@ def test_an_override_is_one_value() -> None:
 
 @pytest.mark.parametrize("name", ["type", "training", "keys"])
 def test_names_that_pytorch_keeps(name: str) -> None:
-    from trd.methods.trd.network.network import build_network
+    from trd.evidence.reverse_distillation.network.network import build_network
 
     recipe = load_recipe("lite-rgb", [f"modalities.{name}.source=rgb", f"modalities.{name}.representation=image"])
     with pytest.raises(RecipeError, match=f"cannot be called '{name}'"):

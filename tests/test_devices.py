@@ -14,17 +14,17 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from trd.compute.frozen import frozen
 from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
-from trd.methods.trd.engine import BranchMaps, restored
-from trd.methods.trd.network.frozen_network import FrozenNetwork
-from trd.methods.trd.network.network import TunedReverseDistillation
-from trd.methods.trd.training.features import TeacherFeatures
-from trd.methods.trd.training.fit import fit_feature_scalers, image_tensors
-from trd.methods.trd.training.loss import network_loss
-from trd.methods.trd.training.views import View
+from trd.engines.pytorch.frozen import frozen
+from trd.evidence.reverse_distillation.engine import BranchMaps, restored
+from trd.evidence.reverse_distillation.network.frozen_network import FrozenNetwork
+from trd.evidence.reverse_distillation.network.network import TunedReverseDistillation
+from trd.evidence.reverse_distillation.training.features import TeacherFeatures
+from trd.evidence.reverse_distillation.training.fit import fit_feature_scalers, image_tensors
+from trd.evidence.reverse_distillation.training.loss import network_loss
+from trd.evidence.reverse_distillation.training.views import View
 from trd.stored import read_detector
 from trd.types import PreparedSample
 
@@ -110,7 +110,7 @@ def test_standardising_the_teacher(elsewhere: TunedReverseDistillation, samples:
 
 def test_paper_network() -> None:
     """The paper's modules, built on the device: two halves of its forward that differ from the small network's."""
-    from trd.methods.trd.network.student import Student
+    from trd.evidence.reverse_distillation.network.student import Student
     from trd.teachers.wide_resnet import WideResNet50
 
     with ELSEWHERE:

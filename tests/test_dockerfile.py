@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trd.station.running import Place
+from trd_station.running import Place
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -187,7 +187,11 @@ def test_an_evaluation_without_torch_ends_at_once(
     """Not class by class, and the results that are there stay."""
     run = Path(shutil.copytree(trained, tmp_path / "run"))
     before = (run / "report.html").read_bytes()
-    for name in [name for name in sys.modules if name.startswith("trd.methods.trd.") or name == "trd.engines.pytorch"]:
+    for name in [
+        name
+        for name in sys.modules
+        if name.startswith(("trd.evidence.reverse_distillation.", "trd.engines.pytorch"))
+    ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtraError, match="needs the extra 'train'"):

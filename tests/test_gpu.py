@@ -12,9 +12,9 @@ from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
 from trd.evaluation.curves import evaluate_maps
-from trd.methods.trd.network.network import build_network
-from trd.methods.trd.training.features import teacher_features
-from trd.methods.trd.training.views import View
+from trd.evidence.reverse_distillation.network.network import build_network
+from trd.evidence.reverse_distillation.training.features import teacher_features
+from trd.evidence.reverse_distillation.training.views import View
 from trd.stored import WEIGHTS
 from trd.training.fit import fit_class
 from trd.types import ClassFolder, Sample

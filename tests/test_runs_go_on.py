@@ -70,7 +70,7 @@ def test_an_interrupted_retraining_goes_on(
             trd.fit(data, out, recipe, device="cpu", retrain=True)
     assert Detector.load(out, "cpu").facts.id == old
     with monkeypatch.context() as patch:  # the same command goes on, and does not begin once more
-        step = "trd.methods.trd.training.module.TrainingModule.training_step"
+        step = "trd.evidence.reverse_distillation.training.module.TrainingModule.training_step"
         patch.setattr(step, lambda *_: pytest.fail("trained from the beginning"))
         new = trd.fit(data, out, recipe, device="cpu", retrain=True)["biscuit"].facts.id
     assert new != old
@@ -238,7 +238,7 @@ def test_a_resume_holds_the_state_once(
     drawn: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only Lightning reads the checkpoint's tensors; how far it got is in the file's header."""
-    from trd.methods.trd.training import checkpoint, trainer
+    from trd.evidence.reverse_distillation.training import checkpoint, trainer
 
     step, four = trainer.TrainingModule.training_step, recipe.changed("training.epochs=4")
 

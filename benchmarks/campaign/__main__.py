@@ -20,12 +20,13 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-from bench import ROOT, Bench
 from full import full
 from kill import kill
 from predict import predict
 from readers import readers
 from recipes import recipes
+
+from bench import ROOT, Bench
 
 PARTS = {"kill": kill, "full": full, "readers": readers, "recipes": recipes, "predict": predict}
 
@@ -53,7 +54,7 @@ def main() -> None:
     print(f"\n{len(findings)} findings")
     for finding in findings:
         print(f"- {finding}")
-    from trd.compute.precision import processor_name
+    from trd.engines.pytorch.precision import processor_name
 
     names = ("trd-anomaly", "torch", "numpy", "safetensors")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
@@ -67,7 +68,8 @@ def main() -> None:
 
 def _import_once() -> None:
     """What the commands import, so that forked processes need not."""
-    for name in ("trd.cli", "trd.runs", "trd.predictions", "trd.reproduce.reproduce", "trd.methods.trd", "trd.detector",
+    for name in ("trd.cli", "trd.runs", "trd.predictions", "trd_bench.reproduce.reproduce",
+    "trd.evidence.reverse_distillation", "trd.detector",
                  "matplotlib.figure", "matplotlib.backends.backend_agg", "tensorboard",
                  "torch.utils.tensorboard", "trd.data.demo", "scipy.ndimage"):  # fmt: skip
         importlib.import_module(name)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from bench import Bench
 from faults import Fault
 from leavings import LOGS, contents, different, scraps, unreadable
 from scenarios import Scenario, Tally, last_lines, measure, scenarios
+
+from bench import Bench
 
 
 def full(bench: Bench, minutes: float, count: int | None) -> tuple[list[str], list[list[Any]], list[str]]:

@@ -6,10 +6,11 @@ import signal
 import time
 from typing import Any
 
-from bench import Bench
 from faults import Fault
 from leavings import SCRAP, contents, different, scraps, unreadable
 from scenarios import Scenario, Tally, last_lines, measure, scenarios
+
+from bench import Bench
 
 
 def kill(bench: Bench, minutes: float, count: int | None) -> tuple[list[str], list[list[Any]], list[str]]:

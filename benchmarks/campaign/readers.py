@@ -27,7 +27,7 @@ def _stored_readers(bench: Bench) -> dict[str, tuple[bytes, Callable[[Path], obj
     from trd.config import load_recipe
     from trd.data.listing import class_folders
     from trd.evaluation.evaluate import read_metrics
-    from trd.methods.trd.training.checkpoint import SafetensorsIO, read_epoch, read_state
+    from trd.evidence.reverse_distillation.training.checkpoint import SafetensorsIO, read_epoch, read_state
     from trd.predictions.rows import earlier_ids
     from trd.runs import Run
     from trd.runs.results import read_section

@@ -23,7 +23,7 @@ def recipe_fields() -> Iterator[tuple[tuple[str, ...], Any]]:
     from pydantic import BaseModel
 
     from trd import config
-    from trd.methods.trd.config import TRDConfig
+    from trd.evidence.reverse_distillation.config import TRDConfig
 
     def walk(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
         for name, info in model.model_fields.items():

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import TINY, Bench
 from faults import Fault
 from leavings import contents, different
+
+from bench import TINY, Bench
 
 
 @dataclass

@@ -21,7 +21,7 @@ from trd.data.listing import list_class
 from trd.detector import Detector
 from trd.evaluation.bootstrap import pixel_profile
 from trd.evaluation.evaluate import FUSED, evaluate_files
-from trd.methods.base import FitJob
+from trd.evidence.base import FitJob
 from trd.registry import find_method
 from trd.training.fit import fit_prepared
 from trd.training.prepare import list_parts, prepare_class

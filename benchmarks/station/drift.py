@@ -19,9 +19,9 @@ from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
 from trd.runs import fit
-from trd.station.watch.exchangeable import ExchangeabilityTest
-from trd.station.watch.measures import measures_of
 from trd.types import Sample
+from trd_station.watch.exchangeable import ExchangeabilityTest
+from trd_station.watch.measures import measures_of
 
 RATE = 0.01
 CHANGED = 60

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "fakes"))
 from stations import client_of, damaged
 
 from trd.data.listing import list_unlabelled
-from trd.station.settings import Settings
-from trd.station.station import Station
+from trd_station.settings import Settings
+from trd_station.station import Station
 
 
 def main() -> None:

@@ -19,11 +19,11 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "fakes"))
 
 from inspections import add_many
 
-from trd.station import times
-from trd.station.deciding import limits_for, what_if
-from trd.station.store import history, versions
-from trd.station.store.database import Database
-from trd.station.store.filters import Filters
+from trd_station import times
+from trd_station.deciding import limits_for, what_if
+from trd_station.store import history, versions
+from trd_station.store.database import Database
+from trd_station.store.filters import Filters
 
 DAY = times.DAY
 

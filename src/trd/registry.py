@@ -1,4 +1,4 @@
-"""Methods by name. One line here makes a folder of `trd.methods` known to recipes, training and every command."""
+"""Methods by name. One line here makes a folder of `trd.evidence` known to recipes, training and every command."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from trd.errors import RecipeError
 
 if TYPE_CHECKING:
-    from trd.methods.base import Method
+    from trd.evidence.base import Method
 
 METHODS = {
-    "crossmodal_mapping": "trd.methods.crossmodal_mapping",
-    "memory_bank": "trd.methods.memory_bank",
-    "patch_statistics": "trd.methods.patch_statistics",
-    "trd": "trd.methods.trd",
+    "crossmodal_mapping": "trd.evidence.crossmodal_mapping",
+    "memory_bank": "trd.evidence.memory_bank",
+    "patch_statistics": "trd.evidence.patch_statistics",
+    "trd": "trd.evidence.reverse_distillation",
 }
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from trd.compute.precision import resolve_precision
 from trd.config import load_recipe
 from trd.detector import Detector
+from trd.engines.pytorch.precision import resolve_precision
 from trd.errors import RecipeError, TRDError
 from trd.training.fit import fit_class
 from trd.types import ClassFolder, Sample

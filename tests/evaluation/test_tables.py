@@ -2,7 +2,7 @@ import csv
 import io
 
 from trd.evaluation.tables import to_csv
-from trd.reproduce.tables import Table, to_latex
+from trd_bench.reproduce.tables import Table, to_latex
 
 
 def test_a_class_named_like_a_formula_is_text_in_a_spreadsheet() -> None:

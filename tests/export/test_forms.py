@@ -11,14 +11,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from trd.compute.exportable import Resampled
 from trd.config import Recipe, load_recipe
 from trd.engines.base import Placement
 from trd.engines.onnx import OnnxGraph
+from trd.engines.pytorch.exportable import Resampled
 from trd.engines.steps import StepEngine
+from trd.evidence.base import FitJob
+from trd.evidence.exportable import Exportable, ExportForm, GraphForm
 from trd.export import graphs as exporter
-from trd.methods.base import FitJob
-from trd.methods.exportable import Exportable, ExportForm, GraphForm
 from trd.preprocess.parts import PreparedParts
 from trd.registry import find_method
 from trd.types import PreparedSample

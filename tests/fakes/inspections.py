@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, insert
 
-from trd.station import times
-from trd.station.deciding import Limits
-from trd.station.store import history, versions
-from trd.station.store.filters import Filters
-from trd.station.store.schema import DECISIONS, inspection
-from trd.station.store.versions import ModelVersion, ThresholdVersion
+from trd_station import times
+from trd_station.deciding import Limits
+from trd_station.store import history, versions
+from trd_station.store.filters import Filters
+from trd_station.store.schema import DECISIONS, inspection
+from trd_station.store.versions import ModelVersion, ThresholdVersion
 
 FACTS: dict[str, Any] = {
     "floors": {"fused": 0.0, "rgb": 0.0},

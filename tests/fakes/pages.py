@@ -36,11 +36,11 @@ def serving(*runs: Path, data: Path, roles: tuple[str, ...] = (), port: int = 0)
     """`trd serve` within this process, every part drawn for audit. port: 0 for any free one."""
     import uvicorn
 
-    from trd.station.api.app import create_app
-    from trd.station.serve import listening
-    from trd.station.settings import Settings
-    from trd.station.station import Station
-    from trd.station.tokens import Tokens
+    from trd_station.api.app import create_app
+    from trd_station.serve import listening
+    from trd_station.settings import Settings
+    from trd_station.station import Station
+    from trd_station.tokens import Tokens
 
     data.mkdir(parents=True, exist_ok=True)
     known = Tokens(data)

@@ -20,8 +20,8 @@ from trd.config import Recipe
 from trd.runs import Run
 
 if TYPE_CHECKING:
+    from trd.evidence.exportable import GraphForm
     from trd.export.export import Exported
-    from trd.methods.exportable import GraphForm
     from trd.packages.manifest import Runtime
 
 Made = TypeVar("Made")

@@ -10,8 +10,8 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from trd.station.api.app import create_app
-from trd.station.station import Station
+from trd_station.api.app import create_app
+from trd_station.station import Station
 
 Upload = list[tuple[str, tuple[str, bytes]]]
 

@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 
 import trd
 from trd.config import load_recipe
-from trd.station.settings import Settings
-from trd.station.station import Station
+from trd_station.settings import Settings
+from trd_station.station import Station
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 

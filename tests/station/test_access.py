@@ -9,10 +9,10 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from trd.errors import DataError, RecipeError
-from trd.station.api.app import MODULES, create_app
-from trd.station.serve import check_address
-from trd.station.station import Station
-from trd.station.tokens import ROLES, Tokens
+from trd_station.api.app import MODULES, create_app
+from trd_station.serve import check_address
+from trd_station.station import Station
+from trd_station.tokens import ROLES, Tokens
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 

@@ -14,9 +14,9 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from pydantic import BaseModel
 
-from trd.station.api.answers import models, operation, parts
-from trd.station.api.app import MODULES
-from trd.station.tokens import Tokens
+from trd_station.api.answers import models, operation, parts
+from trd_station.api.app import MODULES
+from trd_station.tokens import Tokens
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 

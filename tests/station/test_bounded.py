@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from trd.station.api.bounded import MOST, Bounded
+from trd_station.api.bounded import MOST, Bounded
 
 PIECE = 2**16
 

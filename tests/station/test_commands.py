@@ -20,13 +20,13 @@ from trd.cli import app
 from trd.config import load_recipe
 from trd.data.folder import list_class
 from trd.errors import RecipeError
-from trd.station import serve
-from trd.station.api import app as application
-from trd.station.export import entries
-from trd.station.logs import LOGGERS, log_as_json
-from trd.station.outputs.opcua_security import OpcUaSecurity
-from trd.station.running import Attached
-from trd.station.settings import Settings
+from trd_station import serve
+from trd_station.api import app as application
+from trd_station.export import entries
+from trd_station.logs import LOGGERS, log_as_json
+from trd_station.outputs.opcua_security import OpcUaSecurity
+from trd_station.running import Attached
+from trd_station.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
@@ -45,7 +45,7 @@ def test_nothing_of_the_station_is_imported_by_other_commands() -> None:
     program = (
         "import sys, trd, trd.cli\n"
         "heavy = ('fastapi', 'sqlalchemy', 'alembic', 'uvicorn', 'prometheus_client', 'paho', 'asyncua')\n"
-        "print([name for name in sys.modules if name.split('.')[0] in heavy or name.startswith('trd.station')])"
+        "print([name for name in sys.modules if name.split('.')[0] in heavy or name.startswith('trd_station')])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -91,7 +91,7 @@ def test_options_reach_the_station(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         given.append(settings)
         secured.append(attached.security)
 
-    monkeypatch.setattr("trd.station.running.run", run)
+    monkeypatch.setattr("trd_station.running.run", run)
     called("serve", "x", "--data", tmp_path, "--max-model-gb", "0.5", "--keep-gb", "3", "--opcua-cert", "c")
     called("serve", "x", "--data", tmp_path, "--opcua-key", "k", "--opcua-open")
     assert secured == [OpcUaSecurity(Path("c")), OpcUaSecurity(None, Path("k"), True)]

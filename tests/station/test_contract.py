@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trd.station.api.app import create_app
-from trd.station.station import Station
+from trd_station.api.app import create_app
+from trd_station.station import Station
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 

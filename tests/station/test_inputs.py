@@ -22,15 +22,15 @@ from trd.config import load_recipe
 from trd.data.folder import list_class
 from trd.data.loading import load_sample
 from trd.errors import DataError, OutputError, RecipeError
-from trd.station.inputs.camera import CameraInput, VideoCamera
-from trd.station.inputs.folder import WatchedFolder
-from trd.station.inputs.replay import Replay
-from trd.station.inputs.taking import Running
-from trd.station.outputs.mqtt import Mqtt
-from trd.station.outputs.outbox import Outbox
-from trd.station.outputs.webhook import webhook
-from trd.station.running import Attached, attach
-from trd.station.station import Station
+from trd_station.inputs.camera import CameraInput, VideoCamera
+from trd_station.inputs.folder import WatchedFolder
+from trd_station.inputs.replay import Replay
+from trd_station.inputs.taking import Running
+from trd_station.outputs.mqtt import Mqtt
+from trd_station.outputs.outbox import Outbox
+from trd_station.outputs.webhook import webhook
+from trd_station.running import Attached, attach
+from trd_station.station import Station
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 

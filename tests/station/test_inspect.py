@@ -14,11 +14,11 @@ from fastapi.testclient import TestClient
 import trd
 from trd.data.loading import load_sample
 from trd.errors import OutputError
-from trd.station.station import Station
-from trd.station.store import history
-from trd.station.work import line
-from trd.station.work.parts import prepare
 from trd.types import Prediction, SampleFiles
+from trd_station.station import Station
+from trd_station.store import history
+from trd_station.work import line
+from trd_station.work.parts import prepare
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
@@ -201,7 +201,7 @@ def test_a_form_that_does_not_come_gives_its_place_back(opened) -> None:
     """Over a socket: the client begins a form and says nothing more."""
     import socket
 
-    from trd.station.serve import listening, serve
+    from trd_station.serve import listening, serve
 
     station = opened(capacity=1, upload_seconds=0.3)
     bound = listening("127.0.0.1", 0)

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 import uvicorn
 
-from trd.station.api.app import create_app
-from trd.station.api.lingering import Lingering
-from trd.station.serve import listening
+from trd_station.api.app import create_app
+from trd_station.api.lingering import Lingering
+from trd_station.serve import listening
 
 LIMIT = 2**20
 SENT = 2**25  # more than a connection's buffers hold

@@ -15,8 +15,8 @@ from fastapi.testclient import TestClient
 from trd.data.clouds import read_cloud
 from trd.data.images import read_image
 from trd.preprocess.frame import Frame
-from trd.station.cloud import CloudFacts, encoded
-from trd.station.station import Station
+from trd_station.cloud import CloudFacts, encoded
+from trd_station.station import Station
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 

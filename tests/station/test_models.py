@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 import trd
 from trd.cli import app
 from trd.errors import CheckpointError, OutputError
-from trd.station.shelf.self_test import Recorded, self_test
-from trd.station.station import Station
 from trd.types import Sample
+from trd_station.shelf.self_test import Recorded, self_test
+from trd_station.station import Station
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 

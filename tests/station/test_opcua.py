@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from trd.errors import RecipeError
-from trd.station.outputs.opcua import OpcUa
-from trd.station.outputs.opcua_security import PASSWORD, USER, OpcUaSecurity
+from trd_station.outputs.opcua import OpcUa
+from trd_station.outputs.opcua_security import PASSWORD, USER, OpcUaSecurity
 
 asyncua = pytest.importorskip("asyncua")
 ua = asyncua.ua
@@ -193,5 +193,5 @@ def test_what_is_not_begun_with(made: Path, tmp_path: Path, monkeypatch: pytest.
         subprocess.run([*openssl, *more], check=True, capture_output=True)
         said("0.0.0.0", tmp_path / "c", tmp_path / "k", words=words)
     later = SimpleNamespace(now=lambda zone: datetime(2100, 1, 1, tzinfo=zone))
-    monkeypatch.setattr("trd.station.outputs.opcua_security.datetime", later)
+    monkeypatch.setattr("trd_station.outputs.opcua_security.datetime", later)
     said("0.0.0.0", pem, key, words="the certificate ended on 20")

@@ -10,9 +10,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 
 from trd.errors import OutputError
-from trd.station.outputs import outbox
-from trd.station.outputs.outbox import Outbox
-from trd.station.station import Station
+from trd_station.outputs import outbox
+from trd_station.outputs.outbox import Outbox
+from trd_station.station import Station
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 

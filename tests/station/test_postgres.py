@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 
 from trd.cli import app
 from trd.errors import OutputError
-from trd.station.station import Station
-from trd.station.store import database, history
-from trd.station.store.schema import metadata
+from trd_station.station import Station
+from trd_station.store import database, history
+from trd_station.store.schema import metadata
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 

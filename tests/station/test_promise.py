@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trd.station.deciding import limits_for
+from trd_station.deciding import limits_for
 
 RATE = 0.05
 LINES = 400

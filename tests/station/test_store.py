@@ -18,12 +18,12 @@ from typer.testing import CliRunner
 
 from trd.cli import app
 from trd.errors import OutputError
-from trd.station import times
-from trd.station.station import Station
-from trd.station.store import database, history, retention
-from trd.station.store.files import Files
-from trd.station.store.filters import Filters
-from trd.station.store.schema import DECISIONS, inspection, metadata
+from trd_station import times
+from trd_station.station import Station
+from trd_station.store import database, history, retention
+from trd_station.store.files import Files
+from trd_station.store.filters import Filters
+from trd_station.store.schema import DECISIONS, inspection, metadata
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
@@ -218,7 +218,7 @@ def test_files_go_rows_stay(opened, test_parts: Path) -> None:
 
 
 def test_files_that_people_need_stay_and_are_told(opened, test_parts: Path, monkeypatch) -> None:
-    monkeypatch.setattr("trd.station.station.STATE_EVERY", 1000.0)  # it prunes when we say
+    monkeypatch.setattr("trd_station.station.STATE_EVERY", 1000.0)  # it prunes when we say
     station: Station = opened(audit_rate=0.0)
     with client_of(station) as client:
         for _ in range(2):

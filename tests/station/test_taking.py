@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from trd.errors import DataError, OutputError
-from trd.station.inputs.camera import CameraInput, VideoCamera
-from trd.station.inputs.folder import WatchedFolder
-from trd.station.inputs.taking import Running
+from trd_station.inputs.camera import CameraInput, VideoCamera
+from trd_station.inputs.folder import WatchedFolder
+from trd_station.inputs.taking import Running
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
@@ -33,7 +33,7 @@ def test_a_camera_without_a_frame_is_opened_again(monkeypatch: pytest.MonkeyPatc
         def release(self) -> None:
             """Nothing."""
 
-    monkeypatch.setattr("trd.station.inputs.camera.cv2.VideoCapture", Capture)
+    monkeypatch.setattr("trd_station.inputs.camera.cv2.VideoCapture", Capture)
     camera = VideoCamera("rtsp://anna:secret@camera/1")
     assert camera.grab().id == "frame-000001"
     for words in ("rtsp://camera/1 gives no frame", "rtsp://camera/1 cannot be opened"):
@@ -45,7 +45,7 @@ def test_a_camera_without_a_frame_is_opened_again(monkeypatch: pytest.MonkeyPatc
 
 def test_an_input_that_fails_ends_or_hangs_says_so(station, client, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in (("AGAIN_UNEXPECTED", 0.01), ("STOPPING", 0.05)):
-        monkeypatch.setattr(f"trd.station.inputs.taking.{name}", seconds)
+        monkeypatch.setattr(f"trd_station.inputs.taking.{name}", seconds)
     tries: list[int] = []
     going_on = threading.Event()
 

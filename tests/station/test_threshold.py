@@ -10,9 +10,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from trd.decision.calibration import conformal_threshold
-from trd.station import times
-from trd.station.deciding import Judged, Limits, limits_for, what_if
-from trd.station.station import Station
+from trd_station import times
+from trd_station.deciding import Judged, Limits, limits_for, what_if
+from trd_station.station import Station
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from trd.errors import OutputError, RecipeError
-from trd.station.outputs.mqtt import Mqtt
-from trd.station.outputs.secret import secret
-from trd.station.outputs.tls import Tls, shown
-from trd.station.outputs.webhook import webhook
+from trd_station.outputs.mqtt import Mqtt
+from trd_station.outputs.secret import secret
+from trd_station.outputs.tls import Tls, shown
+from trd_station.outputs.webhook import webhook
 
 TOLD = {"id": 7, "class": "biscuit", "score": 1.5}
 

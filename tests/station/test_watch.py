@@ -14,11 +14,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from trd.preprocess.ranges import NOTED
-from trd.station.station import Station
-from trd.station.store.database import Database
-from trd.station.store.schema import inspection
-from trd.station.watch.exchangeable import ExchangeabilityTest
-from trd.station.watch.watch import Watch
+from trd_station.station import Station
+from trd_station.store.database import Database
+from trd_station.store.schema import inspection
+from trd_station.watch.exchangeable import ExchangeabilityTest
+from trd_station.watch.watch import Watch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
@@ -94,7 +94,7 @@ def test_a_test_goes_on_where_it_was_saved() -> None:
 
 
 def test_the_bound_holds_and_the_evidence_stays_where_ranking_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trd.station.watch.exchangeable.MOST", 40)
+    monkeypatch.setattr("trd_station.watch.exchangeable.MOST", 40)
     rng = np.random.default_rng(9)
     reached = np.array([highest(rng.normal(size=200), line) for line in range(300)])
     for rate in (0.2, 0.1):

@@ -10,13 +10,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from trd.compute.frozen import frozen
-from trd.compute.initialisation import WithoutInitialisation
 from trd.config import load_recipe
 from trd.data.folder import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
+from trd.engines.pytorch.frozen import frozen
 from trd.errors import CheckpointError, MissingExtraError, RecipeError
+from trd.evidence.initialisation import WithoutInitialisation
 from trd.stored import read_detector
 from trd.teachers import build_teacher
 from trd.teachers.timm_network import TimmTeacher

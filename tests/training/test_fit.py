@@ -17,11 +17,11 @@ from safetensors.torch import load_file
 
 from trd.config import Recipe, load_recipe
 from trd.errors import CheckpointError, OutputError, RecipeError, TRDError
-from trd.methods.trd.engine import restored
-from trd.methods.trd.training import trainer as fit_module
-from trd.methods.trd.training.checkpoint import SafetensorsIO, read_state
-from trd.methods.trd.training.module import rate_factor
-from trd.methods.trd.training.trainer import CHECKPOINT
+from trd.evidence.reverse_distillation.engine import restored
+from trd.evidence.reverse_distillation.training import trainer as fit_module
+from trd.evidence.reverse_distillation.training.checkpoint import SafetensorsIO, read_state
+from trd.evidence.reverse_distillation.training.module import rate_factor
+from trd.evidence.reverse_distillation.training.trainer import CHECKPOINT
 from trd.stored import WEIGHTS, read_detector
 from trd.training.fit import fit_class
 from trd.types import ClassFolder
@@ -117,7 +117,7 @@ def test_ctrl_c_on_the_command_line_leaves_a_resumable_run(drawn: Path, tmp_path
 def test_a_full_disk_keeps_the_last_checkpoint(
     drawn: Path, tmp_path: Path, four_epochs: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import trd.methods.trd.training.checkpoint as checkpoint_module
+    import trd.evidence.reverse_distillation.training.checkpoint as checkpoint_module
 
     real, calls = checkpoint_module.save_file, []
 
@@ -172,7 +172,7 @@ def test_standardised_features_have_mean_0_and_deviation_1(drawn: Path, tmp_path
     detector = fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, "cpu")
     from trd.data.folder import list_class
     from trd.data.loading import load_sample
-    from trd.methods.trd.training.fit import image_tensors
+    from trd.evidence.reverse_distillation.training.fit import image_tensors
 
     files = list_class(drawn, "biscuit", recipe.sources, recipe.point_cloud_sources)
     images = image_tensors([detector.pipeline(load_sample(s, ("xyz",))) for s in files.train], torch.device("cpu"))
@@ -245,7 +245,7 @@ def test_devices_that_are_not_there(drawn: Path, tmp_path: Path, recipe: Recipe,
 
 
 def test_a_second_resume_from_one_checkpoint_keeps_the_log_before_it(tmp_path: Path) -> None:
-    from trd.methods.trd.training.trainer import _keep_log
+    from trd.evidence.reverse_distillation.training.trainer import _keep_log
 
     for log in ("epochs 0 to 3", "a step of epoch 3"):
         (tmp_path / "metrics.csv").write_text(log)

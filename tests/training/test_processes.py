@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from trd.cli import main
 from trd.config import load_recipe
-from trd.methods.trd.training.sampling import EpochShuffle, ShareOfBatches
+from trd.evidence.reverse_distillation.training.sampling import EpochShuffle, ShareOfBatches
 from trd.stored import WEIGHTS
 from trd.training.fit import fit_class
 from trd.types import ClassFolder

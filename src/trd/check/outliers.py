@@ -68,9 +68,9 @@ def _distances(parts: Sequence[PreparedSample], recipe: Recipe, console: Console
     """modality -> N maps (h / 4, w / 4) of how unlike the other folds' places; the least of all where not scored."""
     import torch
 
-    from trd.statistics.features import features_of
-    from trd.statistics.maps import scored_cells
-    from trd.statistics.mixture import fit_mixture
+    from trd.evidence.patch_statistics.features import features_of
+    from trd.evidence.patch_statistics.maps import scored_cells
+    from trd.evidence.patch_statistics.mixture import fit_mixture
 
     count, random = len(parts), torch.Generator().manual_seed(recipe.seed)
     folds = np.random.default_rng(recipe.seed).permutation(count) % FOLDS

@@ -32,8 +32,8 @@ def compare(
 ) -> None:
     """Which recipe for these parts? Trains each, and compares accuracy, with intervals, and cost on one page."""
     require("trd compare", "train", "report")
-    from trd.compare.compare import CSV, HTML, JSON, MARKDOWN
-    from trd.compare.compare import compare as run_all
+    from trd_bench.compare.compare import CSV, HTML, JSON, MARKDOWN
+    from trd_bench.compare.compare import compare as run_all
 
     numbers = names(seeds) or []
     if not all(number.isdecimal() for number in numbers):
@@ -45,7 +45,7 @@ def compare(
     table = Table()
     for label in ("recipe", "image AUROC", "difference to the best", "verdict", "ms per part"):
         table.add_column(label, overflow="fold")
-    from trd.compare.page import cells
+    from trd_bench.compare.page import cells
 
     for row in rows:
         line = cells(row)

@@ -48,7 +48,7 @@ def info(run: Annotated[Path | None, typer.Argument(help="Also describe this det
 def _print_with_torch(about: str, runtimes: list[str]) -> None:
     import torch
 
-    from trd.compute.precision import processor_name, resolve_precision
+    from trd.engines.pytorch.precision import processor_name, resolve_precision
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     name = (

@@ -65,11 +65,11 @@ def serve(
 ) -> None:
     """Inspect parts over HTTP, with history, review and a page to work in."""
     require("trd serve", "serve", *(("mqtt",) if mqtt else ()), *(("opcua",) if opcua else ()))
-    from trd.station.logs import log_as_json
-    from trd.station.outputs.opcua_security import OpcUaSecurity
-    from trd.station.outputs.tls import Tls
-    from trd.station.running import Attached, Place, run
-    from trd.station.settings import Settings
+    from trd_station.logs import log_as_json
+    from trd_station.outputs.opcua_security import OpcUaSecurity
+    from trd_station.outputs.tls import Tls
+    from trd_station.running import Attached, Place, run
+    from trd_station.settings import Settings
 
     if log_json:
         log_as_json()
@@ -105,8 +105,8 @@ def demo_station(out: Path, class_name: str, port: int, browser: bool) -> None:
     """The demo's detector serves, its test parts come along the line every three seconds, and the page is opened."""
     import webbrowser
 
-    from trd.station.running import Attached, Place, run
-    from trd.station.settings import Settings
+    from trd_station.running import Attached, Place, run
+    from trd_station.settings import Settings
 
     data = out / "station"
 
@@ -143,7 +143,7 @@ def token(
     remove: Annotated[bool, typer.Option("--remove", help="Take it away.")] = False,
 ) -> None:
     """Make a token for a person or a machine; it is shown once. A running station takes it at once."""
-    from trd.station.tokens import Tokens
+    from trd_station.tokens import Tokens
 
     data.mkdir(parents=True, exist_ok=True)
     known = Tokens(data)
@@ -164,10 +164,10 @@ def reconcile(
     """Bring files and rows into agreement after a crash or a restored backup. The station must be stopped."""
     require("trd station", "serve")
     from trd.files import locked
-    from trd.station.settings import Settings
-    from trd.station.store import retention
-    from trd.station.store.database import Database, check_kind, check_there
-    from trd.station.store.files import Files
+    from trd_station.settings import Settings
+    from trd_station.store import retention
+    from trd_station.store.database import Database, check_kind, check_there
+    from trd_station.store.files import Files
 
     url = Settings(data, database=database).url
     check_kind(data, url)
@@ -201,10 +201,10 @@ def export(
     """Judged parts as a data folder for `trd train`. The station must be stopped (its page exports too)."""
     require("trd station", "serve")
     from trd.files import write_bytes
-    from trd.station.export import entries
-    from trd.station.settings import Settings
-    from trd.station.station import Station
-    from trd.station.store.database import check_kind, check_there
+    from trd_station.export import entries
+    from trd_station.settings import Settings
+    from trd_station.station import Station
+    from trd_station.store.database import check_kind, check_there
 
     if out.exists():
         raise RecipeError(f"{out} exists: choose a new folder")

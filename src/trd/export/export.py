@@ -21,12 +21,12 @@ from trd.engines.base import Engine, Placement
 from trd.engines.steps import Step, StepEngine, Values
 from trd.errors import RecipeError
 from trd.evaluation.evaluate import evaluate_files
+from trd.evidence.exportable import Exportable, ExportForm
 from trd.export.equivalence import Equivalence, change_of, compared, compared_results, judged, numbers_of, refuse
 from trd.export.graphs import ExportedGraph, exported
 from trd.export.licences import licences_of
 from trd.export.parts import ExportParts, parts_of
 from trd.export.quantise import quantised, with_altered
-from trd.methods.exportable import Exportable, ExportForm
 from trd.packages import packing
 from trd.packages.engine import package_engine
 from trd.packages.facts import digests_of_parts

@@ -15,7 +15,7 @@ from typing import Any, cast
 import torch
 
 from trd.errors import TRDError
-from trd.methods.exportable import GraphForm
+from trd.evidence.exportable import GraphForm
 from trd.packages.manifest import Role, Runtime
 
 OPSET = 20  # the newest whose static quantisation ONNX Runtime has

@@ -20,12 +20,12 @@ from trd.decision.maps import smoothing_matrix
 from trd.detector import Detector
 from trd.engines.steps import IMAGE, MAP, Step
 from trd.errors import RecipeError, TRDError
+from trd.evidence.exportable import GraphForm
 from trd.export.equivalence import LARGEST_MAP, LARGEST_SCORE
 from trd.export.export import Exported
 from trd.export.graphs import onnx_bytes
 from trd.export.joining import joined
 from trd.files import write_bytes
-from trd.methods.exportable import GraphForm
 from trd.packages.golden import Golden
 from trd.packages.package import Package
 from trd.preprocess.parts import stacked_images

@@ -134,7 +134,7 @@ def _version(distribution: str) -> str:
 def _processor() -> str:
     if not installed("torch"):
         return platform.processor() or platform.machine()
-    from trd.compute.precision import processor_name
+    from trd.engines.pytorch.precision import processor_name
 
     return processor_name()
 

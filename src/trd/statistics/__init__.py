@@ -1,5 +1,1 @@
-"""Plain patch statistics of the prepared images, without a network: what is usual for such a place on good parts.
-
-Features learned for naming objects do not see a faint wide tint, a worn print or a slow warp; the colour's and the
-slope's own bands do. A method of its own (`patch_statistics`), and further branches of `trd`.
-"""
+"""Statistics of few parts: exact intervals, resampling, conformal thresholds. Needs no torch."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trd.compute.onednn import OneCallResidual
+from trd.engines.pytorch.onednn import OneCallResidual
 from trd.teachers.pyramid import Pyramid
 
 # kernel, stride, expansion, channels out, of blocks 0-10; the later ones (stride 32) are not used

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trd.compute.frozen import frozen, images_at_once
 from trd.config import BackboneConfig
+from trd.engines.pytorch.frozen import frozen, images_at_once
 from trd.teachers import Teacher, build_teacher
 from trd.teachers.pyramid import Pyramid
 from trd.types import PreparedSample

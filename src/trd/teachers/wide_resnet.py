@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from trd.compute.onednn import OneCallResidual
+from trd.engines.pytorch.onednn import OneCallResidual
 from trd.teachers.pyramid import Pyramid
 
 STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2))  # planes, blocks, stride of layer1, layer2, layer3

@@ -27,8 +27,8 @@ from safetensors.numpy import load_file, save_file
 from trd import processes
 from trd.engines.base import Engine, Maps, Placement
 from trd.errors import RecipeError
+from trd.evidence.base import FitJob
 from trd.files import write_whole
-from trd.methods.base import FitJob
 from trd.preprocess.parts import PreparedParts
 from trd.registry import find_method
 from trd.types import State

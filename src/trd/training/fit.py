@@ -16,8 +16,8 @@ from trd.config import Recipe
 from trd.decision.calibrate import calibrate
 from trd.detector import Detector
 from trd.engines.base import Engine, Maps, Placement
+from trd.evidence.base import FitJob
 from trd.files import write_json
-from trd.methods.base import FitJob
 from trd.preprocess.parts import PreparedParts, batches, stacked_images
 from trd.progress import tracked
 from trd.registry import find_method

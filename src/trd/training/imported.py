@@ -29,7 +29,10 @@ def import_class(
 
     Raises RecipeError for a recipe whose students are not the paper's, CheckpointError for a file that does not fit.
     """
-    from trd.methods.trd.imported import imported_state, refuse_other_students  # the one method that has such weights
+    from trd.evidence.reverse_distillation.imported import (  # the one method that has such weights
+        imported_state,
+        refuse_other_students,
+    )
 
     console = console or Console(quiet=True)
     recipe = recipe.for_class(place.name)

@@ -12,13 +12,13 @@ from trd.config import ScoringConfig
 from trd.data.loading import load_sample
 from trd.decision.calibrate import calibrate
 from trd.decision.calibration import Calibration
-from trd.decision.intervals import share_interval
 from trd.detector import Detector
 from trd.errors import CheckpointError, DataError
 from trd.packages.facts import digests_of_parts
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.threads import in_threads
 from trd.progress import tracked
+from trd.statistics.intervals import share_interval
 from trd.training.fit import raw_maps
 from trd.training.prepare import part_digests
 from trd.types import Camera, PreparedSample, SampleFiles

@@ -1,0 +1,329 @@
+"""What was measured -> a row per recipe: values with their 95 % intervals, and paired differences to the best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trd.evaluation.bootstrap import (
+    REPEATS,
+    UNKNOWN,
+    Interval,
+    auroc_interval,
+    independent_pairs,
+    interval,
+    resampled,
+    resampled_auroc,
+)
+from trd.evaluation.evaluate import FUSED
+from trd.evaluation.tables import number
+from trd.statistics.intervals import share_interval
+from trd.types import GOOD
+from trd_bench.compare.measure import Measured
+from trd_bench.compare.testing import TestSet
+
+LIMITS = (0.30, 0.01)
+PIXEL_METRICS = ("pixel_auroc", "aupro_30", "aupro_1")
+MEAN = "mean"
+BEST, SAME, WORSE = "best", "no difference seen", "worse"
+SHOWN, LEAST_SPREAD = 8, 0.1  # parts on which recipes disagree
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Share:
+    """hits of count parts, averaged over seeds, and the interval of the share behind them."""
+
+    hits: float
+    count: int
+
+    @property
+    def share(self) -> Interval:
+        if not self.count:
+            return UNKNOWN
+        low, high = share_interval(round(self.hits), self.count)
+        value = self.hits / self.count
+        return Interval(value, min(low, value), max(high, value))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """training: seconds, with the shortest and longest. predicting: milliseconds per part, the median with the 10 %
+    and 90 % quantiles; None where it was not measured. megabytes: of one detector on disk. device: where it predicts,
+    and in what precision."""
+
+    training: Interval
+    megabytes: float
+    predicting: Interval | None = None
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recipe on one class, or on average. seeds: trainings that were averaged. difference: to the best recipe's
+    image AUROC, None for the best itself. false: None where the good parts set the threshold themselves."""
+
+    class_name: str
+    recipe: str
+    seeds: tuple[int, ...]
+    image_auroc: Interval
+    difference: Interval | None
+    pixels: Mapping[str, Interval]
+    found: Share
+    false: Share | None
+    cost: Cost
+
+    @property
+    def verdict(self) -> str:
+        if self.difference is None:
+            return BEST
+        return SAME if self.difference.holds_zero else WORSE
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """One test part. placement: recipe -> share of the parts of the other kind (good or defective) that it is on the
+    right side of; spread: the largest difference between recipes."""
+
+    id: str
+    defect: str
+    spread: float
+    placement: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """kinds: defect kind -> recipe -> image AUROC of its parts against all good ones. counts: parts per kind.
+    rates: of false alarms, that the thresholds promise. roc: recipe -> shares of false alarms and of defects found."""
+
+    name: str
+    rows: tuple[Row, ...]
+    kinds: Mapping[str, Mapping[str, Interval]]
+    counts: Mapping[str, int]
+    rates: tuple[float, ...]
+    roc: Mapping[str, tuple[Floats, Floats]]
+    disagreements: tuple[Disagreement, ...]
+
+
+@dataclass(frozen=True)
+class OfClass:
+    """The detectors of one class, several per recipe where there are several seeds, all measured on the same parts."""
+
+    test: TestSet
+    measured: Mapping[str, Sequence[Measured]]
+    number: int  # of the class, so that classes are resampled independently
+    repeats: int = REPEATS
+    costs: dict[str, Cost] = field(default_factory=dict)
+
+    @property
+    def _first(self) -> Measured:
+        return next(iter(self.measured.values()))[0]
+
+    @cached_property
+    def defective(self) -> NDArray[np.bool_]:
+        return np.array([defect != GOOD for defect in self._first.defects])
+
+    @cached_property
+    def groups(self) -> NDArray[np.intp] | None:
+        base = self.test.base
+        return None if base is None else np.array([base[one] for one in self._first.ids], np.intp)
+
+    @cached_property
+    def counts(self) -> NDArray[np.int32]:
+        return resampled(self.defective, self.repeats, self.number, self.groups)
+
+    @property
+    def pairs(self) -> int:
+        return independent_pairs(self.defective, self.groups)
+
+    @cached_property
+    def image_auroc(self) -> dict[str, tuple[float, Floats]]:
+        """recipe -> its mean over seeds, and that of every resample."""
+        return {recipe: self._auroc(of_recipe) for recipe, of_recipe in self.measured.items()}
+
+    def _auroc(self, of_recipe: Sequence[Measured], chosen: NDArray[np.bool_] | None = None) -> tuple[float, Floats]:
+        which = np.ones(len(self.defective), bool) if chosen is None else chosen
+        flags, counts = self.defective[which], self.counts[:, which]
+        once = np.ones((1, len(flags)), np.int32)
+        values = [float(resampled_auroc(one.scores[which], flags, once)[0]) for one in of_recipe]
+        replicates = [resampled_auroc(one.scores[which], flags, counts) for one in of_recipe]
+        return float(np.mean(values)), np.mean(replicates, axis=0)
+
+    @cached_property
+    def pixels(self) -> dict[str, dict[str, tuple[float, Floats]]]:
+        """recipe -> pixel metric -> its mean over seeds, and that of every resample."""
+        result = {}
+        for recipe, of_recipe in self.measured.items():
+            values = {
+                key: float(np.mean([number(one.metrics["maps"][FUSED].get(key)) for one in of_recipe]))
+                for key in PIXEL_METRICS
+            }
+            result[recipe] = {
+                key: (value, self._pixel_replicates(of_recipe, key, value)) for key, value in values.items()
+            }
+        return result
+
+    def _pixel_replicates(self, of_recipe: Sequence[Measured], key: str, value: float) -> Floats:
+        """Around the exact value: the profile's approximation is good for differences."""
+        if any(one.profile is None for one in of_recipe):
+            return np.full(self.repeats, np.nan)
+        once = np.ones((1, len(self.defective)), np.int32)
+        profiles = [one.profile for one in of_recipe if one.profile is not None]
+        replicates = np.mean([p.resampled(self.counts, LIMITS)[key] for p in profiles], axis=0)
+        about = np.mean([p.resampled(once, LIMITS)[key][0] for p in profiles])
+        return np.asarray(np.clip(replicates + (value - about), 0, 1))
+
+    def found(self, recipe: str) -> Share:
+        return self._alarms(recipe, self.defective)
+
+    def false(self, recipe: str) -> Share | None:
+        return self._alarms(recipe, ~self.defective) if self.test.unseen else None
+
+    def _alarms(self, recipe: str, which: NDArray[np.bool_]) -> Share:
+        alarms = [float((one.scores[which] > one.threshold).sum()) for one in self.measured[recipe]]
+        return Share(float(np.mean(alarms)), int(which.sum()))
+
+    def table(self) -> ClassTable:
+        best = best_of({recipe: value for recipe, (value, _) in self.image_auroc.items()})
+        rows = tuple(
+            Row(
+                class_name=self.test.place.name,
+                recipe=recipe,
+                seeds=tuple(one.seed for one in of_recipe),
+                image_auroc=auroc_interval(*self.image_auroc[recipe], self.pairs),
+                difference=_difference(self.image_auroc, recipe, best),
+                pixels={key: interval(*pair) for key, pair in self.pixels[recipe].items()},
+                found=self.found(recipe),
+                false=self.false(recipe),
+                cost=self.costs.get(recipe) or training_cost(of_recipe),
+            )
+            for recipe, of_recipe in self.measured.items()
+        )
+        defects = np.array(self._first.defects)
+        kinds: dict[str, dict[str, Interval]] = {}
+        for kind in sorted(set(self._first.defects) - {GOOD}):
+            chosen = (defects == kind) | (defects == GOOD)
+            # of drawn defects, two parts are needed for a pair: one as it is, one with the defect
+            drawn = max(1, int((defects == kind).sum()) // 2)
+            pairs = independent_pairs(self.defective[chosen]) if self.groups is None else drawn
+            kinds[kind] = {
+                recipe: auroc_interval(*self._auroc(of_recipe, chosen), pairs)
+                for recipe, of_recipe in self.measured.items()
+            }
+        counted = {kind: int((defects == kind).sum()) for kind in (GOOD, *kinds)}
+        roc = {recipe: self._roc(of_recipe) for recipe, of_recipe in self.measured.items()}
+        rates = tuple(one.rate for of_recipe in self.measured.values() for one in of_recipe)
+        return ClassTable(self.test.place.name, rows, kinds, counted, rates, roc, self.disagreements())
+
+    def _roc(self, of_recipe: Sequence[Measured]) -> tuple[Floats, Floats]:
+        """Share of false alarms, and of defective parts found at the strictest threshold with no more; over seeds."""
+        good = int((~self.defective).sum())
+        found = []
+        for one in of_recipe:
+            thresholds = np.append(np.sort(one.scores[~self.defective])[::-1], -np.inf)
+            found.append((one.scores[self.defective][:, None] > thresholds).mean(axis=0))
+        return np.arange(good + 1) / good, np.mean(found, axis=0)
+
+    def disagreements(self) -> tuple[Disagreement, ...]:
+        """The parts that recipes rank most differently, largest spread first."""
+        if len(self.measured) < 2:
+            return ()
+        placed = {
+            recipe: np.mean([placements(one.scores, self.defective) for one in of_recipe], axis=0)
+            for recipe, of_recipe in self.measured.items()
+        }
+        stacked = np.stack(list(placed.values()))
+        spread = stacked.max(axis=0) - stacked.min(axis=0)
+        order = [int(index) for index in np.argsort(-spread, kind="stable")[:SHOWN] if spread[index] >= LEAST_SPREAD]
+        first = self._first
+        return tuple(
+            Disagreement(
+                first.ids[index],
+                first.defects[index],
+                float(spread[index]),
+                {recipe: float(values[index]) for recipe, values in placed.items()},
+            )
+            for index in order
+        )
+
+
+def placements(scores: NDArray[np.float32], defective: NDArray[np.bool_]) -> Floats:
+    """(N,) share of the parts of the other kind that each part is on the right side of, ties half: of a defective part
+    the good ones below it, of a good part the defective ones above it."""
+    result = np.empty(len(scores))
+    for sign, which in ((1, defective), (-1, ~defective)):
+        mine, others = sign * scores[which][:, None], sign * scores[~which][None]
+        result[which] = ((mine > others) + 0.5 * (mine == others)).mean(axis=1)
+    return result
+
+
+def training_cost(of_recipe: Sequence[Measured]) -> Cost:
+    """Over classes and seeds: the mean, the shortest and the longest."""
+    seconds = [one.seconds.get("training", 0.0) + one.seconds.get("calibration", 0.0) for one in of_recipe]
+    megabytes = float(np.mean([one.size for one in of_recipe])) / 1e6
+    return Cost(Interval(float(np.mean(seconds)), min(seconds), max(seconds)), megabytes)
+
+
+def mean_rows(classes: Sequence[OfClass]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    """Rows over several classes, each weighing the same, and the classes: those that every recipe has results of."""
+    recipes = dict.fromkeys(recipe for one in classes for recipe in one.measured)
+    common = [one for one in classes if all(recipe in one.measured for recipe in recipes)]
+    if not common:
+        return (), ()
+    aurocs = {recipe: _mean([one.image_auroc[recipe] for one in common]) for recipe in recipes}
+    best = best_of({recipe: value for recipe, (value, _) in aurocs.items()})
+    rows = []
+    for recipe in recipes:
+        of_recipe = [one for cls in common for one in cls.measured[recipe]]
+        false = [cls.false(recipe) for cls in common]
+        pairs = len(common) * min(cls.pairs for cls in common)
+        costs = [cls.costs[recipe] for cls in common if recipe in cls.costs]
+        timed = [cost.predicting for cost in costs if cost.predicting is not None]
+        cost = training_cost(of_recipe)
+        if timed:
+            cost = Cost(cost.training, cost.megabytes, _middle(timed), costs[0].device)
+        rows.append(
+            Row(
+                class_name=MEAN,
+                recipe=recipe,
+                seeds=tuple(dict.fromkeys(one.seed for one in of_recipe)),
+                image_auroc=auroc_interval(*aurocs[recipe], pairs),
+                difference=_difference(aurocs, recipe, best),
+                pixels={key: interval(*_mean([cls.pixels[recipe][key] for cls in common])) for key in PIXEL_METRICS},
+                found=_added([cls.found(recipe) for cls in common]),
+                false=None if None in false else _added([share for share in false if share is not None]),
+                cost=cost,
+            )
+        )
+    return tuple(rows), tuple(one.test.place.name for one in common)
+
+
+def best_of(values: Mapping[str, float]) -> str:
+    """The recipe with the largest value, the first of several; nan loses."""
+    return max(values, key=lambda recipe: -1.0 if np.isnan(values[recipe]) else values[recipe])
+
+
+def _difference(aurocs: Mapping[str, tuple[float, Floats]], recipe: str, best: str) -> Interval | None:
+    if recipe == best:
+        return None
+    (mine, of_mine), (top, of_top) = aurocs[recipe], aurocs[best]
+    return interval(mine - top, of_mine - of_top)
+
+
+def _mean(pairs: Sequence[tuple[float, Floats]]) -> tuple[float, Floats]:
+    return float(np.mean([value for value, _ in pairs])), np.mean([replicates for _, replicates in pairs], axis=0)
+
+
+def _added(shares: Sequence[Share]) -> Share:
+    return Share(sum(share.hits for share in shares), sum(share.count for share in shares))
+
+
+def _middle(intervals: Sequence[Interval]) -> Interval:
+    """Each number's mean."""
+    value, low, high = (float(np.mean([getattr(one, key) for one in intervals])) for key in ("value", "low", "high"))
+    return Interval(value, low, high)

@@ -1,0 +1,119 @@
+"""Inspections, verdicts, review."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from trd_station.api.answers.describing import Decision, Judgement, Time
+
+
+class Size(BaseModel):
+    height: int
+    width: int
+
+
+class Window(Size):
+    top: int
+    left: int
+
+
+class Inspection(BaseModel):
+    """A part and its decision."""
+
+    id: int
+    class_: str = Field(alias="class")
+    part: str
+    at: Time
+    origin: Literal["api", "folder", "replay", "camera"]
+    decision: Decision
+    reason: str | None
+    score: float | None
+    p_value: float | None
+    review_above: float
+    reject_above: float
+    share: dict[str, float] | None
+    peak: tuple[int, int] | None
+    pixel_threshold: float | None
+    notes: list[str]
+    measures: dict[str, float]
+    model: int
+    detector: str
+    calibration: str
+    threshold: int
+    sampled: bool
+    queue: Literal["review", "audit"] | None
+    verdict: Judgement | None
+    verdict_kind: str | None
+    frame: Size | None
+    window: Window | None
+    maps: list[str]
+    images: list[str]
+    inputs: dict[str, str]
+    has_cloud: bool
+    pruned: bool
+    timings: dict[str, float]
+
+
+class Verdict(BaseModel):
+    """What a person said of a part."""
+
+    id: int
+    inspection: int
+    verdict: Judgement
+    kind: str | None
+    reason: str | None
+    who: str
+    at: Time
+    has_mask: bool
+
+
+class JudgedInspection(Inspection):
+    """An inspection with its verdicts, oldest first."""
+
+    verdicts: list[Verdict]
+
+
+class Inspected(BaseModel):
+    """In the order in which the parts were sent."""
+
+    inspections: list[Inspection]
+
+
+class Inspections(Inspected):
+    """A page of inspections."""
+
+    next: str | None
+
+
+class Count(BaseModel):
+    count: int
+    exact: bool
+
+
+class Contours(BaseModel):
+    """Closed outlines of (row, column)."""
+
+    level: float
+    contours: list[list[tuple[int, int]]]
+
+
+class Verdicts(BaseModel):
+    verdicts: list[Verdict]
+
+
+class Kinds(BaseModel):
+    kinds: list[str]
+
+
+class Waiting(BaseModel):
+    review: int
+    audit: int
+
+
+class Review(Inspected):
+    """Parts that wait for a verdict, oldest first."""
+
+    open: Waiting
+    done_today: int

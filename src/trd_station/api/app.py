@@ -1,0 +1,83 @@
+"""The application: routes, problems, the shield, and the page's files."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import mimetypes
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import Response
+from starlette.types import Scope
+
+from trd_station.api import (
+    exporting,
+    find,
+    inspect,
+    media,
+    model_upload,
+    models,
+    operation,
+    problems,
+    recalibrating,
+    review,
+    threshold,
+    watching,
+)
+from trd_station.api.answers.describing import plain_references
+from trd_station.api.bounded import Bounded
+from trd_station.api.lingering import Lingering
+from trd_station.api.shield import LOOPBACK, Shield
+from trd_station.station import Station
+
+PAGE = Path(__file__).parents[1] / "page"
+MODULES = (operation, inspect, find, media, review, threshold, recalibrating, models, model_upload, watching, exporting)
+
+
+class Page(StaticFiles):
+    """Asked for again each time (an unchanged file is not sent again): a new version shows at once."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def create_app(station: Station, hosts: Iterable[str] = ()) -> FastAPI:
+    """hosts: further names under which it may be called."""
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        station.live.attach(asyncio.get_running_loop())
+        yield
+        station.live.end()
+
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a line for each damaged form would fill the log
+    app = FastAPI(
+        title="TRD inspection station",
+        version=station.version,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=running,
+        redirect_slashes=False,
+    )
+    app.state.station = station
+    app.state.working = set()
+    problems.install(app)
+    for module in MODULES:
+        app.include_router(module.routes)
+    plain_references(app)
+    if (PAGE / "index.html").is_file():
+        # systems differ in what they take these for, and browsers refuse scripts of another type
+        for suffix, kind in ((".js", "text/javascript"), (".mjs", "text/javascript"), (".woff2", "font/woff2")):
+            mimetypes.add_type(kind, suffix)
+        app.mount("/", Page(directory=PAGE, html=True), name="page")
+    app.add_middleware(Bounded)
+    app.add_middleware(Shield, hosts=(*LOOPBACK, *hosts))
+    app.add_middleware(Lingering)  # around the shield, whose answers it delays too
+    return app

@@ -1,0 +1,123 @@
+"""Models: what there is, load, self-test, switch, roll back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from trd_station.api.access import needs, router, who
+from trd_station.api.answers.describing import describe
+from trd_station.api.answers.models import Model, Models
+from trd_station.api.common import Identifier, class_id_of, serving_of, station_of
+from trd_station.api.problems import Problem
+from trd_station.api.threshold import Why, reason_in
+from trd_station.shelf.shelf import RefusedModel
+from trd_station.station import Station
+from trd_station.store import versions
+from trd_station.store.verdicts import NewEvent
+from trd_station.store.versions import ModelVersion
+
+routes = router()
+VIEWER, ENGINEER = needs("viewer"), needs("engineer")
+
+
+@routes.get("/v1/models", openapi_extra=VIEWER, responses=describe(Models))
+def models(
+    request: Request, class_: Annotated[str | None, Query(alias="class", max_length=200)] = None
+) -> dict[str, Any]:
+    station = station_of(request)
+    number = None if class_ is None else class_id_of(station, class_)
+    with station.database.reading() as connection:
+        known = versions.models(connection, number)
+    found = [
+        {"name": one.name, "class": one.class_name, "detector": one.detector}
+        for one in station.shelf.found().values()
+        if class_ is None or one.class_name == class_
+    ]
+    return {"models": [station.model_told(one) for one in known], "found": found}
+
+
+def model_of(station: Station, number: int) -> ModelVersion:
+    with station.database.reading() as connection:
+        version = versions.one_model(connection, number)
+    if version is None:
+        raise Problem(404, "no_model", f"there is no model {number}")
+    return version
+
+
+@routes.get("/v1/models/{number}", openapi_extra=VIEWER, responses=describe(Model))
+def one_model(request: Request, number: Identifier) -> dict[str, Any]:
+    station = station_of(request)
+    return station.model_told(model_of(station, number))
+
+
+class Name(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=200)
+
+
+@routes.post("/v1/classes/{class_name}/models", status_code=201, openapi_extra=ENGINEER, responses=describe(Model, 201))
+def load(request: Request, class_name: str, body: Name) -> JSONResponse:
+    """Loaded, tested and warm; it does not serve yet."""
+    station = station_of(request)
+    return loaded(station, class_name, class_id_of(station, class_name), body.name, who(request))
+
+
+def loaded(station: Station, class_name: str, number: int, name: str, by: str) -> JSONResponse:
+    """A detector that was found, loaded and tested for a class. Raises Problem, RefusedModel."""
+    try:
+        version = station.shelf.load(class_name, name, by)
+    except KeyError as error:
+        there = [found for found, one in station.shelf.found().items() if one.class_name == class_name]
+        known = ", ".join(there)
+        raise Problem(404, "no_model", f"no model '{name[:60]}' was found; there are: {known}") from error
+    except RefusedModel as error:
+        station.report(NewEvent("alarm", "self_test", f"{name}: {error}", number))
+        raise
+    station.changed("model", class_name)
+    return JSONResponse(station.model_told(version), 201)
+
+
+@routes.post("/v1/models/{number}/self-test", openapi_extra=ENGINEER, responses=describe(Model))
+def self_test(request: Request, number: Identifier) -> dict[str, Any]:
+    station = station_of(request)
+    version = station.shelf.test(model_of(station, number))
+    if version.error:
+        station.report(NewEvent("alarm", "self_test", f"{version.name}: {version.error}", version.class_id))
+    return station.model_told(version)
+
+
+@routes.post("/v1/models/{number}/switch", openapi_extra=ENGINEER, responses=describe(Model))
+def switch(request: Request, number: Identifier, body: Why) -> dict[str, Any]:
+    station = station_of(request)
+    return _switched(station, model_of(station, number), who(request), body.reason)
+
+
+@routes.post("/v1/classes/{class_name}/models/roll-back", openapi_extra=ENGINEER, responses=describe(Model))
+def roll_back(request: Request, class_name: str, body: Why) -> dict[str, Any]:
+    """To the model that served before."""
+    station = station_of(request)
+    serving_of(station, class_name)
+    before = station.shelf.before(class_name)
+    if before is None:
+        raise Problem(409, "conflict", f"no other model has served '{class_name}' before")
+    return _switched(station, before, who(request), body.reason)
+
+
+def _switched(station: Station, version: ModelVersion, name: str, reason: str) -> dict[str, Any]:
+    class_name = station.teller.class_name(version.class_id)
+    with station.changing:
+        was = station.shelf.serving(class_name)
+        now = station.shelf.switch(version)
+        if was is not None and was.version.id != now.id:
+            station.watch.new_model(now.class_id)
+            both = f"{now.name} (model {now.id}) serves in the place of {was.version.name} ({was.version.id})"
+            text = f"{both}, by {name}: {reason_in(reason)}"
+            data = {"from": was.version.id, "to": now.id}
+            station.report(NewEvent("info", "model", text, now.class_id, data))
+    station.changed("model", class_name)
+    return station.model_told(now)

@@ -1,0 +1,101 @@
+"""New limits from sampled parts, seen before they are put in force; estimates from the audit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+
+from trd_station import recalibration
+from trd_station.api.access import needs, router, who
+from trd_station.api.answers.describing import describe
+from trd_station.api.answers.models import Estimates, Proposal, Threshold
+from trd_station.api.common import Moment, class_id_of, milliseconds, serving_of, station_of
+from trd_station.api.problems import Problem
+from trd_station.api.threshold import Rate, Reason, Version, in_force, reason_in, what_if_told
+from trd_station.deciding import Limits
+from trd_station.shelf.shelf import Serving
+from trd_station.station import Station
+from trd_station.store.versions import ThresholdVersion
+
+routes = router()
+VIEWER, ENGINEER = needs("viewer"), needs("engineer")
+
+
+class RecalibrationQuery(BaseModel):
+    reject_rate: Rate = 0.05
+    review_rate: Rate = 0.1
+    with_training: bool = False
+    since: Moment | None = None
+
+
+class Recalibration(RecalibrationQuery):
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason
+    expects: Version | None = None
+
+
+@routes.get("/v1/classes/{class_name}/recalibration", openapi_extra=VIEWER, responses=describe(Proposal))
+def proposal(request: Request, class_name: str, query: Annotated[RecalibrationQuery, Query()]) -> dict[str, Any]:
+    station = station_of(request)
+    serving = serving_of(station, class_name)
+    found, limits = _recalibrated(station, serving, query)
+    good_count = len(limits.good_scores) if limits else len(found.scores)
+    return {
+        "usable": len(found.scores),
+        "refused": found.refused,
+        "good_count": good_count,
+        "proposal": None if limits is None else what_if_told(station, serving, limits, 10_000),
+        "enough_for_rate": 1 / (good_count + 1),
+        "note": recalibration.note(found, limits, query.reject_rate),
+    }
+
+
+def _recalibrated(
+    station: Station, serving: Serving, query: RecalibrationQuery
+) -> tuple[recalibration.Usable, Limits | None]:
+    with station.database.reading() as connection:
+        found = recalibration.usable(connection, serving, milliseconds(query.since))
+    limits = recalibration.proposed(found, serving, query.reject_rate, query.review_rate, query.with_training)
+    return found, limits
+
+
+@routes.post(
+    "/v1/classes/{class_name}/recalibration",
+    status_code=201,
+    openapi_extra=ENGINEER,
+    responses=describe(Threshold, 201),
+)
+def recalibrate(request: Request, class_name: str, body: Recalibration) -> JSONResponse:
+    station = station_of(request)
+    serving = serving_of(station, class_name)
+    found, limits = _recalibrated(station, serving, body)
+    if limits is None:
+        raise Problem(422, "parameter", recalibration.note(found, None, body.reject_rate) or "")
+    made_from = "both" if body.with_training else "sampled"
+    new = ThresholdVersion(
+        serving.version.class_id, serving.version.id, limits, made_from, who(request), reason_in(body.reason)
+    )
+    return in_force(station, class_name, new, body.expects)
+
+
+class PeriodQuery(BaseModel):
+    since: Moment | None = None
+    until: Moment | None = None
+
+
+@routes.get("/v1/classes/{class_name}/estimates", openapi_extra=VIEWER, responses=describe(Estimates))
+def estimates(request: Request, class_name: str, query: Annotated[PeriodQuery, Query()]) -> dict[str, Any]:
+    station = station_of(request)
+    number = class_id_of(station, class_name)
+    with station.database.reading() as connection:
+        found = recalibration.estimates(connection, number, milliseconds(query.since), milliseconds(query.until))
+    return {
+        **{name: getattr(found, name).told() for name in ("false_rejects", "false_reviews", "escapes", "missed")},
+        "sampled": found.sampled,
+        "without_verdict": found.without_verdict,
+        "audit_rate": station.settings.audit_rate,
+    }

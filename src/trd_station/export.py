@@ -1,0 +1,89 @@
+"""Judged parts as a data folder for `trd train`: good ones to train and test, defects by kind, with masks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+
+from trd.errors import DataError
+from trd_station.deciding import VERDICTS
+from trd_station.pictures import mask_of
+from trd_station.station import Station
+from trd_station.store import history, verdicts
+from trd_station.store.filters import Filters
+
+UNSAFE = re.compile(r"[^\w.-]+")
+UNMARKED = "unmarked"  # a kind's parts without mask lie apart: masks belong to all parts of a folder or to none
+TEST_EVERY = 5  # every fifth good part is for testing
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of the data folder. place: below it. content: bytes, or the file that they are in."""
+
+    place: str
+    content: bytes | Path
+
+    def read(self) -> bytes:
+        return self.content.read_bytes() if isinstance(self.content, Path) else self.content
+
+
+def entries(
+    station: Station, class_name: str, chosen: tuple[str, ...], since: int | None = None, until: int | None = None
+) -> Iterator[Entry]:
+    """Files of all judged parts of a class whose inputs are there; chosen: verdicts. Raises DataError for none."""
+    unknown = [one for one in chosen if one not in VERDICTS]
+    if unknown or not chosen:
+        raise DataError(f"unknown verdict '{', '.join(unknown)}'; there are: {', '.join(VERDICTS)}")
+    filters = Filters((station.class_id(class_name),), verdicts=chosen, since=since, until=until)
+    count, cursor = 0, None
+    while True:
+        with station.database.reading() as connection:
+            rows, cursor = history.page(connection, filters, cursor, 200, newest_first=False)
+            masks = {
+                one["inspection_id"]: one["mask"]
+                for one in verdicts.verdicts_of(connection, [row["id"] for row in rows])
+            }
+        for row in rows:
+            found = list(_part(station, row, masks.get(row["id"])))
+            count += bool(found)
+            yield from found
+        if cursor is None:
+            break
+    if not count:
+        raise DataError(f"no part of '{class_name}' with the verdict {' or '.join(chosen)} has its files here")
+    serving = station.shelf.serving(class_name)
+    camera = serving.detector.facts.camera if serving else None
+    if camera is not None:
+        values: dict[str, Any] = {key: value for key, value in asdict(camera).items() if key != "size"}
+        if camera.size is not None:
+            values |= {"height": camera.size[0], "width": camera.size[1]}
+        yield Entry("camera.json", json.dumps(values, indent=1).encode())
+
+
+def _part(station: Station, row: Mapping[str, Any], mask: str | None) -> Iterator[Entry]:
+    inputs = station.parts.inputs(row)
+    sources = station.teller.model_of(row["model_id"]).facts["sources"]
+    if not all(name in inputs.sources and inputs.sources[name].is_file() for name in sources):
+        return
+    stem = f"{row['id']:08d}"
+    mask_file = station.files.root / mask if mask else None
+    marked = mask_file is not None and mask_file.is_file()
+    if row["verdict"] == "good":
+        folder = "test/good" if row["id"] % TEST_EVERY == 0 else "train/good"
+    else:
+        kind = UNSAFE.sub("_", row["verdict_kind"] or row["verdict"]).strip("._") or "defect"
+        kind = f"{kind}_part" if kind.lower() in ("good", *sources) else kind
+        folder = f"test/{kind}" if marked else f"test/{kind}_{UNMARKED}"
+    for name in sources:
+        yield Entry(f"{folder}/{name}/{stem}{inputs.sources[name].suffix}", inputs.sources[name])
+    if marked and mask_file is not None and row["verdict"] != "good":
+        drawn = mask_of(mask_file.read_bytes(), (row["height"], row["width"])).astype(np.uint8) * np.uint8(255)
+        yield Entry(f"{folder}/gt/{stem}.png", bytes(imagecodecs.png_encode(drawn)))

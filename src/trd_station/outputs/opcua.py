@@ -1,0 +1,131 @@
+"""Results as an OPC UA server (the extra `opcua`), for a PLC that reads or subscribes.
+
+Objects/TRD has State ("Running", "Stopped"), Heartbeat (counts up every second), and an object per class with the last
+result: Sequence, Id, Part, Decision, Score, RejectAbove, Model and Time; Sequence is written last, so that a reader who
+waits for it to change sees the result whole. These names are ours: nothing here is of OPC 40100-1 (machine vision).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from trd.errors import OutputError, RecipeError
+from trd.extras import require
+from trd_station.outputs.opcua_security import OpcUaSecurity
+from trd_station.outputs.tls import split_address
+
+NAMESPACE = "urn:trd:station"
+FIELDS: dict[str, Any] = {
+    "Id": 0,
+    "Part": "",
+    "Decision": "",
+    "Score": 0.0,
+    "RejectAbove": 0.0,
+    "Model": 0,
+    "Time": "",
+    "Sequence": 0,
+}
+BEAT = 1.0  # seconds
+ANSWER = 10.0
+
+
+class OpcUa:
+    """Runs in a thread of its own. endpoint: opc.tcp://HOST:PORT. classes: those whose objects are there from the
+    beginning; another's comes with its first result. Clients read; nobody writes. Raises RecipeError, OutputError."""
+
+    def __init__(self, endpoint: str, classes: Sequence[str], security: OpcUaSecurity | None = None) -> None:
+        require("the output OPC UA", "opcua")
+        parts = split_address(endpoint)
+        if parts is None or parts.scheme != "opc.tcp" or not parts.hostname:
+            raise RecipeError(f"the OPC UA endpoint {endpoint} is none: expected opc.tcp://HOST:PORT")
+        self._protection = (security or OpcUaSecurity()).protection(parts.hostname)
+        self._endpoint, self._classes = endpoint, tuple(classes)
+        self._root: Any = None  # Objects/TRD
+        self._nodes: dict[str, dict[str, Any]] = {}
+        self._sequence: Counter[str] = Counter()
+        self._loop = asyncio.new_event_loop()
+        self._ending = asyncio.Event()
+        self._begun: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, name="station-opcua", daemon=True)
+        self._thread.start()
+        try:
+            self._begun.result(ANSWER)
+        except Exception as error:
+            raise OutputError(f"the OPC UA server cannot listen at {endpoint}: {error}") from error
+
+    def deliver(self, told: dict[str, Any]) -> None:
+        """Raises OutputError when it was closed."""
+        if self._loop.is_closed():
+            raise OutputError("the OPC UA server has stopped")
+        asyncio.run_coroutine_threadsafe(self._write(told), self._loop).result(ANSWER)
+
+    def close(self) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._ending.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with contextlib.closing(self._loop):
+            self._loop.run_until_complete(self._serve())
+
+    async def _serve(self) -> None:
+        from asyncua import Server
+
+        protection = self._protection
+        server = Server() if protection is None else protection.server()
+        try:
+            await server.init()
+            server.allow_remote_admin(False)  # else whoever gives the name admin writes
+            server.set_endpoint(self._endpoint)
+            if protection is not None:
+                await protection.apply(server)
+            server.set_server_name("TRD inspection station")
+            place = await server.register_namespace(NAMESPACE)
+            self._root = await server.nodes.objects.add_object(place, "TRD")
+            state = await self._root.add_variable(place, "State", "Running")
+            heartbeat = await self._root.add_variable(place, "Heartbeat", 0)
+            for name in self._classes:
+                await self._add(name)
+            await server.start()
+        except Exception as error:
+            self._begun.set_exception(error)
+            return
+        self._begun.set_result(None)
+        beats = 0
+        while not self._ending.is_set():
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), BEAT)
+            beats += 1
+            await heartbeat.write_value(beats)
+        await state.write_value("Stopped")
+        await server.stop()
+
+    async def _add(self, name: str) -> None:
+        place = self._root.nodeid.NamespaceIndex
+        own = await self._root.add_object(place, name)
+        self._nodes[name] = {key: await own.add_variable(place, key, value) for key, value in FIELDS.items()}
+
+    async def _write(self, told: dict[str, Any]) -> None:
+        name = told["class"]
+        if name not in self._nodes:  # no model of it could serve when the station began
+            await self._add(name)
+        nodes = self._nodes[name]
+        self._sequence[name] += 1
+        values = {
+            "Id": told["id"],
+            "Part": told["part"],
+            "Decision": told["decision"],
+            "Score": told["score"] if told["score"] is not None else -1.0,
+            "RejectAbove": told["reject_above"],
+            "Model": told["model"],
+            "Time": told["at"],
+            "Sequence": self._sequence[name],
+        }
+        for key, value in values.items():
+            await nodes[key].write_value(value)

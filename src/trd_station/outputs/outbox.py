@@ -1,0 +1,127 @@
+"""Every inspection, in order, to a receiver that may be away: what was delivered is remembered, the rest waits."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from trd.errors import TRDError
+from trd.files import write_json
+from trd_station.live import Message
+from trd_station.station import Station
+from trd_station.store.database import reason
+from trd_station.store.schema import inspection
+from trd_station.store.verdicts import NewEvent
+
+CHUNK = 100
+RETRY = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds after the first, second ... failure in a row
+IDLE = 2.0  # seconds after which it looks without having been woken
+
+log = logging.getLogger("trd")
+
+
+class Outbox:
+    """deliver: sends one inspection (as docs/station-api.md tells it) and returns when the receiver has it; any
+    exception means that it has not. At least once: after a kill the last one may come again, with the same `id`.
+
+    A new outbox begins with what comes now. Its place is in DATA/outputs/NAME.json.
+    """
+
+    def __init__(self, station: Station, name: str, deliver: Callable[[dict[str, Any]], None]) -> None:
+        self.name = name
+        self._station, self._deliver = station, deliver
+        self._path: Path = station.settings.data / "outputs" / f"{name}.json"
+        self._last = self._saved = self._read()
+        self._failures = 0
+        self._news = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"station-{name}", daemon=True)
+        station.listeners.append(self._hear)
+        self._thread.start()
+
+    @property
+    def delivered(self) -> int:
+        """The last inspection that the receiver has."""
+        return self._last
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._news.set()
+        self._thread.join()
+        self._station.listeners.remove(self._hear)
+        try:
+            self._save()
+        except TRDError as error:
+            log.warning("%s: its last result may come again: %s", self.name, error)
+
+    def _hear(self, message: Message) -> None:
+        if message.event == "inspection":
+            self._news.set()
+
+    def _read(self) -> int:
+        try:
+            return int(json.loads(self._path.read_text("utf-8"))["delivered"])
+        except FileNotFoundError:
+            with self._station.database.reading() as connection:
+                newest = int(connection.execute(select(func.coalesce(func.max(inspection.c.id), 0))).scalar_one())
+            write_json(self._path, {"delivered": newest})
+            return newest
+        except (OSError, ValueError, KeyError, TypeError):
+            log.warning("%s cannot be read: the output begins with what comes now", self._path)
+            self._path.unlink(missing_ok=True)
+            return self._read()
+
+    def _save(self) -> None:
+        if self._saved != self._last:
+            write_json(self._path, {"delivered": self._last})
+            self._saved = self._last
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._news.clear()
+            try:
+                more = self._send_waiting()
+            except Exception as error:  # the disk is full, or the database does not answer: that may pass
+                if not self._failures:
+                    log.error("%s failed", self.name, exc_info=error)  # where no event can be stored either
+                self._failed("cannot go on", error)
+            else:
+                if not more:
+                    self._news.wait(IDLE)
+
+    def _send_waiting(self) -> bool:
+        """Whether there may be more."""
+        self._save()  # where it failed: while the place is not known, nothing more is sent that would come twice
+        c = inspection.c
+        with self._station.database.reading() as connection:
+            query = select(inspection).where(c.id > self._last).order_by(c.id).limit(CHUNK)
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        for row in rows:
+            if self._stopping.is_set():
+                return False
+            told = self._station.teller.inspection(row)
+            try:
+                self._deliver(told)
+            except Exception as error:
+                self._failed("does not receive", error)
+                return True
+            self._last = row["id"]
+            self._save()
+            if self._failures:
+                self._failures = 0
+                self._station.report(NewEvent("info", "output", f"{self.name} receives again"))
+        return len(rows) == CHUNK
+
+    def _failed(self, what: str, error: Exception) -> None:
+        if not self._failures and not self._stopping.is_set():
+            text = f"{self.name} {what} ({type(error).__name__}: {reason(error)[:200]}); results wait for it"
+            self._station.report(NewEvent("warning", "output", text))
+        wait = RETRY[min(self._failures, len(RETRY) - 1)]
+        self._failures += 1
+        self._stopping.wait(wait)

@@ -1,0 +1,104 @@
+"""A station with its inputs and outputs, answering until it is told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trd.errors import RecipeError
+from trd_station.inputs.camera import CameraInput, VideoCamera
+from trd_station.inputs.folder import WatchedFolder
+from trd_station.inputs.replay import Replay
+from trd_station.inputs.taking import Input, Running, sources_of
+from trd_station.outputs.mqtt import Mqtt
+from trd_station.outputs.opcua import OpcUa
+from trd_station.outputs.opcua_security import OpcUaSecurity
+from trd_station.outputs.outbox import Outbox
+from trd_station.outputs.tls import Tls
+from trd_station.outputs.webhook import webhook
+from trd_station.serve import check_address, listening, serve
+from trd_station.settings import Settings
+from trd_station.station import Station
+from trd_station.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where it answers. hosts: names under which other machines call it."""
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Attached:
+    """folders, replays, cameras: "CLASS=WHERE". every: seconds between parts of a replay. webhooks: addresses. mqtt,
+    opcua: addresses, "" for none. tls: of webhooks and MQTT. security: of OPC UA."""
+
+    folders: tuple[str, ...] = ()
+    replays: tuple[str, ...] = ()
+    every: float = 2.0
+    cameras: tuple[str, ...] = ()
+    webhooks: tuple[str, ...] = ()
+    mqtt: str = ""
+    opcua: str = ""
+    tls: Tls = field(default_factory=Tls)
+    security: OpcUaSecurity = field(default_factory=OpcUaSecurity)
+
+
+def run(
+    settings: Settings, given: Sequence[str], place: Place, attached: Attached, on_ready: Callable[[str], None]
+) -> None:
+    """on_ready: called with the address when it answers. Raises TRDError for what it cannot begin with."""
+    check_address(place.host, bool(Tokens(settings.data)))
+    with ExitStack() as stack:
+        bound = stack.enter_context(listening(place.host, place.port))
+        station = Station.open(settings, given)
+        stack.callback(station.close)
+        attach(station, attached, stack)
+        host = f"[{place.host}]" if ":" in place.host else place.host
+        url = f"http://{host}:{bound.getsockname()[1]}"
+        serve(station, bound, place.hosts, lambda: on_ready(url))
+
+
+def attach(station: Station, attached: Attached, stack: ExitStack) -> None:
+    """Begin inputs and outputs; `stack` ends them, inputs first. Raises TRDError for what cannot be used."""
+    for number, address in enumerate(attached.webhooks):
+        box = Outbox(station, f"webhook-{number}" if number else "webhook", webhook(address, attached.tls))
+        stack.callback(box.stop)
+    if attached.mqtt:
+        broker = Mqtt(attached.mqtt, station.settings.name, attached.tls)
+        stack.callback(broker.close)
+        stack.callback(Outbox(station, "mqtt", broker.deliver).stop)
+    if attached.opcua:
+        server = OpcUa(attached.opcua, station.shelf.classes, attached.security)
+        stack.callback(server.close)
+        stack.callback(Outbox(station, "opcua", server.deliver).stop)
+    inputs: list[Input] = []
+    for text in attached.folders:
+        name, where = _of_class(station, text, "--watch-folder")
+        inputs.append(WatchedFolder(station, name, Path(where)))
+    for text in attached.replays:
+        name, where = _of_class(station, text, "--replay")
+        inputs.append(Replay(station, name, Path(where), attached.every))
+    for text in attached.cameras:
+        name, where = _of_class(station, text, "--camera")
+        camera = VideoCamera(where, sources_of(station, name)[0][0])
+        stack.callback(camera.close)
+        inputs.append(CameraInput(station, name, camera))
+    for one in inputs:
+        stack.callback(Running(station, one).stop)
+
+
+def _of_class(station: Station, text: str, option: str) -> tuple[str, str]:
+    """Raises RecipeError, and DataError for a class that is not served."""
+    name, equals, where = text.partition("=")
+    if not equals or not where:
+        raise RecipeError(
+            f"{option} {text}: expected CLASS=WHERE; there are the classes {', '.join(station.shelf.classes)}"
+        )
+    sources_of(station, name)
+    return name, where

@@ -1,0 +1,126 @@
+"""Does a detector work on this machine? Asked before it may serve."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trd.detector import Detector
+from trd.errors import TRDError
+from trd.types import Prediction, Sample
+from trd_station import times
+
+SEED = 7
+MIDDLE, NOISE = 0.45, 0.08  # of the drawn pictures' brightness
+DISTANCE = 0.5  # metres of the drawn support, where the detector knows none
+SAME = 1e-3  # scores of recorded parts may differ by so much from those of another precision or processor
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """at: milliseconds since 1970."""
+
+    checks: tuple[Check, ...]
+    at: int
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+    @property
+    def fault(self) -> str:
+        """Of the first check that failed."""
+        return next((f"{check.name}: {check.detail}" for check in self.checks if not check.passed), "")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "passed": self.passed,
+            "at": times.told(self.at),
+            "seconds": round(self.seconds, 3),
+            "checks": [asdict(check) for check in self.checks],
+        }
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A part that this very detector has scored before."""
+
+    sample: Sample
+    score: float
+
+
+def self_test(detector: Detector, recorded: Sequence[Recorded] = ()) -> SelfTest:
+    """A drawn part gets finite maps of the right size, twice the same; recorded parts get the scores they had.
+
+    The first prediction also warms the engine up.
+    """
+    begin = time.monotonic()
+    sample = drawn_sample(detector)
+    found: list[Prediction] = []
+
+    def predicts() -> str:
+        found.append(detector.predict(sample))
+        shape = found[0].map.shape
+        maps = [found[0].map, *found[0].modality_maps.values()]
+        if shape != detector.facts.frame.sensor or not all(np.isfinite(one).all() for one in maps):
+            raise TRDError(f"maps of {shape}, or not finite; expected {detector.facts.frame.sensor}")
+        return f"a drawn part scores {found[0].score:.4g}"
+
+    def repeats() -> str:
+        again = detector.predict(sample)
+        if not found or again.score != found[0].score or not np.array_equal(again.map, found[0].map):
+            raise TRDError("the same part gets another map the second time")
+        return "the same part gets the same map"
+
+    checks = [_checked("predicts", predicts), _checked("repeatable", repeats)]
+    checks += [_checked(f"recorded part {one.sample.id}", partial(_as_recorded, detector, one)) for one in recorded]
+    return SelfTest(tuple(checks), times.now(), time.monotonic() - begin)
+
+
+def _as_recorded(detector: Detector, one: Recorded) -> str:
+    score = detector.predict(one.sample).score
+    if abs(score - one.score) > SAME * max(1.0, abs(one.score)):
+        raise TRDError(f"it scores {score:.5g} where it had {one.score:.5g}")
+    return f"{score:.5g}, recorded {one.score:.5g}"
+
+
+def _checked(name: str, check: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, check())
+    except Exception as error:  # whatever a runtime raises: this is what the test is for
+        return Check(name, False, f"{error}" if isinstance(error, TRDError) else f"{type(error).__name__}: {error}")
+
+
+def drawn_sample(detector: Detector) -> Sample:
+    """Noise of middling brightness, and a low dome on the training set's support plane, at the sensor's size."""
+    frame, rng = detector.facts.frame, np.random.default_rng(SEED)
+    height, width = frame.sensor
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    across, down = (x - width / 2) / width, (y - height / 2) / width
+    dome = np.clip(0.01 - 0.08 * (across**2 + down**2), 0, None)
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for source in detector.recipe.sources:
+        if source in detector.recipe.point_cloud_sources:
+            plane = frame.planes.get(source, (0.0, 0.0, -1.0, DISTANCE))
+            a, b, c, d = plane
+            z = -d / (a * across + b * down + c) - dome + rng.normal(0, 1e-4, dome.shape)
+            cloud = np.stack([across * z, down * z, z], axis=-1) / frame.cloud_scale
+            arrays[source] = cloud.astype(np.float32)
+        else:
+            noise = rng.normal(MIDDLE, NOISE, (height, width, 3))
+            arrays[source] = (np.clip(noise, 0, 1) * 255).astype(np.uint8)
+    return Sample("self-test", arrays)

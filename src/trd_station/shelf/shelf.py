@@ -1,0 +1,264 @@
+"""Which model serves each class. What is tried never touches what serves: load, test, warm, and only then switch."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from trd.detector import Detector
+from trd.errors import CheckpointError, TRDError
+from trd_station import times
+from trd_station.deciding import limits_for
+from trd_station.shelf.facts import facts_of
+from trd_station.shelf.finding import Found, all_found
+from trd_station.shelf.self_test import Recorded, SelfTest, self_test
+from trd_station.store import versions
+from trd_station.store.database import Database
+from trd_station.store.versions import ModelVersion, ThresholdVersion
+
+MOST_IN_MEMORY = 3  # models of a class: the one that serves, the one before, one to be tried
+
+log = logging.getLogger("trd")
+
+
+class RefusedModel(TRDError):
+    """A model that did not load or did not pass its self-test; its row says so. version: that row."""
+
+    def __init__(self, message: str, version: ModelVersion) -> None:
+        super().__init__(message)
+        self.version = version
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What decides the parts of a class: everything that an answer names."""
+
+    class_name: str
+    version: ModelVersion
+    detector: Detector
+    threshold: ThresholdVersion
+
+
+class Shelf:
+    """Reads without a lock (a `Serving` is replaced whole); whoever changes something holds one.
+
+    recorded: gives parts that a detector of this identity and calibration has scored before, for its self-test.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        given: Sequence[Found],
+        models: Path,
+        device: str,
+        review_factor: float,
+        recorded: Callable[[str, str], list[Recorded]],
+    ) -> None:
+        self._database, self._given, self._models = database, tuple(given), models
+        self._device, self._review_factor, self._recorded = device, review_factor, recorded
+        self._changing = threading.RLock()
+        self._serving: dict[str, Serving] = {}
+        self._classes: dict[str, None] = {}  # in order
+        self._warm: dict[int, Detector] = {}  # by model, the last one used at the end
+
+    def found(self) -> dict[str, Found]:
+        return all_found(self._given, self._models)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Those that a detector was found for at the start, whether or not it serves."""
+        return tuple(self._classes)
+
+    def serving(self, class_name: str) -> Serving | None:
+        return self._serving.get(class_name)
+
+    def in_memory(self, model_id: int) -> Detector | None:
+        return self._warm.get(model_id)
+
+    def start(self) -> list[RefusedModel]:
+        """Have every class served: by the model that served before, else by the first one given for it.
+
+        Those that were refused come back. Raises CheckpointError where no class is served at all.
+        """
+        refused = []
+        with self._changing:
+            found = self.found()
+            for class_name, named in _by_class(found.values()).items():
+                self._classes[class_name] = None
+                number = self._database.write(partial(versions.class_id, name=class_name))
+                with self._database.reading() as connection:
+                    before = [m for m in versions.models(connection, number) if m.state == "serving"]
+                last = [one for one in named if before and str(one.path) == before[0].path]
+                for one in [*last, *(one for one in named if one not in last)]:
+                    try:
+                        self._begin(class_name, self._load(class_name, one, "station"))
+                        break
+                    except RefusedModel as error:
+                        log.warning("%s", error)
+                        refused.append(error)
+        if not self._serving:
+            raise refused[0] if refused else CheckpointError("no detector to serve: give the folder of a run")
+        return refused
+
+    def load(self, class_name: str, name: str, who: str) -> ModelVersion:
+        """Load, test and warm a detector that was found; it does not serve yet. Raises KeyError for a name that was
+        not found or is of another class, RefusedModel."""
+        one = self.found()[name]
+        if one.class_name != class_name:
+            raise KeyError(name)
+        with self._changing:
+            return self._load(class_name, one, who)
+
+    def test(self, version: ModelVersion) -> ModelVersion:
+        """Test a model again; one that fails while it serves goes on serving, and the caller tells."""
+        with self._changing:
+            version = self._as_it_is(version)
+            detector = self._detector(version)
+            result = self._tested(version, detector)
+            return self._save(replace(version, self_test=result.to_json(), error=result.fault or None))
+
+    def switch(self, version: ModelVersion) -> ModelVersion:
+        """Have a model serve its class from the next part on. Raises RefusedModel, also where another detector lies now
+        where this one lay."""
+        with self._changing:
+            version = self._as_it_is(version)
+            with self._database.reading() as connection:
+                name = versions.class_names(connection)[version.class_id]
+            current = self._serving.get(name)
+            if current is not None and current.version.id == version.id:
+                return current.version
+            if version.id not in self._warm or not (version.self_test or {}).get("passed"):
+                there = Found(version.name, Path(version.path), name, version.detector)
+                loaded = self._load(name, there, version.who)
+                if loaded.id != version.id:
+                    told = (
+                        f"{version.path} holds another detector or calibration now (model {loaded.id}) than model "
+                        f"{version.id} was: switch to that one, or put the earlier one back"
+                    )
+                    raise RefusedModel(told, self._save(replace(self._as_it_is(version), error=told)))
+                version = loaded
+            return self._begin(name, version)
+
+    def before(self, class_name: str) -> ModelVersion | None:
+        """The model that served before the one that serves."""
+        current = self._serving[class_name].version
+        with self._database.reading() as connection:
+            known = versions.models(connection, current.class_id)
+        served = [m for m in known if m.served_at is not None and m.id != current.id and m.state != "failed"]
+        return max(served, key=lambda m: m.served_at or 0) if served else None
+
+    def set_threshold(self, class_name: str, version: ThresholdVersion) -> None:
+        """What decides from the next part on; it is stored already."""
+        with self._changing:
+            current = self._serving.get(class_name)
+            if current is not None and current.version.id == version.model_id:
+                self._serving[class_name] = replace(current, threshold=version)
+
+    def _begin(self, class_name: str, version: ModelVersion) -> ModelVersion:
+        detector, current = self._detector(version), self._serving.get(class_name)
+        serving = replace(version, state="serving", served_at=times.now())
+
+        def write(connection: Connection) -> ThresholdVersion:
+            for other in versions.models(connection, version.class_id):
+                if other.state == "serving" and other.id != version.id:
+                    versions.save_model(connection, replace(other, state="ready" if current else "retired"))
+            versions.save_model(connection, serving)
+            known = versions.active_threshold(connection, version.id)
+            return known or versions.add_threshold(connection, self._first_threshold(serving, detector))
+
+        threshold = self._database.write(write)
+        self._serving[class_name] = Serving(class_name, serving, detector, threshold)
+        self._retire(class_name, keep={serving.id, *([current.version.id] if current else [])})
+        return serving
+
+    def _first_threshold(self, version: ModelVersion, detector: Detector) -> ThresholdVersion:
+        calibration = detector.calibration
+        asked = calibration.image_threshold
+        limits = limits_for(
+            calibration.good_scores,
+            asked.requested_rate,
+            min(self._review_factor * asked.requested_rate, 0.5),
+            calibration.promise,
+        )
+        limits = replace(limits, reject_above=asked.value, review_above=min(limits.review_above, asked.value))
+        return ThresholdVersion(version.class_id, version.id, limits, "training", "station", "first")
+
+    def _load(self, class_name: str, one: Found, who: str) -> ModelVersion:
+        number = self._database.write(partial(versions.class_id, name=class_name))
+        blank = ModelVersion(number, one.name, str(one.path), one.detector, "", {}, "failed", who)
+        try:
+            detector = Detector.load(one.path, self._device)
+        except TRDError as error:
+            raise RefusedModel(str(error), self._save(replace(blank, error=str(error)))) from error
+        with self._database.reading() as connection:
+            known = versions.models(connection, number)
+        identity, facts = (detector.facts.id, detector.calibration.id), facts_of(detector)
+        same = next((m for m in known if (m.detector, m.calibration) == identity and _computes(m, facts)), None)
+        version = replace(
+            same or blank,
+            name=one.name,
+            path=str(one.path),
+            detector=identity[0],
+            calibration=identity[1],
+            facts=facts,
+        )
+        result = self._tested(version, detector)
+        version = replace(version, self_test=result.to_json(), error=result.fault or None)
+        serves = class_name in self._serving and self._serving[class_name].version.id == version.id
+        if not result.passed:
+            version = self._save(replace(version, state="serving" if serves else "failed"))
+            raise RefusedModel(f"{one.name}: the self-test failed: {result.fault}", version)
+        version = self._save(replace(version, state="serving" if serves else "ready"))
+        self._warm[version.id] = detector
+        self._retire(class_name, keep={version.id})
+        return version
+
+    def _as_it_is(self, version: ModelVersion) -> ModelVersion:
+        """Its row now, since the caller read it before others were done."""
+        with self._database.reading() as connection:
+            return versions.one_model(connection, version.id) or version
+
+    def _tested(self, version: ModelVersion, detector: Detector) -> SelfTest:
+        return self_test(detector, self._recorded(version.detector, version.calibration))
+
+    def _save(self, version: ModelVersion) -> ModelVersion:
+        number = self._database.write(partial(versions.save_model, version=version))
+        return replace(version, id=number)
+
+    def _detector(self, version: ModelVersion) -> Detector:
+        detector = self._warm.pop(version.id, None) or Detector.load(Path(version.path), self._device)
+        self._warm[version.id] = detector
+        return detector
+
+    def _retire(self, class_name: str, keep: set[int]) -> None:
+        """Take the models longest unused out of memory, but those to keep and the one that serves."""
+        current = self._serving.get(class_name)
+        keep = keep | ({current.version.id} if current else set())
+        with self._database.reading() as connection:
+            number = versions.class_id(connection, class_name)
+            known = {m.id: m for m in versions.models(connection, number)}
+        mine = [number for number in self._warm if number in known]
+        for number in [number for number in mine if number not in keep][: max(0, len(mine) - MOST_IN_MEMORY)]:
+            del self._warm[number]
+        for version in known.values():
+            if version.state == "ready" and version.id not in self._warm:
+                self._save(replace(version, state="retired"))
+
+
+def _computes(version: ModelVersion, facts: Mapping[str, Any]) -> bool:
+    """Whether it computed as this one does: a package of a detector is another model than its folder."""
+    return all(version.facts.get(key) == facts[key] for key in ("engine", "precision"))
+
+
+def _by_class(found: Iterable[Found]) -> dict[str, list[Found]]:
+    classes: dict[str, list[Found]] = {}
+    for one in found:
+        classes.setdefault(one.class_name, []).append(one)
+    return classes

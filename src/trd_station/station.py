@@ -1,0 +1,322 @@
+"""The station: store, shelf, line and watch together, and what follows when a part was stored."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from importlib import metadata
+from typing import Any
+
+from sqlalchemy import select
+
+from trd.errors import TRDError
+from trd.files import locked
+from trd.preprocess.ranges import TrainingRanges
+from trd_station import telling, times
+from trd_station.live import Live, Message
+from trd_station.metrics import Metrics
+from trd_station.settings import Settings
+from trd_station.shelf.finding import detectors_at
+from trd_station.shelf.shelf import Shelf
+from trd_station.store import history, verdicts, versions
+from trd_station.store.database import Database, check_kind, note_kind
+from trd_station.store.files import Files
+from trd_station.store.history import RequestKey
+from trd_station.store.retention import needed_bytes, prune, used_bytes
+from trd_station.store.verdicts import EventFilters, NewEvent
+from trd_station.store.versions import ModelVersion
+from trd_station.stored_parts import StoredParts
+from trd_station.telling import Teller
+from trd_station.tokens import Tokens
+from trd_station.watch.watch import Watch
+from trd_station.work.jobs import Job, Request, Stored
+from trd_station.work.line import Line
+
+STATE_EVERY = 2.0  # seconds
+PRUNE_EVERY = 600.0
+AHEAD = 60_000  # milliseconds of a stored time before the clock, from which on it is told
+KEYS_KEPT = 7 * times.DAY  # of Idempotency-Key
+
+Listener = Callable[[Message], None]
+
+log = logging.getLogger("trd")
+
+
+class Station:
+    """Opened by `Station.open`, closed by `close`. The parts of the interface that the routes call."""
+
+    def __init__(self, settings: Settings, given: Sequence[str], alone: ExitStack) -> None:
+        self.settings, self._alone = settings, alone
+        self.version = metadata.version("trd-anomaly")
+        self.tokens = Tokens(settings.data)
+        self.files = Files(settings.data)
+        self.database = Database(settings.url)
+        note_kind(settings.data, settings.url)
+        self.teller = Teller(self.database)
+        self.parts = StoredParts(self.database, self.files, self.teller)
+        self.live = Live()
+        self.listeners: list[Listener] = [self.live.publish]
+        self.shelf = Shelf(
+            self.database,
+            [one for path in given for one in detectors_at(path)],
+            settings.models,
+            settings.device,
+            settings.review_factor,
+            self.parts.recorded,
+        )
+        self.parts.shelf = self.shelf
+        self.watch = Watch(
+            self.database, settings.watch_rate, self._model, self._ranges, self._good_scores, self.report
+        )
+        self._news: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.line = Line(settings, self.shelf, self.database, self.files, self._stored)
+        self.metrics = Metrics(lambda: self.line.state.queued, settings.capacity)
+        self.changing = threading.RLock()  # thresholds and models are changed by one caller at a time
+        self.used_bytes = 0  # of files; counted anew with every pruning
+        self._ending = threading.Event()
+        self._threads = [
+            threading.Thread(target=target, name=f"station-{name}", daemon=True)
+            for name, target in (("news", self._tell_news), ("clock", self._tick))
+        ]
+
+    @classmethod
+    def open(cls, settings: Settings, given: Sequence[str]) -> Station:
+        """given: folders of runs or detectors, or packages. Raises OutputError where another station has the folder,
+        the database cannot be opened or is of another kind than the folder's, CheckpointError where no class can be
+        served."""
+        with ExitStack() as stack:
+            stack.enter_context(locked(settings.data, "a station"))
+            check_kind(settings.data, settings.url)
+            station = cls(settings, given, stack.pop_all())
+        try:
+            station._start()
+        except BaseException:
+            station.close()
+            raise
+        return station
+
+    def _start(self) -> None:
+        lost = self.files.clear_incoming()
+        refused = self.shelf.start()
+        self.watch.start([self.class_id(name) for name in self.shelf.classes])
+        for thread in self._threads:
+            thread.start()
+        for error in refused:
+            self.report(NewEvent("alarm", "self_test", str(error), error.version.class_id))
+        names = ", ".join(f"{name} by {self._serving(name)}" for name in self.shelf.classes)
+        unanswered = f"; {lost} parts had not been decided when it stopped" if lost else ""
+        self.report(NewEvent("info", "started", f"the station serves {names}{unanswered}"))
+
+    def close(self) -> None:
+        """What was taken is decided and stored first."""
+        self.line.stop()
+        with contextlib.suppress(TRDError):
+            self.report(NewEvent("info", "stopped", "the station stops")).result()
+        self._ending.set()
+        self._news.put(None)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+        with contextlib.suppress(TRDError):
+            self.watch.save()
+        self.database.close()
+        self._alone.close()
+
+    @property
+    def ready(self) -> dict[str, bool]:
+        """Class -> whether it is served; empty where the database does not answer or the station stops."""
+        if self._ending.is_set():
+            return {}
+        try:
+            with self.database.reading() as connection:
+                connection.execute(select(1))
+        except Exception:
+            return {}
+        return {name: self.shelf.serving(name) is not None for name in self.shelf.classes}
+
+    # --- parts
+
+    def sampled(self) -> bool:
+        """Drawn before a part is decided, by chance that nobody can foresee."""
+        return secrets.randbelow(10**6) < round(self.settings.audit_rate * 10**6)
+
+    def inspect(self, jobs: Sequence[Job], key: RequestKey | None = None) -> list[Stored]:
+        """From a folder, a replay or a camera: waits for room, and for the answer. key: stored with the parts. Raises
+        NotReady, OutputError."""
+        while True:
+            try:
+                self.line.reserve(len(jobs))
+                break
+            except TRDError as error:
+                wait = getattr(error, "retry_after", None)
+                if wait is None or self._ending.wait(min(wait, 1)):
+                    raise
+        try:
+            answer = self.line.submit(Request(jobs, key))
+        except TRDError:
+            self.line.release(len(jobs))
+            raise
+        return answer.result()
+
+    def model_told(self, version: ModelVersion) -> dict[str, Any]:
+        with self.database.reading() as connection:
+            return self.teller.model(version, versions.inspections_of(connection, version.id))
+
+    # --- what happens
+
+    def report(self, event: NewEvent) -> Any:
+        """Store an event and tell everyone; a future of its row."""
+        future = self.database.begin(partial(verdicts.add_event, new=event))
+
+        def tell(done: Any) -> None:
+            if done.exception() is None:
+                self._news.put(partial(self._tell_event, done.result()))
+
+        future.add_done_callback(tell)
+        return future
+
+    def judged(self, row: Mapping[str, Any], verdict: dict[str, Any]) -> None:
+        """A verdict was stored; row: the inspection as it was before."""
+        first = row["verdict"] is None
+
+        def news() -> None:
+            name = self.teller.class_name(row["class_id"])
+            self._tell(Message("verdict", telling.verdict(verdict), name))
+            if first and row["sampled"] and verdict["verdict"] == "good":
+                self.watch.confirmed(row)
+
+        self._news.put(news)
+
+    def changed(self, what: str, class_name: str) -> None:
+        self._news.put(lambda: self._tell(Message("changed", {"what": what, "class": class_name}, class_name)))
+
+    def class_id(self, name: str) -> int:
+        found = self.teller.class_id(name)
+        assert found is not None  # of a class that is served
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """As the event `state` of the live stream."""
+        line = self.line.state
+        classes = {}
+        with self.database.reading() as connection:
+            for name in self.shelf.classes:
+                number = self.class_id(name)
+                waiting = sum(verdicts.open_reviews(connection, number).values())
+                self.metrics.review.labels(name).set(waiting)
+                classes[name] = {
+                    "ready": self.shelf.serving(name) is not None,
+                    "review_open": waiting,
+                    "alarms_open": verdicts.open_alarms(connection, number),
+                }
+        return {
+            "queue": line.queued,
+            "capacity": line.capacity,
+            "parts_per_minute": round(line.parts_per_minute, 1),
+            "model_busy": round(line.busy, 3),
+            "classes": classes,
+        }
+
+    def _stored(self, rows: list[Stored]) -> None:
+        self._news.put(partial(self._tell_stored, rows))
+
+    def _tell_stored(self, rows: list[Stored]) -> None:
+        for row in rows:
+            name = self.teller.class_name(row["class_id"])
+            self.metrics.decided(name, row["decision"], row["timings"]["total_ms"] / 1000)
+            self.used_bytes += row["bytes"]
+            self.watch.seen(row)
+            self._tell(Message("inspection", self.teller.inspection(row), name, row["id"]))
+
+    def _tell_event(self, row: dict[str, Any]) -> None:
+        name = "" if row["class_id"] is None else self.teller.class_name(row["class_id"])
+        level = logging.INFO if row["level"] == "info" else logging.WARNING
+        log.log(level, "%s%s", f"{name}: " if name else "", row["text"])
+        self._tell(Message("event", self.teller.event(row), name))
+
+    def _tell(self, message: Message) -> None:
+        for listener in list(self.listeners):
+            try:
+                listener(message)
+            except Exception:
+                log.exception("an output failed")
+
+    def _tell_news(self) -> None:
+        while (news := self._news.get()) is not None:
+            try:
+                news()
+            except Exception:
+                log.exception("what followed a part failed")
+
+    def _tick(self) -> None:
+        next_pruning = time.monotonic()
+        while not self._ending.wait(STATE_EVERY):
+            try:
+                self._tell(Message("state", self.state()))
+                if time.monotonic() >= next_pruning:
+                    next_pruning = time.monotonic() + PRUNE_EVERY
+                    self._prune()
+            except Exception:
+                log.exception("the station's clock failed")
+
+    def _prune(self) -> None:
+        gone = prune(self.database, self.files, self.settings.keep_days, self.settings.keep_bytes)
+        if gone.inspections:
+            freed = f"the files of {gone.inspections} inspections were deleted, {gone.bytes / 1e6:.0f} MB"
+            self.report(NewEvent("info", "retention", f"{freed}; their rows stay"))
+        if gone.held:
+            self._warn(
+                "clock", "no part came for days before the last one: is the clock right? No files go for their age"
+            )
+        self.database.write(partial(history.forget_keys, before=times.now() - KEYS_KEPT))
+        with self.database.reading() as connection:
+            self.used_bytes = used_bytes(connection)
+            needed = needed_bytes(connection)
+            ahead = history.newest_at(connection) - times.now()
+        if ahead > AHEAD:
+            hours = f"{ahead / times.HOUR:.1f} hours"
+            self._warn(
+                "clock", f"the last part was stored with a time {hours} ahead; until then all get that same time"
+            )
+        self.metrics.stored.set(self.used_bytes)
+        if 2 * needed > (most := self.settings.keep_bytes):
+            self._warn(
+                "retention",
+                f"{needed / 1e9:.1f} of {most / 1e9:.1f} GB are files of parts that are judged or sampled, which never "
+                "go, or wait for review, which go last: the others' go the sooner. Raise --keep-gb, or lower --audit",
+            )
+
+    def _warn(self, kind: str, text: str) -> None:
+        """Once a day, also where the station starts again."""
+        today = EventFilters(kind=kind, level="warning", since=times.now() - times.DAY)
+        with self.database.reading() as connection:
+            known, _ = verdicts.events(connection, today, None, 1)
+        if not known:
+            self.report(NewEvent("warning", kind, text)).result()
+
+    # --- what shelf and watch ask for
+
+    def _serving(self, name: str) -> str:
+        serving = self.shelf.serving(name)
+        return "nothing" if serving is None else serving.version.name
+
+    def _model(self, class_id: int) -> int | None:
+        serving = self.shelf.serving(self.teller.class_name(class_id))
+        return serving.version.id if serving else None
+
+    def _ranges(self, class_id: int) -> TrainingRanges | None:
+        serving = self.shelf.serving(self.teller.class_name(class_id))
+        return serving.detector.facts.ranges if serving else None
+
+    def _good_scores(self, class_id: int) -> Sequence[float]:
+        serving = self.shelf.serving(self.teller.class_name(class_id))
+        if serving is None or serving.detector.calibration.kind != "split":
+            return ()
+        return serving.detector.calibration.good_scores

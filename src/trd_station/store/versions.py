@@ -1,0 +1,184 @@
+"""Classes, versions of models and of thresholds: rows are added, never changed but for what is in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, RowMapping, func, insert, select, true, update
+
+from trd_station import times
+from trd_station.deciding import VERDICTS, Judged, Limits
+from trd_station.store.schema import DECISIONS, inspection, model, part_class, threshold
+
+c = inspection.c
+
+JUDGED = 2000
+
+
+@dataclass(frozen=True)
+class ThresholdVersion:
+    """made_from: "training", "sampled" or "both". id: 0 before it is stored."""
+
+    class_id: int
+    model_id: int
+    limits: Limits
+    made_from: str
+    who: str
+    reason: str
+    id: int = 0
+    at: int = 0
+    active: bool = True
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """facts: what answers need (`shelf.served.facts_of`). state: "serving", "ready", "failed" or "retired"."""
+
+    class_id: int
+    name: str
+    path: str
+    detector: str
+    calibration: str
+    facts: Mapping[str, Any]
+    state: str
+    who: str
+    error: str | None = None
+    self_test: Mapping[str, Any] | None = field(default=None)
+    served_at: int | None = None
+    id: int = 0
+    at: int = 0
+
+
+def class_id(connection: Connection, name: str) -> int:
+    """Of a class that is added where it is new."""
+    known = connection.execute(select(part_class.c.id).where(part_class.c.name == name)).scalar()
+    if known is not None:
+        return int(known)
+    return int(connection.execute(insert(part_class).values(name=name)).inserted_primary_key[0])  # type: ignore[index]
+
+
+def class_names(connection: Connection) -> dict[int, str]:
+    return {row.id: row.name for row in connection.execute(select(part_class))}
+
+
+def models(connection: Connection, class_id: int | None = None) -> list[ModelVersion]:
+    """Newest first."""
+    query = select(model).order_by(model.c.id.desc())
+    if class_id is not None:
+        query = query.where(model.c.class_id == class_id)
+    return [_model(row) for row in connection.execute(query).mappings()]
+
+
+def one_model(connection: Connection, model_id: int) -> ModelVersion | None:
+    row = connection.execute(select(model).where(model.c.id == model_id)).mappings().one_or_none()
+    return None if row is None else _model(row)
+
+
+def _model(row: RowMapping) -> ModelVersion:
+    return ModelVersion(**row)
+
+
+def save_model(connection: Connection, version: ModelVersion) -> int:
+    """Add it, or bring the row with its id up to date."""
+    values = {column.name: getattr(version, column.name) for column in model.c if column.name not in ("id", "at")}
+    if version.id:
+        connection.execute(update(model).where(model.c.id == version.id).values(values))
+        return version.id
+    values["at"] = times.now()
+    return int(connection.execute(insert(model).values(values)).inserted_primary_key[0])  # type: ignore[index]
+
+
+def inspections_of(connection: Connection, model_id: int, most: int = 100_000) -> int:
+    """Number of parts that a model decided, counted up to `most`."""
+    some = select(c.id).where(c.model_id == model_id).limit(most).subquery()
+    return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+
+
+def thresholds(connection: Connection, model_id: int) -> list[ThresholdVersion]:
+    """Newest first."""
+    query = select(threshold).where(threshold.c.model_id == model_id).order_by(threshold.c.id.desc())
+    return [_threshold(row) for row in connection.execute(query).mappings()]
+
+
+def one_threshold(connection: Connection, threshold_id: int) -> ThresholdVersion | None:
+    row = connection.execute(select(threshold).where(threshold.c.id == threshold_id)).mappings().one_or_none()
+    return None if row is None else _threshold(row)
+
+
+def active_threshold(connection: Connection, model_id: int) -> ThresholdVersion | None:
+    query = select(threshold).where(threshold.c.model_id == model_id, threshold.c.active == true())
+    row = connection.execute(query.order_by(threshold.c.id.desc()).limit(1)).mappings().one_or_none()
+    return None if row is None else _threshold(row)
+
+
+def _threshold(row: RowMapping) -> ThresholdVersion:
+    return ThresholdVersion(
+        row["class_id"],
+        row["model_id"],
+        Limits(row["review_above"], row["reject_above"], tuple(row["good_scores"]), row["promise"]),
+        row["made_from"],
+        row["who"],
+        row["reason"],
+        row["id"],
+        row["at"],
+        row["active"],
+    )
+
+
+def add_threshold(connection: Connection, version: ThresholdVersion) -> ThresholdVersion:
+    """In force from now on, in the place of the model's one before."""
+    limits = version.limits
+    values = {
+        "class_id": version.class_id,
+        "model_id": version.model_id,
+        "active": True,
+        "review_above": limits.review_above,
+        "reject_above": limits.reject_above,
+        "good_scores": list(limits.good_scores),
+        "promise": limits.promise,
+        "made_from": version.made_from,
+        "at": times.now(),
+        "who": version.who,
+        "reason": version.reason,
+    }
+    connection.execute(update(threshold).where(threshold.c.model_id == version.model_id).values(active=False))
+    number = connection.execute(insert(threshold).values(values)).inserted_primary_key[0]  # type: ignore[index]
+    stored = one_threshold(connection, number)
+    assert stored is not None
+    return stored
+
+
+def activate_threshold(connection: Connection, version: ThresholdVersion) -> None:
+    connection.execute(update(threshold).where(threshold.c.model_id == version.model_id).values(active=False))
+    connection.execute(update(threshold).where(threshold.c.id == version.id).values(active=True))
+
+
+def recent_scores(connection: Connection, model_id: int, last: int) -> NDArray[np.float64]:
+    """Of the last parts that a model scored, newest first."""
+    query = select(c.score).where(c.model_id == model_id).order_by(c.at.desc(), c.id.desc()).limit(last)
+    scores: Sequence[float | None] = connection.execute(query).scalars().all()
+    return np.array([score for score in scores if score is not None], np.float64)
+
+
+def judged(connection: Connection, class_id: int, model_id: int) -> list[Judged]:
+    """Parts of a model with verdict and score, the last JUDGED of each verdict and decision, newest first; from an
+    index alone."""
+    found = []
+    for verdict in VERDICTS:
+        for decision in range(len(DECISIONS) - 1):
+            query = select(c.id, c.score, c.verdict).where(
+                *(c.class_id == class_id, c.verdict.is_not(None), c.verdict == verdict, c.decision == decision),
+                *(c.model_id == model_id, c.score.is_not(None)),
+            )
+            rows = connection.execute(query.order_by(c.at.desc(), c.id.desc()).limit(JUDGED)).all()
+            found += [Judged(number, score, verdict) for number, score, verdict in rows]
+    return sorted(found, key=lambda one: one.id, reverse=True)
+
+
+def part_names(connection: Connection, identifiers: Sequence[int]) -> dict[int, str]:
+    rows = connection.execute(select(c.id, c.part).where(c.id.in_(identifiers)))
+    return {row.id: row.part for row in rows}

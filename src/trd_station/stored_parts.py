@@ -1,0 +1,70 @@
+"""Parts that were inspected, with what is still there of them: their files, and the detectors that know them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from trd.detector import Detector
+from trd.errors import TRDError
+from trd_station.pictures import Inputs
+from trd_station.shelf.self_test import Recorded
+from trd_station.shelf.shelf import Shelf
+from trd_station.store import versions
+from trd_station.store.database import Database
+from trd_station.store.files import INPUT, Files, kept_in
+from trd_station.store.schema import inspection
+from trd_station.telling import Teller
+
+RECORDED = 3  # parts that a self-test predicts again
+
+
+class StoredParts:
+    """shelf: set by the station when there is one; its self-tests ask for `recorded`."""
+
+    def __init__(self, database: Database, files: Files, teller: Teller) -> None:
+        self._database, self._files, self._teller = database, files, teller
+        self.shelf: Shelf | None = None
+
+    def inputs(self, row: Mapping[str, Any]) -> Inputs:
+        """The files of a part, as far as they are there."""
+        known = kept_in({role: values for role, values in row["files"].items() if role != "day"})
+        paths = {
+            role.removeprefix(INPUT): self._files.path(row["files"]["day"], row["uid"], kept)
+            for role, kept in known.items()
+            if role.startswith(INPUT)
+        }
+        camera_file = paths.pop("camera", None)
+        detector = self.detector_of(row["model_id"])
+        camera = detector.facts.camera if detector else None
+        return Inputs(paths, tuple(self._teller.model_of(row["model_id"]).facts["clouds"]), camera, camera_file)
+
+    def detector_of(self, model_id: int) -> Detector | None:
+        """Of a model that is in memory, or of the serving one where that is of the same training."""
+        if self.shelf is None:
+            return None
+        version = self._teller.model_of(model_id)
+        serving = self.shelf.serving(self._teller.class_name(version.class_id))
+        if serving is not None and serving.version.detector == version.detector:
+            return serving.detector
+        return self.shelf.in_memory(model_id)
+
+    def recorded(self, detector: str, calibration: str) -> list[Recorded]:
+        """The last parts that a detector of this identity and calibration has scored, whose files are there."""
+        c = inspection.c
+        with self._database.reading() as connection:
+            known = [
+                m.id for m in versions.models(connection) if (m.detector, m.calibration) == (detector, calibration)
+            ]
+            query = select(inspection).where(c.model_id.in_(known), c.score.is_not(None), ~c.pruned)
+            rows = connection.execute(query.order_by(c.at.desc()).limit(RECORDED)).mappings().all()
+        found = []
+        for row in rows:
+            with contextlib.suppress(TRDError, KeyError):  # its inputs were not kept
+                inputs = self.inputs(dict(row))
+                if set(self._teller.model_of(row["model_id"]).facts["sources"]) <= set(inputs.sources):
+                    found.append(Recorded(inputs.sample(), row["score"]))
+        return found

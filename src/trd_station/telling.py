@@ -1,0 +1,203 @@
+"""Rows of the database as docs/station-api.md tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trd_station import times
+from trd_station.deciding import Limits, WhatIf
+from trd_station.shelf import facts as model_facts
+from trd_station.store import versions
+from trd_station.store.database import Database
+from trd_station.store.files import INPUT, MAPS, kept_in
+from trd_station.store.schema import DECISIONS, ORIGINS
+from trd_station.store.versions import ModelVersion, ThresholdVersion
+
+Row = Mapping[str, Any]
+
+
+class Teller:
+    """Knows classes, thresholds and models by their identifiers: what is in their rows never changes but for a model's
+    state, which is not kept here."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._classes: dict[int, str] = {}
+        self._limits: dict[int, ThresholdVersion] = {}
+        self._facts: dict[int, ModelVersion] = {}
+
+    def class_name(self, class_id: int) -> str:
+        if class_id not in self._classes:
+            with self._database.reading() as connection:
+                self._classes = versions.class_names(connection)
+        return self._classes[class_id]
+
+    def class_id(self, name: str) -> int | None:
+        known = {one: number for number, one in self._classes.items()}
+        if name not in known:
+            with self._database.reading() as connection:
+                self._classes = versions.class_names(connection)
+            known = {one: number for number, one in self._classes.items()}
+        return known.get(name)
+
+    def threshold_of(self, threshold_id: int) -> ThresholdVersion:
+        if threshold_id not in self._limits:
+            with self._database.reading() as connection:
+                found = versions.one_threshold(connection, threshold_id)
+            assert found is not None  # rows refer to it, and it is never deleted
+            self._limits[threshold_id] = found
+        return self._limits[threshold_id]
+
+    def model_of(self, model_id: int) -> ModelVersion:
+        if model_id not in self._facts:
+            with self._database.reading() as connection:
+                found = versions.one_model(connection, model_id)
+            assert found is not None
+            self._facts[model_id] = found
+        return self._facts[model_id]
+
+    def inspection(self, row: Row) -> dict[str, Any]:
+        limits, model = self.threshold_of(row["threshold_id"]).limits, self.model_of(row["model_id"])
+        shape = None if row["height"] is None else (row["height"], row["width"])
+        files = {} if row["pruned"] else kept_in({k: v for k, v in row["files"].items() if k != "day"})
+        inputs = {role.removeprefix(INPUT): kept for role, kept in files.items() if role.startswith(INPUT)}
+        sent = {name: kept.sent_as for name, kept in inputs.items() if name != "camera"}
+        scored = row["score"] is not None
+        usable = scored and set(model.facts["sources"]) <= set(sent)
+        clouds = model.facts["clouds"]
+        return {
+            "id": row["id"],
+            "class": self.class_name(row["class_id"]),
+            "part": row["part"],
+            "at": times.told(row["at"]),
+            "origin": ORIGINS[row["origin"]],
+            "decision": DECISIONS[row["decision"]],
+            "reason": row["reason"],
+            "score": row["score"],
+            "p_value": row["p_value"],
+            "review_above": limits.review_above,
+            "reject_above": limits.reject_above,
+            "share": row["share"],
+            "peak": [row["peak_row"], row["peak_column"]] if scored else None,
+            "pixel_threshold": row["pixel_threshold"],
+            "notes": row["notes"] or [],
+            "measures": row["measures"] or {},
+            "model": row["model_id"],
+            "detector": model.detector,
+            "calibration": model.calibration,
+            "threshold": row["threshold_id"],
+            "sampled": row["sampled"],
+            "queue": row["queue"],
+            "verdict": row["verdict"],
+            "verdict_kind": row["verdict_kind"],
+            "frame": None if shape is None else {"height": shape[0], "width": shape[1]},
+            "window": None if shape is None else model_facts.window_in(model.facts, shape),
+            "maps": model_facts.maps(model.facts) if MAPS in files else [],
+            "images": images_of(model) if usable else [],
+            "inputs": sent,
+            "has_cloud": usable and bool(clouds),
+            "pruned": row["pruned"],
+            "timings": row["timings"],
+        }
+
+    def threshold(self, version: ThresholdVersion) -> dict[str, Any]:
+        limits = version.limits
+        return {
+            "id": version.id,
+            "class": self.class_name(version.class_id),
+            "model": version.model_id,
+            "active": version.active,
+            **_limits(limits),
+            "from": version.made_from,
+            "at": times.told(version.at),
+            "who": version.who,
+            "reason": version.reason,
+        }
+
+    def model(self, version: ModelVersion, inspections: int) -> dict[str, Any]:
+        facts = version.facts
+        names = ("recipe", "method", "engine", "device", "precision")
+        rates = ("false_alarm_rate", "guaranteed_rate", "promise", "good_count")
+        return {
+            "id": version.id,
+            "class": self.class_name(version.class_id),
+            "name": version.name,
+            "state": version.state,
+            "error": version.error,
+            "detector": version.detector,
+            "calibration": version.calibration,
+            **{name: facts.get(name) for name in (*names, *rates)},
+            "ranges": facts.get("ranges", {}),
+            "self_test": version.self_test,
+            "at": times.told(version.at) if version.at else None,
+            "who": version.who,
+            "inspections": inspections,
+        }
+
+    def event(self, row: Row) -> dict[str, Any]:
+        return {
+            "id": row["id"],
+            "at": times.told(row["at"]),
+            "class": None if row["class_id"] is None else self.class_name(row["class_id"]),
+            "level": row["level"],
+            "kind": row["kind"],
+            "text": row["text"],
+            "data": row["data"],
+            "acknowledged_by": row["acknowledged_by"],
+            "acknowledged_at": times.told_or_none(row["acknowledged_at"]),
+        }
+
+
+def images_of(model: ModelVersion) -> list[str]:
+    """Names of the pictures of a part: sources, and modalities that are not one themselves."""
+    return list(dict.fromkeys([*model.facts["sources"], *model.facts["modalities"]]))
+
+
+def verdict(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "inspection": row["inspection_id"],
+        "verdict": row["verdict"],
+        "kind": row["kind"],
+        "reason": row["reason"],
+        "who": row["who"],
+        "at": times.told(row["at"]),
+        "has_mask": row["mask"] is not None,
+    }
+
+
+def _limits(limits: Limits) -> dict[str, Any]:
+    return {
+        "review_above": limits.review_above,
+        "reject_above": limits.reject_above,
+        "review_rate": limits.review_rate,
+        "reject_rate": limits.reject_rate,
+        "promise": limits.promise,
+        "good_count": len(limits.good_scores),
+    }
+
+
+def what_if(found: WhatIf, parts: Mapping[int, str], compute_ms: float) -> dict[str, Any]:
+    """parts: identifier of an inspection -> what the part is called."""
+    limits = found.limits
+    return {
+        **_limits(limits),
+        "parts": found.parts,
+        "now": found.now,
+        "then": found.then,
+        "changes": [{"from": one, "to": other, "count": count} for (one, other), count in found.changes.items()],
+        "verdicts": found.verdicts,
+        "flips": [
+            {
+                "id": flip.judged.id,
+                "part": parts[flip.judged.id],
+                "score": flip.judged.score,
+                "verdict": flip.judged.verdict,
+                "from": flip.before,
+                "to": flip.after,
+            }
+            for flip in found.flips
+        ],
+        "compute_ms": round(compute_ms, 2),
+    }

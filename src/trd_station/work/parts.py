@@ -1,0 +1,180 @@
+"""The steps of one part: read and prepare, score, and make its row and its files."""
+
+from __future__ import annotations
+
+import io
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from trd.data.cameras import read_camera
+from trd.data.loading import load_sample
+from trd.detector import ScoredSample, checked
+from trd.errors import TRDError
+from trd.types import UNLABELLED, PreparedSample, SampleFiles
+from trd_station import times
+from trd_station.settings import KeepInputs
+from trd_station.shelf.shelf import Serving
+from trd_station.store.files import INPUT, MAPS, Files, Kept
+from trd_station.store.schema import DECISIONS
+from trd_station.watch.measures import measures_of
+from trd_station.work.jobs import Job, Stored
+
+INVALID = DECISIONS.index("invalid")
+NOT_SCORED = (
+    *("score", "p_value", "peak_row", "peak_column", "pixel_threshold", "share", "notes", "height", "width"),
+    *("verdict", "verdict_kind"),
+)
+
+log = logging.getLogger("trd")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A job on its way: what serves it, and what is known of it so far. fault: why it cannot be scored.
+
+    timings: milliseconds by step, as they become known.
+    """
+
+    job: Job
+    serving: Serving
+    timings: dict[str, float]
+    prepared: PreparedSample | None = None
+    measures: dict[str, float] = field(default_factory=dict)
+    scored: ScoredSample | None = None
+    fault: str = ""
+
+
+def prepare(job: Job, serving: Serving) -> Part:
+    """Read and prepare; a part that cannot be used has a `fault`."""
+    begin = time.monotonic()
+    timings = {"wait_ms": _ms(begin - job.received)}
+    part = Part(job, serving, timings)
+    detector = serving.detector
+    try:
+        camera = read_camera(job.camera) if job.camera else detector.facts.camera
+        files = SampleFiles(job.part, "predict", UNLABELLED, job.sources)
+        sample = load_sample(files, detector.recipe.point_cloud_sources, camera)
+        read = time.monotonic()
+        prepared = detector.pipeline(checked(sample, detector.recipe))
+        timings |= {"decode_ms": _ms(read - begin), "prepare_ms": _ms(time.monotonic() - read)}
+        return replace(part, prepared=prepared, measures=measures_of(detector, sample, prepared))
+    except TRDError as error:
+        return replace(part, fault=as_sent(str(error), job))
+    except Exception as error:  # a fault of ours or of a library must not stop the line
+        log.exception("part %s could not be prepared", job.part)
+        return replace(part, fault=f"unexpected {type(error).__name__} while the part was prepared")
+
+
+def score(parts: Sequence[Part], batch: int) -> list[Part]:
+    """Of one model's prepared parts, in batches of `batch`; one that cannot be scored fails alone."""
+    detector = parts[0].serving.detector
+    begin = time.monotonic()
+    scored: list[Part] = []
+    try:
+        samples = [part.prepared for part in parts if part.prepared is not None]
+        found = list(detector.score(samples, batch))
+        took = _ms((time.monotonic() - begin) / len(parts))
+        for part, result in zip(parts, found, strict=True):
+            part.timings["model_ms"] = took
+            scored.append(replace(part, scored=result))
+        return scored
+    except Exception as error:
+        if len(parts) > 1:
+            return [one for part in parts for one in score([part], 1)]
+        if not isinstance(error, TRDError):
+            log.exception("part %s could not be scored", parts[0].job.part)
+        reason = str(error) if isinstance(error, TRDError) else f"the model failed: {type(error).__name__}: {error}"
+        return [replace(parts[0], fault=reason[:500])]
+
+
+def finished(part: Part, files: Files, keep: KeepInputs) -> Stored:
+    """The part's row; its files are in their places and on the disk. Raises OutputError; then none of them is."""
+    begin, job, serving = time.monotonic(), part.job, part.serving
+    row: dict[str, Any] = {
+        **dict.fromkeys(NOT_SCORED),
+        "uid": job.uid,
+        "class_id": serving.version.class_id,
+        "part": job.part,
+        "origin": job.origin,
+        "decision": INVALID,
+        "reason": part.fault or None,
+        "model_id": serving.version.id,
+        "threshold_id": serving.threshold.id,
+        "sampled": job.sampled,
+        "queue": None,
+        "measures": {name: _short(value) for name, value in part.measures.items()} or None,
+        "pruned": False,
+    }
+    kept: list[Kept] = []
+    day = times.day_of(times.now())
+    try:
+        if part.scored is not None and not part.fault:
+            row |= _decided(part, part.scored)
+            kept.append(files.write(day, job.uid, MAPS, ".npy", _maps(part.scored, serving)))
+        if keep == "all" or (keep == "flagged" and (row["decision"] != 0 or job.sampled)):
+            for source, path in job.sources.items():
+                kept.append(files.adopt(day, job.uid, INPUT + source, job.sent_as[source], path))
+            if job.camera is not None:
+                kept.append(files.adopt(day, job.uid, INPUT + "camera", "camera.json", job.camera))
+            files.names_to_disk(day)
+    except BaseException:
+        files.delete(day, job.uid, {one.role: one.to_json() for one in kept})
+        raise
+    files.delete_incoming(job.uid)
+    row["files"] = {"day": day, **{one.role: one.to_json() for one in kept}}
+    row["bytes"] = sum(one.size for one in kept)
+    part.timings["store_ms"] = _ms(time.monotonic() - begin)
+    part.timings["total_ms"] = _ms(time.monotonic() - job.received)
+    row["timings"] = part.timings
+    return row
+
+
+def _decided(part: Part, scored: ScoredSample) -> dict[str, Any]:
+    limits = part.serving.threshold.limits
+    detector = part.serving.detector
+    peak, decision = detector.peak(scored), limits.decision(scored.score)
+    queue = "review" if decision == "review" else "audit" if part.job.sampled else None
+    height, width = scored.sample.shape
+    return {
+        "decision": DECISIONS.index(decision),
+        "queue": queue,
+        "score": scored.score,
+        "p_value": limits.p_value(scored.score),
+        "peak_row": peak.row,
+        "peak_column": peak.column,
+        "pixel_threshold": detector.calibration.pixel_threshold.value,
+        "share": {name: round(share, 4) for name, share in peak.share.items()},
+        "notes": list(scored.sample.notes) or None,
+        "height": height,
+        "width": width,
+    }
+
+
+def _maps(scored: ScoredSample, serving: Serving) -> bytes:
+    """The fused map and those of the branches at the network's size, in the order of the model's facts."""
+    names = [name for name in serving.version.facts["floors"] if name != "fused"]
+    data = io.BytesIO()
+    np.save(data, np.stack([scored.fused, *(scored.branch_maps[name] for name in names)]).astype("<f4"))
+    return data.getvalue()
+
+
+def as_sent(message: str, job: Job) -> str:
+    """A reader's message about files as their sender knows them: no path of this machine."""
+    for source, path in job.sources.items():
+        message = message.replace(str(path), job.sent_as[source])
+    if job.camera is not None:
+        message = message.replace(str(job.camera), "camera.json")
+    return message.replace(f"{job.folder}/", "").replace(str(job.folder), "the upload")
+
+
+def _ms(seconds: float) -> float:
+    return round(1000 * seconds, 2)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")
