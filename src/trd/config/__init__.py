@@ -1,22 +1,24 @@
 """Recipes: `sections` says what each key means, `recipe` reads, checks and changes them."""
 
+from trd.config.crossmodal_mapping import CROSSMODAL_MAPPING, CrossmodalMappingConfig
+from trd.config.evidence import EVIDENCE, EvidenceConfig, evidence_section
+from trd.config.memory_bank import MEMORY_BANK, MemoryBankConfig
+from trd.config.patch_statistics import PATCH_STATISTICS, PatchStatisticsConfig
 from trd.config.recipe import (
     DEFAULT_RECIPE,
-    METHOD_SECTIONS,
-    MOVED,
     Recipe,
     load_recipe,
     parse_override,
     recipe_from_toml,
     recipe_names,
 )
+from trd.config.reverse_distillation import REVERSE_DISTILLATION, ReverseDistillationConfig
 from trd.config.sections import (
     BackboneConfig,
     DepthImageInput,
     FrameConfig,
     Frozen,
     ImageInput,
-    MethodConfig,
     ModalityInput,
     PartConfig,
     Probability,
@@ -27,23 +29,31 @@ from trd.config.sections import (
 )
 
 __all__ = [
+    "CROSSMODAL_MAPPING",
     "DEFAULT_RECIPE",
-    "METHOD_SECTIONS",
-    "MOVED",
+    "EVIDENCE",
+    "MEMORY_BANK",
+    "PATCH_STATISTICS",
+    "REVERSE_DISTILLATION",
     "BackboneConfig",
+    "CrossmodalMappingConfig",
     "DepthImageInput",
+    "EvidenceConfig",
     "FrameConfig",
     "Frozen",
     "ImageInput",
-    "MethodConfig",
+    "MemoryBankConfig",
     "ModalityInput",
     "PartConfig",
+    "PatchStatisticsConfig",
     "Probability",
     "Recipe",
+    "ReverseDistillationConfig",
     "ScoringConfig",
     "SobelNormalsInput",
     "SurfaceNormalsInput",
     "VectorAxes",
+    "evidence_section",
     "load_recipe",
     "parse_override",
     "recipe_from_toml",

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
+from trd.config import crossmodal_mapping, memory_bank, reverse_distillation  # noqa: F401 - they enter EVIDENCE
+from trd.config.evidence import EVIDENCE, EvidenceConfig, evidence_section
+from trd.config.patch_statistics import PATCH_STATISTICS
 from trd.config.sections import (
+    BackboneConfig,
     FrameConfig,
     Frozen,
     ImageInput,
-    MethodConfig,
     ModalityInput,
     ModalityName,
     ScoringConfig,
@@ -25,27 +28,20 @@ from trd.config.sections import (
     VectorAxes,
 )
 from trd.errors import RecipeError
-from trd.registry import find_method
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-Model = TypeVar("Model", bound=BaseModel)
-
 DEFAULT_RECIPE = "lite-rgb-normals"
 
-STAND_IN = "patch_statistics"  # the method that needs nothing but seconds, and no sensor beside another
-RESERVED = ("fused",)  # what results call the map over all modalities
-METHOD_SECTIONS = ("teacher", "student", "training")  # may be named without `method.` before them
-MOVED = {  # where keys of recipes written before are now
-    ("training", "seed"): ("seed",),
-    ("training", "holdout"): ("scoring", "holdout"),
-    ("scoring", "distance"): ("method", "distance"),
-    ("scoring", "pool"): ("method", "pool"),
-    ("scoring", "context_floor"): ("method", "context_floor"),
-}
+RESERVED = ("fused",)  # what results call the map over all branches
+EARLIER = (  # a recipe, or a detector's, of before recipes listed their evidence
+    "it names a method: recipes list their evidence now. Write [evidence.reverse_distillation], "
+    "[evidence.memory_bank], [evidence.patch_statistics] or [evidence.crossmodal_mapping] in place of [method] and "
+    "[teacher] beside it (docs/recipe.md), and train again"
+)
 
 TEXT_BYTES = 1 << 20  # of a recipe file
 KEY_PARTS = 500  # in a line; the parser's time and memory grow with the square of a dotted key's parts
@@ -66,40 +62,55 @@ class Recipe(Frozen):
         Field(min_length=1, description="What the network sees, a table each: `[modalities.rgb]`. Names are yours."),
     ]
     frame: Annotated[FrameConfig, Field(description="From a sensor's frame to the network's input.")] = FrameConfig()
-    method: Annotated[SerializeAsAny[MethodConfig], Field(description="What learns; its name and its own settings.")]
+    teacher: Annotated[
+        BackboneConfig, Field(description="The frozen network, the same for all evidence that reads one.")
+    ] = BackboneConfig()
+    evidence: Annotated[
+        dict[str, SerializeAsAny[EvidenceConfig]],
+        Field(
+            min_length=1,
+            description="What is learned from good parts, a table each: `[evidence.memory_bank]`. `true` is one with "
+            "its defaults, `false` takes one away: `--set evidence.memory_bank=false`.",
+        ),
+    ]
+    precision: Annotated[
+        Literal["fp32", "bf16", "auto"],
+        Field(
+            description="Of students, mappings and searches in banks; teacher and distances are in float32. `auto`: "
+            "bf16 where the hardware multiplies it (processors with AMX or AVX512-BF16, GPUs from Ampere on), else fp32."
+        ),
+    ] = "fp32"
     scoring: Annotated[ScoringConfig, Field(description="How maps become scores and decisions.")] = ScoringConfig()
     classes: Annotated[
         dict[str, dict[str, Any]],
         Field(description="Overrides of any key for single classes: `[classes.cookie.modalities.normals]`."),
     ] = {}  # noqa: RUF012 - pydantic gives each its own
 
-    @model_validator(mode="before")
+    @field_validator("evidence", mode="before")
     @classmethod
-    def _arranged(cls, tree: Any) -> Any:
-        return _with_method(tree) if isinstance(tree, Mapping) else tree
-
-    @field_validator("method", mode="before")
-    @classmethod
-    def _of_its_method(cls, section: Any) -> Any:
-        """The section as the method's own type, which the registry knows."""
-        if not isinstance(section, Mapping):
-            return section
-        try:
-            return find_method(str(section.get("name"))).config.model_validate(section)
-        except RecipeError as error:
-            raise ValueError(str(error)) from error
+    def _of_their_kinds(cls, table: Any) -> Any:
+        """Every section as its kind's own type."""
+        return _sections(table) if isinstance(table, Mapping) else table
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        reserved = set(RESERVED) & set(self.modalities)
+        reserved = sorted(set(RESERVED) & {*self.modalities, *self.branches})
         if reserved:
-            raise ValueError(f"a modality cannot be called {sorted(reserved)}: results use that name")
+            raise ValueError(f"a modality cannot be called {reserved}: results use that name")
         if self._needs_part and not self.point_cloud_sources:
             raise ValueError(
                 "frame.crop or scoring.region is 'part', but no modality is made from a point cloud: the part is found "
                 "in 3D; name the cloud in frame.part.source, or use crop = 'none' and region = 'frame'"
             )
-        find_method(self.method.name).check(self)
+        for kind, section in self.evidence.items():
+            try:
+                section.check(tuple(self.modalities))
+            except ValueError as error:
+                raise ValueError(f"evidence.{kind}: {error}") from error
+        names = self.branches
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"two maps are called '{twice[0]}': give a modality another name")
         for name in self.classes:
             self.for_class(name)  # a misspelt key shows now, not when that class has its turn
         return self
@@ -146,43 +157,58 @@ class Recipe(Frozen):
 
     @property
     def branches(self) -> tuple[str, ...]:
-        """Names of the maps that the method gives, one each; mostly the modalities."""
-        return find_method(self.method.name).branches(self)
+        """Names of the maps, evidence by evidence."""
+        names = tuple(self.modalities)
+        return tuple(branch for section in self.evidence.values() for branch in section.branches(names))
 
     def identity(self) -> dict[str, Any]:
         """What makes it the same experiment: all values but defaults and those that change no weight. Keys that later
         versions add therefore leave what was recorded before them valid."""
         tree = self.model_dump(mode="json", exclude_defaults=True)
-        for *sections, key in find_method(self.method.name).without_effect(self):
+        paths = [("evidence", kind, *path) for kind, one in self.evidence.items() for path in one.without_effect()]
+        if not self._reads_vectors:
+            paths += [("modalities", name, "vectors") for name in self.modalities]
+        for *sections, key in paths:
             place: Any = tree
             for name in sections:
                 place = place.get(name, {})
             place.pop(key, None)
-        method = {key: value for key, value in tree["method"].items() if value != {}}
-        return {**tree, "method": {"name": self.method.name, **method}}
+        for kind, section in tree["evidence"].items():
+            tree["evidence"][kind] = {key: value for key, value in section.items() if value != {}}
+        return tree
+
+    @property
+    def _reads_vectors(self) -> bool:
+        """Whether anything turns or differentiates vectors."""
+        augmented = any(
+            getattr(getattr(one, "training", None), "augment", "none") != "none" for one in self.evidence.values()
+        )
+        return augmented or any(one.reads_vectors for one in self.evidence.values())
 
     def for_class(self, name: str) -> Recipe:
         """This recipe with the overrides of one class applied and the table of overrides emptied."""
         tree = self.model_dump(mode="json")
-        overrides = arranged(tree.pop("classes").get(name, {}))
+        overrides = arranged(tree.pop("classes").get(name, {}), self.evidence)
         return _validated(_merge(tree, overrides), f"recipe '{self.name}', class '{name}'")
 
     def changed(self, *overrides: str) -> Recipe:
         """With `section.key=value` overrides, as on the command line. Raises RecipeError."""
         tree: dict[str, Any] = self.model_dump(mode="json")
         for override in overrides:
-            tree = _merge(tree, arranged(parse_override(override)))
+            tree = _overridden(tree, override)
         return _validated(tree, f"recipe '{self.name}'")
 
     def without(self, source: str) -> Recipe | None:
-        """Of the stand-in for when `source` is missing: patch statistics of the modalities that are left; None where
-        none is, or where nothing is missing."""
+        """Of the fallback for when `source` is missing: the evidence that fits in seconds, on the modalities that are
+        left; patch statistics where the recipe has no such evidence. None where no modality is left, or where nothing
+        is missing."""
         left = {name: modality for name, modality in self.modalities.items() if modality.source != source}
         if not left or source not in self.sources:
             return None
         tree = self.model_dump(mode="json")
         tree["modalities"] = {name: tree["modalities"][name] for name in left}
-        tree["method"] = {"name": STAND_IN}
+        quick = {kind: values for kind, values in tree["evidence"].items() if self.evidence[kind].falls_back}
+        tree["evidence"] = quick or {PATCH_STATISTICS: {}}
         tree["scoring"]["stand_ins"] = False
         if self.point_cloud_sources[:1] == (source,):  # which told where the part is
             tree["frame"]["part"]["source"] = ""
@@ -211,49 +237,56 @@ def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Reci
     Raises RecipeError for an unknown name, unreadable file, unknown key or contradicting values.
     """
     text, origin = _recipe_text(name_or_file)
-    tree = arranged(_parsed(text, origin))
+    tree = _parsed(text, origin)
     for override in overrides:
-        tree = _merge(tree, arranged(parse_override(override)))
+        tree = _overridden(tree, override)
     return _validated(tree, origin)
 
 
-def arranged(tree: Mapping[str, Any]) -> dict[str, Any]:
+def _overridden(tree: Mapping[str, Any], override: str) -> dict[str, Any]:
+    return _merge(tree, arranged(parse_override(override), _listed(tree)))
+
+
+def arranged(tree: Mapping[str, Any], kinds: Iterable[str]) -> dict[str, Any]:
     """A recipe's tree (or overrides of it) with every key where it belongs.
 
-    Sections of the method may stand without `method.` (`[training]`, `--set training.epochs=20`), and recipes
-    written before have some keys elsewhere.
+    A key of one evidence may stand without `evidence.KIND.` where no other listed kind has it: `[training]`,
+    `--set training.epochs=20`. kinds: those of the recipe.
     """
-    result: dict[str, Any] = {key: dict(value) if isinstance(value, Mapping) else value for key, value in tree.items()}
-    if isinstance(result.get("method"), str):
-        result["method"] = {"name": result["method"]}
-    moves: list[tuple[tuple[str, ...], tuple[str, ...]]] = list(MOVED.items())
-    moves += [((section,), ("method", section)) for section in METHOD_SECTIONS]
-    for old, new in moves:
-        value = _taken(result, old)
-        if value is None:
+    if "method" in tree:
+        raise RecipeError(EARLIER)
+    result: dict[str, Any] = {}
+    for key, value in tree.items():
+        owners = [] if key in Recipe.model_fields else [k for k in kinds if key in evidence_section(k).model_fields]
+        if len(owners) > 1:
+            raise RecipeError(f"'{key}' is a key of {' and '.join(owners)}: name it evidence.{owners[0]}.{key}")
+        result = _merge(result, {"evidence": {owners[0]: {key: value}}} if owners else {key: value})
+    return result
+
+
+def _listed(tree: Mapping[str, Any]) -> tuple[str, ...]:
+    """The kinds of evidence that a recipe's tree lists and that there are."""
+    table = tree.get("evidence")
+    return tuple(kind for kind in table if kind in EVIDENCE) if isinstance(table, Mapping) else ()
+
+
+def _sections(table: Mapping[str, Any]) -> dict[str, EvidenceConfig]:
+    """Every section as its kind's own type. Raises ValueError with a line for each value that is refused."""
+    sections, lines = dict[str, EvidenceConfig](), list[str]()
+    for kind, values in table.items():
+        if values is False:
             continue
-        moved: Any = value
-        for key in reversed(new):
-            moved = {key: moved}
-        result = _merge(moved, result) if len(old) == 2 else _merge(result, moved)
-    return result
-
-
-def _with_method(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A whole recipe's tree, arranged: one that names no method is one of `trd`, which overrides must not say."""
-    result = arranged(tree)
-    method = result.get("method", {})
-    if isinstance(method, dict):
-        result["method"] = {"name": "trd", **method}
-    return result
-
-
-def _taken(tree: dict[str, Any], path: tuple[str, ...]) -> Any:
-    """The value at `path`, removed from the tree; None where there is none."""
-    if len(path) == 1:
-        return tree.pop(path[0], None)
-    section = tree.get(path[0])
-    return section.pop(path[1], None) if isinstance(section, dict) else None
+        try:
+            section = evidence_section(kind)
+            given = {} if values is True else values
+            sections[kind] = given if isinstance(given, section) else section.model_validate(given)
+        except RecipeError as error:
+            lines.append(f"  evidence: {error}")
+        except ValidationError as error:
+            lines += _lines(error, f"evidence.{kind}.")
+    if lines:
+        raise ValueError("\n".join(lines))
+    return sections
 
 
 def recipe_from_toml(text: str, origin: str) -> Recipe:
@@ -308,23 +341,19 @@ def _recipe_text(name_or_file: str | Path) -> tuple[str, str]:
 
 
 def _validated(tree: Mapping[str, Any], origin: str) -> Recipe:
-    tree = _with_method(tree)
-    method = tree.get("method")
     try:
-        if isinstance(method, Mapping):  # by itself first: its own type is known only to the registry
-            _refused(lambda: _section_type(method).model_validate(method), "method.")
-        return _refused(lambda: Recipe.model_validate(tree), "")
+        tree = arranged(tree, _listed(tree))
+        if isinstance(tree.get("evidence"), Mapping):  # by themselves first: pydantic would wrap their messages
+            tree = {**tree, "evidence": _sections(tree["evidence"])}
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise RecipeError("\n".join([f"{origin} is not a valid recipe:", *_lines(error, "")])) from error
     except ValueError as error:
         raise RecipeError(f"{origin} is not a valid recipe:\n{error}") from error
+    except RecipeError as error:
+        raise RecipeError(f"{origin} is not a valid recipe: {error}") from error
     except RecursionError as error:
         raise RecipeError(f"{origin} is not a valid recipe: it is nested too deeply") from error
-
-
-def _section_type(section: Mapping[str, Any]) -> type[MethodConfig]:
-    try:
-        return find_method(str(section.get("name"))).config
-    except RecipeError as error:
-        raise ValueError(f"  method.name: {error}") from error
 
 
 def _place(keys: tuple[int | str, ...]) -> str:
@@ -332,13 +361,9 @@ def _place(keys: tuple[int | str, ...]) -> str:
     return ".".join(str(key) for key in keys if "[" not in str(key))
 
 
-def _refused(validate: Callable[[], Model], prefix: str) -> Model:
-    """What `validate` returns. Raises ValueError with a line for each value that it refuses."""
-    try:
-        return validate()
-    except ValidationError as error:
-        lines = [f"  {prefix}{_place(e['loc']) or 'recipe'}: {_plain(e)}" for e in error.errors()]
-        raise ValueError("\n".join(lines)) from error
+def _lines(error: ValidationError, prefix: str) -> list[str]:
+    """One for each value that was refused."""
+    return [f"  {prefix}{_place(e['loc']) or 'recipe'}: {_plain(e)}" for e in error.errors()]
 
 
 def _plain(error: Mapping[str, Any]) -> str:

@@ -235,17 +235,6 @@ class FrameConfig(Frozen):
     ] = 1.0
     part: Annotated[PartConfig, Field(description="How the part is found.")] = PartConfig()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _earlier_key(cls, values: Any) -> Any:
-        if not isinstance(values, Mapping) or "part_source" not in values:
-            return values
-        moved = {key: value for key, value in values.items() if key != "part_source"}
-        part = moved.get("part", {})
-        if values["part_source"] and isinstance(part, Mapping | PartConfig):
-            moved["part"] = {**dict(part), "source": values["part_source"]}
-        return moved
-
 
 class ScoringConfig(Frozen):
     """How raw maps become scores and decisions."""
@@ -349,9 +338,3 @@ class BackboneConfig(Frozen):
         if self.layers != "auto" and self.name in OWN_TEACHERS:
             raise ValueError(f"teacher.layers is for transformers of timm, not for {self.name}")
         return self
-
-
-class MethodConfig(Frozen):
-    """What every method's section of a recipe has; the rest is the method's own."""
-
-    name: Annotated[str, Field(description="The method (`trd.registry`).")]

@@ -1,1 +1,1 @@
-"""What is learned from good parts; a folder each, and a line in `trd.registry`. `base` says what one has to offer."""
+"""What is learned from good parts; a folder and a registry line each. `base` says what one has to offer."""

@@ -1,34 +1,40 @@
-"""What a method has to offer; nothing here needs torch.
+"""What an evidence has to offer.
 
-A method turns prepared images into raw anomaly maps, one per branch (mostly: per modality). Everything before it
-(reading, preparing) and after it (z-scores, smoothing, fusion, thresholds, evaluation, reports) is the same for all.
+It turns prepared images, or the teacher's pyramids of them, into raw anomaly maps, one per branch (mostly: per
+modality). Everything before it (reading, preparing) and after it (z-scores, smoothing, fusion, thresholds, evaluation,
+reports) is the same for all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
+from torch import Tensor
 
-from trd.config import MethodConfig, Recipe
-from trd.engines.base import Engine, Placement
+from trd.config import Recipe
+from trd.engines.graphs import Graphs, Shape
 from trd.preprocess.parts import PreparedParts
-from trd.types import State
+from trd.teachers.frozen import FrozenTeacher
+from trd.types import PrecisionName, State
 
-FULL = "full"
-"""The variant of a recipe with nothing taken away."""
+Observations = Callable[[], Iterable[tuple[Mapping[str, Tensor], Tensor | None]]]
+"""Yields, over good parts, the values of all steps before the scores (name -> (B, ...)) and what is scored (B, h, w)
+bool, None for all; called once per pass."""
 
 
 @dataclass(frozen=True)
 class FitJob:
-    """What a method may learn from, and where it may work.
+    """What is learned from, and where the work may leave something.
 
-    training: good parts. held_out: further good parts, which calibration uses; a method may take scales from them, no
-    weights; None where every good part is trained on (`scoring.calibration = "cross"`). folder: for checkpoints and
+    training: good parts. held_out: further good parts, which calibration uses; an evidence may take scales from them,
+    no weights; None where every good part is trained on (`scoring.calibration = "cross"`). folder: for checkpoints and
     logs of a training that can be resumed; the caller deletes `folder/checkpoints` when the detector is complete.
-    region: "part" or "frame", what of the images is scored. record: of this training, for the method's own facts.
+    device: as `resolve_device` takes it. region: "part" or "frame", what of the images is scored. record: of this
+    training, for an evidence's own facts.
     """
 
     recipe: Recipe
@@ -41,30 +47,41 @@ class FitJob:
     console: Console = field(default_factory=lambda: Console(quiet=True))
     record: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the images."""
+        height, width = next(iter(self.training[0].images.values())).shape[1:]
+        return height, width
 
-class Method(Protocol):
-    """The `METHOD` of a registered module. Importing the module must be cheap: torch only inside fit and engine."""
 
-    config: type[MethodConfig]
-    """The recipe's section `method`, validated."""
+@dataclass(frozen=True)
+class GraphContext:
+    """What graphs are built for. size: (height, width) of the images. levels: (C, h, w) of the teacher's pyramid, ()
+    without a teacher. linear: the teacher's outputs take both signs. precision: of what may be lower than float32."""
 
-    def without_effect(self, recipe: Recipe) -> tuple[tuple[str, ...], ...]:
-        """Paths of the recipe's keys that change time or memory only, not what is learned."""
+    size: tuple[int, int]
+    levels: tuple[Shape, ...] = ()
+    linear: bool = True
+    precision: PrecisionName = "fp32"
 
-    def branches(self, recipe: Recipe) -> tuple[str, ...]:
-        """Names of the maps."""
 
-    def check(self, recipe: Recipe) -> None:
-        """Raises ValueError where the section contradicts itself or the rest of the recipe."""
+class Evidence(Protocol):
+    """The `EVIDENCE` of a registered module."""
 
-    def fit(self, job: FitJob) -> State:
-        """Learn; a job that was interrupted and is started again ends in the same state.
+    def fit(self, job: FitJob, teacher: FrozenTeacher | None) -> State:
+        """Learn; a job that was interrupted and is started again ends in the same state. teacher: None where no
+        evidence of the recipe reads one.
 
         Raises TRDError for the user's mistakes, KeyboardInterrupt after Ctrl-C with the last checkpoint kept.
         """
 
-    def engine(self, recipe: Recipe, state: State, placement: Placement) -> Engine:
-        """What computes the raw maps. Raises CheckpointError for a state that does not fit the recipe."""
+    def graphs(self, recipe: Recipe, state: State, context: GraphContext) -> Graphs:
+        """From images (`engines.graphs.IMAGE`) and the teacher's levels (`teachers.frozen.level_value`) to the maps of
+        the section's branches (`engines.graphs.MAP`), on the CPU. Names of graphs and further values begin with the
+        kind. Raises CheckpointError for a state that does not fit the recipe."""
 
-    def variants(self, recipe: Recipe) -> dict[str, Recipe]:
-        """Ablations: name -> recipe with one thing taken away, the full one as FULL. Raises RecipeError for none."""
+    def refitted(
+        self, recipe: Recipe, state: State, region: str, training: Observations, held_out: Observations
+    ) -> State:
+        """The state with what has a closed form fitted anew to values that a runtime computed in its precision; the
+        state itself where there is nothing of the kind. region: "part" or "frame", what is scored."""

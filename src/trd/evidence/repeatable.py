@@ -11,13 +11,20 @@ import torch
 
 
 @contextmanager
-def repeatable(seed: int, deterministic: bool) -> Iterator[None]:
-    """Seeded, with algorithms that repeat to the bit where asked for; afterwards the caller's choice holds again."""
+def repeatable(seed: int) -> Iterator[None]:
+    """Seeded, with algorithms that repeat to the bit; afterwards the caller's choice holds again."""
+    torch.manual_seed(seed)
+    with deterministic(True):
+        yield
+
+
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Whether algorithms must repeat to the bit; afterwards the caller's choice holds again."""
     choice: Any = torch.utils.deterministic  # a module with a property, of which its types say nothing
     before = torch.are_deterministic_algorithms_enabled(), choice.fill_uninitialized_memory
-    torch.manual_seed(seed)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on GPUs need it
-    torch.use_deterministic_algorithms(deterministic)
+    torch.use_deterministic_algorithms(wanted)
     # Filling every fresh tensor with NaN guards against reading unset memory, which nothing here does, and costs time.
     choice.fill_uninitialized_memory = False
     try:

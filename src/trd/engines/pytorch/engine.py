@@ -1,32 +1,96 @@
-"""Raw maps by PyTorch: a module that takes images and gives maps, on a CPU or GPU."""
+"""Graphs by PyTorch, on a CPU or GPU."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
-from trd.engines.base import Maps
+from trd.engines.base import Maps, Placement
+from trd.engines.graphs import IMAGE, MAP, GraphForm, Graphs, Step
+from trd.engines.pytorch.frozen import frozen, images_at_once
+from trd.engines.pytorch.onednn import onednn_takes
 from trd.engines.pytorch.out_of_memory import PREDICTION_REMEDY, full_memory_said
-from trd.engines.pytorch.precision import PRECISIONS
+from trd.engines.pytorch.precision import PRECISIONS, prediction_dtype, resolve_device
 
 
 class PyTorchEngine:
-    """module: modality -> (B, 3, h, w) tensor to branch -> (B, h, w) tensor, on `device` already.
+    """`Engine`: every graph by a frozen copy of its module, students in `dtype`, teacher and distances in float32.
 
-    dtype: what most of it computes in. form: how it was made ready, for `trd info`.
+    compiled: by torch.compile; the first call of every batch size takes a minute or two. Meant for GPUs, where it fuses
+    what surrounds the convolutions and replays all kernels as CUDA graphs; on CPUs oneDNN's fused operators are
+    faster (docs/results.md).
     """
 
-    def __init__(self, module: nn.Module, device: torch.device, dtype: torch.dtype, form: str) -> None:
-        self.module = module.eval()
-        self.device = str(device)
-        self.precision = PRECISIONS[dtype]
+    def __init__(self, graphs: Graphs, device: torch.device, dtype: torch.dtype, compiled: bool = False) -> None:
+        self.device, self.precision = str(device), PRECISIONS[dtype]
+        form = "torch.compile" if compiled else "oneDNN calls" if onednn_takes(device, dtype) else "eager"
         self.form = f"PyTorch, {form}"
+        self._device, self._dtype, self._compiled = device, dtype, compiled
+        self._forms = graphs.graphs
+        with full_memory_said(PREDICTION_REMEDY):
+            self.modules = {name: self._ready(form) for name, form in graphs.graphs.items()}
+        # steps of one graph that follow each other, as those of all modalities' teacher do, are one call
+        self._calls = [(name, list(steps)) for name, steps in groupby(graphs.steps, lambda step: step.graph)]
+
+    def _ready(self, form: GraphForm) -> nn.Module:
+        if form.role in ("scaler", "score"):
+            return form.module.to(self._device).eval().requires_grad_(False)
+        dtype = self._dtype if form.role == "student" else torch.float32
+        module = frozen(form.module, self._device, dtype, fuse=not self._compiled)
+        if self._compiled:
+            module.compile(mode="reduce-overhead" if self._device.type == "cuda" else None)
+        return module
 
     def raw_maps(self, images: Mapping[str, NDArray[np.float32]]) -> Maps:
+        values = self.values(images)
+        return {
+            name.removeprefix(MAP): value.float().cpu().numpy()
+            for name, value in values.items()
+            if name.startswith(MAP)
+        }
+
+    def values(self, images: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
+        """Everything that the steps give for images of a batch, and the images."""
         with torch.inference_mode(), full_memory_said(PREDICTION_REMEDY):
-            tensors = {name: torch.from_numpy(stack).to(self.device) for name, stack in images.items()}
-            return {name: maps.float().cpu().numpy() for name, maps in self.module(tensors).items()}
+            if self._compiled:  # what the graphs gave before may be overwritten from here on
+                torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # torch's gap
+            values = {IMAGE + name: torch.from_numpy(stack).to(self._device) for name, stack in images.items()}
+            lower: dict[str, Tensor] = {}
+            for name, steps in self._calls:
+                self._call(name, steps, values, lower)
+            return values
+
+    def _call(self, name: str, steps: list[Step], values: dict[str, Tensor], lower: dict[str, Tensor]) -> None:
+        """lower: the values that students have read, in their precision."""
+        form, module = self._forms[name], self.modules[name]
+
+        def read(value: str) -> Tensor:
+            if form.role == "student":
+                if value not in lower:
+                    lower[value] = values[value].to(self._dtype)
+                return lower[value]
+            return values[value].float()
+
+        stacks = [[read(step.inputs[own]) for step in steps] for own in form.inputs]
+        together = [stack[0] if len(stack) == 1 else torch.cat(stack) for stack in stacks]
+        if form.role == "teacher":
+            (image,) = together
+            chunks = [module(chunk) for chunk in torch.split(image, images_at_once(image))]
+            outputs = [torch.cat(level) for level in zip(*chunks, strict=True)]
+        else:
+            outputs = list(module(*together))
+        for own, output in zip(form.outputs, outputs, strict=True):
+            for step, value in zip(steps, output.chunk(len(steps)), strict=True):
+                values[step.outputs[own]] = value
+
+
+def pytorch_engine(graphs: Graphs, placement: Placement, precision: str) -> PyTorchEngine:
+    """precision: the recipe's, for a placement that names none. Raises RecipeError for what this machine lacks."""
+    device = torch.device(resolve_device(placement.device))
+    dtype = prediction_dtype(placement.precision or precision, device)
+    return PyTorchEngine(graphs, device, dtype, placement.compiled)

@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from trd.engines.pytorch.out_of_memory import TRAINING_REMEDY, full_memory_said
-from trd.engines.pytorch.precision import prediction_dtype, resolve_device
+from trd.engines.pytorch.precision import prediction_dtype
 from trd.evidence.base import FitJob
-from trd.evidence.crossmodal_mapping.config import section
-from trd.evidence.crossmodal_mapping.mappings import CrossmodalMappings, upsampled
-from trd.evidence.repeatable import repeatable
+from trd.evidence.crossmodal_mapping.mappings import CrossmodalMappings, section, unit_distances
 from trd.evidence.state import tensors_of
 from trd.progress import tracked
-from trd.teachers.frozen import scored_cells
+from trd.teachers.frozen import FrozenTeacher, on_one_grid, scored_cells
 from trd.teachers.pyramid import Pyramid
 from trd.types import State
 
 LARGEST = torch.finfo(torch.float16).max
 
 
-def fit_mappings(job: FitJob) -> State:
-    """`Method.fit`. Takes minutes, so that an interrupted one begins again; the seed decides all of it."""
-    recipe, config, device = job.recipe, section(job.recipe).training, torch.device(resolve_device(job.device))
-    with full_memory_said(TRAINING_REMEDY), repeatable(recipe.seed, True):
-        module = CrossmodalMappings(recipe).to(device)
-        module.teacher.made_ready(device)
-        low = prediction_dtype(config.precision, device) != torch.float32
-        features = _Features(module, job, device, config.feature_memory * 2**30)
-        optimizer = torch.optim.Adam(module.mappings.parameters(), lr=config.learning_rate, fused=True)
-        for step in _shown_steps(job):
-            cells = features.drawn(step)
-            with torch.autocast(device.type, torch.bfloat16, enabled=low):
-                squares = module.squared_distances(cells)
-            loss = torch.stack([of_modality.mean() / 2 for of_modality in squares.values()]).sum()  # of 1 - cosine
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch's gap
-            optimizer.step()
-        return tensors_of(module)
+def fit_mappings(job: FitJob, teacher: FrozenTeacher) -> State:
+    """`Evidence.fit`. Takes minutes, so that an interrupted one begins again; the seed decides all of it."""
+    config, device = section(job.recipe).training, teacher.device
+    module = CrossmodalMappings(tuple(job.recipe.modalities), sum(teacher.channels)).to(device)
+    low = prediction_dtype(job.recipe.precision, device) != torch.float32
+    features = _Features(module, job, teacher, config.feature_memory * 2**30)
+    optimizer = torch.optim.Adam(module.parameters(), lr=config.learning_rate, fused=True)
+    for step in _shown_steps(job):
+        cells = features.drawn(step)
+        with torch.autocast(device.type, torch.bfloat16, enabled=low):
+            predicted = module(cells)
+        squares = [unit_distances(predicted[name].float(), cells[name]) for name in module.modalities]
+        loss = torch.stack([of_modality.mean() / 2 for of_modality in squares]).sum()  # of 1 - cosine
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's gap
+        optimizer.step()
+    return tensors_of(module)
 
 
 def _shown_steps(job: FitJob) -> Iterator[list[int]]:
@@ -62,12 +58,12 @@ class _Features:
     Level by level as the teacher gives them: on one grid they are several times as large. limit: bytes.
     """
 
-    def __init__(self, module: CrossmodalMappings, job: FitJob, device: torch.device, limit: float) -> None:
-        self._module = module
+    def __init__(self, module: CrossmodalMappings, job: FitJob, teacher: FrozenTeacher, limit: float) -> None:
+        self._module, self._teacher = module, teacher
         self._parts = job.training
         self._cells = section(job.recipe).training.cells
         self._random = torch.Generator().manual_seed(job.recipe.seed + 1)
-        self._device = device
+        self._device = teacher.device
         self._room = limit
         self._kept: dict[int, dict[str, Pyramid]] = {}
         self._scored: dict[int, Tensor] = {}
@@ -81,7 +77,7 @@ class _Features:
         }
         chosen = torch.stack([self._some(self._scored[index]) for index in indices]).to(self._device)
         rows = torch.arange(len(indices), device=self._device)[:, None]
-        return {name: cells[rows, chosen] for name, cells in upsampled(together).items()}
+        return {name: cells[rows, chosen] for name, cells in _upsampled(together).items()}
 
     def _some(self, scored: Tensor) -> Tensor:
         return scored[torch.randint(len(scored), (self._cells,), generator=self._random)]
@@ -93,7 +89,7 @@ class _Features:
         pyramids = {}
         for name in self._module.modalities:
             image = torch.from_numpy(part.images[name])[None].to(self._device)
-            levels = self._module.teacher(image)
+            levels = self._teacher(image)
             pyramids[name] = tuple(level.clamp(-LARGEST, LARGEST).half() for level in levels)
         if index not in self._scored:
             finest = pyramids[self._module.modalities[0]][0]
@@ -103,3 +99,8 @@ class _Features:
             self._room -= size
             self._kept[index] = pyramids
         return pyramids
+
+
+def _upsampled(pyramids: Mapping[str, Pyramid]) -> dict[str, Tensor]:
+    """modality -> (B, h * w, C) of all levels on the finest one's cells."""
+    return {name: on_one_grid(pyramid).flatten(2).transpose(1, 2) for name, pyramid in pyramids.items()}

@@ -2,59 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trd.config import Recipe
-from trd.evidence.crossmodal_mapping.config import JOINT, section
-from trd.teachers.frozen import FrozenTeacher, on_one_grid
-from trd.teachers.pyramid import Pyramid
+from trd.config import CROSSMODAL_MAPPING, CrossmodalMappingConfig, Recipe
+from trd.engines.graphs import Shape
+from trd.engines.pytorch.resampling import OnOneGrid, Resampled
 
 
 class CrossmodalMappings(nn.Module):
-    """modality -> (B, 3, h, w) images to {"joint": (B, h, w) map}.
+    """modality -> (..., C) features of a cell to modality -> (..., C) features predicted from all others'."""
 
-    load_teacher: False where a state brings the weights along.
-    """
-
-    def __init__(self, recipe: Recipe, load_teacher: bool = True) -> None:
+    def __init__(self, modalities: Sequence[str], channels: int) -> None:
         super().__init__()
-        self.teacher = FrozenTeacher(section(recipe).teacher, load_teacher)
-        self.modalities = tuple(recipe.modalities)
-        channels = sum(self.teacher.channels)
+        self.modalities = tuple(modalities)
         others = (len(self.modalities) - 1) * channels
         # In the modalities' order: a ModuleDict keeps some names, such as "keys", for itself.
         self.mappings = nn.ModuleList(_mapping(others, channels) for _ in self.modalities)
-        self.dtype = torch.float32
 
-    def forward(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        size = images[self.modalities[0]].shape[2:]
-        cells = {}
-        for name in self.modalities:
-            joined = on_one_grid(self.teacher(images[name]))
-            height, width = joined.shape[2:]
-            cells[name] = joined.permute(0, 2, 3, 1)
-        product = torch.ones((), device=joined.device)
-        for squares in self.squared_distances(cells).values():
-            product = product * squares.clamp_min(0).sqrt()
-        map_ = F.interpolate(product.view(-1, 1, height, width), size=size, mode="bilinear", align_corners=False)
-        return {JOINT: map_[:, 0]}
-
-    def squared_distances(self, cells: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """modality -> (..., C) features to modality -> (...) float32: the squared distance between unit vectors of what
-        was predicted and what is there, twice (1 - cosine)."""
-        distances = {}
+    def forward(self, cells: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        predicted = {}
         for name, mapping in zip(self.modalities, self.mappings, strict=True):
-            others = torch.cat([cells[other] for other in self.modalities if other != name], dim=-1)
-            distances[name] = unit_distances(mapping(others.to(self.dtype)).float(), cells[name])
-        return distances
+            others = [cells[other] for other in self.modalities if other != name]
+            predicted[name] = mapping(torch.cat(others, dim=-1))
+        return predicted
+
+
+class MappingGraph(nn.Module):
+    """Levels of the other modalities, one after the other -> (B, h, w, C) features predicted of this one."""
+
+    def __init__(self, mapping: nn.Module, levels: Sequence[Shape]) -> None:
+        super().__init__()
+        self.mapping = mapping
+        self.cells = Cells(levels)
+
+    def forward(self, *levels: Tensor) -> tuple[Tensor, ...]:
+        return (self.mapping(torch.cat(self.cells(levels), dim=-1)),)
+
+
+class ProductGraph(nn.Module):
+    """Levels of all modalities, then what was predicted of each -> the map at the images' size: the product of the
+    distances."""
+
+    def __init__(self, modalities: int, levels: Sequence[Shape], size: tuple[int, int]) -> None:
+        super().__init__()
+        self.cells = Cells(levels)
+        self.sized = Resampled(self.cells.grid, size, align_corners=False)
+        self.levels = modalities * len(levels)
+
+    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
+        product = torch.ones((), device=values[0].device)
+        for predicted, features in zip(values[self.levels :], self.cells(values[: self.levels]), strict=True):
+            product = product * unit_distances(predicted, features).clamp_min(0).sqrt()
+        return (self.sized(product[:, None])[:, 0],)
+
+
+class Cells(nn.Module):
+    """Levels of some modalities, one modality after the other -> (B, h, w, C) for each, on the finest level's cells."""
+
+    def __init__(self, levels: Sequence[Shape]) -> None:
+        super().__init__()
+        grids = [(height, width) for _, height, width in levels]
+        self.on_one_grid, self.count, self.grid = OnOneGrid(grids), len(levels), grids[0]
+
+    def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        pyramids = [levels[start : start + self.count] for start in range(0, len(levels), self.count)]
+        return [self.on_one_grid(pyramid).permute(0, 2, 3, 1) for pyramid in pyramids]
 
 
 def unit_distances(predicted: Tensor, features: Tensor) -> Tensor:
-    """(..., C) twice to (...): the squared distance between their unit vectors."""
+    """(..., C) twice to (...): the squared distance between their unit vectors, twice (1 - cosine)."""
     return (F.normalize(predicted, dim=-1) - F.normalize(features, dim=-1)).square().sum(dim=-1)
 
 
@@ -65,6 +86,5 @@ def _mapping(channels_in: int, channels_out: int) -> nn.Sequential:
     )
 
 
-def upsampled(pyramids: Mapping[str, Pyramid]) -> dict[str, Tensor]:
-    """modality -> (B, h * w, C) of all levels on the finest one's cells."""
-    return {name: on_one_grid(pyramid).flatten(2).transpose(1, 2) for name, pyramid in pyramids.items()}
+def section(recipe: Recipe) -> CrossmodalMappingConfig:
+    return cast(CrossmodalMappingConfig, recipe.evidence[CROSSMODAL_MAPPING])

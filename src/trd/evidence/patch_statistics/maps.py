@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trd.config import Recipe
-from trd.engines.pytorch.exportable import resized
-from trd.evidence.patch_statistics.features import STRIDE, ColourFeatures, SurfaceFeatures, features_of
+from trd.config import PATCH_STATISTICS, PatchStatisticsConfig, Recipe, VectorAxes
+from trd.engines.pytorch.resampling import Resampled
+from trd.evidence.patch_statistics.features import STRIDE, features_of
 from trd.evidence.patch_statistics.mixture import PlaceMixture, fit_mixture
 from trd.preprocess.parts import PreparedParts
 from trd.types import PreparedSample
@@ -21,45 +20,53 @@ ENOUGH = 0.5  # of a cell's pixels must be scored for the cell to be learned fro
 MOST_CELLS = 600_000  # kept of one modality, equally of each part: 40 MB
 
 
-class StatisticsMaps(nn.Module):
-    """modality -> (B, 3, h, w) images to modality -> (B, h, w) maps, float32, also under autocast."""
+class StatisticsMap(nn.Module):
+    """A modality's (B, 3, h, w) images -> its (B, h, w) map. vectors: what its images hold (`Recipe.vector_maps`)."""
 
-    def __init__(self, recipe: Recipe, components: int) -> None:
+    def __init__(self, vectors: VectorAxes | Literal["none"], components: int) -> None:
         super().__init__()
-        vectors = recipe.vector_maps
-        self.modalities = tuple(recipe.modalities)
-        self.features = nn.ModuleList(features_of(vectors.get(name, "none")) for name in self.modalities)
-        self.mixtures = nn.ModuleList(
-            PlaceMixture(cast(ColourFeatures | SurfaceFeatures, features).channels, components)
-            for features in self.features
-        )
+        self.features = features_of(vectors)
+        self.mixture = PlaceMixture(self.features.channels, components)
 
-    def forward(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        maps = {}
-        for name, features, mixture in zip(self.modalities, self.features, self.mixtures, strict=True):
-            stack = images[name].float()
-            with torch.autocast(stack.device.type, enabled=False):
-                cells = mixture(features(stack))[:, None]
-            maps[name] = resized(cells, (stack.shape[2], stack.shape[3]))[:, 0]
-        return maps
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        cells = self.mixture(self.features(image))[:, None]
+        return (resized(cells, (image.shape[2], image.shape[3]))[:, 0],)
+
+
+def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, C, h, w) -> (B, C, H, W), bilinear, corners not aligned; as products while exporting."""
+    if torch.compiler.is_exporting():
+        resampled: Tensor = Resampled((int(x.shape[2]), int(x.shape[3])), size, align_corners=False)(x)
+        return resampled
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+def statistics_map(recipe: Recipe, modality: str) -> StatisticsMap:
+    """As a recipe asks for, not fitted."""
+    return StatisticsMap(recipe.vector_maps.get(modality, "none"), section(recipe).components)
 
 
 @torch.no_grad()
-def fit_statistics(recipe: Recipe, components: int, parts: PreparedParts, device: torch.device) -> StatisticsMaps:
-    """Of good parts; takes seconds. The recipe's seed decides all of it."""
-    maps = StatisticsMaps(recipe, components).to(device)
+def fit_statistics(recipe: Recipe, parts: PreparedParts, device: torch.device) -> list[StatisticsMap]:
+    """Of good parts, a map per modality; takes seconds. The recipe's seed decides all of it."""
+    maps = {name: statistics_map(recipe, name).to(device) for name in recipe.modalities}
     random = torch.Generator().manual_seed(recipe.seed)
     most = max(1, MOST_CELLS // len(parts))
-    found: list[list[Tensor]] = [[] for _ in maps.modalities]
+    cells: dict[str, list[Tensor]] = {name: [] for name in maps}
     for part in parts:
         scored = scored_cells(part)
         if len(scored) > most:
             scored = scored[torch.randperm(len(scored), generator=random)[:most]]
-        for name, features, of_parts in zip(maps.modalities, maps.features, found, strict=True):
+        for name, of_modality in maps.items():
             image = torch.from_numpy(part.images[name])[None].to(device)
-            of_parts.append(features(image)[0].flatten(1).T[scored.to(device)])
-    maps.mixtures = nn.ModuleList(fit_mixture(of_parts, components, random) for of_parts in found)
-    return maps
+            cells[name].append(of_modality.features(image)[0].flatten(1).T[scored.to(device)])
+    for name, of_modality in maps.items():
+        of_modality.mixture = fit_mixture(cells[name], section(recipe).components, random)
+    return list(maps.values())
+
+
+def section(recipe: Recipe) -> PatchStatisticsConfig:
+    return cast(PatchStatisticsConfig, recipe.evidence[PATCH_STATISTICS])
 
 
 def scored_cells(part: PreparedSample) -> Tensor:

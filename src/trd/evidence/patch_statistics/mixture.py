@@ -51,7 +51,6 @@ class PlaceMixture(nn.Module):
         self.register_buffer("volume", torch.zeros(components))  # log determinant of the covariance
         self.register_buffer("usual", torch.zeros(components))
         self.register_buffer("spread", torch.ones(components))
-        self.register_load_state_dict_pre_hook(_from_forms)  # type: ignore[no-untyped-call]  # torch's gap
 
     def forward(self, features: Tensor) -> Tensor:
         count, _, height, width = features.shape
@@ -114,22 +113,6 @@ class PlaceMixture(nn.Module):
 def _blocks(cells: Tensor) -> tuple[Tensor, ...]:
     """(F, N) in pieces that a processor's cache holds; GPUs lose by launching more and smaller kernels."""
     return torch.split(cells, CELLS_AT_ONCE if cells.device.type == "cpu" else CELLS, dim=1)
-
-
-def _from_forms(mixture: PlaceMixture, state: dict[str, Tensor], prefix: str, *_: object) -> None:
-    """Detectors written before hold quadratic forms: products in pairs, linear terms, constant."""
-    if (forms := state.pop(prefix + "forms", None)) is None:
-        return
-    features = mixture.whitening.shape[1]
-    rows, columns = torch.triu_indices(features, features)
-    precisions = torch.zeros(len(forms), features, features, dtype=torch.float64)
-    halves = forms[:, : len(rows)].double() * torch.where(rows == columns, 1.0, 0.5)
-    precisions[:, rows, columns] = precisions[:, columns, rows] = halves
-    pulls = -forms[:, len(rows) : -1].double() / 2
-    whitening = torch.linalg.cholesky(precisions).transpose(1, 2)
-    state[prefix + "whitening"] = whitening.float().contiguous()
-    mean = torch.linalg.solve(precisions, pulls[:, :, None])
-    state[prefix + "whitened_mean"] = (whitening @ mean)[:, :, 0].float()
 
 
 def fit_mixture(parts: Sequence[Tensor], components: int, generator: torch.Generator) -> PlaceMixture:

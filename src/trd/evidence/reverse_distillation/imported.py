@@ -4,33 +4,40 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trd.config import Recipe
+import torch
+
+from trd.config import REVERSE_DISTILLATION, Recipe
+from trd.engines.pytorch.precision import resolve_device
 from trd.errors import RecipeError
 from trd.evidence.base import FitJob
-from trd.evidence.reverse_distillation.config import TRDConfig
-from trd.evidence.reverse_distillation.engine import state_of
-from trd.evidence.reverse_distillation.maps.scorer import MapScorer
-from trd.evidence.reverse_distillation.network.network import build_network
+from trd.evidence.detection import TEACHER, joined
 from trd.evidence.reverse_distillation.network.reference_weights import read_reference_checkpoint
 from trd.evidence.reverse_distillation.network.student import PAPER_BLOCKS
+from trd.evidence.reverse_distillation.restored import build_network, section, state_of
+from trd.evidence.state import tensors_of
+from trd.teachers.frozen import TeacherGraph
 from trd.types import State
 
 
 def imported_state(file: Path, job: FitJob) -> State:
-    """Stands in for `Method.fit`. Raises CheckpointError for a file that does not fit."""
+    """Stands in for `fit_evidence`. Raises CheckpointError for a file that does not fit."""
+    resolve_device(job.device)  # refused before minutes of reading
     students = read_reference_checkpoint(file, tuple(job.recipe.modalities))
-    return state_of(build_network(job.recipe, students=students), MapScorer([], [], None))
+    teacher = TeacherGraph(job.recipe.teacher)
+    network = build_network(job.recipe, teacher.channels, teacher.linear_outputs, students)
+    of_network = state_of(network, torch.nn.ModuleDict())
+    return joined({TEACHER: tensors_of(teacher.teacher), f"{REVERSE_DISTILLATION}.": of_network})
 
 
 def refuse_other_students(recipe: Recipe) -> None:
     """Raises RecipeError for a recipe whose students are not the paper's."""
-    config = recipe.method
-    paper = False
-    if isinstance(config, TRDConfig):
-        complete = config.student.filter and config.student.amplifier and config.student.branches == "per_modality"
-        teacher = config.teacher.name == "wide_resnet50_2" and not config.teacher.standardize
-        paper = complete and teacher and config.student.blocks == PAPER_BLOCKS and config.distance == "cosine"
-        paper = paper and not config.statistics.components
+    paper = tuple(recipe.evidence) == (REVERSE_DISTILLATION,) and recipe.teacher.name == "wide_resnet50_2"
+    if paper:
+        config = section(recipe)
+        student = config.student
+        complete = student.filter and student.amplifier and student.branches == "per_modality"
+        plain = not config.standardize and config.distance == "cosine"
+        paper = complete and plain and student.blocks == PAPER_BLOCKS
     if len(recipe.modalities) != 2 or not paper:
         raise RecipeError(
             f"recipe '{recipe.name}' does not have the paper's two students: reference weights fit mvtec3d-rgb-depth, "

@@ -13,14 +13,14 @@ deviation 1 on good parts and added. They miss different defects: see docs/lite-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trd.evidence.reverse_distillation.network.outputs import NetworkOutput
+from trd.evidence.reverse_distillation.maps.cosine import cosine
 from trd.teachers.pyramid import Pyramid
 
 SHRINKAGE = 0.03  # of the mean channel variance, mixed into the covariance so that it can be inverted
@@ -31,8 +31,9 @@ HIGHEST = 3.0  # standard deviations of log distance that a place may be excused
 DISTANCES = 2  # departure, direction
 REGION_SHARE = 0.3  # of a cell's pixels that must be scored for the cell to count in the fit
 
-Observations = Callable[[], Iterable[tuple[NetworkOutput, Tensor | None]]]
-"""Yields (network output, region (B, H, W) bool or None) over good parts; called once per pass."""
+Rebuilt = Callable[[], Iterable[tuple[Mapping[str, Pyramid], Mapping[str, Pyramid], Tensor | None]]]
+"""Yields, over good parts, the students' and the teachers' pyramids by branch and the region (B, H, W) bool or None;
+called once per pass."""
 
 
 def box(features: Tensor, side: int) -> Tensor:
@@ -43,12 +44,6 @@ def box(features: Tensor, side: int) -> Tensor:
     half = side // 2
     down = F.avg_pool2d(features, (side, 1), stride=1, padding=(half, 0), count_include_pad=False)
     return F.avg_pool2d(down, (1, side), stride=1, padding=(0, half), count_include_pad=False)
-
-
-def cosine(student: Tensor, teacher: Tensor) -> Tensor:
-    """(B, h, w) cosine along the channels. As F.cosine_similarity, which is 5 x slower on channels-last tensors."""
-    product = (student * teacher).sum(dim=1)
-    return product / (student.square().sum(dim=1).sqrt() * teacher.square().sum(dim=1).sqrt()).clamp_min(1e-8)
 
 
 class LevelDistance(nn.Module):
@@ -74,67 +69,55 @@ class LevelDistance(nn.Module):
         self.register_buffer("scale", torch.tensor([[0.0] * DISTANCES, [1.0] * DISTANCES]))  # mean, deviation
 
     def residual(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """(B, C, h, w) twice -> (B, h, w, C)."""
-        return box((teacher - student).float(), self.pool).permute(0, 2, 3, 1)
+        """(B, C, h, w) twice -> (B, C, h, w)."""
+        return box(teacher - student, self.pool)
 
     def context(self, student: Tensor) -> Tensor:
-        """(B, h, w, 2C): local mean and deviation of the student's features, which say what is expected here."""
-        student = student.float()
-        moments = box(torch.cat([student, student.square()], dim=1), CONTEXT)
-        mean, second = moments.chunk(2, dim=1)
-        second.copy_((second - mean.square()).clamp_min_(0).sqrt_())  # roots are slow in place, on half the channels
-        return moments.permute(0, 2, 3, 1)
-
-    def mahalanobis(self, residual: Tensor) -> Tensor:
-        """(..., C) -> (...): squared distance per channel, about 1 on good parts."""
-        whitened = residual @ self.whitening - self.mean @ self.whitening  # the mean after the product: C numbers only
-        return whitened.square().mean(dim=-1).clamp_min(TINY)
+        """(B, 2C, h, w): local mean and deviation of the student's features, which say what is expected here."""
+        mean, second = box(student, CONTEXT), box(student.square(), CONTEXT)
+        return torch.cat([mean, (second - mean.square()).clamp_min(0).sqrt()], dim=1)
 
     def distances(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """(B, h, w, 2): departure and direction."""
-        departure = self.mahalanobis(self.residual(student, teacher))
-        likeness = cosine(student.float(), teacher.float())
-        direction = box(1 - likeness[:, None], self.pool)[:, 0].clamp_min(TINY)
-        return torch.stack([departure, direction], dim=-1)
+        """(B, 2, h, w): departure, the squared Mahalanobis distance per channel, about 1 on good parts; direction."""
+        whitening, offset = self.whitening.T[:, :, None, None], -(self.mean @ self.whitening)
+        whitened = F.conv2d(self.residual(student, teacher), whitening, offset)
+        departure = whitened.square().mean(dim=1, keepdim=True)
+        direction = box(1 - cosine(student, teacher), self.pool)
+        return torch.cat([departure, direction], dim=1).clamp_min(TINY)
 
     def expected_log(self, context: Tensor) -> Tensor:
-        """(..., 2C) -> (..., 2): log of the distances that good parts show at such a place."""
+        """(B, 2C, h, w) -> (B, 2, h, w): log of the distances that good parts show at such a place."""
         weight = self.context_weight[:-1] / self.context_std[:, None]  # standardises in the product
-        value = context @ weight + (self.context_weight[-1] - self.context_mean @ weight)
-        return value.clamp(self.log_range[0], self.log_range[1])
+        constant = self.context_weight[-1] - self.context_mean @ weight
+        expected = F.conv2d(context, weight.T[:, :, None, None], constant)
+        lowest, highest = self.log_range[:, None, :, None, None]
+        return torch.minimum(torch.maximum(expected, lowest), highest)
 
     def relative(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """(B, h, w, 2): the distances divided by what is usual there."""
+        """(B, 2, h, w): the distances divided by what is usual there."""
         return self.distances(student, teacher) * torch.exp(-self.expected_log(self.context(student)))
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """(B, h, w): sum of both, each of mean 0 and deviation 1 on good parts, so that levels can be added."""
-        student = student.float()
-        return ((self.relative(student, teacher) - self.scale[0]) / self.scale[1]).sum(dim=-1)
+        """(B, 1, h, w): sum of both, each of mean 0 and deviation 1 on good parts, so that levels can be added."""
+        mean, deviation = self.scale[:, None, :, None, None]
+        return ((self.relative(student, teacher) - mean) / deviation).sum(dim=1, keepdim=True)
 
 
 class ResidualDistance(nn.Module):
-    """All levels of one modality: (student, teacher) pyramids -> (B, H, W) map, upsampled as in the paper's map."""
+    """All levels of one branch."""
 
     def __init__(self, channels: Iterable[int], pool: Iterable[int]) -> None:
         super().__init__()
         self.levels = nn.ModuleList(LevelDistance(c, p) for c, p in zip(channels, pool, strict=True))
 
-    def forward(self, student: Pyramid, teacher: Pyramid, size: tuple[int, int]) -> Tensor:
-        levels = [
-            F.interpolate(level(s, t)[:, None], size=size, mode="bilinear", align_corners=True)
-            for level, s, t in zip(self.levels, student, teacher, strict=True)
-        ]
-        return torch.stack(levels).sum(dim=0)[:, 0]
-
 
 def fit_residual_distances(
-    distances: nn.ModuleDict, training: Observations, validation: Observations, floor: float = -3.0
+    distances: nn.ModuleDict, training: Rebuilt, validation: Rebuilt, floor: float = -3.0
 ) -> None:
-    """Fit all modalities at once: steps 1-3 on the training parts, the levels' scale on the validation parts.
+    """Fit all branches at once: steps 1-3 on the training parts, the levels' scale on the validation parts.
 
     floor: the least that may be expected of a place, in standard deviations of log distance from its mean. -3 holds
-    quiet places to their own low noise; 1 excuses noisy places and amplifies no quiet ones (see ScoringConfig).
+    quiet places to their own low noise; 1 excuses noisy places and amplifies no quiet ones.
     Three passes, each over moments only, so memory does not grow with the number of parts.
     """
     parts = {
@@ -145,8 +128,8 @@ def fit_residual_distances(
     residuals = {key: _Moments() for key in parts}
     contexts = {key: _Moments() for key in parts}
     for key, level, student, teacher, inside in _cells(parts, training):
-        residuals[key].add(level.residual(student, teacher)[inside])
-        contexts[key].add(level.context(student)[inside])
+        residuals[key].add(rows(level.residual(student, teacher), inside))
+        contexts[key].add(rows(level.context(student), inside))
     for key, level in parts.items():
         _set_whitening(level, residuals[key])
         level.context_mean.copy_(contexts[key].mean)
@@ -154,18 +137,23 @@ def fit_residual_distances(
 
     regressions = {key: _Moments() for key in parts}
     for key, level, student, teacher, inside in _cells(parts, training):
-        context = (level.context(student)[inside] - level.context_mean) / level.context_std
-        log_distances = level.distances(student, teacher)[inside].log()
+        context = (rows(level.context(student), inside) - level.context_mean) / level.context_std
+        log_distances = rows(level.distances(student, teacher), inside).log()
         regressions[key].add(torch.cat([context, torch.ones_like(context[:, :1]), log_distances], dim=1))
     for key, level in parts.items():
         _set_regression(level, regressions[key], floor)
 
     relative = {key: _Moments() for key in parts}
     for key, level, student, teacher, inside in _cells(parts, validation):
-        relative[key].add(level.relative(student, teacher)[inside])
+        relative[key].add(rows(level.relative(student, teacher), inside))
     for key, level in parts.items():
         deviation = relative[key].covariance.diagonal().clamp_min(0).sqrt()
         level.scale.copy_(torch.stack([relative[key].mean, torch.where(deviation > 0, deviation, 1.0)]))
+
+
+def rows(features: Tensor, inside: Tensor) -> Tensor:
+    """(B, C, h, w) and (B, h, w) bool -> (N, C) of the cells inside."""
+    return features.permute(0, 2, 3, 1)[inside]
 
 
 class _Moments:
@@ -192,11 +180,11 @@ class _Moments:
 
 
 def _cells(
-    parts: dict[tuple[str, int], LevelDistance], observations: Observations
+    parts: dict[tuple[str, int], LevelDistance], observations: Rebuilt
 ) -> Iterable[tuple[tuple[str, int], LevelDistance, Tensor, Tensor, Tensor]]:
-    for output, region in observations():
+    for students, teachers, region in observations():
         for (name, index), level in parts.items():
-            student, teacher = output.students[name].fused[index], output.teachers[name][index]
+            student, teacher = students[name][index].float(), teachers[name][index]
             if region is None:
                 inside = torch.ones(student.shape[0], *student.shape[2:], dtype=torch.bool, device=student.device)
             else:

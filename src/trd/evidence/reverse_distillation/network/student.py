@@ -36,6 +36,7 @@ class Student(nn.Module):
         has_filter, has_amplifier = use_filter and others > 0, use_amplifier and others > 0
         self.filter = CrossmodalFilter(channels, others, linear) if has_filter else None
         self.amplifier = CrossmodalAmplifier(channels, others, linear) if has_amplifier else None
+        self.reads_others = has_filter or has_amplifier
         self.bottleneck = FusingBottleneck(channels, filtered=has_filter)
         self.decoder = Decoder(channels, blocks, amplified=has_amplifier, linear=linear)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trd import processes
 from trd.config import Recipe
-from trd.evidence.reverse_distillation.config import section
+from trd.evidence.reverse_distillation.restored import section
 from trd.evidence.reverse_distillation.network.network import TunedReverseDistillation
 from trd.evidence.reverse_distillation.training.features import TeacherFeatures
 from trd.evidence.reverse_distillation.training.loss import network_loss

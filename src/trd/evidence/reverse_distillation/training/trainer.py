@@ -19,7 +19,7 @@ from trd import processes
 from trd.config import Recipe
 from trd.engines.pytorch.precision import resolve_precision
 from trd.errors import OutputError, TRDError
-from trd.evidence.reverse_distillation.config import section
+from trd.evidence.reverse_distillation.restored import section
 from trd.evidence.reverse_distillation.network.network import TunedReverseDistillation
 from trd.evidence.reverse_distillation.training.checkpoint import SafetensorsIO, read_epoch, read_state
 from trd.evidence.reverse_distillation.training.features import teacher_features
@@ -28,6 +28,7 @@ from trd.evidence.reverse_distillation.training.module import TrainingModule
 from trd.evidence.reverse_distillation.training.progress import TrainingProgress
 from trd.evidence.reverse_distillation.training.sampling import EpochShuffle, ShareOfBatches
 from trd.preprocess.parts import PreparedParts
+from trd.teachers.frozen import FrozenTeacher
 from trd.types import PreparedSample
 
 CHECKPOINT = "checkpoints/last.safetensors"
@@ -35,10 +36,10 @@ CHECKPOINT = "checkpoints/last.safetensors"
 
 def train_network(
     network: TunedReverseDistillation,
+    teacher: FrozenTeacher,
     training: PreparedParts,
     recipe: Recipe,
     out: Path,
-    device: str,
     console: Console,
     title: str,
 ) -> None:
@@ -53,8 +54,8 @@ def train_network(
     loader: DataLoader[PreparedSample] = DataLoader(cast(Any, training), batch_sampler=together, collate_fn=list)
     height, width = next(iter(training[0].images.values())).shape[1:]
     square = height == width
-    where, precision = torch.device(device), resolve_precision(config.precision, device)
-    features = teacher_features(network, recipe, len(training), where, square)
+    where, precision = teacher.device, resolve_precision(recipe.precision, teacher.device)
+    features = teacher_features(teacher, network, recipe, len(training), square)
     module = TrainingModule(network, recipe, features)
     checkpoint = out / CHECKPOINT
     done = 0

@@ -1,19 +1,22 @@
-"""The recipe's section of this method."""
+"""The section `[evidence.memory_bank]`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, cast
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from trd.config import BackboneConfig, MethodConfig, Recipe
+from trd.config.evidence import EVIDENCE, EvidenceConfig
+
+MEMORY_BANK = "memory_bank"
 
 
-class MemoryBankConfig(MethodConfig):
+class MemoryBankConfig(EvidenceConfig):
     """Nearest neighbours in a bank of good parts' features, a bank per modality (docs/methods.md)."""
 
-    name: Annotated[Literal["memory_bank"], Field(description="This method.")] = "memory_bank"
-    teacher: Annotated[BackboneConfig, Field(description="The frozen network.")] = BackboneConfig()
+    falls_back: ClassVar[bool] = True
+
     strides: Annotated[
         tuple[Literal[4, 8, 16], ...],
         Field(
@@ -44,23 +47,16 @@ class MemoryBankConfig(MethodConfig):
             "drawn at random first, equally from each part; memory and time are bounded by it.",
         ),
     ] = 10_000
-    precision: Annotated[
-        Literal["32", "bf16", "auto"],
-        BeforeValidator(str),
-        Field(
-            description="Of the search for the nearest entry; the teacher and the distance are in float32. `auto`: "
-            "bf16 where the hardware multiplies it, else 32."
-        ),
-    ] = "32"
+
+    def branches(self, modalities: Sequence[str]) -> tuple[str, ...]:
+        return tuple(f"{name}_bank" for name in modalities)
+
+    def check(self, modalities: Sequence[str]) -> None:
+        if list(self.strides) != sorted(set(self.strides)):
+            raise ValueError(
+                f"evidence.{MEMORY_BANK}.strides is {list(self.strides)}: expected each once, fine to coarse, such as "
+                "[8, 16]"
+            )
 
 
-def section(recipe: Recipe) -> MemoryBankConfig:
-    """The recipe's section of this method."""
-    return cast(MemoryBankConfig, recipe.method)
-
-
-def check(recipe: Recipe) -> None:
-    """Raises ValueError for levels that are not in order."""
-    strides = section(recipe).strides
-    if list(strides) != sorted(set(strides)):
-        raise ValueError(f"method.strides is {list(strides)}: expected each once, fine to coarse, such as [8, 16]")
+EVIDENCE[MEMORY_BANK] = MemoryBankConfig

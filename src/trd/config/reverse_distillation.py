@@ -1,33 +1,19 @@
-"""The recipe's section of this method: every number of teacher, students, training and distance."""
+"""The section `[evidence.reverse_distillation]`: every number of students, training and distance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from trd.config import BackboneConfig, Frozen, MethodConfig, Recipe
+from trd.config.evidence import EVIDENCE, EvidenceConfig
+from trd.config.sections import Frozen
 
+REVERSE_DISTILLATION = "reverse_distillation"
 JOINT = "joint"  # the one branch of a joint teacher
+CONTEXT_FLOORS = {"part": -3.0, "frame": 1.0}  # of "auto"
 PoolSide = Literal[1, 3, 5, 7, 9]
-
-
-class TeacherConfig(BackboneConfig):
-    """The frozen network whose features the students learn to rebuild."""
-
-    standardize: Annotated[
-        bool,
-        Field(
-            description="Bring every channel to mean 0, deviation 1 over the training set before the student sees it."
-        ),
-    ] = False
-
-
-def _renamed(branches: object) -> object:
-    return "joint" if branches == "fused" else branches  # as recipes written before call it
-
-
 BlockCount = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -36,7 +22,6 @@ class StudentConfig(Frozen):
 
     branches: Annotated[
         Literal["per_modality", "joint"],
-        BeforeValidator(_renamed),
         Field(
             description="`per_modality` as published, or `joint`: one student of all teachers' concatenated features, "
             "without tuners (the baseline that the paper argues against)."
@@ -82,14 +67,6 @@ class TrainingConfig(Frozen):
             "scale too."
         ),
     ] = "cosine"
-    precision: Annotated[
-        Literal["32", "bf16", "auto"],
-        BeforeValidator(str),
-        Field(
-            description="Of the students; the teacher is in float32. `auto`: bf16 where the hardware multiplies it "
-            "(processors with AMX or AVX512-BF16, GPUs from Ampere on), else 32."
-        ),
-    ] = "32"
     deterministic: Annotated[bool, Field(description="Algorithms that repeat bit for bit.")] = True
     compile: Annotated[
         bool,
@@ -132,29 +109,22 @@ class TrainingConfig(Frozen):
     ] = ("csv", "tensorboard")
 
 
-class StatisticsConfig(Frozen):
-    """Patch statistics of every modality as further branches, `MODALITY_statistics` (docs/methods.md, ours)."""
+class ReverseDistillationConfig(EvidenceConfig):
+    """Tuned reverse distillation: a student per modality rebuilds the teacher's pyramid (docs/methods.md)."""
 
-    components: Annotated[
-        int,
+    standardize: Annotated[
+        bool,
         Field(
-            ge=0, le=1000, description="Kinds of places told apart on good parts, per modality; 0: no such branches."
+            description="Bring every channel to mean 0, deviation 1 over the training set before the student sees it."
         ),
-    ] = 0
-
-
-class TRDConfig(MethodConfig):
-    """Tuned reverse distillation."""
-
-    name: Annotated[Literal["trd"], Field(description="This method.")] = "trd"
-    teacher: Annotated[TeacherConfig, Field(description="The frozen network.")] = TeacherConfig()
+    ] = False
     student: Annotated[StudentConfig, Field(description="What is trained.")] = StudentConfig()
     training: Annotated[TrainingConfig, Field(description="How it is trained.")] = TrainingConfig()
     distance: Annotated[
         Literal["cosine", "residual"],
         Field(
             description="Between teacher and student: `cosine` as published, or `residual` (ours, "
-            'docs/lite-recipe.md), which needs `training.loss = "squared"`.'
+            'docs/methods.md), which needs `training.loss = "squared"`.'
         ),
     ] = "cosine"
     pool: Annotated[
@@ -174,65 +144,36 @@ class TRDConfig(MethodConfig):
             json_schema_extra={"unit": "deviations of the log"},
         ),
     ] = -3.0
-    statistics: Annotated[
-        StatisticsConfig, Field(description="Patch statistics as further branches beside the network's.")
-    ] = StatisticsConfig()
+
+    @property
+    def joint(self) -> bool:
+        """Whether one student rebuilds all modalities' teachers side by side."""
+        return self.student.branches == "joint"
+
+    def branches(self, modalities: Sequence[str]) -> tuple[str, ...]:
+        """The modalities, or one joint branch."""
+        return (JOINT,) if self.joint else tuple(modalities)
+
+    def branch_channels(self, modalities: Sequence[str], teacher_channels: Sequence[int]) -> tuple[int, ...]:
+        """Widths of one branch's pyramid: the teacher's, or those of all modalities' teachers side by side."""
+        teachers = len(modalities) if self.joint else 1
+        return tuple(teachers * width for width in teacher_channels)
+
+    def context_floor_of(self, region: str) -> float:
+        """region: "part" or "frame", what of the images is scored."""
+        return CONTEXT_FLOORS[region] if self.context_floor == "auto" else self.context_floor
+
+    def check(self, modalities: Sequence[str]) -> None:
+        if self.distance == "residual" and self.training.loss != "squared":
+            raise ValueError("distance = 'residual' needs training.loss = 'squared': cosine leaves the scale open")
+        one_branch = len(self.branches(modalities)) == 1
+        if one_branch and not (self.student.filter and self.student.amplifier):
+            raise ValueError("student.filter / amplifier are switched off, but one branch has no tuners to switch")
+        if self.training.batch_size % self.training.accumulate:
+            raise ValueError("training.batch_size must be a multiple of training.accumulate")
+
+    def without_effect(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(("training", key) for key in ("feature_memory", "compile", "checkpoint_every", "loggers"))
 
 
-def section(recipe: Recipe) -> TRDConfig:
-    """The recipe's section of this method."""
-    return cast(TRDConfig, recipe.method)
-
-
-CONTEXT_FLOORS = {"part": -3.0, "frame": 1.0}  # of "auto"
-
-
-def context_floor(recipe: Recipe, region: str) -> float:
-    """region: "part" or "frame", what of the images is scored."""
-    floor = section(recipe).context_floor
-    return CONTEXT_FLOORS[region] if floor == "auto" else floor
-
-
-def branches(recipe: Recipe) -> tuple[str, ...]:
-    """The network's, then those of patch statistics."""
-    statistics = recipe.modalities if section(recipe).statistics.components else ()
-    return (*network_branches(recipe), *(statistics_branch(name) for name in statistics))
-
-
-def statistics_branch(modality: str) -> str:
-    """The map of a modality's patch statistics."""
-    return f"{modality}_statistics"
-
-
-def network_branches(recipe: Recipe) -> tuple[str, ...]:
-    """The modalities, or one joint branch."""
-    return (JOINT,) if section(recipe).student.branches == "joint" else tuple(recipe.modalities)
-
-
-def without_effect(recipe: Recipe) -> tuple[tuple[str, ...], ...]:
-    """Keys of the recipe that change time or memory only, not what is learned."""
-    keys = [("method", "training", key) for key in ("feature_memory", "compile", "checkpoint_every", "loggers")]
-    if section(recipe).training.augment == "none":  # nothing is turned
-        keys += [("modalities", name, "vectors") for name in recipe.modalities]
-    return tuple(keys)
-
-
-def branch_channels(recipe: Recipe, teacher_channels: Sequence[int]) -> tuple[int, ...]:
-    """Widths of one branch's pyramid: the teacher's, or those of all modalities' teachers side by side."""
-    teachers = len(recipe.modalities) // len(network_branches(recipe))
-    return tuple(teachers * width for width in teacher_channels)
-
-
-def check(recipe: Recipe) -> None:
-    """Raises ValueError for values that contradict each other."""
-    config = section(recipe)
-    if JOINT in recipe.modalities:
-        raise ValueError(f"a modality cannot be called '{JOINT}': results use that name")
-    if len(set(branches(recipe))) < len(branches(recipe)):
-        raise ValueError("a modality cannot be called like another one with '_statistics' behind it: results use that")
-    if config.distance == "residual" and config.training.loss != "squared":
-        raise ValueError("method.distance = 'residual' needs training.loss = 'squared': cosine leaves the scale open")
-    if len(network_branches(recipe)) == 1 and not (config.student.filter and config.student.amplifier):
-        raise ValueError("student.filter / amplifier are switched off, but one branch has no tuners to switch")
-    if config.training.batch_size % config.training.accumulate:
-        raise ValueError("training.batch_size must be a multiple of training.accumulate")
+EVIDENCE[REVERSE_DISTILLATION] = ReverseDistillationConfig
