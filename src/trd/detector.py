@@ -24,7 +24,6 @@ from trd.packages.package import is_package, read_package
 from trd.preprocess.parts import batches, stacked_images
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import Steps, in_threads
-from trd.registry import find_method
 from trd.stored import DetectorFacts, detector_folder, read_detector, stand_in_folder
 from trd.types import Failure, Prediction, PreparedSample, Sample
 
@@ -78,7 +77,7 @@ class Detector:
         """Read a detector from its folder, from a run folder that holds one class, or from an exported package.
 
         device: "cuda" where there is one by default. compiled: by torch.compile, for many parts on a GPU. precision:
-        "32", "bf16", "fp16" or "auto"; by default that in which it was calibrated. without: a source that is missing;
+        "fp32", "bf16", "fp16" or "auto"; by default that in which it was calibrated. without: a source that is missing;
         its stand-in comes, which asks for the others only and has thresholds of its own. Raises CheckpointError naming
         the file and the remedy when it is missing, damaged, from another training, or from a newer version, and of a
         package when this machine does not compute what the exporting one did; MissingExtraError where what computes
@@ -89,12 +88,12 @@ class Detector:
         if without:
             path = stand_in_folder(Path(path), without)
         facts, state = read_detector(Path(path))
-        wanted = precision or facts.calibration.precision or None
+        placement = Placement(device, precision or facts.calibration.precision or None, compiled)
         try:
             with explained(f"the detector {detector_folder(Path(path))}"):
-                engine = find_method(facts.recipe.method.name).engine(
-                    facts.recipe, state, Placement(device, wanted, compiled, version_0_1=not facts.id)
-                )
+                from trd.evidence.detection import detector_engine  # torch, which packages do without
+
+                engine = detector_engine(facts.recipe, state, facts.frame.size, placement)
         except CheckpointError as error:
             raise CheckpointError(f"{detector_folder(Path(path))}: {error}") from error
         return cls(facts, engine)
@@ -165,7 +164,7 @@ class Detector:
         if not math.isfinite(score):
             raise TRDError(
                 f"sample {sample.id}: the anomaly map is not finite; float16 ends at 65504, so predict with precision "
-                "32 or bf16, and if it stays so, train again"
+                "fp32 or bf16, and if it stays so, train again"
             )
         return ScoredSample(sample, maps, fused, score)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trd.decision.maps import smooth
 from trd.evaluation.curves import evaluate_maps
-from trd.evidence.reverse_distillation.maps.anomaly_map import anomaly_map
+from trd.evidence.reverse_distillation.maps.cosine import anomaly_map
 from trd.evidence.reverse_distillation.network.reference_weights import load_reference_student
 from trd.evidence.reverse_distillation.training.loss import pyramid_distance
 from trd.preprocess.depth import depth_image

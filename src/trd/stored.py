@@ -1,6 +1,6 @@
 """A detector's folder: weights, recipe and everything else; no pickle.
 
-weights.safetensors   the method's state, with the id of the training
+weights.safetensors   what the evidence learned, with the id of the training
 recipe.toml           every number of the recipe, the class's overrides applied
 detector.json         id, class, frame, camera, calibration; written last: its presence means that all is there
 calibrations/ID.json  what was the calibration before `trd calibrate`
@@ -29,19 +29,19 @@ from trd.preprocess.part_finder import PartFinder
 from trd.preprocess.ranges import TrainingRanges
 from trd.types import Camera, State
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 WEIGHTS, RECIPE, FACTS = "weights.safetensors", "recipe.toml", "detector.json"
 WITHOUT = "without"
 
 
 @dataclass(frozen=True)
 class DetectorFacts:
-    """All of a detector but what its method learned.
+    """All of a detector but what its evidence learned.
 
-    recipe: of its class. id: of the training, 16 hexadecimal digits of recipe and weights ("" for detectors written
-    by version 0.1). ranges: of the training parts, with which new ones are compared. camera: of the training data's
-    depth images, with which new ones are read. without: of a stand-in, the source that it does without. finder: of one
-    without the cloud that tells where the part is. stand_ins: source -> id of the detector that does without it.
+    recipe: of its class. id: of the training, 16 hexadecimal digits of recipe and weights. ranges: of the training
+    parts, with which new ones are compared. camera: of the training data's depth images, with which new ones are read.
+    without: of a stand-in, the source that it does without. finder: of one without the cloud that tells where the part
+    is. stand_ins: source -> id of the detector that does without it.
     """
 
     recipe: Recipe
@@ -88,7 +88,7 @@ def facts_content(facts: DetectorFacts, recipe_text: str) -> dict[str, Any]:
     """What detector.json holds."""
     return {
         "format_version": FORMAT_VERSION,
-        **({"id": facts.id} if facts.id else {}),  # weights of version 0.1 have none to compare with
+        "id": facts.id,
         "recipe_fingerprint": _fingerprint(recipe_text),
         "class_name": facts.class_name,
         "camera": None if facts.camera is None else asdict(facts.camera),
@@ -110,7 +110,7 @@ def read_detector(path: Path) -> tuple[DetectorFacts, State]:
     folder = detector_folder(path)
     facts, content = read_facts(folder)
     state = _read_weights(folder / WEIGHTS, content)
-    if facts.id and _identity((folder / RECIPE).read_text("utf-8"), state) != facts.id:
+    if _identity((folder / RECIPE).read_text("utf-8"), state) != facts.id:
         raise CheckpointError(
             f"{folder / WEIGHTS} is damaged: its content is not what was saved; restore the file or train again"
         )
@@ -142,7 +142,7 @@ def facts_from(content: Mapping[str, Any], recipe_text: str, where: Path) -> Det
             ranges=TrainingRanges.from_json(content["ranges"]) if content.get("ranges") else None,
             class_name=str(content.get("class_name", "")),
             camera=Camera(**content["camera"]) if content.get("camera") else None,
-            id=str(content.get("id", "")),
+            id=str(content["id"]),
             without=str(content.get("without", "")),
             finder=PartFinder.from_json(content["finder"]) if content.get("finder") else None,
             stand_ins={str(source): str(one) for source, one in content.get("stand_ins", {}).items()},
@@ -208,6 +208,10 @@ def _read_json(path: Path) -> dict[str, Any]:
             f"{path} was written by a newer version (format {version}, this one reads up to {FORMAT_VERSION}): "
             "upgrade trd-anomaly"
         )
+    if version < FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} was written by an earlier version (format {version}, this one reads {FORMAT_VERSION}): train again"
+        )
     return content
 
 
@@ -218,11 +222,9 @@ def _read_weights(path: Path, content: Mapping[str, Any]) -> State:
         state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is missing or truncated: {error}; restore the file or train again") from error
-    key = "id" if "id" in content else "recipe"  # version 0.1 knew the recipe's fingerprint only
-    wanted = content.get("id", content.get("recipe_fingerprint"))
-    if metadata.get(key) != wanted:
+    if metadata.get("id") != content.get("id"):
         raise CheckpointError(
-            f"{path} and {FACTS} beside it do not belong together ({metadata.get(key)} and {wanted}): restore the "
-            "files of one training"
+            f"{path} and {FACTS} beside it do not belong together ({metadata.get('id')} and {content.get('id')}): "
+            "restore the files of one training"
         )
     return state

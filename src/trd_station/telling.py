@@ -117,7 +117,7 @@ class Teller:
 
     def model(self, version: ModelVersion, inspections: int) -> dict[str, Any]:
         facts = version.facts
-        names = ("recipe", "method", "engine", "device", "precision")
+        names = ("recipe", "evidence", "engine", "device", "precision")
         rates = ("false_alarm_rate", "guaranteed_rate", "promise", "good_count")
         return {
             "id": version.id,

@@ -68,7 +68,7 @@ def _describe(run: Path) -> None:
     table.add_row("recipe", facts.recipe.name)
     if facts.stand_ins:
         table.add_row("can do without", ", ".join(f"{one} (--without {one})" for one in facts.stand_ins))
-    table.add_row("method", facts.recipe.method.name)
+    table.add_row("evidence", ", ".join(facts.recipe.evidence))
     table.add_row("modalities", ", ".join(facts.recipe.modalities))
     table.add_row("computes with", _computes_with(run))
     table.add_row(

@@ -161,10 +161,10 @@ def reproduce(
     """Train and score every class and seed; write the published table's layout with our numbers beside it."""
     require("trd reproduce", "train", "report")
     from trd.config import load_recipe
-    from trd.evidence.base import FULL
     from trd_bench.reproduce.published import BENCHMARKS
     from trd_bench.reproduce.reproduce import reproduce as run_all
     from trd_bench.reproduce.reproduce import variant_names
+    from trd_bench.reproduce.variants import FULL
 
     default = BENCHMARKS[benchmark].recipe if benchmark in BENCHMARKS else "lite-rgb-normals"
     chosen = load_recipe(recipe or default, overrides or ())

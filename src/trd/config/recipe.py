@@ -77,7 +77,8 @@ class Recipe(Frozen):
         Literal["fp32", "bf16", "auto"],
         Field(
             description="Of students, mappings and searches in banks; teacher and distances are in float32. `auto`: "
-            "bf16 where the hardware multiplies it (processors with AMX or AVX512-BF16, GPUs from Ampere on), else fp32."
+            "bf16 where the hardware multiplies it (processors with AMX or AVX512-BF16, GPUs from Ampere on), else "
+            "fp32."
         ),
     ] = "fp32"
     scoring: Annotated[ScoringConfig, Field(description="How maps become scores and decisions.")] = ScoringConfig()

@@ -1,1 +1,1 @@
-"""Who computes a method's raw maps: PyTorch today (eager, with oneDNN's one-call operators, compiled)."""
+"""Who computes graphs: PyTorch, ONNX Runtime, OpenVINO. `graphs` is what they compute."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -15,23 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trd.engines.base import Maps
+from trd.engines.graphs import IMAGE, MAP, Step
 from trd.preprocess.threads import Steps
 from trd.types import PrecisionName
 
 Values = dict[str, NDArray[np.float32]]
 """Name -> (B, ...) array."""
-
-IMAGE, MAP = "image.", "map."  # before the modality of an input, and the branch of a result
-
-
-@dataclass(frozen=True)
-class Step:
-    """One call of a graph. inputs, outputs: the graph's own names -> names of values; a graph may be called by several
-    steps (one teacher for all modalities)."""
-
-    graph: str
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
 
 
 class Graph(Protocol):

@@ -10,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from rich.console import Console
-from torch import Tensor
 
 from trd.config import Recipe
 from trd.engines.graphs import Graphs, Shape
 from trd.preprocess.parts import PreparedParts
-from trd.teachers.frozen import FrozenTeacher
 from trd.types import PrecisionName, State
 
-Observations = Callable[[], Iterable[tuple[Mapping[str, Tensor], Tensor | None]]]
+if TYPE_CHECKING:  # the machine at the line calibrates without torch
+    from torch import Tensor
+
+    from trd.teachers.frozen import FrozenTeacher
+
+Observations: TypeAlias = "Callable[[], Iterable[tuple[Mapping[str, Tensor], Tensor | None]]]"
 """Yields, over good parts, the values of all steps before the scores (name -> (B, ...)) and what is scored (B, h, w)
 bool, None for all; called once per pass."""
 

@@ -80,9 +80,7 @@ def detector_engine(recipe: Recipe, state: State, size: tuple[int, int], placeme
     return pytorch_engine(detector_graphs(recipe, state, size, PRECISIONS[dtype]), placement, recipe.precision)
 
 
-def refitted(
-    recipe: Recipe, state: State, region: str, training: Observations, held_out: Observations
-) -> State:
+def refitted(recipe: Recipe, state: State, region: str, training: Observations, held_out: Observations) -> State:
     """`Evidence.refitted` of all."""
     anew = {
         f"{kind}.": find_evidence(kind).refitted(recipe, state_below(state, f"{kind}."), region, training, held_out)

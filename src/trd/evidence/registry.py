@@ -16,7 +16,7 @@ MODULES = {
 
 
 def find_evidence(kind: str) -> Evidence:
-    """The `EVIDENCE` of the module of that kind, imported when first asked for. Raises RecipeError for an unknown one."""
+    """The `EVIDENCE` of a kind's module, imported when first asked for. Raises RecipeError for an unknown kind."""
     evidence_section(kind)
     evidence: Evidence = import_module(MODULES[kind]).EVIDENCE
     return evidence

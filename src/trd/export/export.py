@@ -11,17 +11,20 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from torch import Tensor
 
 from trd.decision.calibrate import calibrate
 from trd.decision.calibration import Calibration
 from trd.detector import Detector
 from trd.engines.base import Engine, Placement
-from trd.engines.steps import Step, StepEngine, Values
+from trd.engines.graphs import Graphs, Step
+from trd.engines.steps import StepEngine
 from trd.errors import RecipeError
 from trd.evaluation.evaluate import evaluate_files
-from trd.evidence.exportable import Exportable, ExportForm
+from trd.evidence.detection import detector_graphs, refitted
 from trd.export.equivalence import Equivalence, change_of, compared, compared_results, judged, numbers_of, refuse
 from trd.export.graphs import ExportedGraph, exported
 from trd.export.licences import licences_of
@@ -35,12 +38,11 @@ from trd.packages.manifest import GraphFiles, Manifest, Runtime, StoredStep
 from trd.packages.package import EQUIVALENCE, Package, facts_members, write_package
 from trd.preprocess.parts import PreparedParts, stacked_images
 from trd.progress import tracked
-from trd.registry import find_method
 from trd.stored import detector_folder, read_detector, stand_in_folder
 from trd.training.fit import raw_maps
 from trd.types import PrecisionName, SampleFiles, State
 
-TOLERANCE = {"32": 2e-3, "bf16": 0.05, "int8": 0.05}
+TOLERANCE = {"fp32": 2e-3, "bf16": 0.05, "int8": 0.05}
 """Of golden maps, in deviations of good parts: what rounding may do from machine to machine."""
 QUANTISING_PARTS = 40  # each seen twice, altered the second time
 TOOLS = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "numpy", "opencv-python-headless", "pillow")
@@ -55,7 +57,7 @@ class ExportJob:
     run: Path
     out: Path
     runtime: Runtime = "openvino"
-    precision: PrecisionName = "32"
+    precision: PrecisionName = "fp32"
     data: Path | None = None
     good: Sequence[SampleFiles] = ()
     without: str = ""
@@ -77,20 +79,17 @@ def export(job: ExportJob, console: Console) -> Exported:
     begin = time.monotonic()
     folder = stand_in_folder(job.run, job.without) if job.without else detector_folder(job.run)
     facts, state = read_detector(folder)
-    method = find_method(facts.recipe.method.name)
     _refuse_precision(job, facts.calibration.kind)
-    if not isinstance(method, Exportable):
-        raise RecipeError(f"detectors of method '{facts.recipe.method.name}' cannot be exported: it offers no graphs")
-    detector = Detector.load(folder, "cpu", precision="32")
+    detector = Detector.load(folder, "cpu", precision="fp32")
     parts = parts_of(detector, folder, job.data, job.good)
     detector = detector.calibrated(_calibration(detector, detector.engine, parts, job, console))
 
-    form = method.export_form(facts.recipe, state, facts.frame.size)
+    form = detector_graphs(facts.recipe, state, facts.frame.size)
     before = [name for name, graph in form.graphs.items() if graph.role != "score"]
     graphs = _graphs(form, job, before, console)
-    if job.precision != "32":
-        state = _in_precision(method, detector, state, form, graphs, parts, job, console)
-        form = method.export_form(facts.recipe, state, facts.frame.size)
+    if job.precision != "fp32":
+        state = _in_precision(detector, state, form, graphs, parts, job, console)
+        form = detector_graphs(facts.recipe, state, facts.frame.size)
     graphs |= _graphs(form, job, [name for name in form.graphs if name not in before], console)
     steps, onnx = form.steps, {name: graph.onnx for name, graph in graphs.items() if graph.onnx}
     del form, state  # all weights once more, which the comparison does not need
@@ -111,10 +110,10 @@ def export(job: ExportJob, console: Console) -> Exported:
 def _refuse_precision(job: ExportJob, calibrated: str) -> None:
     """Before the work. calibrated: "split", "cross"."""
     if job.precision == "bf16" and job.runtime == "onnx":
-        raise RecipeError("ONNX Runtime has no bf16 on CPUs: export with --runtime openvino, or --precision int8 or 32")
+        raise RecipeError("ONNX Runtime has no bf16 on CPUs: export with --runtime openvino, or --precision int8")
     if job.precision not in TOLERANCE:
-        raise RecipeError(f"--precision {job.precision}: a package is in 32, bf16 or int8")
-    if job.precision != "32" and calibrated == "cross" and not job.good:
+        raise RecipeError(f"--precision {job.precision}: a package is in fp32, bf16 or int8")
+    if job.precision != "fp32" and calibrated == "cross" and not job.good:
         raise RecipeError(
             "the detector was calibrated by scoring each good part without its fold (cross), which a package cannot "
             f"repeat: give good parts that it was not trained on with --good, to calibrate in {job.precision}, or "
@@ -122,7 +121,7 @@ def _refuse_precision(job: ExportJob, calibrated: str) -> None:
         )
 
 
-def _graphs(form: ExportForm, job: ExportJob, names: Sequence[str], console: Console) -> dict[str, ExportedGraph]:
+def _graphs(form: Graphs, job: ExportJob, names: Sequence[str], console: Console) -> dict[str, ExportedGraph]:
     return {
         name: exported(form.graphs[name], job.runtime, job.keep_onnx)
         for name in tracked(names, "exporting graphs", len(names), console)
@@ -130,10 +129,9 @@ def _graphs(form: ExportForm, job: ExportJob, names: Sequence[str], console: Con
 
 
 def _in_precision(
-    method: Exportable,
     detector: Detector,
     state: State,
-    form: ExportForm,
+    form: Graphs,
     graphs: dict[str, ExportedGraph],
     parts: ExportParts,
     job: ExportJob,
@@ -143,10 +141,10 @@ def _in_precision(
     on what they give then. Raises RecipeError where there are none."""
     if not any(graph.role == "student" for graph in graphs.values()):
         raise RecipeError(
-            f"method '{detector.recipe.method.name}' has no graph that may be computed in {job.precision}: its teacher "
-            "and distances stay in float32; export with --precision 32"
+            f"recipe '{detector.recipe.name}' has no student that may be computed in {job.precision}: teacher, banks "
+            "and distances stay in float32; export with --precision fp32"
         )
-    before = tuple(step for step in form.steps if step.graph in graphs)
+    before = form.without_scores().steps
     if job.precision == "bf16":
         graphs |= {name: replace(graph, precision="bf16") for name, graph in graphs.items()}
     else:
@@ -158,12 +156,13 @@ def _in_precision(
                 graphs[name] = quantised(graphs[name], seen[name], job.runtime)
     values = _values(detector, graphs, before, job)
 
-    def observations(some: PreparedParts) -> Iterator[tuple[Values, NDArray[np.bool_] | None]]:
+    def observations(some: PreparedParts) -> Iterator[tuple[dict[str, Tensor], Tensor | None]]:
         for part in tracked(some, "fitting distances anew", len(some), console):
-            yield values.values(stacked_images([part])), part.region
+            tensors = {name: torch.from_numpy(v) for name, v in values.values(stacked_images([part])).items()}
+            yield tensors, None if part.region is None else torch.from_numpy(part.region)[None]
 
     held_out = parts.calibration if detector.calibration.kind == "split" else parts.training
-    return method.refitted(
+    return refitted(
         detector.recipe,
         state,
         detector.pipeline.region,
@@ -237,7 +236,7 @@ def _calibration(
     """What good parts score with this engine, at the rates that the detector has now."""
     before = detector.calibration
     if before.kind == "cross" and not job.good:  # in float32: a package cannot score each part without its fold
-        return replace(before, precision="32")
+        return replace(before, precision="fp32")
     raw = raw_maps(engine, parts.calibration, console, "calibration")
     scoring = detector.recipe.scoring.model_copy(
         update={"calibration": "split", "false_alarm_rate": before.image_threshold.requested_rate}

@@ -14,9 +14,10 @@ from typing import Any, cast
 
 import torch
 
+from trd.engines.graphs import GraphForm, Role
 from trd.errors import TRDError
-from trd.evidence.exportable import GraphForm
-from trd.packages.manifest import Role, Runtime
+from trd.export.plain_layers import exportable
+from trd.packages.manifest import Runtime
 
 OPSET = 20  # the newest whose static quantisation ONNX Runtime has
 EXAMPLES = 2  # parts; an example of one would fix the batch at one
@@ -31,7 +32,7 @@ class ExportedGraph:
     model: bytes
     weights: bytes
     role: Role
-    precision: str = "32"
+    precision: str = "fp32"
     onnx: bytes = b""
 
 
@@ -48,10 +49,12 @@ def onnx_bytes(form: GraphForm) -> bytes:
     """One ONNX model, weights inside; the batch may be of any size."""
     tensors = tuple(torch.rand(EXAMPLES, *shape) for shape in form.inputs.values())
     batch = torch.export.Dim("batch", min=1, max=MOST_PARTS)
+    folded = form.role in ("teacher", "student")
+    module = exportable(form.module) if folded else form.module.float().cpu().eval()
     with _quietly(), torch.no_grad():
         try:
             program = torch.onnx.export(
-                _Listed(form.module.eval()),
+                _Listed(module),
                 tensors,
                 dynamo=True,
                 opset_version=OPSET,
@@ -97,7 +100,7 @@ def read_for_openvino(model: bytes) -> Any:
     return openvino.Core().read_model(io.BytesIO(model))
 
 
-def openvino_graph(model: Any, role: Role, precision: str = "32") -> ExportedGraph:
+def openvino_graph(model: Any, role: Role, precision: str = "fp32") -> ExportedGraph:
     """`openvino.Model` -> bytes; weights stay as they are (OpenVINO's own `save_model` would halve them)."""
     import openvino
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trd.engines.steps import Step
+from trd.engines.graphs import Step
 
 BATCH = "batch"
 

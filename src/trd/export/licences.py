@@ -12,6 +12,7 @@ TEACHERS = {
 
 def licences_of(recipe: Recipe) -> dict[str, str]:
     """What -> licence. The students are of the user's own parts."""
-    teacher = getattr(recipe.method, "teacher", None)
-    known = {} if teacher is None else {f"teacher {teacher.name}": TEACHERS.get(teacher.name, "see the network's page")}
-    return {"trd-anomaly": "Apache-2.0", **known, "students, statistics, calibration": "of who trained them"}
+    reads = any(section.reads_teacher for section in recipe.evidence.values())
+    name = recipe.teacher.name
+    known = {f"teacher {name}": TEACHERS.get(name, "see the network's page")} if reads else {}
+    return {"trd-anomaly": "Apache-2.0", **known, "students, banks, statistics, calibration": "of who trained them"}

@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from trd.decision.calibration import Calibration, MapStatistics
 from trd.decision.maps import smoothing_matrix
 from trd.detector import Detector
-from trd.engines.steps import IMAGE, MAP, Step
+from trd.engines.graphs import IMAGE, MAP, GraphForm, Step
 from trd.errors import RecipeError, TRDError
-from trd.evidence.exportable import GraphForm
 from trd.export.equivalence import LARGEST_MAP, LARGEST_SCORE
 from trd.export.export import Exported
 from trd.export.graphs import onnx_bytes
@@ -75,7 +74,7 @@ def export_single(done: Exported, out: Path) -> None:
     does not compute what the package does.
     """
     package = done.package
-    if package.manifest.precision != "32":
+    if package.manifest.precision != "fp32":
         raise RecipeError(
             f"--single is in float32, the package in {package.manifest.precision}: export with --precision fp32"
         )

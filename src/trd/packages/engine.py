@@ -8,9 +8,10 @@ from threading import Lock
 from weakref import WeakValueDictionary
 
 from trd.engines.base import Engine, Placement
+from trd.engines.graphs import Step
 from trd.engines.onnx import OnnxGraph, onnx_device, onnx_form
 from trd.engines.openvino import OpenVINOModel, openvino_device, openvino_form
-from trd.engines.steps import Step, StepEngine, abreast
+from trd.engines.steps import StepEngine, abreast
 from trd.errors import CheckpointError, RecipeError
 from trd.packages.golden import Golden, deviation, refuse_deviation
 from trd.packages.package import Package

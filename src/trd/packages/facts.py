@@ -34,7 +34,7 @@ def keep_calibration(path: Path, facts: DetectorFacts) -> None:
 
 
 def digests_of_parts(path: Path) -> frozenset[str]:
-    """Of the files that the detector was trained and calibrated on; empty where version 0.1 recorded none."""
+    """Of the files that the detector was trained and calibrated on; empty where none are recorded."""
     if is_package(path):
         return frozenset(read_package(path).manifest.parts)
     try:

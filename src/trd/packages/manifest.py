@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT_VERSION = 2  # 1 was of no release
+from trd.engines.graphs import Role
+
+FORMAT_VERSION = 3
 Runtime = Literal["onnx", "openvino"]
-Role = Literal["teacher", "student", "score"]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Size = Annotated[int, Field(ge=0, le=8 * 2**30)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -34,11 +35,11 @@ class GraphFiles(_Frozen):
     model: Name
     weights: str = ""
     role: Role
-    precision: Literal["32", "bf16", "int8"]
+    precision: Literal["fp32", "bf16", "int8"]
 
 
 class StoredStep(_Frozen):
-    """`trd.engines.steps.Step`."""
+    """`trd.engines.graphs.Step`."""
 
     graph: Name
     inputs: dict[str, str]
@@ -50,11 +51,11 @@ class Manifest(_Frozen):
     from. tolerance: by how many deviations of good parts' raw maps a machine may differ from the golden ones. tools:
     what the package was made with. licences: of what is inside, name -> text or name of the licence."""
 
-    format_version: Literal[2] = 2
+    format_version: Literal[3] = 3
     trd_version: str
     detector: str
     runtime: Runtime
-    precision: Literal["32", "bf16", "int8"]
+    precision: Literal["fp32", "bf16", "int8"]
     graphs: dict[str, GraphFiles]
     steps: tuple[StoredStep, ...]
     golden: tuple[str, ...]

@@ -134,7 +134,7 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
         )
     if isinstance(version, int) and version < FORMAT_VERSION:
         raise CheckpointError(
-            f"{path} was written before the first release (format {version}, this one reads {FORMAT_VERSION}): export "
+            f"{path} was written by an earlier version (format {version}, this one reads {FORMAT_VERSION}): export "
             "it anew"
         )
     try:

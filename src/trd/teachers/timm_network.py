@@ -143,7 +143,7 @@ def _config(timm: Any, name: str) -> Any:
         known = timm.list_models()
         near = difflib.get_close_matches(architecture, known, 4)
         raise RecipeError(
-            f"timm {timm.__version__} has no network '{architecture}' (method.teacher.name = '{PREFIX}{name}')"
+            f"timm {timm.__version__} has no network '{architecture}' (teacher.name = '{PREFIX}{name}')"
             + (f"; near it: {', '.join(near)}" if near else "")
         )
     config = None
@@ -154,7 +154,7 @@ def _config(timm: Any, name: str) -> Any:
     if config is None or (tag and config.tag != tag):
         tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{architecture}.*")]
         raise RecipeError(
-            f"timm {timm.__version__} has no weights '{tag}' of {architecture} (method.teacher.name = "
+            f"timm {timm.__version__} has no weights '{tag}' of {architecture} (teacher.name = "
             f"'{PREFIX}{name}'); it has: {', '.join(tags) or 'none'}"
         )
     return config
@@ -175,7 +175,7 @@ def _with_weights(timm: Any, name: str, config: Any, weights: str, kind: dict[st
             raise CheckpointError(f"{weights} does not fit {PREFIX}{name}: {str(error)[:SHOWN]}") from error
     if not (config.hf_hub_id or config.url):
         raise CheckpointError(
-            f"timm offers no weights for {PREFIX}{name}: set method.teacher.weights to a file, or choose another name"
+            f"timm offers no weights for {PREFIX}{name}: set teacher.weights to a file, or choose another name"
         )
     try:
         return cast(nn.Module, timm.create_model(name, pretrained=True, **kind))
@@ -186,7 +186,7 @@ def _with_weights(timm: Any, name: str, config: Any, weights: str, kind: dict[st
         raise CheckpointError(
             f"could not get the weights of {PREFIX}{name} from {place}: {str(error).rstrip('.')}. "
             "Download them where there is a network (model.safetensors), and give the file: "
-            "--set method.teacher.weights=FILE"
+            "--set teacher.weights=FILE"
         ) from error
 
 
@@ -195,7 +195,7 @@ def _blocks(name: str, depth: int, layers: Sequence[int] | None) -> list[int]:
     chosen = [depth // 2, 3 * depth // 4, depth] if layers is None else list(layers)
     if chosen != sorted(set(chosen)) or not 1 <= chosen[0] <= chosen[-1] <= depth:
         raise RecipeError(
-            f"{PREFIX}{name} has {depth} blocks: method.teacher.layers is {chosen}, expected three rising numbers of 1 "
+            f"{PREFIX}{name} has {depth} blocks: teacher.layers is {chosen}, expected three rising numbers of 1 "
             f"to {depth}"
         )
     return [block - 1 for block in chosen]
@@ -204,7 +204,7 @@ def _blocks(name: str, depth: int, layers: Sequence[int] | None) -> list[int]:
 def _stages(name: str, reductions: Sequence[int], layers: Sequence[int] | None) -> list[int]:
     """Indices of the stages that are the levels."""
     if layers is not None:
-        raise RecipeError(f"method.teacher.layers is for transformers, but {PREFIX}{name} has stages: leave it out")
+        raise RecipeError(f"teacher.layers is for transformers, but {PREFIX}{name} has stages: leave it out")
     missing = [stride for stride in STRIDES if stride not in reductions]
     if missing:
         raise RecipeError(

@@ -1,6 +1,6 @@
 """Cross-conformal calibration: every good part is scored by a detector that was trained without it.
 
-The good parts are dealt into K folds. For each fold the method is fitted on the others and gives the raw maps of this
+The good parts are dealt into K folds. For each fold the evidence is fitted on the others and gives the raw maps of this
 one's parts; all of them together calibrate. The detector that decides later is fitted on all parts.
 
 Cost: K + 1 trainings instead of one, nothing at prediction. What the rate is worth: for a part scored by one of the
@@ -28,9 +28,9 @@ from trd import processes
 from trd.engines.base import Engine, Maps, Placement
 from trd.errors import RecipeError
 from trd.evidence.base import FitJob
+from trd.evidence.detection import detector_engine
 from trd.files import write_whole
 from trd.preprocess.parts import PreparedParts
-from trd.registry import find_method
 from trd.types import State
 
 FOLDS = "checkpoints/folds"
@@ -78,7 +78,7 @@ def _of_fold(
     others = sorted(set(range(len(job.training))) - set(held_out))
     of_fold = replace(job, title=title, training=job.training.chosen(others), folder=folder, record={})
     state = fit(of_fold)
-    engine = find_method(job.recipe.method.name).engine(job.recipe, state, Placement(job.device))
+    engine = detector_engine(job.recipe, state, job.size, Placement(job.device))
     return raw_maps(engine, job.training.chosen(held_out), job.console, title)
 
 

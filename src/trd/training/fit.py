@@ -1,4 +1,4 @@
-"""Good parts -> calibrated detector, for any method: prepare, fit, calibrate on parts it was not fitted on, save."""
+"""Good parts -> calibrated detector, of any evidence: prepare, fit, calibrate on parts it was not fitted on, save."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from trd.evidence.base import FitJob
 from trd.files import write_json
 from trd.preprocess.parts import PreparedParts, batches, stacked_images
 from trd.progress import tracked
-from trd.registry import find_method
 from trd.stored import FACTS, WITHOUT, DetectorFacts, save_detector
 from trd.training.cross import out_of_fold_maps
 from trd.training.prepare import RECORD, PreparedClass, is_complete, list_parts, prepare_class, refuse_other_parts
@@ -42,13 +41,15 @@ def fit_class(
     the user's mistakes and KeyboardInterrupt after Ctrl-C, with the last checkpoint kept. Of several processes
     (`trd.processes`) the first one does all but the training; the others wait for its detector.
     """
+    from trd.evidence.detection import fit_evidence  # torch, without which packages are calibrated too
+
     console = console or Console(quiet=True)
     recipe = recipe.for_class(place.name)
     files, record = list_parts(place, recipe, console)
     if (out / CHECKPOINTS).exists():
         refuse_other_parts(out, record)
     parts = prepare_class(files, recipe, record, console)
-    return fit_prepared(parts, find_method(recipe.method.name).fit, out, device, console)
+    return fit_prepared(parts, fit_evidence, out, device, console)
 
 
 def is_finished(place: ClassFolder, recipe: Recipe, folder: Path) -> bool:
@@ -66,7 +67,9 @@ def fit_prepared(
     device: str = "auto",
     console: Console | None = None,
 ) -> Detector:
-    """The rest of `fit_class` with parts that are prepared; `fit` may be another than the method's own."""
+    """The rest of `fit_class` with parts that are prepared; `fit` may be another than `fit_evidence`."""
+    from trd.evidence.detection import detector_engine
+
     console = console or Console(quiet=True)
     recipe, record, first = parts.recipe, parts.record, processes.rank() == 0
     if first:
@@ -93,7 +96,7 @@ def fit_prepared(
     record["seconds"]["training"] = time.monotonic() - begin
 
     begin = time.monotonic()
-    engine = find_method(recipe.method.name).engine(recipe, state, Placement(device))
+    engine = detector_engine(recipe, state, parts.pipeline.frame.size, Placement(device))
     raw = raw or raw_maps(engine, good, console, f"{job.title}: calibration")
     calibration = calibrate(raw, [part.region for part in good], recipe.scoring, engine.precision)
     pipeline = parts.pipeline
@@ -119,14 +122,15 @@ def fit_prepared(
 
 def _fit_stand_ins(parts: PreparedClass, out: Path, device: str, console: Console) -> dict[str, str]:
     """Source -> id of the detector that does without it, saved below `out`."""
+    from trd.evidence.detection import fit_evidence
+
     begin, ids = time.monotonic(), dict[str, str]()
     for source in parts.recipe.sources:
         reduced = parts_without(parts, source)
         if reduced is None:
             continue
         with console.status(escape(f"{parts.files.name}: stand-in without {source}")):
-            fit = find_method(reduced.recipe.method.name).fit
-            ids[source] = fit_prepared(reduced, fit, out / WITHOUT / source, device).facts.id
+            ids[source] = fit_prepared(reduced, fit_evidence, out / WITHOUT / source, device).facts.id
     parts.record["seconds"]["stand_ins"] = time.monotonic() - begin
     return ids
 

@@ -29,7 +29,7 @@ def import_class(
 
     Raises RecipeError for a recipe whose students are not the paper's, CheckpointError for a file that does not fit.
     """
-    from trd.evidence.reverse_distillation.imported import (  # the one method that has such weights
+    from trd.evidence.reverse_distillation.imported import (  # the one evidence that has such weights
         imported_state,
         refuse_other_students,
     )

@@ -232,8 +232,7 @@ def refuse_other_parts(folder: Path, record: Mapping[str, Any]) -> None:
 def is_complete(place: ClassFolder, recipe: Recipe, folder: Path) -> bool:
     """Whether `folder` holds the finished detector of these parts.
 
-    Raises CheckpointError where it holds one of other parts, or of another recipe. A detector of version 0.1 says too
-    little to compare and counts as complete.
+    Raises CheckpointError where it holds one of other parts, or of another recipe.
     """
     if not (folder / FACTS).is_file():
         return False
@@ -242,9 +241,7 @@ def is_complete(place: ClassFolder, recipe: Recipe, folder: Path) -> bool:
         before: dict[str, Any] = json.loads((folder / RECORD).read_text("utf-8"))
         finished = bool(before.get("detector", "") == facts.id)
     except (OSError, ValueError, AttributeError):
-        before, finished = {}, False
-    if not facts.id and "fingerprint" in before:  # as version 0.1 wrote it: this is not its retraining
-        return True
+        finished = False
     _, record = list_parts(place, recipe, Console(quiet=True))
     if (folder / RECORD).is_file():
         refuse_other_parts(folder, record)

@@ -11,15 +11,14 @@ from rich.console import Console
 from trd.config import Recipe, load_recipe
 from trd.data.listing import class_names, list_class
 from trd.errors import DataError, RecipeError, TRDError
-from trd.evidence.base import FULL
 from trd.files import locked, write_text
-from trd.registry import find_method
 from trd.runs import Run
 from trd.types import UNLABELLED
 from trd_bench.reproduce.executors import EXECUTORS
 from trd_bench.reproduce.jobs import Job
 from trd_bench.reproduce.published import BENCHMARKS, Benchmark
 from trd_bench.reproduce.tables import Result, ablation_tables, benchmark_tables, long_csv, to_latex, to_markdown
+from trd_bench.reproduce.variants import FULL, ablation
 
 WAIT = 60.0  # seconds, for another command that writes the same tables or records at the moment
 
@@ -110,7 +109,7 @@ def write_tables(out: Path, results: Sequence[Result], benchmark: Benchmark, cla
 
 def variant_names(recipe: Recipe) -> tuple[str, ...]:
     """All variants that an ablation of this recipe has."""
-    return tuple(find_method(recipe.method.name).variants(recipe))
+    return tuple(ablation(recipe))
 
 
 def _known_benchmark(name: str) -> Benchmark:
@@ -160,7 +159,7 @@ def _jobs(
     console: Console,
 ) -> list[Job]:
     """In the order seed, variant, class, so that whole tables come early. Raises CheckpointError for foreign runs."""
-    recipes = {FULL: recipe} if tuple(variants) == (FULL,) else find_method(recipe.method.name).variants(recipe)
+    recipes = {FULL: recipe} if tuple(variants) == (FULL,) else ablation(recipe)
     unknown = [variant for variant in variants if variant not in recipes]
     if unknown:
         raise RecipeError(f"no variant is called '{unknown[0]}'; there are: {', '.join(recipes)}")

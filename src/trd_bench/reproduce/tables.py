@@ -10,8 +10,8 @@ import numpy as np
 
 from trd.evaluation.evaluate import FUSED
 from trd.evaluation.tables import COLUMNS, Rows, markdown_table, number, to_csv
-from trd.evidence.base import FULL
 from trd_bench.reproduce.published import Benchmark, Published
+from trd_bench.reproduce.variants import FULL
 
 MISSING = "-"
 LATEX = {character: f"\\{character}" for character in "_%&#${}"} | {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from trd.config import Recipe
+from trd.config import REVERSE_DISTILLATION, Recipe
 from trd.errors import RecipeError
-from trd.evidence.base import FULL
-from trd.evidence.reverse_distillation.config import section
+from trd.evidence.reverse_distillation.restored import section
 
+FULL = "full"
+"""The variant of a recipe with nothing taken away."""
 JOINT_TEACHER = "joint-teacher"
-NO_STATISTICS = "no-statistics"
 BOTH = {"filter": True, "amplifier": True}
 TUNERS = {
     "no-tuners": {"filter": False, "amplifier": False},
@@ -25,13 +25,30 @@ def ablation(recipe: Recipe) -> dict[str, Recipe]:
 
     only-MODALITY: one branch, nothing to tune with. no-tuners: all branches, trained side by side without help.
     filter, amplifier, both-tuners: with these tuners. full: the recipe itself, which is not listed by its tuners again.
-    joint-teacher: one student of all teachers' features. no-statistics: the network alone, where the recipe has patch
-    statistics. Raises RecipeError for a recipe with a single modality or a joint teacher.
+    joint-teacher: one student of all teachers' features. no-EVIDENCE, only-EVIDENCE: where the recipe lists several.
+    Raises RecipeError for a recipe from which nothing can be taken, and for a joint teacher.
     """
+    variants = _network_variants(recipe) if REVERSE_DISTILLATION in recipe.evidence else {}
+    variants.setdefault(FULL, recipe)
+    if len(recipe.evidence) > 1:
+        for kind in recipe.evidence:
+            others = {other: values for other, values in recipe.evidence.items() if other != kind}
+            variants[f"no-{kind}"] = _changed(recipe, {"evidence": others})
+            if len(others) > 1:
+                variants[f"only-{kind}"] = _changed(recipe, {"evidence": {kind: recipe.evidence[kind]}})
+    if len(variants) == 1:
+        raise RecipeError(
+            f"recipe '{recipe.name}' has one evidence ({', '.join(recipe.evidence)}) and no tuners: nothing can be "
+            "taken away"
+        )
+    return variants
+
+
+def _network_variants(recipe: Recipe) -> dict[str, Recipe]:
     if len(recipe.modalities) < 2:
-        raise RecipeError(f"recipe '{recipe.name}' has one modality: an ablation of the tuners needs at least two")
+        return {}
     config = section(recipe)
-    if config.student.branches == "joint":
+    if config.joint:
         raise RecipeError(
             f"recipe '{recipe.name}' has a joint teacher, which has no tuners to ablate: give the one with "
             "student.branches = 'per_modality'"
@@ -43,17 +60,13 @@ def ablation(recipe: Recipe) -> dict[str, Recipe]:
             variants[name] = _changed_student(recipe, **switches)
     variants[FULL] = recipe
     variants[JOINT_TEACHER] = _changed_student(complete, branches="joint")
-    if config.statistics.components:
-        variants[NO_STATISTICS] = _changed_method(recipe, statistics={"components": 0})
     return variants
 
 
 def _changed_student(recipe: Recipe, **changes: Any) -> Recipe:
-    return _changed_method(recipe, student={**section(recipe).student.model_dump(), **changes})
-
-
-def _changed_method(recipe: Recipe, **changes: Any) -> Recipe:
-    return _changed(recipe, {"method": {**recipe.method.model_dump(), **changes}})
+    evidence = recipe.model_dump()["evidence"]
+    evidence[REVERSE_DISTILLATION]["student"] |= changes
+    return _changed(recipe, {"evidence": evidence})
 
 
 def _only(recipe: Recipe, name: str) -> Recipe:

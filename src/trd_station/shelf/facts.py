@@ -16,7 +16,7 @@ def facts_of(detector: Detector) -> dict[str, Any]:
     threshold, ranges = calibration.image_threshold, detector.facts.ranges
     return {
         "recipe": recipe.name,
-        "method": recipe.method.name,
+        "evidence": list(recipe.evidence),
         "engine": detector.engine.form,
         "device": str(detector.engine.device),
         "precision": detector.engine.precision,

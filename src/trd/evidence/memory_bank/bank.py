@@ -28,9 +28,9 @@ class FeatureBank(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, count: int, channels: int) -> None:
         super().__init__()
-        self.register_buffer("entries", torch.zeros(0, channels))
+        self.register_buffer("entries", torch.zeros(count, channels))
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("std", torch.ones(()))
 

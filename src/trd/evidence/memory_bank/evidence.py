@@ -22,7 +22,8 @@ class MemoryBank:
         chosen = [context.levels[level] for level in levels_of(config)]
         graphs, steps = dict[str, GraphForm](), list[Step]()
         for number, (name, branch) in enumerate(zip(names, config.branches(names), strict=True)):
-            bank = FeatureBank(sum(channels for channels, *_ in chosen))
+            entries = state.get(f"{number}.entries", ())
+            bank = FeatureBank(len(entries), sum(channels for channels, *_ in chosen))
             fill(bank, state, f"{number}.")
             module = BankGraph(bank, config, chosen, context)
             inputs = pyramid_inputs([name], levels_of(config))

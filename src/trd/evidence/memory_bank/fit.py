@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trd.engines.pytorch.out_of_memory import full_memory_said
@@ -24,7 +26,7 @@ REMEDY = "set evidence.memory_bank.entries lower, or a smaller frame.size, or ta
 @torch.no_grad()
 def fit_banks(job: FitJob, teacher: FrozenTeacher) -> State:
     """`Evidence.fit`. Takes seconds to minutes, so that an interrupted one begins again; the seed decides all of it."""
-    random, state = torch.Generator().manual_seed(job.recipe.seed), dict[str, State]()
+    random, state = torch.Generator().manual_seed(job.recipe.seed), dict[str, NDArray[np.generic]]()
     with full_memory_said(REMEDY):
         for number, name in enumerate(job.recipe.modalities):
             bank = _filled_bank(_training_features(name, job, teacher, random), name, job, random)
@@ -54,7 +56,7 @@ def _training_features(name: str, job: FitJob, teacher: FrozenTeacher, random: t
 
 
 def _filled_bank(features: Tensor, name: str, job: FitJob, random: torch.Generator) -> FeatureBank:
-    config, bank = section(job.recipe), FeatureBank(features.shape[1])
+    config, bank = section(job.recipe), FeatureBank(0, features.shape[1])
     bank.mean = features.mean().cpu()
     bank.std = features.std().clamp_min(1e-12).cpu()
     features = (features - bank.mean.to(features.device)) / bank.std.to(features.device)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from trd.config import PATCH_STATISTICS, Recipe
 from trd.engines.graphs import IMAGE, MAP, GraphForm, Graphs, Step
@@ -17,7 +19,7 @@ from trd.types import State
 class PatchStatistics:
     def fit(self, job: FitJob, teacher: FrozenTeacher | None) -> State:
         maps = fit_statistics(job.recipe, job.training, torch.device(resolve_device(job.device)))
-        state = dict[str, State]()
+        state = dict[str, NDArray[np.generic]]()
         for number, of_modality in enumerate(maps):
             state |= tensors_of(of_modality, f"{number}.")
         return state

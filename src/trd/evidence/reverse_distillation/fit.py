@@ -96,7 +96,9 @@ def fit_distances(
                 name: tuple(values[scaled_value(network, name, level)].float() for level in levels)
                 for name in network.modalities
             }
-            students = {name: tuple(values[student_value(name, level)] for level in levels) for name in network.branches}
+            students = {
+                name: tuple(values[student_value(name, level)] for level in levels) for name in network.branches
+            }
             yield students, network.branch_pyramids(scaled), scored
 
     floor = section(recipe).context_floor_of(region)

@@ -74,12 +74,12 @@ def student_graphs(network: TunedReverseDistillation, context: GraphContext) -> 
         if name not in network.scalers:
             continue
         graph = f"{REVERSE_DISTILLATION}_scaler_{number}"
-        module = ScalerGraph(cast(FeatureScaler, network.scalers[name])).eval()
+        scaler = ScalerGraph(cast(FeatureScaler, network.scalers[name])).eval()
         inputs = pyramid_inputs([name], range(count))
-        graphs[graph] = GraphForm(module, dict(zip(inputs, context.levels, strict=True)), outputs, "scaler")
+        graphs[graph] = GraphForm(scaler, dict(zip(inputs, context.levels, strict=True)), outputs, "scaler")
         steps.append(Step(graph, inputs, {own: scaled_value(network, name, i) for i, own in enumerate(outputs)}))
     for number, branch in enumerate(network.branches):
-        student = cast("nn.Module", network.students[branch])
+        student = network.students[branch]
         own = own_modalities(network, branch)
         others = [n for n in network.modalities if n not in own] if getattr(student, "reads_others", False) else []
         inputs, shapes = _levels(network, [*own, *others], context.levels)

@@ -33,7 +33,7 @@ class Model(BaseModel):
     detector: str
     calibration: str
     recipe: str | None
-    method: str | None
+    evidence: list[str] | None
     engine: str | None
     device: str | None
     precision: str | None

@@ -90,7 +90,7 @@ class LevelDistance(nn.Module):
         weight = self.context_weight[:-1] / self.context_std[:, None]  # standardises in the product
         constant = self.context_weight[-1] - self.context_mean @ weight
         expected = F.conv2d(context, weight.T[:, :, None, None], constant)
-        lowest, highest = self.log_range[:, None, :, None, None]
+        lowest, highest = self.log_range[:, None, :, None, None].unbind()
         return torch.minimum(torch.maximum(expected, lowest), highest)
 
     def relative(self, student: Tensor, teacher: Tensor) -> Tensor:
@@ -99,8 +99,9 @@ class LevelDistance(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
         """(B, 1, h, w): sum of both, each of mean 0 and deviation 1 on good parts, so that levels can be added."""
-        mean, deviation = self.scale[:, None, :, None, None]
-        return ((self.relative(student, teacher) - mean) / deviation).sum(dim=1, keepdim=True)
+        mean, deviation = self.scale[:, None, :, None, None].unbind()
+        standardised: Tensor = (self.relative(student, teacher) - mean) / deviation
+        return standardised.sum(dim=1, keepdim=True)
 
 
 class ResidualDistance(nn.Module):

@@ -122,7 +122,7 @@ def teacher_features(
         count=count,
         views=len(all_views(config.augment, square)),
         limit=limit,
-        half=resolve_precision(recipe.precision, device) != "32-true",
+        half=resolve_precision(recipe.precision, device) != "fp32",
     )
 
 

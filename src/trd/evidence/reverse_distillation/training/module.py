@@ -13,8 +13,8 @@ from torch import Tensor
 
 from trd import processes
 from trd.config import Recipe
-from trd.evidence.reverse_distillation.restored import section
 from trd.evidence.reverse_distillation.network.network import TunedReverseDistillation
+from trd.evidence.reverse_distillation.restored import section
 from trd.evidence.reverse_distillation.training.features import TeacherFeatures
 from trd.evidence.reverse_distillation.training.loss import network_loss
 from trd.evidence.reverse_distillation.training.views import View, random_views

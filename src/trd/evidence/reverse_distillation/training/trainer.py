@@ -19,8 +19,8 @@ from trd import processes
 from trd.config import Recipe
 from trd.engines.pytorch.precision import resolve_precision
 from trd.errors import OutputError, TRDError
-from trd.evidence.reverse_distillation.restored import section
 from trd.evidence.reverse_distillation.network.network import TunedReverseDistillation
+from trd.evidence.reverse_distillation.restored import section
 from trd.evidence.reverse_distillation.training.checkpoint import SafetensorsIO, read_epoch, read_state
 from trd.evidence.reverse_distillation.training.features import teacher_features
 from trd.evidence.reverse_distillation.training.loggers import errors_told_once, logger
@@ -81,7 +81,7 @@ def train_network(
             max_epochs=config.epochs,
             accelerator="gpu" if where.type == "cuda" else "cpu",
             **_devices(where),
-            precision=cast(Any, precision),
+            precision="bf16-mixed" if precision == "bf16" else "32-true",
             deterministic=config.deterministic,
             accumulate_grad_batches=config.accumulate,
             logger=[logger(name, out, title) for name in config.loggers],
