@@ -26,16 +26,17 @@ class AmplifiedMix(nn.Module):
 class Decoder(nn.Module):
     """Code (B, 2C, H/32, W/32) -> plain and fused pyramids; one stage of blocks per level, coarse to fine.
 
-    `blocks` counts the blocks per stage, coarse to fine; a stage's width is the teacher's of that level, its inner
-    width half of it. A level's fused map feeds the next stage.
+    `inlet` is the code's width, `widths` those of the stages, fine to coarse; a stage's inner width is half of its
+    own. `blocks` counts the blocks per stage, coarse to fine. A level's fused map feeds the next stage.
     """
 
-    def __init__(self, channels: Sequence[int], blocks: Sequence[int], amplified: bool, linear: bool = False) -> None:
+    def __init__(
+        self, inlet: int, widths: Sequence[int], blocks: Sequence[int], amplified: bool, linear: bool = False
+    ) -> None:
         super().__init__()
         self.stages = nn.ModuleList()
         self.mixes = nn.ModuleList()
-        inlet = 2 * channels[-1]
-        for outlet, count in zip(reversed(channels), blocks, strict=True):
+        for outlet, count in zip(reversed(widths), blocks, strict=True):
             inner = outlet // 2
             stage = [BottleneckBlock(inlet, inner, outlet, "up", linear and count == 1)]
             stage += [

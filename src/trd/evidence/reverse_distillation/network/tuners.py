@@ -45,20 +45,25 @@ class CrossmodalFilter(nn.Module):
 
 
 class CrossmodalAmplifier(nn.Module):
-    """At full resolution, so that a defect seen by another modality disturbs the prediction: 3x3, 1x1 wide, 1x1."""
+    """At full resolution, so that a defect seen by another modality disturbs the prediction: 3x3, 1x1 wide, 1x1.
 
-    def __init__(self, channels: Sequence[int], others: int = 1, linear: bool = False) -> None:
+    channels: the teacher's; widths: of what is predicted, the decoder's.
+    """
+
+    def __init__(
+        self, channels: Sequence[int], widths: Sequence[int], others: int = 1, linear: bool = False
+    ) -> None:
         super().__init__()
         self.levels = nn.ModuleList(
             nn.Sequential(
-                conv_norm(others * width, width, 3),
+                conv_norm(others * channels_in, width, 3),
                 activation(),
                 conv_norm(width, 2 * width, 1),
                 activation(),
                 conv_norm(2 * width, width, 1),
                 activation(linear),
             )
-            for width in channels
+            for channels_in, width in zip(channels, widths, strict=True)
         )
 
     def forward(self, others: Pyramid) -> Pyramid:
