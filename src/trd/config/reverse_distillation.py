@@ -14,6 +14,7 @@ REVERSE_DISTILLATION = "reverse_distillation"
 JOINT = "joint"  # the one branch of a joint teacher
 CONTEXT_FLOORS = {"part": -3.0, "frame": 1.0}  # of "auto"
 PoolSide = Literal[1, 3, 5, 7, 9]
+Width = Annotated[int, Field(ge=2, le=4096, multiple_of=2)]
 BlockCount = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -32,6 +33,14 @@ class StudentConfig(Frozen):
     blocks: Annotated[
         tuple[BlockCount, BlockCount, BlockCount], Field(description="Blocks per decoder stage, coarse to fine.")
     ] = (3, 4, 6)
+    widths: Annotated[
+        tuple[Width, Width, Width] | Literal["teacher"],
+        Field(
+            description="Channels of the decoder's stages, fine to coarse. `teacher`: those of the levels that they "
+            "rebuild, as published; a small teacher's are too narrow to decode in.",
+            json_schema_extra={"unit": "channels"},
+        ),
+    ] = "teacher"
 
 
 Beta = Annotated[float, Field(ge=0, lt=1)]

@@ -36,7 +36,7 @@ def refuse_other_students(recipe: Recipe) -> None:
         config = section(recipe)
         student = config.student
         complete = student.filter and student.amplifier and student.branches == "per_modality"
-        plain = not config.standardize and config.distance == "cosine"
+        plain = not config.standardize and config.distance == "cosine" and student.widths == "teacher"
         paper = complete and plain and student.blocks == PAPER_BLOCKS
     if len(recipe.modalities) != 2 or not paper:
         raise RecipeError(

@@ -45,6 +45,7 @@ def build_network(
             use_amplifier=config.student.amplifier,
             blocks=config.student.blocks,
             linear=linear or config.standardize,
+            widths=None if config.student.widths == "teacher" else config.student.widths,
         )
         for name in names
     }

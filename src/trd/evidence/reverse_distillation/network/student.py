@@ -40,14 +40,10 @@ class Student(nn.Module):
         super().__init__()
         has_filter, has_amplifier = use_filter and others > 0, use_amplifier and others > 0
         self.filter = CrossmodalFilter(channels, others, linear) if has_filter else None
-<<<<<<< ours
-        self.amplifier = CrossmodalAmplifier(channels, others, linear) if has_amplifier else None
-        self.reads_others = has_filter or has_amplifier
-=======
         inner = tuple(widths or channels)
         unbounded = linear and widths is None  # heads give both signs by themselves
         self.amplifier = CrossmodalAmplifier(channels, inner, others, unbounded) if has_amplifier else None
->>>>>>> theirs
+        self.reads_others = has_filter or has_amplifier
         self.bottleneck = FusingBottleneck(channels, filtered=has_filter)
         self.decoder = Decoder(2 * channels[-1], inner, blocks, amplified=has_amplifier, linear=unbounded)
         self.heads = (

@@ -50,9 +50,7 @@ class CrossmodalAmplifier(nn.Module):
     channels: the teacher's; widths: of what is predicted, the decoder's.
     """
 
-    def __init__(
-        self, channels: Sequence[int], widths: Sequence[int], others: int = 1, linear: bool = False
-    ) -> None:
+    def __init__(self, channels: Sequence[int], widths: Sequence[int], others: int = 1, linear: bool = False) -> None:
         super().__init__()
         self.levels = nn.ModuleList(
             nn.Sequential(
