@@ -5,7 +5,7 @@
 GOOD holds good parts (rgb, xyz), DEFECTIVE a folder per kind of defect (a folder "good" is left alone). In every draw
 some of the good parts, chosen at random, give their places to defective ones of random kinds; all are prepared as in
 training, and ranked by how unlike the others they are. A row per draw: how many of the bad parts are among the first,
-their ranks and kinds, and how many bad and good parts are said to deserve a look. Results: docs/data.md.
+their ranks and kinds, and how many bad and good parts are said to deserve a look. Results: docs/results.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Exports of several trained classes, and how far each decides from its detector: the table of docs/deploy.md.
+"""Exports of several trained classes, and how far each decides from its detector: the table of docs/results.md.
 
     python benchmarks/exports.py RUNS DATA OUT --form openvino:fp32 --form openvino:int8 --form onnx:fp32
 

@@ -19,8 +19,6 @@ nitpicky = True
 # no part of the public reference
 elsewhere = r"(numpy|pathlib|collections|rich|types|trd\.(decision|config|detector|stored))\..+"
 nitpick_ignore_regex = [("py:class", elsewhere)]
-# the interface in words (station-api.md) has alternatives and "..." inside its JSON examples
-suppress_warnings = ["misc.highlighting_failure"]
 
 # the pages are Markdown as the code host shows it; anchors as it makes them, down to the third level
 myst_heading_anchors = 3

@@ -3,7 +3,7 @@
     python benchmarks/campaign kill|full|readers|recipes|predict [--minutes 8] [--count N] [--seed 0] [--folder DIR]
 
 Every part works on drawn data in a temporary folder with a cache folder of its own, reaches no network, ends when its
-time is up or its count is reached, and prints a Markdown table (docs/reliability.md). POSIX only: it forks. The exit
+time is up or its count is reached, and prints a Markdown table (docs/results.md). POSIX only: it forks. The exit
 status is 1 where something was found. What `kill` and `full` run is `trd.cli.main` in a forked process, so that not
 every start waits for torch; a tenth of the starts are `python -m trd` from scratch.
 """
