@@ -32,7 +32,7 @@ from trd.types import Camera, ClassFiles, ClassFolder, PreparedSample, SampleFil
 RECORD = "training.json"
 MOST_HELD_OUT = 1 / 3
 NAMED = 3  # parts in a message
-FEW_PARTS = 20  # below this accuracy was seen to fall by more than its interval (docs/accuracy.md)
+FEW_PARTS = 20  # below this accuracy was seen to fall by more than its interval (docs/results.md)
 
 
 @dataclass(frozen=True)
