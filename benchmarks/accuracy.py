@@ -35,7 +35,7 @@ def main() -> None:
     expected = np.array([baseline.predict(modules, sample)[1] for sample in samples])
     print(f"straightforward float32: image AUROC {roc_auc_score(labels, expected):.4f} on {len(labels)} parts")
     prepared = [plain.pipeline(sample) for sample in samples]
-    for precision in ("32", "bf16", "fp16"):
+    for precision in ("fp32", "bf16", "fp16"):
         detector = Detector.load(arguments.detector, arguments.device, precision=precision)
         scores = np.array([scored.score for scored in detector.score(prepared)])
         difference = np.abs(scores - expected).mean() / expected.std()

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--scan", action="store_true")
     options = parser.parse_args()
 
-    precisions = ("32", "bf16") if multiplies_bf16("cpu") else ("32",)  # elsewhere bf16 takes minutes
+    precisions = ("fp32", "bf16") if multiplies_bf16("cpu") else ("fp32",)  # elsewhere bf16 takes minutes
     detectors = {f"PyTorch, {p}": Detector.load(options.run, "cpu", precision=p) for p in precisions}
     for path in options.packages:
         detector = Detector.load(path, "cpu")

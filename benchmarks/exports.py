@@ -24,9 +24,9 @@ from trd.types import PrecisionName
 
 METRICS = ("image_auroc", "aupro_30")
 FORMS: dict[str, tuple[Runtime, PrecisionName]] = {
-    "onnx:fp32": ("onnx", "32"),
+    "onnx:fp32": ("onnx", "fp32"),
     "onnx:int8": ("onnx", "int8"),
-    "openvino:fp32": ("openvino", "32"),
+    "openvino:fp32": ("openvino", "fp32"),
     "openvino:bf16": ("openvino", "bf16"),
     "openvino:int8": ("openvino", "int8"),
 }

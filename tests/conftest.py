@@ -27,7 +27,7 @@ TINY = (
     "frame.size=64",
     "training.epochs=2",
     "training.batch_size=2",
-    "training.precision=32",
+    "training.precision=fp32",
     "training.checkpoint_every=1",
     "scoring.stand_ins=false",  # seconds for each training; tests/training/test_stand_ins.py has them
 )

@@ -37,7 +37,7 @@ PUBLISHED = {
     "method.training.lr_decay": 0.95,
     "method.training.augment": "none",
     "method.training.loss": "cosine",
-    "method.training.precision": "32",
+    "method.training.precision": "fp32",
     "seed": 42,
     "method.distance": "cosine",
     "scoring.sigma": 4.0,

@@ -37,11 +37,11 @@ def largest_difference(ours: Detector, theirs: Detector, samples: list[Sample]) 
     return max(float(np.abs(a.map - b.map).max() / np.abs(b.map).max()) for a, b in pairs)
 
 
-@pytest.mark.parametrize("precision", ["32", "bf16", "fp16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_a_detector_scores_as_on_the_cpu(trained: Path, samples: list[Sample], precision: str) -> None:
     """float32 convolutions are TF32 on GPUs (PyTorch's default): ten bits of mantissa."""
     on_cpu, on_gpu = Detector.load(trained, "cpu"), Detector.load(trained, DEVICE, precision=precision)
-    assert largest_difference(on_gpu, on_cpu, samples) < {"32": 0.02, "bf16": 0.1, "fp16": 0.03}[precision]
+    assert largest_difference(on_gpu, on_cpu, samples) < {"fp32": 0.02, "bf16": 0.1, "fp16": 0.03}[precision]
 
 
 def test_compiled_prediction_with_cuda_graphs(trained: Path, samples: list[Sample]) -> None:
@@ -53,7 +53,7 @@ def test_compiled_prediction_with_cuda_graphs(trained: Path, samples: list[Sampl
     )  # the compiled teacher is the one that is used
 
 
-@pytest.mark.parametrize("precision", ["32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_training_repeats_to_the_bit_and_its_detector_works_on_the_cpu(
     drawn: Path, tmp_path: Path, samples: list[Sample], precision: str
 ) -> None:

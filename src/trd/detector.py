@@ -78,7 +78,7 @@ class Detector:
         """Read a detector from its folder, from a run folder that holds one class, or from an exported package.
 
         device: "cuda" where there is one by default. compiled: by torch.compile, for many parts on a GPU. precision:
-        "32", "bf16", "fp16" or "auto"; by default that in which it was calibrated. without: a source that is missing;
+        "fp32", "bf16", "fp16" or "auto"; by default that in which it was calibrated. without: a source that is missing;
         its stand-in comes, which asks for the others only and has thresholds of its own. Raises CheckpointError naming
         the file and the remedy when it is missing, damaged, from another training, or from a newer version, and of a
         package when this machine does not compute what the exporting one did; MissingExtraError where what computes

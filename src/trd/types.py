@@ -35,7 +35,7 @@ class SampleFiles:
         return self.defect == GOOD
 
 
-PrecisionName = Literal["32", "bf16", "fp16", "int8"]
+PrecisionName = Literal["fp32", "bf16", "fp16", "int8"]
 """What an engine computes in; "int8" is that of exported students."""
 
 State = Mapping[str, NDArray[np.generic]]

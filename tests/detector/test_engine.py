@@ -30,7 +30,7 @@ def test_what_overflows_is_no_score(trained: Path, samples: list[Sample]) -> Non
             next(student.parameters()).mul_(1e9)  # BatchNorm is folded in
     with pytest.raises(TRDError, match="not finite.*65504"):
         detector.predict(samples[0])
-    with pytest.raises(RecipeError, match="expected 32, bf16, fp16 or auto"):
+    with pytest.raises(RecipeError, match="expected fp32, bf16, fp16 or auto"):
         Detector.load(trained, precision="half")
 
 
@@ -55,7 +55,7 @@ def test_the_engine_computes_for_one_at_a_time(detector: Detector, samples: list
     """Also for detectors that share it."""
 
     class Alone:
-        device, precision, form = "cpu", "32", "test"
+        device, precision, form = "cpu", "fp32", "test"
 
         def __init__(self) -> None:
             self.inside = 0
@@ -86,17 +86,17 @@ def test_a_detector_keeps_the_precision_that_it_was_calibrated_in(
     assert fit_class(place, recipe, tmp_path, "cpu").engine.precision == "bf16"
     monkeypatch.setattr("torch.cpu.get_capabilities", dict)
     assert Detector.load(tmp_path, "cpu").engine.precision == "bf16"
-    assert Detector.load(tmp_path, "cpu", precision="auto").engine.precision == "32"
-    assert Detector.load(tmp_path, "cpu", precision="32").engine.precision == "32"
+    assert Detector.load(tmp_path, "cpu", precision="auto").engine.precision == "fp32"
+    assert Detector.load(tmp_path, "cpu", precision="fp32").engine.precision == "fp32"
 
 
 @pytest.mark.parametrize(
     ("units", "precision"),
     [
-        ({}, "32-true"),
-        ({"amx_bf16": True}, "bf16-mixed"),
-        ({"avx512_bf16": True}, "bf16-mixed"),
-        ({"avx2": True}, "32-true"),
+        ({}, "fp32"),
+        ({"amx_bf16": True}, "bf16"),
+        ({"avx512_bf16": True}, "bf16"),
+        ({"avx2": True}, "fp32"),
     ],
 )
 def test_auto_goes_by_what_the_processor_has(
@@ -104,7 +104,7 @@ def test_auto_goes_by_what_the_processor_has(
 ) -> None:
     monkeypatch.setattr("torch.cpu.get_capabilities", lambda: units)
     assert resolve_precision("auto", "cpu") == precision
-    assert resolve_precision("32", "cpu") == "32-true"
+    assert resolve_precision("fp32", "cpu") == "fp32"
 
 
 def test_a_full_gpu_is_one_message(detector: Detector, samples: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:

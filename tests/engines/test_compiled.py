@@ -13,7 +13,13 @@ from trd.detector import Detector
 from trd.training.fit import fit_class
 from trd.types import ClassFolder
 
-TINY = ["frame.size=64", "training.epochs=1", "training.batch_size=2", "training.precision=32", "training.compile=true"]
+TINY = [
+    "frame.size=64",
+    "training.epochs=1",
+    "training.batch_size=2",
+    "training.precision=fp32",
+    "training.compile=true",
+]
 
 
 @pytest.mark.slow

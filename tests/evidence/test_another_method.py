@@ -24,7 +24,7 @@ class DarkConfig(MethodConfig):
 class DarkEngine:
     """How much darker than the mean good part is each pixel?"""
 
-    device, precision, form = "cpu", "32", "numpy"
+    device, precision, form = "cpu", "fp32", "numpy"
 
     def __init__(self, state, gain):
         self.state, self.gain = state, gain

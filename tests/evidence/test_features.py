@@ -19,7 +19,7 @@ PLAIN = [
     "frame.size=64",
     "training.epochs=2",
     "training.batch_size=2",
-    "training.precision=32",
+    "training.precision=fp32",
     "training.augment=none",
     "scoring.stand_ins=false",
 ]

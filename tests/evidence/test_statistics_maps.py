@@ -126,7 +126,7 @@ def test_saved_and_loaded_it_says_the_same(drawn: Path, tmp_path: Path) -> None:
 
 
 def test_further_branches_of_a_network_leave_its_own_maps_alone(tmp_path: Path) -> None:
-    own_maps = ["frame.size=128", "method.distance=cosine", "training.loss=cosine", "training.precision=32"]
+    own_maps = ["frame.size=128", "method.distance=cosine", "training.loss=cosine", "training.precision=fp32"]
     recipe, alone = (load_recipe("lite-rgb-normals", [*own_maps, f"method.statistics.components={k}"]) for k in (6, 0))
     assert recipe.branches == ("rgb", "normals", "rgb_statistics", "normals_statistics")
     assert alone.branches == ("rgb", "normals")

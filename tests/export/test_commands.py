@@ -51,7 +51,7 @@ def test_export_writes_a_package_that_says_how_far_it_is_off(quick_run: Path, tm
 def test_predict_gives_the_scores_of_the_run(package: Path, quick_run: Path, drawn: Path, tmp_path: Path) -> None:
     parts = inputs(drawn, "test/good", tmp_path / "new")
     run("predict", package, "--input", parts, "--out", tmp_path / "a")
-    run("predict", quick_run, "--input", parts, "--out", tmp_path / "b", "--precision", "32")
+    run("predict", quick_run, "--input", parts, "--out", tmp_path / "b", "--precision", "fp32")
     scores = [
         [json.loads(line)["score"] for line in (tmp_path / folder / "scores.jsonl").read_text().splitlines()]
         for folder in ("a", "b")

@@ -69,7 +69,7 @@ def test_what_may_be_chance_is_told_and_no_reason(before: ClassResult) -> None:
     assert change.holds_zero
     assert found.refused == ()
     refuse(found)
-    assert len(judged(replace(found, precision="32")).refused) == 1  # nothing moves so far there
+    assert len(judged(replace(found, precision="fp32")).refused) == 1  # nothing moves so far there
 
 
 def test_what_is_no_chance_is_refused(before: ClassResult) -> None:

@@ -31,7 +31,7 @@ def raw(detector: Detector, parts: list[Sample]) -> Maps:
 
 
 def test_maps_scores_and_decisions_are_those_of_the_detector(made: Exported, drawn: Path, trained: Path) -> None:
-    before = Detector.load(trained, "cpu", precision="32")
+    before = Detector.load(trained, "cpu", precision="fp32")
     package = Detector.load(made.package.path)
     for part in samples(drawn):
         old, new = before.predict(part), package.predict(part)
@@ -71,7 +71,7 @@ def test_an_onnx_graph_takes_batches(onnx_package: Path) -> None:
 
 def test_calibration_is_of_the_package_itself(made: Exported, trained: Path) -> None:
     own, before = made.package.facts.calibration, Detector.load(trained, "cpu").calibration
-    assert own.precision == "32"
+    assert own.precision == "fp32"
     assert len(own.good_scores) == len(before.good_scores)
     assert own.image_threshold.requested_rate == before.image_threshold.requested_rate
     assert own.id != before.id
@@ -86,7 +86,7 @@ def test_int8_networks_are_fitted_and_calibrated_anew(
     made = export(job, Console(quiet=True))
     manifest = made.package.manifest
     assert {graph.precision for graph in manifest.graphs.values() if graph.role != "score"} == {"int8"}
-    assert {graph.precision for graph in manifest.graphs.values() if graph.role == "score"} == {"32"}
+    assert {graph.precision for graph in manifest.graphs.values() if graph.role == "score"} == {"fp32"}
     detector = Detector.load(job.out)
     assert detector.engine.precision == detector.calibration.precision == "int8"
     scores = [detector.predict(part).score for part in samples(drawn)]
@@ -147,7 +147,7 @@ def test_a_package_that_decides_otherwise_is_not_written(
 
 def test_a_prediction_says_the_same_in_the_same_words(made: Exported, drawn: Path, trained: Path) -> None:
     part = samples(drawn)[-1]
-    old = Detector.load(trained, "cpu", precision="32").predict(part)
+    old = Detector.load(trained, "cpu", precision="fp32").predict(part)
     new: Prediction = Detector.load(made.package.path).predict(part)
     assert new.share.keys() == old.share.keys()
     assert new.peak == old.peak

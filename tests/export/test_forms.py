@@ -41,7 +41,7 @@ class TorchGraph:
 
 def steps_of(form: ExportForm, graphs: Mapping[str, Any]) -> StepEngine:
     ready = [graphs[step.graph] for step in form.steps]
-    return StepEngine(ready, form.steps, device="cpu", precision="32", form="test", one_by_one=False)
+    return StepEngine(ready, form.steps, device="cpu", precision="fp32", form="test", one_by_one=False)
 
 
 def images(recipe: Recipe, count: int, seed: int) -> dict[str, NDArray[np.float32]]:
@@ -65,7 +65,7 @@ def recipe_of(name: str, modalities: int, *overrides: str) -> Recipe:
     values["scoring"] |= {"region": "frame", "stand_ins": False}
     method = values["method"]
     if "training" in method:
-        method["training"] |= {"epochs": 1, "batch_size": 2, "precision": "32"}
+        method["training"] |= {"epochs": 1, "batch_size": 2, "precision": "fp32"}
     if "teacher" in method:
         method["teacher"] |= {"weights": "random"}
     for override in overrides:
@@ -98,7 +98,7 @@ def test_graphs_compute_what_the_engine_computes(case: str, tmp_path: Path) -> N
     method = find_method(recipe.method.name)
     good = parts(recipe)
     state = method.fit(FitJob(recipe, case, good, good, tmp_path, "cpu"))
-    engine = method.engine(recipe, state, Placement("cpu", "32"))
+    engine = method.engine(recipe, state, Placement("cpu", "fp32"))
     form = cast(Exportable, method).export_form(recipe, state, (SIZE, SIZE))
     seen = images(recipe, 3, 2)
     expected = engine.raw_maps(seen)
@@ -120,7 +120,7 @@ def test_graphs_of_other_methods_run_in_a_runtime(name: str, modalities: int, tm
     state = method.fit(FitJob(recipe, name, good, good, tmp_path, "cpu"))
     form = cast(Exportable, method).export_form(recipe, state, (SIZE, SIZE))
     seen = images(recipe, 3, 2)
-    expected = method.engine(recipe, state, Placement("cpu", "32")).raw_maps(seen)
+    expected = method.engine(recipe, state, Placement("cpu", "fp32")).raw_maps(seen)
     graphs = {key: OnnxGraph(exporter.onnx_bytes(graph), "cpu", 1, key) for key, graph in form.graphs.items()}
     for branch, values in steps_of(form, graphs).raw_maps(seen).items():
         assert np.abs(values - expected[branch]).max() < 2e-3 * expected[branch].std(), branch

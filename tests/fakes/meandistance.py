@@ -15,7 +15,7 @@ class MeanConfig(MethodConfig):
 
 
 class MeanEngine:
-    device, precision, form = "cpu", "32", "numpy"
+    device, precision, form = "cpu", "fp32", "numpy"
 
     def __init__(self, state, gain):
         self.state, self.gain = state, gain

@@ -83,7 +83,7 @@ def test_a_replay_shows_all_parts(station: Station, client: TestClient, drawn: P
 
 def test_frames_of_a_camera(opened, drawn: Path, tmp_path: Path, test_parts: Path) -> None:
     """Here an image sequence; a USB camera or a stream is opened by the same call."""
-    recipe = load_recipe("lite-rgb", ["frame.size=64", "training.epochs=1", "training.precision=32"])
+    recipe = load_recipe("lite-rgb", ["frame.size=64", "training.epochs=1", "training.precision=fp32"])
     trd.fit(drawn, tmp_path / "rgb", recipe.model_copy(), device="cpu")
     pictures = [test_parts / "good/rgb/000.png", test_parts / "stain/rgb/000.png"]
     for number, path in enumerate(pictures):

@@ -33,7 +33,7 @@ TINY = (
     "frame.size=64",
     "training.epochs=1",
     "training.batch_size=2",
-    "training.precision=32",
+    "training.precision=fp32",
     "training.augment=none",
     "student.blocks=[1, 1, 1]",
 )

@@ -11,9 +11,6 @@ from rich.table import Table
 from trd.cli.app import WithoutOption, app, console, shown
 from trd.errors import CheckpointError, RecipeError
 from trd.extras import require
-from trd.types import PrecisionName
-
-PRECISIONS: dict[str, PrecisionName] = {"fp32": "32", "bf16": "bf16", "int8": "int8"}
 
 
 @app.command()
@@ -47,7 +44,7 @@ def export(
 
     facts, _ = read_facts(detector_folder(run))
     files = list_unlabelled(good, facts.recipe.sources, facts.recipe.point_cloud_sources) if good else ()
-    job = ExportJob(run, out, runtime, PRECISIONS[precision], data, files, without, keep_onnx=single is not None)
+    job = ExportJob(run, out, runtime, precision, data, files, without, keep_onnx=single is not None)
     done = export(job, console)
     table = Table(
         "parts", "count", f"maps over {LARGEST_MAP:g} apart", "largest", "mean", "of scores", "decided otherwise"

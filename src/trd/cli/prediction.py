@@ -48,7 +48,7 @@ def predict(
     compiled: Annotated[bool, typer.Option("--compile", help="torch.compile, for many parts on a GPU.")] = False,
     precision: Annotated[
         str | None,
-        typer.Option("--precision", help="Of the students: 32, bf16, fp16, auto; as calibrated by default."),
+        typer.Option("--precision", help="Of the students: fp32, bf16, fp16, auto; as calibrated by default."),
     ] = None,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Do not stop at parts that cannot be read: their rows say why.")

@@ -17,7 +17,7 @@ Maps = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Placement:
-    """Where and how to compute. device: "auto", "cpu", "cuda" or "cuda:N". precision: "32", "bf16", "fp16", "auto", or
+    """Where and how to compute. device: "auto", "cpu", "cuda", "cuda:N". precision: "fp32", "bf16", "fp16", "auto", or
     None for the recipe's. compiled: by torch.compile, for many parts on a GPU. version_0_1: the detector recorded no
     precision, and the recipe's "auto" means what it meant then."""
 
@@ -30,7 +30,7 @@ class Placement:
 class Engine(Protocol):
     """Computes raw maps of prepared images. One call at a time: the caller holds a lock (`Detector`).
 
-    device, precision: what was resolved: "cpu", "cuda:1"; "32", "bf16", "fp16". form: how, for people: "PyTorch".
+    device, precision: what was resolved: "cpu", "cuda:1"; "fp32", "bf16", "fp16". form: how, for people: "PyTorch".
     """
 
     device: str

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trd.errors import CheckpointError, RecipeError
 from trd.types import PrecisionName
 
-HINTS: dict[PrecisionName, str] = {"32": "f32", "bf16": "bf16", "int8": "f32"}
+HINTS: dict[PrecisionName, str] = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 
 
 class OpenVINOModel:

@@ -139,7 +139,7 @@ def judged(found: Equivalence) -> Equivalence:
     the interval of the change holds zero, other parts might have shown the reverse. In float32 nothing may move so far.
     """
     reasons = []
-    for name, split in found.splits.items() if found.precision == "32" else ():
+    for name, split in found.splits.items() if found.precision == "fp32" else ():
         if not split.largest <= LARGEST_MAP:
             reasons.append(
                 f"{name}: the fused maps of {split.beyond} of {split.parts} parts differ by more than {LARGEST_MAP}, "
@@ -151,7 +151,7 @@ def judged(found: Equivalence) -> Equivalence:
             reasons.append(f"{name}: {len(split.flipped)} parts are decided otherwise ({', '.join(split.flipped[:3])})")
     for metric in (name for name in JUDGED if name in found.before):
         change = found.change.get(metric, UNKNOWN)
-        chance = found.precision != "32" and change.holds_zero
+        chance = found.precision != "fp32" and change.holds_zero
         if not (change.value >= -LOWER or chance):
             reasons.append(
                 f"{metric} of the test parts is {found.metrics.get(metric, math.nan):.3f}, where the detector has "
@@ -170,7 +170,7 @@ def refuse(found: Equivalence) -> None:
         raise TRDError(
             "the package does not decide as the detector does, nothing was written: "
             + "; ".join(found.refused)
-            + ("" if found.precision == "32" else ". Export with --precision 32")
+            + ("" if found.precision == "fp32" else ". Export with --precision fp32")
         )
 
 

@@ -40,7 +40,7 @@ from trd.stored import detector_folder, read_detector, stand_in_folder
 from trd.training.fit import raw_maps
 from trd.types import PrecisionName, SampleFiles, State
 
-TOLERANCE = {"32": 2e-3, "bf16": 0.05, "int8": 0.05}
+TOLERANCE = {"fp32": 2e-3, "bf16": 0.05, "int8": 0.05}
 """Of golden maps, in deviations of good parts: what rounding may do from machine to machine."""
 QUANTISING_PARTS = 40  # each seen twice, altered the second time
 TOOLS = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "numpy", "opencv-python-headless", "pillow")
@@ -55,7 +55,7 @@ class ExportJob:
     run: Path
     out: Path
     runtime: Runtime = "openvino"
-    precision: PrecisionName = "32"
+    precision: PrecisionName = "fp32"
     data: Path | None = None
     good: Sequence[SampleFiles] = ()
     without: str = ""
@@ -81,14 +81,14 @@ def export(job: ExportJob, console: Console) -> Exported:
     _refuse_precision(job, facts.calibration.kind)
     if not isinstance(method, Exportable):
         raise RecipeError(f"detectors of method '{facts.recipe.method.name}' cannot be exported: it offers no graphs")
-    detector = Detector.load(folder, "cpu", precision="32")
+    detector = Detector.load(folder, "cpu", precision="fp32")
     parts = parts_of(detector, folder, job.data, job.good)
     detector = detector.calibrated(_calibration(detector, detector.engine, parts, job, console))
 
     form = method.export_form(facts.recipe, state, facts.frame.size)
     before = [name for name, graph in form.graphs.items() if graph.role != "score"]
     graphs = _graphs(form, job, before, console)
-    if job.precision != "32":
+    if job.precision != "fp32":
         state = _in_precision(method, detector, state, form, graphs, parts, job, console)
         form = method.export_form(facts.recipe, state, facts.frame.size)
     graphs |= _graphs(form, job, [name for name in form.graphs if name not in before], console)
@@ -111,10 +111,10 @@ def export(job: ExportJob, console: Console) -> Exported:
 def _refuse_precision(job: ExportJob, calibrated: str) -> None:
     """Before the work. calibrated: "split", "cross"."""
     if job.precision == "bf16" and job.runtime == "onnx":
-        raise RecipeError("ONNX Runtime has no bf16 on CPUs: export with --runtime openvino, or --precision int8 or 32")
+        raise RecipeError("ONNX Runtime has no bf16 on CPUs: export with --runtime openvino, or --precision int8")
     if job.precision not in TOLERANCE:
-        raise RecipeError(f"--precision {job.precision}: a package is in 32, bf16 or int8")
-    if job.precision != "32" and calibrated == "cross" and not job.good:
+        raise RecipeError(f"--precision {job.precision}: a package is in fp32, bf16 or int8")
+    if job.precision != "fp32" and calibrated == "cross" and not job.good:
         raise RecipeError(
             "the detector was calibrated by scoring each good part without its fold (cross), which a package cannot "
             f"repeat: give good parts that it was not trained on with --good, to calibrate in {job.precision}, or "
@@ -144,7 +144,7 @@ def _in_precision(
     if not any(graph.role == "student" for graph in graphs.values()):
         raise RecipeError(
             f"method '{detector.recipe.method.name}' has no graph that may be computed in {job.precision}: its teacher "
-            "and distances stay in float32; export with --precision 32"
+            "and distances stay in float32; export with --precision fp32"
         )
     before = tuple(step for step in form.steps if step.graph in graphs)
     if job.precision == "bf16":
@@ -237,7 +237,7 @@ def _calibration(
     """What good parts score with this engine, at the rates that the detector has now."""
     before = detector.calibration
     if before.kind == "cross" and not job.good:  # in float32: a package cannot score each part without its fold
-        return replace(before, precision="32")
+        return replace(before, precision="fp32")
     raw = raw_maps(engine, parts.calibration, console, "calibration")
     scoring = detector.recipe.scoring.model_copy(
         update={"calibration": "split", "false_alarm_rate": before.image_threshold.requested_rate}

@@ -31,7 +31,7 @@ class ExportedGraph:
     model: bytes
     weights: bytes
     role: Role
-    precision: str = "32"
+    precision: str = "fp32"
     onnx: bytes = b""
 
 
@@ -97,7 +97,7 @@ def read_for_openvino(model: bytes) -> Any:
     return openvino.Core().read_model(io.BytesIO(model))
 
 
-def openvino_graph(model: Any, role: Role, precision: str = "32") -> ExportedGraph:
+def openvino_graph(model: Any, role: Role, precision: str = "fp32") -> ExportedGraph:
     """`openvino.Model` -> bytes; weights stay as they are (OpenVINO's own `save_model` would halve them)."""
     import openvino
 

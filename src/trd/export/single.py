@@ -75,7 +75,7 @@ def export_single(done: Exported, out: Path) -> None:
     does not compute what the package does.
     """
     package = done.package
-    if package.manifest.precision != "32":
+    if package.manifest.precision != "fp32":
         raise RecipeError(
             f"--single is in float32, the package in {package.manifest.precision}: export with --precision fp32"
         )

@@ -34,7 +34,7 @@ class GraphFiles(_Frozen):
     model: Name
     weights: str = ""
     role: Role
-    precision: Literal["32", "bf16", "int8"]
+    precision: Literal["fp32", "bf16", "int8"]
 
 
 class StoredStep(_Frozen):
@@ -54,7 +54,7 @@ class Manifest(_Frozen):
     trd_version: str
     detector: str
     runtime: Runtime
-    precision: Literal["32", "bf16", "int8"]
+    precision: Literal["fp32", "bf16", "int8"]
     graphs: dict[str, GraphFiles]
     steps: tuple[StoredStep, ...]
     golden: tuple[str, ...]

@@ -10,7 +10,7 @@ from trd import processes
 from trd.errors import RecipeError
 from trd.types import PrecisionName
 
-PRECISIONS: dict[torch.dtype, PrecisionName] = {torch.float32: "32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+PRECISIONS: dict[torch.dtype, PrecisionName] = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 BF16_UNITS = ("amx_bf16", "avx512_bf16")  # of processors that multiply bf16 faster than float32, as torch names them
 
 
@@ -34,9 +34,6 @@ def resolve_device(name: str) -> str:
     return name
 
 
-Precision = Literal["32-true", "bf16-mixed"]
-
-
 def multiplies_bf16(device: torch.device | str) -> bool:
     """Whether the hardware does: GPUs from Ampere on, processors with AMX or AVX512-BF16."""
     if torch.device(device).type == "cuda":
@@ -45,29 +42,29 @@ def multiplies_bf16(device: torch.device | str) -> bool:
     return any(bool(has.get(unit)) for unit in BF16_UNITS)
 
 
-def resolve_precision(wanted: str, device: torch.device | str) -> Precision:
-    """Of the students in training: "32" and "bf16" as asked; "auto" is bf16 where `multiplies_bf16`, else 32 bit."""
+def resolve_precision(wanted: str, device: torch.device | str) -> Literal["fp32", "bf16"]:
+    """Of the students in training: "fp32" and "bf16" as asked; "auto" is bf16 where `multiplies_bf16`, else fp32."""
     if wanted == "auto":
-        return "bf16-mixed" if multiplies_bf16(device) else "32-true"
-    return "bf16-mixed" if wanted == "bf16" else "32-true"
+        return "bf16" if multiplies_bf16(device) else "fp32"
+    return "bf16" if wanted == "bf16" else "fp32"
 
 
 def earlier_auto(device: torch.device) -> str:
     """What "auto" meant in version 0.1, which took float32 on processors with AVX512-BF16 and no AMX."""
     amx = torch.cpu.get_capabilities().get("amx_bf16", False)
-    return "auto" if device.type != "cpu" or amx else "32"
+    return "auto" if device.type != "cpu" or amx else "fp32"
 
 
 def prediction_dtype(wanted: str, device: torch.device | str) -> torch.dtype:
-    """Of the students in prediction: "32", "bf16", "fp16" (for GPUs that lack bf16), or "auto" as above.
+    """Of the students in prediction: "fp32", "bf16", "fp16" (for GPUs that lack bf16), or "auto" as above.
 
     Raises RecipeError for another word.
     """
-    if wanted not in ("32", "bf16", "fp16", "auto"):
-        raise RecipeError(f"precision '{wanted}': expected 32, bf16, fp16 or auto")
+    if wanted not in ("fp32", "bf16", "fp16", "auto"):
+        raise RecipeError(f"precision '{wanted}': expected fp32, bf16, fp16 or auto")
     if wanted == "fp16":
         return torch.float16
-    return torch.float32 if resolve_precision(wanted, device) == "32-true" else torch.bfloat16
+    return torch.float32 if resolve_precision(wanted, device) == "fp32" else torch.bfloat16
 
 
 def processor_name() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, cast
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from trd.config import BackboneConfig, Frozen, MethodConfig, Recipe
 
@@ -30,13 +30,12 @@ class MappingTrainingConfig(Frozen):
         ),
     ] = 1024
     precision: Annotated[
-        Literal["32", "bf16", "auto"],
-        BeforeValidator(str),
+        Literal["fp32", "bf16", "auto"],
         Field(
             description="Of the mappings, in training and prediction; the teacher is in float32. `auto`: bf16 where "
-            "the hardware multiplies it, else 32."
+            "the hardware multiplies it, else fp32."
         ),
-    ] = "32"
+    ] = "fp32"
     feature_memory: Annotated[
         float,
         Field(

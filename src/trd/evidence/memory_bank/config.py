@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, cast
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from trd.config import BackboneConfig, MethodConfig, Recipe
 
@@ -45,13 +45,12 @@ class MemoryBankConfig(MethodConfig):
         ),
     ] = 10_000
     precision: Annotated[
-        Literal["32", "bf16", "auto"],
-        BeforeValidator(str),
+        Literal["fp32", "bf16", "auto"],
         Field(
             description="Of the search for the nearest entry; the teacher and the distance are in float32. `auto`: "
-            "bf16 where the hardware multiplies it, else 32."
+            "bf16 where the hardware multiplies it, else fp32."
         ),
-    ] = "32"
+    ] = "fp32"
 
 
 def section(recipe: Recipe) -> MemoryBankConfig:

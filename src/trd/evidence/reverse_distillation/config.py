@@ -83,13 +83,12 @@ class TrainingConfig(Frozen):
         ),
     ] = "cosine"
     precision: Annotated[
-        Literal["32", "bf16", "auto"],
-        BeforeValidator(str),
+        Literal["fp32", "bf16", "auto"],
         Field(
             description="Of the students; the teacher is in float32. `auto`: bf16 where the hardware multiplies it "
-            "(processors with AMX or AVX512-BF16, GPUs from Ampere on), else 32."
+            "(processors with AMX or AVX512-BF16, GPUs from Ampere on), else fp32."
         ),
-    ] = "32"
+    ] = "fp32"
     deterministic: Annotated[bool, Field(description="Algorithms that repeat bit for bit.")] = True
     compile: Annotated[
         bool,

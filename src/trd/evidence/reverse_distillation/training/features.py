@@ -117,7 +117,7 @@ def teacher_features(
         count=count,
         views=len(all_views(config.augment, square)),
         limit=limit,
-        half=resolve_precision(config.precision, device) != "32-true",
+        half=resolve_precision(config.precision, device) != "fp32",
         device=device,
     )
 

@@ -80,7 +80,7 @@ def train_network(
             max_epochs=config.epochs,
             accelerator="gpu" if where.type == "cuda" else "cpu",
             **_devices(where),
-            precision=cast(Any, precision),
+            precision="bf16-mixed" if precision == "bf16" else "32-true",
             deterministic=config.deterministic,
             accumulate_grad_batches=config.accumulate,
             logger=[logger(name, out, title) for name in config.loggers],
