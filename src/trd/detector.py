@@ -165,7 +165,7 @@ class Detector:
         if not math.isfinite(score):
             raise TRDError(
                 f"sample {sample.id}: the anomaly map is not finite; float16 ends at 65504, so predict with precision "
-                "32 or bf16, and if it stays so, train again"
+                "fp32 or bf16, and if it stays so, train again"
             )
         return ScoredSample(sample, maps, fused, score)
 
