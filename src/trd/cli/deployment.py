@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from trd.cli.app import WithoutOption, app, console, shown
+from trd.cli.app import WithoutOption, app, console
 from trd.errors import CheckpointError, RecipeError
 from trd.extras import require
 
@@ -69,12 +69,12 @@ def export(
                 highlight=False,
             )
     size = out.stat().st_size / 1e6
-    console.print(f"package: {shown(out)} ({size:.1f} MB, {done.seconds:.0f} s)", highlight=False)
+    console.print(f"package: {out} ({size:.1f} MB, {done.seconds:.0f} s)", highlight=False)
     if single is not None:
         from trd.export.single import export_single
 
         export_single(done, single)
-        console.print(f"single ONNX file: {shown(single)}", highlight=False)
+        console.print(f"single ONNX file: {single}", highlight=False)
 
 
 @app.command(name="check-device")

@@ -17,7 +17,6 @@ from trd.cli.app import (
     app,
     console,
     errors,
-    shown,
     terminated_as_interrupted,
 )
 from trd.errors import DataError, RecipeError
@@ -77,12 +76,12 @@ def predict(
             written = predict_parts(None if spread else detector, loading, files, output, console)
     except KeyboardInterrupt as stop:
         where = (
-            f"{shown(out / PARTIAL)} holds the parts done so far, if any, and the same command goes on after them; "
+            f"{out / PARTIAL} holds the parts done so far, if any, and the same command goes on after them; "
             "earlier scores are as they were"
         )
         errors.print(f"interrupted; {where}", markup=False)
         raise typer.Exit(128 + (stop.args[0] if stop.args else signal.SIGINT)) from None
-    threshold, scores = detector.calibration.image_threshold.value, shown(out / CSV)
+    threshold, scores = detector.calibration.image_threshold.value, out / CSV
     console.print(
         f"{written.scored} parts, {written.anomalous} anomalous (threshold {threshold:.2f}); scores in {scores}",
         markup=False,
