@@ -36,7 +36,7 @@ def export(
     """A package for the machine at the line, without torch; compared with the detector on all your parts."""
     require("trd export", "train", "onnx", "export", *(("openvino",) if runtime == "openvino" else ()))
     if single is not None and precision != "fp32":  # said before the work, not after it
-        raise RecipeError(f"--single is in float32, --precision is {precision}: export it with --precision fp32")
+        raise RecipeError(f"--single is in float32, the package in {precision}: export with --precision fp32")
     from trd.data.listing import list_unlabelled
     from trd.export.equivalence import LARGEST_MAP, said
     from trd.export.export import ExportJob, export

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -46,8 +46,8 @@ def predict(
     raw_maps: Annotated[bool, typer.Option("--raw-maps", help="Also write float32 TIFF maps.")] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="torch.compile, for many parts on a GPU.")] = False,
     precision: Annotated[
-        str | None,
-        typer.Option("--precision", help="Of the students: fp32, bf16, fp16, auto; as calibrated by default."),
+        Literal["fp32", "bf16", "fp16", "auto"] | None,
+        typer.Option("--precision", help="Of the students; as calibrated by default."),
     ] = None,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Do not stop at parts that cannot be read: their rows say why.")
