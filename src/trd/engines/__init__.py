@@ -1,1 +1,1 @@
-"""Who computes a method's raw maps: PyTorch today (eager, with oneDNN's one-call operators, compiled)."""
+"""Who computes a method's raw maps: PyTorch, or ONNX Runtime and OpenVINO for exported graphs."""
