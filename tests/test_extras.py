@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from trd.registry import METHODS
 
 from trd.errors import MissingExtraError
 from trd.extras import EXTRAS, explained, require
-from trd.registry import METHODS
 from trd.runs import evaluate, fit
 
 sys.path.insert(0, str(Path(__file__).parent / "fakes"))

@@ -302,3 +302,19 @@ def test_a_run_that_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("[]")
     with pytest.raises(CheckpointError, match="damaged"):
         Run.reopen(tmp_path, None, None)
+
+
+def test_the_parts_of_a_training_are_found_from_another_folder(
+    data: Path, quick: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are given as a relative path; for the export they are looked for again."""
+    from trd.export.parts import parts_of
+
+    monkeypatch.chdir(data.parent)
+    detector = trd.fit(Path(data.name), "run", quick, device="cpu")["biscuit"]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert len(parts_of(detector, data.parent / "run/biscuit", None).training) == 6
+    with pytest.raises(DataError, match=rf"{elsewhere}/moved, on which .* does not exist"):
+        parts_of(detector, data.parent / "run/biscuit", Path("moved"))

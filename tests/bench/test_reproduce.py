@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from trd.evidence.reverse_distillation.variants import ablation
 
 from trd.config import Recipe, load_recipe
 from trd.errors import CheckpointError, DataError, MissingExtraError, RecipeError, TRDError
-from trd.evidence.reverse_distillation.variants import ablation
 from trd_bench.reproduce.published import BENCHMARKS, MVTEC3D
 from trd_bench.reproduce.reproduce import reproduce
 from trd_bench.reproduce.tables import Result, Table, ablation_tables, benchmark_tables, to_latex, to_markdown

@@ -1,5 +1,7 @@
 """What a prediction says, and what can be predicted from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -124,3 +126,13 @@ def test_preparation_in_threads_changes_no_prediction(
         assert not isinstance(one, Failure)
         np.testing.assert_array_equal(one.map, expected.map)
         assert (one.id, one.score, one.notes) == (expected.id, expected.score, expected.notes)
+
+
+def test_a_frame_in_whose_window_no_pixel_lies_fails_alone(detector: Detector, samples: list[Sample]) -> None:
+    tiny = Sample("tiny", {"rgb": np.zeros((3, 3, 3), np.uint8), "xyz": np.ones((3, 3, 3), np.float32)})
+    middle = replace(detector.facts.frame, window=(100, 100, 10, 10))  # of 192 x 192
+    detector = Detector(replace(detector.facts, frame=middle), detector.engine)
+    outcomes = list(detector.predict_many([samples[0], tiny, samples[1]]))
+    assert [isinstance(outcome, Failure) for outcome in outcomes] == [False, True, False]
+    with pytest.raises(DataError, match=r"sample tiny, 'rgb': a frame of 3 x 3 pixels .* is too small"):
+        detector.predict(tiny)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from trd.evaluation import figures
+from trd.evaluation.curves import evaluate_maps, pixel_curves, pro_line
 
 
 @pytest.fixture(autouse=True)
@@ -20,15 +21,17 @@ def test_curves_and_histogram_show_what_they_are_given() -> None:
     defective = np.arange(20) % 2 == 0
     masks = np.zeros((20, 16, 16), bool)
     masks[defective, 4:8, 4:8] = True
-    scores, maps = ({"fused": rng.normal(size=(20, *shape)).astype(np.float32)} for shape in ((), (16, 16)))
-    found = [
-        figures.curves_figure(scores, maps, masks, defective),
-        figures.curves_figure(scores, maps, None, defective),
-        figures.curves_figure(scores, maps, masks, ~defective),
+    scores = {"fused": rng.normal(size=20).astype(np.float32)}
+    maps = rng.normal(size=(20, 16, 16)).astype(np.float32)
+    metrics = {"fused": evaluate_maps(maps, masks, scores["fused"])}
+    pictures = [
+        figures.curves_figure(scores, defective, {"fused": pro_line(pixel_curves(maps, masks))}, metrics),
+        figures.curves_figure(scores, defective, {}, metrics),
+        figures.curves_figure(scores, ~defective, {}, metrics),
         figures.histogram_figure(scores["fused"], defective, 1.0),
         figures.histogram_figure(scores["fused"], defective, 0.0),
     ]
-    assert len(set(found)) == 5
+    assert len(set(pictures)) == 5
 
 
 def test_heat_maps_have_the_colour_maps_colours() -> None:

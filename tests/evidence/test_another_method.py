@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from trd.registry import METHODS
 
 import trd
 from trd.config import MethodConfig, Recipe, load_recipe
 from trd.errors import CheckpointError, RecipeError, TRDError
-from trd.registry import METHODS
 from trd.runs import Run
 
 

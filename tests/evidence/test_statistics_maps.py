@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from trd.evidence.reverse_distillation.engine import STATISTICS, state_of
+from trd.evidence.reverse_distillation.maps.scorer import build_scorer
 
 from trd.config import Recipe, load_recipe
 from trd.detector import Detector
@@ -15,8 +17,6 @@ from trd.evidence.base import FitJob
 from trd.evidence.patch_statistics import METHOD
 from trd.evidence.patch_statistics.maps import StatisticsMaps
 from trd.evidence.reverse_distillation import METHOD as TRD
-from trd.evidence.reverse_distillation.engine import STATISTICS, state_of
-from trd.evidence.reverse_distillation.maps.scorer import build_scorer
 from trd.evidence.reverse_distillation.network.network import build_network
 from trd.preprocess.parts import PreparedParts
 from trd.training.fit import fit_class

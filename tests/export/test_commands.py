@@ -108,5 +108,5 @@ def test_a_package_decides_without_torch(made: object, drawn: Path) -> None:
 def test_a_single_file_in_int8_is_refused_before_the_work(quick_run: Path, tmp_path: Path) -> None:
     words = ["export", str(quick_run), "--out", str(tmp_path / "x.trdm"), "--precision", "int8", "--single", "x.onnx"]
     result = runner.invoke(app, words)
-    assert "--single is in float32, --precision is int8" in str(result.exception)
+    assert "--single is in float32, the package in int8" in str(result.exception)
     assert not list(tmp_path.iterdir())

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from trd.engines.pytorch.exportable import Resampled
+from trd.evidence.exportable import Exportable, ExportForm, GraphForm
+from trd.registry import find_method
 
 from trd.config import Recipe, load_recipe
 from trd.engines.base import Placement
 from trd.engines.onnx import OnnxGraph
-from trd.engines.pytorch.exportable import Resampled
 from trd.engines.steps import StepEngine
 from trd.evidence.base import FitJob
-from trd.evidence.exportable import Exportable, ExportForm, GraphForm
 from trd.export import graphs as exporter
 from trd.preprocess.parts import PreparedParts
-from trd.registry import find_method
 from trd.types import PreparedSample
 
 SIZE = 64

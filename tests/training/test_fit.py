@@ -14,10 +14,10 @@ import torch
 from rich.console import Console
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from trd.evidence.reverse_distillation.engine import restored
 
 from trd.config import Recipe, load_recipe
 from trd.errors import CheckpointError, OutputError, RecipeError, TRDError
-from trd.evidence.reverse_distillation.engine import restored
 from trd.evidence.reverse_distillation.training import trainer as fit_module
 from trd.evidence.reverse_distillation.training.checkpoint import SafetensorsIO, read_state
 from trd.evidence.reverse_distillation.training.module import rate_factor
@@ -170,9 +170,10 @@ def test_training_learns(drawn: Path, tmp_path: Path) -> None:
 
 def test_standardised_features_have_mean_0_and_deviation_1(drawn: Path, tmp_path: Path, recipe: Recipe) -> None:
     detector = fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, "cpu")
+    from trd.evidence.reverse_distillation.training.fit import image_tensors
+
     from trd.data.folder import list_class
     from trd.data.loading import load_sample
-    from trd.evidence.reverse_distillation.training.fit import image_tensors
 
     files = list_class(drawn, "biscuit", recipe.sources, recipe.point_cloud_sources)
     images = image_tensors([detector.pipeline(load_sample(s, ("xyz",))) for s in files.train], torch.device("cpu"))

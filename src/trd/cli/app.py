@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +48,9 @@ class _ToConsole(logging.Handler):
 
 @app.callback()
 def _begin(context: typer.Context) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names may hold what the console's encoding lacks, or are no text
+            stream.reconfigure(errors="backslashreplace")
     log = logging.getLogger("trd")
     if not any(isinstance(handler, _ToConsole) for handler in log.handlers):
         log.addHandler(_ToConsole())

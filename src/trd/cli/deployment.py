@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from trd.cli.app import WithoutOption, app, console, shown
+from trd.cli.app import WithoutOption, app, console
 from trd.errors import CheckpointError, RecipeError
 from trd.extras import require
 
@@ -36,7 +36,7 @@ def export(
     """A package for the machine at the line, without torch; compared with the detector on all your parts."""
     require("trd export", "train", "onnx", "export", *(("openvino",) if runtime == "openvino" else ()))
     if single is not None and precision != "fp32":  # said before the work, not after it
-        raise RecipeError(f"--single is in float32, --precision is {precision}: export it with --precision fp32")
+        raise RecipeError(f"--single is in float32, the package in {precision}: export with --precision fp32")
     from trd.data.listing import list_unlabelled
     from trd.export.equivalence import LARGEST_MAP, said
     from trd.export.export import ExportJob, export
@@ -69,12 +69,12 @@ def export(
                 highlight=False,
             )
     size = out.stat().st_size / 1e6
-    console.print(f"package: {shown(out)} ({size:.1f} MB, {done.seconds:.0f} s)", highlight=False)
+    console.print(f"package: {out} ({size:.1f} MB, {done.seconds:.0f} s)", highlight=False)
     if single is not None:
         from trd.export.single import export_single
 
         export_single(done, single)
-        console.print(f"single ONNX file: {shown(single)}", highlight=False)
+        console.print(f"single ONNX file: {single}", highlight=False)
 
 
 @app.command(name="check-device")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,7 +17,6 @@ from trd.cli.app import (
     app,
     console,
     errors,
-    shown,
     terminated_as_interrupted,
 )
 from trd.errors import DataError, RecipeError
@@ -47,8 +46,8 @@ def predict(
     raw_maps: Annotated[bool, typer.Option("--raw-maps", help="Also write float32 TIFF maps.")] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="torch.compile, for many parts on a GPU.")] = False,
     precision: Annotated[
-        str | None,
-        typer.Option("--precision", help="Of the students: fp32, bf16, fp16, auto; as calibrated by default."),
+        Literal["fp32", "bf16", "fp16", "auto"] | None,
+        typer.Option("--precision", help="Of the students; as calibrated by default."),
     ] = None,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Do not stop at parts that cannot be read: their rows say why.")
@@ -77,12 +76,12 @@ def predict(
             written = predict_parts(None if spread else detector, loading, files, output, console)
     except KeyboardInterrupt as stop:
         where = (
-            f"{shown(out / PARTIAL)} holds the parts done so far, if any, and the same command goes on after them; "
+            f"{out / PARTIAL} holds the parts done so far, if any, and the same command goes on after them; "
             "earlier scores are as they were"
         )
         errors.print(f"interrupted; {where}", markup=False)
         raise typer.Exit(128 + (stop.args[0] if stop.args else signal.SIGINT)) from None
-    threshold, scores = detector.calibration.image_threshold.value, shown(out / CSV)
+    threshold, scores = detector.calibration.image_threshold.value, out / CSV
     console.print(
         f"{written.scored} parts, {written.anomalous} anomalous (threshold {threshold:.2f}); scores in {scores}",
         markup=False,

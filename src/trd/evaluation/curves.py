@@ -22,7 +22,10 @@ from trd.preprocess.threads import thread_count
 AUPRO_LIMITS = (0.30, 0.10, 0.05, 0.01)
 CHUNK = 1 << 21  # pixels sorted at a time and thread: 8 MB of scores, which stay near the processor
 
+DRAWN, DRAWN_TO = 2000, 0.30  # about how many points of a PRO curve a figure gets, up to which false positive rate
+
 Floats = NDArray[np.float64]
+Line = tuple[Floats, Floats]
 Scores = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -293,6 +296,14 @@ def pixel_metrics(curves: Curves, aupro_thresholds: int | None = None) -> dict[s
 def aupro_metrics(curves: Curves, thresholds: int | None = None) -> dict[str, float]:
     """AUPRO at every limit; `thresholds` as in `Curves.aupro`."""
     return {aupro_key(limit): curves.aupro(limit, thresholds) for limit in AUPRO_LIMITS}
+
+
+def pro_line(curves: Curves) -> Line:
+    """The PRO curve to 30 % false positives, thinned to what a figure can show: false positive rate, mean overlap."""
+    rate, overlap = curves.pro()
+    shown = int(np.searchsorted(rate, DRAWN_TO, side="right"))
+    step = max(1, shown // DRAWN)
+    return rate[:shown:step], overlap[:shown:step]
 
 
 def aupro_key(limit: float) -> str:

@@ -6,7 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,14 @@ from trd.data.loading import load_sample
 from trd.detector import Detector, ScoredSample
 from trd.errors import DataError
 from trd.evaluation.curves import (
+    Line,
     aupro_key,
     aupro_metrics,
     image_curves,
     image_metrics,
     pixel_curves,
     pixel_metrics,
+    pro_line,
 )
 from trd.preprocess.threads import in_threads
 from trd.progress import tracked
@@ -43,7 +45,8 @@ class ClassResult:
 
     ids, defects: per test sample. scores: (N,) image scores per map name ("fused" and each modality). maps: per map
     name (N, H, W) float32 over the whole frame at the network's scale. masks: (N, H, W) bool, None when some defective
-    sample has no mask (then there are image metrics only). metrics: the content of metrics.json.
+    sample has no mask (then there are image metrics only). metrics: the content of metrics.json. pro: per map name the
+    PRO curve as `pro_line` gives it, for figures; empty without masks.
     """
 
     class_name: str
@@ -56,6 +59,7 @@ class ClassResult:
     masks: NDArray[np.bool_] | None
     metrics: dict[str, Any]
     seconds: float
+    pro: Mapping[str, Line] = field(default_factory=dict)
 
     @property
     def defective(self) -> NDArray[np.bool_]:
@@ -123,9 +127,9 @@ def _result(
     masks = None
     if all(mask is not None for mask in ground_truth):
         masks = np.stack([mask for mask in ground_truth if mask is not None])
-    metrics = class_metrics(maps, scores, masks, tuple(defects), detector.engine.device)
+    metrics, pro = class_metrics(maps, scores, masks, tuple(defects), detector.engine.device)
     seconds = time.monotonic() - begin
-    return ClassResult(name, files, camera, tuple(ids), tuple(defects), scores, maps, masks, metrics, seconds)
+    return ClassResult(name, files, camera, tuple(ids), tuple(defects), scores, maps, masks, metrics, seconds, pro)
 
 
 def _room(shape: tuple[int, int, int], maps: int) -> NDArray[np.float32]:
@@ -142,17 +146,21 @@ def class_metrics(
     masks: NDArray[np.bool_] | None,
     defects: tuple[str, ...],
     device: str = "cpu",
-) -> dict[str, Any]:
-    """The content of metrics.json: `maps` (metrics of each map), `by_defect` (of the fused map, per kind), and
+) -> tuple[dict[str, Any], dict[str, Line]]:
+    """The content of metrics.json, and each map's PRO curve by `pro_line`, without masks none.
+
+    In metrics.json: `maps` (metrics of each map), `by_defect` (of the fused map, per kind), and
     `sampled_aupro` (fused map, 100 thresholds as in published tables). Without masks there are image metrics only; a
     metric that needs both good and defective samples is null (nan here) where one kind is missing."""
     defective = np.array([defect != GOOD for defect in defects])
     metrics: dict[str, Any] = {"format": METRICS_FORMAT, "maps": {}, "by_defect": {}}
+    pro: dict[str, Line] = {}
     for name, values in maps.items():
         of_map = image_metrics(image_curves(scores[name], defective))
         if masks is not None:
             curves = pixel_curves(values, masks, device=device)
             of_map |= pixel_metrics(curves)
+            pro[name] = pro_line(curves)
             if name == FUSED:
                 metrics["sampled_aupro"] = {"thresholds": PAPERS_THRESHOLDS, **aupro_metrics(curves, PAPERS_THRESHOLDS)}
         metrics["maps"][name] = of_map
@@ -162,7 +170,7 @@ def class_metrics(
         if masks is not None:
             subset |= pixel_metrics(pixel_curves(maps[FUSED], masks, chosen, device))
         metrics["by_defect"][kind] = {key: subset[key] for key in DEFECT_METRICS if key in subset}
-    return metrics
+    return metrics, pro
 
 
 def read_metrics(folder: Path) -> dict[str, Any] | None:

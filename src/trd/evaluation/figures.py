@@ -13,7 +13,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.evaluation.curves import image_curves, pixel_curves
+from trd.evaluation.curves import DRAWN_TO, Line, aupro_key, image_curves
 from trd.extras import explained
 
 if TYPE_CHECKING:  # matplotlib is imported where it draws curves: predicting does without
@@ -70,28 +70,27 @@ def data_uri(picture: Picture) -> str:
 
 def curves_figure(
     scores: Mapping[str, NDArray[np.float32]],
-    maps: Mapping[str, NDArray[np.float32]],
-    masks: NDArray[np.bool_] | None,
     defective: NDArray[np.bool_],
+    pro: Mapping[str, Line],
+    metrics: Mapping[str, Mapping[str, float]],
 ) -> str:
-    """ROC over images and PRO over pixels (to 30 % false positives), one line per map; as a data URI."""
+    """ROC over images and PRO over pixels (to 30 % false positives), one line per map; as a data URI.
+
+    pro: per map of `scores`, `pro_line` of it; empty without masks. metrics: of each map, for the legends.
+    """
     figure = _figure(3.6, margins={"left": 0.07, "right": 0.985, "bottom": 0.15, "top": 0.9, "wspace": 0.2})
-    roc, pro = figure.subplots(1, 2)
+    images, pixels = figure.subplots(1, 2)
     for name, values in scores.items():
-        curve = image_curves(values, defective)
-        roc.plot(*curve.roc(), label=f"{name} {curve.auroc():.3f}", lw=2 if name == "fused" else 1)
-        if masks is not None:
-            pixels = pixel_curves(maps[name], masks)
-            rate, overlap = pixels.pro()
-            shown = rate <= 0.3
-            step = max(1, int(shown.sum()) // 2000)
-            pro.plot(rate[shown][::step], overlap[shown][::step], label=f"{name} {pixels.aupro(0.3):.3f}",
-                     lw=2 if name == "fused" else 1)  # fmt: skip
-    roc.set(xlabel="false alarms among good parts", ylabel="defective parts found", title="ROC, images")
-    pro.set(
+        width = 2 if name == "fused" else 1
+        auroc = metrics[name]["image_auroc"]
+        images.plot(*image_curves(values, defective).roc(), label=f"{name} {auroc:.3f}", lw=width)
+        if name in pro:
+            pixels.plot(*pro[name], label=f"{name} {metrics[name][aupro_key(DRAWN_TO)]:.3f}", lw=width)
+    images.set(xlabel="false alarms among good parts", ylabel="defective parts found", title="ROC, images")
+    pixels.set(
         xlabel="false positive pixels", ylabel="mean overlap of defect regions", title="PRO, to 30 %", ylim=(0, 1.02)
     )
-    for axes in (roc, pro):
+    for axes in (images, pixels):
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[1]:
             axes.legend(loc="lower right", fontsize=8)

@@ -44,7 +44,7 @@ def class_section(detector: Detector, result: ClassResult) -> dict[str, Any]:
         "defective": int(defective.sum()),
         "false": int((alarms & ~defective).sum()),
         "good": int((~defective).sum()),
-        "curves": figures.curves_figure(result.scores, result.maps, result.masks, defective),
+        "curves": figures.curves_figure(result.scores, defective, result.pro, result.metrics["maps"]),
         "histogram": figures.histogram_figure(scores, defective, threshold.value),
         "gallery": [
             asdict(_row(detector, result, title, index)) for title, index in _picks(scores, defective, threshold.value)
@@ -94,9 +94,10 @@ def _picks(scores: Any, defective: Any, threshold: float) -> list[tuple[str, int
 def _row(detector: Detector, result: ClassResult, title: str, index: int) -> GalleryRow:
     recipe = detector.recipe
     sample = load_sample(result.files.test[index], recipe.point_cloud_sources, result.camera)
-    images = detector.pipeline(sample).images
-    frame = detector.facts.frame
-    prediction = detector.predict(sample)
+    prepared = detector.pipeline(sample)
+    images, frame = prepared.images, detector.facts.frame
+    (scored,) = detector.score([prepared])
+    prediction = detector.prediction(scored)
     mask = None if sample.mask is None else resize_mask(frame.crop(sample.mask), frame.size)
 
     def window(values: Any) -> Any:

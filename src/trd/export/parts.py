@@ -35,7 +35,9 @@ def parts_of(detector: Detector, folder: Path, data: Path | None, good: Sequence
     record = _record(folder)
     place = data or Path(record["data"])
     if not place.is_dir():
-        raise DataError(f"{place}, on which {folder} was trained, does not exist: give the class's folder with --data")
+        raise DataError(
+            f"{place.absolute()}, on which {folder} was trained, does not exist: give the class's folder with --data"
+        )
     recipe = detector.recipe
     listed = list_class(place, "", recipe.sources, recipe.point_cloud_sources)
     left_out = set(record.get("left_out", ()))

@@ -35,7 +35,7 @@ def package_engine(package: Package, placement: Placement) -> StepEngine:
             f"another package (--precision)"
         )
     if placement.compiled:
-        raise RecipeError(f"{package.path} is for {manifest.runtime}: --compiled is of detectors in PyTorch")
+        raise RecipeError(f"{package.path} is for {manifest.runtime}: --compile is of detectors in PyTorch")
     steps = [Step(step.graph, step.inputs, step.outputs) for step in manifest.steps]
     if manifest.runtime == "onnx":
         device, form = onnx_device(placement.device), onnx_form()

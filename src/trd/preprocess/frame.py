@@ -38,13 +38,17 @@ class Frame:
     planes: Mapping[str, Plane] = field(default_factory=dict)
 
     def window_in(self, shape: tuple[int, int]) -> tuple[slice, slice]:
-        """The window as row and column slices of a (height, width) frame."""
+        """The window as row and column slices of a (height, width) frame. Raises DataError where no pixel is in it."""
         rows, columns = shape[0] / self.sensor[0], shape[1] / self.sensor[1]
         top, left, height, width = self.window
-        return (
-            slice(round(top * rows), round((top + height) * rows)),
-            slice(round(left * columns), round((left + width) * columns)),
-        )
+        down = slice(round(top * rows), round((top + height) * rows))
+        across = slice(round(left * columns), round((left + width) * columns))
+        if down.start == down.stop or across.start == across.stop:
+            raise DataError(
+                f"a frame of {shape[0]} x {shape[1]} pixels (height x width) is too small: nothing of it lies in the "
+                f"window of {height} x {width} pixels that was fitted to frames of {self.sensor[0]} x {self.sensor[1]}"
+            )
+        return down, across
 
     def crop(self, array: NDArray[Any]) -> NDArray[Any]:
         """The window of an (H, W, ...) array."""

@@ -94,6 +94,10 @@ class Pipeline:
         for source in self.recipe.sources:
             if source not in sample.arrays:
                 raise DataError(f"sample {sample.id} has no '{source}'; the recipe '{self.recipe.name}' needs it")
+            try:
+                self.frame.window_in(sample.arrays[source].shape[:2])
+            except DataError as error:
+                raise DataError(f"sample {sample.id}, '{source}': {error}") from error
         sample = in_metres(sample, self.recipe.point_cloud_sources, self.frame.cloud_scale)
         steps = Steps()
         # First what others wait for, last what waits for others: in between is work for every thread.

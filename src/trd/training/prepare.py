@@ -54,7 +54,7 @@ def list_parts(place: ClassFolder, recipe: Recipe, console: Console) -> tuple[Cl
     held_out = [] if files.validation == listed.validation else [sample.id for sample in files.validation]
     record: dict[str, Any] = {
         "class": files.name,
-        "data": str(files.root),
+        "data": str(files.root.resolve()),
         "training_samples": len(files.train),
         "validation_samples": len(files.validation),
         "held_out_of_training": held_out,

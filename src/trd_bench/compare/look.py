@@ -87,11 +87,13 @@ class Loaded:
         maps = []
         for recipe, detector in self.detectors.items():
             frame = detector.facts.frame
-            images = detector.pipeline(sample).images
+            prepared = detector.pipeline(sample)
+            images = prepared.images
             mask = None if sample.mask is None else resize_mask(frame.crop(sample.mask), frame.size)
             for name, image in images.items():
                 inputs.setdefault(name, _picture(figures.as_picture(image), mask))
-            prediction = detector.predict(sample)
+            (scored,) = detector.score([prepared])
+            prediction = detector.prediction(scored)
             fused = resize_map(frame.crop(prediction.map), frame.size)
             drawn = figures.overlay(figures.as_picture(next(iter(images.values()))), fused, prediction.threshold)
             caption = _told(disagreement, recipe, prediction.score, prediction.threshold)

@@ -36,7 +36,7 @@ class ThresholdVersion:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """facts: what answers need (`shelf.served.facts_of`). state: "serving", "ready", "failed" or "retired"."""
+    """facts: what answers need (`shelf.facts.facts_of`). state: "serving", "ready", "failed" or "retired"."""
 
     class_id: int
     name: str
