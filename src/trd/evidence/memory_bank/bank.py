@@ -13,7 +13,7 @@ from trd.config import MEMORY_BANK, MemoryBankConfig, Recipe
 from trd.engines.graphs import Shape
 from trd.engines.pytorch.resampling import Grid, OnOneGrid, Resampled
 from trd.evidence.base import GraphContext
-from trd.evidence.memory_bank.neighbours import nearest_distances
+from trd.evidence.memory_bank.neighbours import NearestNeighbours
 from trd.teachers.frozen import STRIDES
 from trd.teachers.pyramid import Pyramid
 
@@ -33,12 +33,6 @@ class FeatureBank(nn.Module):
         self.register_buffer("entries", torch.zeros(count, channels))
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("std", torch.ones(()))
-
-    def forward(self, features: Tensor, product: torch.dtype = torch.float32) -> Tensor:
-        """(B, C, h, w) to (B, h, w) distances. product: what the search computes in."""
-        channels, height, width = features.shape[1:]
-        cells = features.permute(0, 2, 3, 1).reshape(-1, channels)
-        return nearest_distances((cells - self.mean) / self.std, self.entries, product=product).view(-1, height, width)
 
 
 class PatchFeatures(nn.Module):
@@ -65,11 +59,16 @@ class BankGraph(nn.Module):
         super().__init__()
         grids = grids_of(levels)
         self.bank, self.features = bank, PatchFeatures(grids, config.patch)
+        self.distances = NearestNeighbours(
+            bank.entries, torch.bfloat16 if context.precision == "bf16" else torch.float32
+        )
         self.sized = Resampled(grids[0], context.size, align_corners=False)
-        self.product = torch.bfloat16 if context.precision == "bf16" else torch.float32
 
     def forward(self, *levels: Tensor) -> tuple[Tensor, ...]:
-        return (self.sized(self.bank(self.features(levels), self.product)[:, None])[:, 0],)
+        features = self.features(levels).permute(0, 2, 3, 1)
+        cells = (features.flatten(0, 2) - self.bank.mean) / self.bank.std
+        distances = self.distances(cells).view(features.shape[:3])
+        return (self.sized(distances[:, None])[:, 0],)
 
 
 def section(recipe: Recipe) -> MemoryBankConfig:

@@ -6,53 +6,73 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-QUERIES = 1024  # at once; with as many entries the products stay in a processor's cache
-ENTRIES = 1024
+QUERIES = 256  # at once; with a block of entries the products stay in a processor's cache
+BLOCK = 1024  # entries of a product
+GROUP = 16  # entries of which only the best product is kept, until the nearest is looked for among them
 DIMENSIONS = 128  # in which the farthest point is sought
 STARTS = 10
 CANDIDATES = 256
 ROWS = 16_384
 
 
-def nearest_distances(
-    queries: Tensor, bank: Tensor, chunk: int = QUERIES, product: torch.dtype = torch.float32
-) -> Tensor:
-    """(N,) L2 distance of each of `queries` (N, C) from the nearest of `bank` (M, C); float32, on one device.
+class NearestNeighbours(nn.Module):
+    """(N, C) queries -> (N,) L2 distance from the nearest of `entries` (M, C), float32.
 
-    chunk: queries at once; memory is chunk x ENTRIES numbers, whatever N and M. product: what the matrix products are
-    computed in that find the nearest entry; below float32 one that is nearly as near may be taken for it. The distance
-    to what was found is that of the difference, in float32: a query that is in the bank is at 0.
+    product: what the products that find the nearest are computed in; below float32 one that is nearly as near may be
+    taken for it. The distance itself is that of the difference, in float32: a query that is an entry is at 0.
+
+    Finding a least value with its place reads far slower than finding the value alone. So entries are looked at in
+    groups: a group's best product first, then the exact distances of the best group's entries (half of the time).
     """
-    exported = torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()  # the number of queries is open then
-    blocks = [queries] if exported else torch.split(queries, chunk)
-    found = [(part - bank[nearest_entries(part, bank, product)]).norm(dim=1) for part in blocks]
-    return torch.cat(found)
+
+    def __init__(self, entries: Tensor, product: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.register_buffer("entries", entries, persistent=False)
+        self.product = product
+        self._rows: tuple[Tensor, Tensor, Tensor] | None = None
+
+    entries: Tensor
+
+    def forward(self, queries: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():  # the number of queries is open then; what the entries give is a constant
+            return _nearest(queries, *self._arranged(), self.product)
+        if self._rows is None or self._rows[0].device != queries.device:
+            self._rows = self._arranged()
+        return torch.cat([_nearest(some, *self._rows, self.product) for some in torch.split(queries, QUERIES)])
+
+    def _arranged(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Centre (C,): products of smaller numbers lose fewer digits. Entries (M', C), the last one repeated up to a
+        whole block. Rows (M', C + 2) in `product`, whose products with (query, 1, 1) are greatest for the nearest."""
+        centre = self.entries.mean(dim=0)
+        left_over = -len(self.entries) % BLOCK
+        entries = torch.cat([self.entries, self.entries[-1:].expand(left_over, -1)])
+        centred = entries - centre
+        halves = centred.square().sum(dim=1, keepdim=True) / 2
+        high = halves.to(self.product)
+        rest = (halves - high.float()).to(self.product)  # what a number of few digits left out
+        return centre, entries, torch.cat([centred.to(self.product), -high, -rest], dim=1)
 
 
-def nearest_entries(queries: Tensor, bank: Tensor, product: torch.dtype = torch.float32) -> Tensor:
-    """(N,) index of the entry of `bank` (M, C) that is nearest to each of `queries` (N, C).
+def _nearest(queries: Tensor, centre: Tensor, entries: Tensor, rows: Tensor, product: torch.dtype) -> Tensor:
+    extended = F.pad(queries - centre, (0, 2), value=1.0).to(product)
+    groups = BLOCK // GROUP
+    best = torch.cat(
+        [(extended @ block.T).view(-1, GROUP, groups).amax(dim=1) for block in torch.split(rows, BLOCK)], dim=1
+    )
+    group = best.argmax(dim=1)
+    first = torch.div(group, groups, rounding_mode="floor") * BLOCK + group % groups
+    members = first[:, None] + groups * torch.arange(GROUP, device=queries.device)
+    differences = queries[:, None] - entries[members]
+    return differences.square().sum(dim=2).amin(dim=1).sqrt()
 
-    In blocks of the bank, for all queries at once: nothing but the bank's size decides what is done, which an export
-    needs.
-    """
-    centre = bank.mean(dim=0)  # products of smaller numbers lose fewer digits
-    centred, entries = (queries - centre).to(product), bank - centre
-    halves = entries.square().sum(dim=1) / 2
-    count = queries.shape[0]  # not len, which an export would take for a fixed number
-    best = queries.new_full((count,), torch.inf)
-    index = torch.zeros(count, dtype=torch.long, device=queries.device)
-    for start in range(0, len(bank), ENTRIES):
-        block, half = entries[start : start + ENTRIES].to(product), halves[start : start + ENTRIES]
-        if product == torch.float32:
-            costs = torch.addmm(half, centred, block.T, alpha=-1)  # half of the squared distance, less |query|^2
-        else:
-            costs = half - (centred @ block.T).float()
-        least, place = costs.min(dim=1)
-        index = torch.where(least < best, place + start, index)
-        best = torch.minimum(best, least)
-    return index
+
+def nearest_distances(queries: Tensor, entries: Tensor, product: torch.dtype = torch.float32) -> Tensor:
+    """`NearestNeighbours`, for a single use."""
+    distances: Tensor = NearestNeighbours(entries, product)(queries)
+    return distances
 
 
 def farthest_points(features: Tensor, count: int, generator: torch.Generator) -> Iterator[int]:
