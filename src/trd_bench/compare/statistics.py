@@ -9,7 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.evaluation.bootstrap import (
+from trd.evaluation.evaluate import FUSED
+from trd.evaluation.tables import number
+from trd.statistics.intervals import share_interval
+from trd.statistics.resampling import (
     REPEATS,
     UNKNOWN,
     Interval,
@@ -19,9 +22,6 @@ from trd.evaluation.bootstrap import (
     resampled,
     resampled_auroc,
 )
-from trd.evaluation.evaluate import FUSED
-from trd.evaluation.tables import number
-from trd.statistics.intervals import share_interval
 from trd.types import GOOD
 from trd_bench.compare.measure import Measured
 from trd_bench.compare.testing import TestSet

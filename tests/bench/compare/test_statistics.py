@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trd.evaluation.bootstrap import Interval
 from trd.evaluation.curves import image_curves
+from trd.statistics.resampling import Interval
 from trd.types import GOOD, ClassFolder
 from trd_bench.compare.measure import Measured
 from trd_bench.compare.page import Comparison, cells, ranged, shared
