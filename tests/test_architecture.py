@@ -124,7 +124,7 @@ from trd.config import load_recipe
 from trd.data.listing import class_folders, list_class
 from trd.data.loading import load_sample
 from trd.decision.calibrate import calibrate
-from trd.decision.maps import branch_maps, fused_map
+from trd.decision.maps import decide
 from trd.evaluation.figures import overlay
 from trd.preprocess.pipeline import Pipeline
 
@@ -136,9 +136,9 @@ pipeline = Pipeline.fit(recipe, samples)
 prepared = [pipeline(sample) for sample in samples]
 raw = {name: np.stack([part.images[name].std(axis=0) for part in prepared]) for name in recipe.modalities}
 calibration = calibrate(raw, [part.region for part in prepared], recipe.scoring)
-maps = branch_maps({n: m[0] for n, m in raw.items()}, calibration.maps, calibration.sigma, prepared[0].region)
-fused = fused_map(calibration.standardised(maps), calibration.fusion)
-print(calibration.p_value(float(fused.max())), calibration.image_threshold.value)
+decision = decide(calibration, {n: m[0] for n, m in raw.items()}, prepared[0].region)
+fused = decision.fused
+print(calibration.p_value(float(decision.score)), calibration.image_threshold.value)
 overlay(np.zeros((*fused.shape, 3), np.uint8), fused, calibration.image_threshold.value)
 assert "torch" not in sys.modules or sys.modules["torch"] is None
 """

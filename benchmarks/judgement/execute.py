@@ -19,8 +19,8 @@ from rich.console import Console
 from trd.config import Recipe, load_recipe
 from trd.data.listing import list_class
 from trd.detector import Detector
-from trd.evaluation.bootstrap import pixel_profile
 from trd.evaluation.evaluate import FUSED, evaluate_files
+from trd.evaluation.pixel_profile import pixel_profile
 from trd.evidence.base import FitJob
 from trd.registry import find_method
 from trd.training.fit import fit_prepared

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.evaluation.bootstrap import REPEATS, PixelProfile, resampled, resampled_auroc
+from trd.evaluation.pixel_profile import PixelProfile
+from trd.statistics.resampling import REPEATS, resampled, resampled_auroc
 from trd.types import GOOD
 
 PIXELS = ("pixel_auroc", "aupro_30", "aupro_1")

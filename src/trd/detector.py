@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import cast
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from trd.config import Recipe
 from trd.decision.calibration import Calibration
-from trd.decision.maps import Region, branch_map, fused_map
+from trd.decision.maps import Map, Region, decide
 from trd.engines.base import Engine, Maps, Placement
 from trd.errors import CheckpointError, DataError, TRDError
 from trd.extras import explained
@@ -151,22 +150,23 @@ class Detector:
         for index, sample in enumerate(batch):
             yield self._decided(sample, {name: maps[index] for name, maps in raw.items()}, sample.region)
 
-    def _decided(self, sample: PreparedSample, raw: Mapping[str, NDArray[np.float32]], region: Region) -> ScoredSample:
-        calibration, steps = self.calibration, Steps()
-        smoothed = {
-            name: steps.add(partial(branch_map, values, calibration.maps[name], calibration.sigma, region))
-            for name, values in raw.items()
-        }
-        steps.run()
-        maps = calibration.standardised({name: one.result() for name, one in smoothed.items()})
-        fused = fused_map(maps, calibration.fusion)
-        score = float(fused.max())
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What makes every score doubtful, a sentence each: computed in another precision than it was calibrated in."""
+        calibrated, computed = self.calibration.precision, self.engine.precision
+        if calibrated in ("", computed):
+            return ()
+        return (f"computed in precision {computed}, calibrated in {calibrated}: the false-alarm rate is not promised",)
+
+    def _decided(self, sample: PreparedSample, raw: Mapping[str, Map], region: Region) -> ScoredSample:
+        decision = decide(self.calibration, raw, region, run=_at_once)
+        score = float(decision.score)
         if not math.isfinite(score):
             raise TRDError(
                 f"sample {sample.id}: the anomaly map is not finite; float16 ends at 65504, so predict with precision "
                 "fp32 or bf16, and if it stays so, train again"
             )
-        return ScoredSample(sample, maps, fused, score)
+        return ScoredSample(sample, decision.maps, decision.fused, score)
 
     def predict(self, sample: Sample | Arrays) -> Prediction:
         """Of one sample, or of its arrays by source name.
@@ -241,9 +241,17 @@ class Detector:
             share=peak.share,
             peak=(peak.row, peak.column),
             pixel_threshold=calibration.pixel_threshold.value,
-            notes=scored.sample.notes,
+            notes=scored.sample.notes + self.doubts,
             used=self.recipe.sources,
         )
+
+
+def _at_once(work: Sequence[Callable[[], Map]]) -> list[Map]:
+    """The branches' maps, in the threads that all share."""
+    steps = Steps()
+    results = [steps.add(one) for one in work]
+    steps.run()
+    return [result.result() for result in results]
 
 
 def checked(sample: Sample, recipe: Recipe) -> Sample:

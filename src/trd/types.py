@@ -136,11 +136,13 @@ class Prediction:
     """What the detector says of one sample.
 
     score: maximum of the fused map, in units that `decision.calibration.Calibration.fusion` tells. threshold: of the
-    score; is_anomalous: score above it. p_value: share of good parts at least as anomalous (conformal). map: (H, W)
-    float32 at the input's own size, fused. modality_maps: each branch's (H, W) map in it: the modalities', and
+    score; is_anomalous: score above it. p_value: share of good parts at least as anomalous (conformal); its
+    least value, 1 / (n + 1) with n good parts, says "fewer than 1 in n + 1". map: (H, W) float32 at the input's own
+    size, fused. modality_maps: each branch's (H, W) map in it: the modalities', and
     those of their patch statistics where the recipe has them. share: each branch's part of the score at the peak, 0 to
     1, adding up to 1. peak: (row, column) of the maximum in the input. pixel_threshold: of the map.
-    notes: what makes the score doubtful, a sentence each (`PreparedSample.notes`). used: sources that were looked at.
+    notes: what makes the score doubtful, a sentence each (`PreparedSample.notes`, `Detector.doubts`).
+    used: sources that were looked at.
     """
 
     id: str

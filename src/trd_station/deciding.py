@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.decision.calibration import conformal_threshold
+from trd.statistics.conformal import conformal_threshold, false_alarm_rate, p_value
 
 Scored = Literal["ok", "review", "reject"]
 SCORED: tuple[Scored, ...] = ("ok", "review", "reject")
@@ -44,13 +44,11 @@ class Limits:
 
     def rate(self, limit: float) -> float:
         """Of false alarms that a limit promises a further good part: `conformal_threshold`'s, seen from the limit."""
-        above = len(self._good) - int(np.searchsorted(self._good, limit, side="right"))
-        return (1 + above) / (len(self._good) + 1)
+        return false_alarm_rate(self._good, limit)
 
     def p_value(self, score: float) -> float:
         """Share of good parts, with this one, at least as anomalous (`Calibration.p_value`)."""
-        at_least = len(self._good) - int(np.searchsorted(self._good, score, side="left"))
-        return (1 + at_least) / (len(self._good) + 1)
+        return p_value(self._good, score)
 
     @property
     def review_rate(self) -> float:

@@ -76,6 +76,7 @@ class Teller:
             "reason": row["reason"],
             "score": row["score"],
             "p_value": row["p_value"],
+            "good_count": len(limits.good_scores),
             "review_above": limits.review_above,
             "reject_above": limits.reject_above,
             "share": row["share"],

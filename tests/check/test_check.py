@@ -134,3 +134,43 @@ def test_parts_held_out_for_calibration_are_ranked_too(data: Path, recipe: Recip
     found = check_class(ClassFolder("biscuit", data / "biscuit"), recipe)
     assert found.facts["held out for calibration"] != "0 of the parts to train on"
     assert {part.id for part in (*found.strangest, *found.ordinary)} == {f"train/good/{i:03d}" for i in range(6)}
+
+
+def copied(place: Path, source: str, target: str) -> None:
+    """A part of another split, or of the same one, once more."""
+    for name in ("rgb/{}.png", "xyz/{}.tiff"):
+        split, stem = source.rsplit("/", 1)
+        other, new = target.rsplit("/", 1)
+        shutil.copyfile(place / split / name.format(stem), place / other / name.format(new))
+
+
+def test_copies_between_splits(data: Path, recipe: Recipe) -> None:
+    place = ClassFolder("biscuit", data / "biscuit")
+    copied(place.path, "train/good/001", "train/good/900")
+    copied(place.path, "train/good/002", "test/good/901")
+    found = check_class(place, recipe)
+    assert not found.problems
+    assert any("train/good/900 is train/good/001" in line for line in found.warnings)
+    assert any("test/good/901 is train/good/002" in line for line in found.warnings)
+    copied(place.path, "train/good/003", "validation/good/902")
+    (problem,) = check_class(place, recipe).problems
+    assert "validation/good/902 is train/good/003" in problem
+    assert "delete the copies" in problem
+
+
+def test_copies_of_the_same_pixels_in_another_file_are_copies(data: Path, recipe: Recipe) -> None:
+    place = data / "biscuit"
+    copied(place, "train/good/003", "validation/good/902")
+    picture = place / "validation/good/rgb/902.png"
+    picture.write_bytes(imagecodecs.png_encode(imagecodecs.png_decode(picture.read_bytes()), level=0))
+    assert picture.read_bytes() != (place / "train/good/rgb/003.png").read_bytes()
+    (problem,) = check_class(ClassFolder("biscuit", place), recipe).problems
+    assert "validation/good/902 is train/good/003" in problem
+
+
+def test_cross_calibration_refuses_parts_that_stand_twice(data: Path, recipe: Recipe) -> None:
+    place = ClassFolder("biscuit", data / "biscuit")
+    copied(place.path, "train/good/001", "train/good/900")
+    cross = recipe.changed("scoring.calibration=cross", "scoring.folds=2")
+    (problem,) = check_class(place, cross).problems
+    assert "train/good/900 is train/good/001" in problem

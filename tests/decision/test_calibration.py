@@ -7,8 +7,8 @@ from scipy.ndimage import gaussian_filter
 
 from trd.config import ScoringConfig
 from trd.decision.calibrate import calibrate
-from trd.decision.calibration import Calibration, conformal_pixel_threshold, conformal_threshold
-from trd.decision.maps import branch_maps, fused_map, smooth
+from trd.decision.calibration import Calibration
+from trd.decision.maps import decide, smooth
 from trd.evidence.reverse_distillation.maps.anomaly_map import anomaly_map
 
 
@@ -42,13 +42,18 @@ def test_calibration_is_the_published_z_score_and_sum() -> None:
     calibration = calibrated(raw, [None] * 5, sigma=1.5, image_rate=0.2, pixel_rate=0.05)
     assert calibration.maps["rgb"].mean == pytest.approx(raw["rgb"].astype(float).mean())
     assert calibration.maps["xyz"].std == pytest.approx(raw["xyz"].astype(float).std())
+    good = smooth(z_scored(raw, raw), 1.5)
     test = {name: rng.normal(size=(2, 16, 16)).astype(np.float32) for name in raw}
-    z = sum((test[n] - raw[n].astype(float).mean()) / raw[n].astype(float).std() for n in raw)
-    for index in range(2):
-        of_one = {n: m[index] for n, m in test.items()}
-        fused = fused_map(branch_maps(of_one, calibration.maps, calibration.sigma, None), "sum")
-        np.testing.assert_allclose(fused, smooth(z[index].astype(np.float32), 1.5), atol=1e-5)
+    decision = decide(calibration, test, None)
+    published = smooth(z_scored(test, raw), 1.5)
+    np.testing.assert_allclose(decision.fused, (published - good.mean()) / good.std(), atol=1e-5)
+    np.testing.assert_allclose(decision.fused, sum(decision.maps.values()), atol=1e-6)
+    np.testing.assert_allclose(decision.score, decision.fused.max(axis=(1, 2)))
     assert Calibration.from_json(json.loads(json.dumps(calibration.to_json()))) == calibration
+
+
+def z_scored(maps: dict[str, np.ndarray], good: dict[str, np.ndarray]) -> np.ndarray:
+    return sum((maps[n] - good[n].astype(float).mean()) / good[n].astype(float).std() for n in maps).astype(np.float32)
 
 
 def test_a_score_is_in_standard_deviations_of_good_parts() -> None:
@@ -57,16 +62,11 @@ def test_a_score_is_in_standard_deviations_of_good_parts() -> None:
     shared = rng.normal(size=(6, 32, 32))
     raw = {name: (shared + 0.3 * rng.normal(size=shared.shape)).astype(np.float32) for name in ("rgb", "xyz")}
     calibration = calibrated(raw, [None] * 6, sigma=2, image_rate=0.2, pixel_rate=0.05)
-    fused = []
-    for index in range(6):
-        of_one = {n: m[index] for n, m in raw.items()}
-        parts = calibration.standardised(branch_maps(of_one, calibration.maps, calibration.sigma, None))
-        fused.append(fused_map(parts, "sum"))
+    fused = decide(calibration, raw, None).fused
     assert np.mean(fused) == pytest.approx(0, abs=1e-4)
     assert np.std(fused) == pytest.approx(1, abs=1e-4)
-    np.testing.assert_allclose(sorted(m.max() for m in fused), calibration.good_scores, rtol=1e-5)
     lowest = {n: np.full((32, 32), numbers.minimum, np.float32) for n, numbers in calibration.maps.items()}
-    floor = fused_map(calibration.standardised(branch_maps(lowest, calibration.maps, 2, None)), "sum")
+    floor = decide(calibration, lowest, None).fused
     assert sum(calibration.floors.values()) == pytest.approx(float(floor.mean()), abs=1e-4)
 
 
@@ -80,6 +80,7 @@ def test_a_score_is_in_standard_deviations_of_good_parts() -> None:
         (("good_scores",), [float("inf")]),
         (("sigma",), -1),
         (("pixel_threshold", "count"), 0),
+        (("maps", "rgb", "scale"), 0.0),
     ],
 )
 def test_damaged_calibrations_are_refused(path: tuple[str, ...], value: object) -> None:
@@ -111,48 +112,12 @@ def test_pixels_outside_the_region_count_as_the_least_anomalous() -> None:
     raw["rgb"][:, ~region] = 100
     calibration = calibrated(raw, [region] * 3, sigma=0, image_rate=0.3, pixel_rate=0.3)
     assert calibration.maps["rgb"].mean < 1
-    maps = branch_maps({"rgb": raw["rgb"][0]}, calibration.maps, 0, region)["rgb"]
-    assert np.allclose(maps[~region], calibration.maps["rgb"].floor)
+    units = calibration.maps["rgb"]
     new = np.where(region, raw["rgb"][0] + 7, -50).astype(np.float32)  # calmer outside than any good pixel inside
-    maps = branch_maps({"rgb": new}, calibration.maps, 0, region)["rgb"]
-    assert np.allclose(maps[~region], calibration.maps["rgb"].floor)
-    z = (new[region] - calibration.maps["rgb"].mean) / calibration.maps["rgb"].std
-    np.testing.assert_allclose(maps[region], z, rtol=1e-5)
-
-
-@pytest.mark.parametrize(("count", "rate"), [(19, 0.05), (40, 0.1), (99, 0.01)])
-def test_the_conformal_false_alarm_rate_holds(count: int, rate: float) -> None:
-    """Averaged over calibration sets, a new good part exceeds the threshold with the guaranteed probability."""
-    rng = np.random.default_rng(0)
-    rates = []
-    for _ in range(4000):
-        scores = rng.exponential(size=count)
-        threshold = conformal_threshold(scores, rate)
-        rates.append(np.exp(-threshold.value))  # P(new > value) for the exponential, exactly
-    assert threshold.attained
-    assert threshold.guaranteed_rate <= rate + 1e-12
-    assert np.mean(rates) == pytest.approx(threshold.guaranteed_rate, rel=0.08)
-
-
-def test_too_few_parts_say_what_they_can_promise() -> None:
-    threshold = conformal_threshold(np.arange(12.0), 0.05)
-    assert threshold.value == 11
-    assert not threshold.attained
-    assert threshold.guaranteed_rate == pytest.approx(1 / 13)
-
-
-def test_the_pixel_risk_is_controlled() -> None:
-    rng = np.random.default_rng(1)
-    share = []
-    for _ in range(300):
-        maps = [rng.normal(rng.normal(), 1, 400) for _ in range(30)]
-        threshold = conformal_pixel_threshold(maps, 0.1)
-        share.append((rng.normal(rng.normal(), 1, 4000) > threshold.value).mean())
-    assert threshold.guaranteed_rate == 0.1
-    assert 0.05 < np.mean(share) <= 0.105
-    few = conformal_pixel_threshold(maps[:5], 0.01)
-    assert few.value == max(m.max() for m in maps[:5])
-    assert not few.attained
+    for values in (raw["rgb"][0], new):
+        maps = decide(calibration, {"rgb": values}, region).maps["rgb"]
+        assert np.allclose(maps[~region], units.floor)
+        np.testing.assert_allclose(maps[region], (values[region] - units.shift) / units.scale, rtol=1e-5)
 
 
 def test_p_values_count_good_parts_at_least_as_anomalous() -> None:
@@ -161,3 +126,11 @@ def test_p_values_count_good_parts_at_least_as_anomalous() -> None:
     assert calibration.p_value(1e9) == pytest.approx(0.1)
     assert calibration.p_value(-1e9) == 1
     assert calibration.p_value(calibration.good_scores[4]) == pytest.approx(0.6)
+
+
+def test_a_calibration_of_an_earlier_version_is_refused() -> None:
+    raw = {"rgb": np.random.default_rng(0).normal(size=(3, 8, 8)).astype(np.float32)}
+    content = calibrated(raw, [None] * 3, sigma=1, image_rate=0.3, pixel_rate=0.3).to_json()
+    del content["maps"]["rgb"]["shift"], content["maps"]["rgb"]["scale"]
+    with pytest.raises(ValueError, match="earlier version"):
+        Calibration.from_json(content)

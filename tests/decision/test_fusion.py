@@ -9,8 +9,9 @@ import pytest
 
 from trd.config import ScoringConfig
 from trd.decision.calibrate import calibrate
-from trd.decision.calibration import Calibration, MapStatistics
-from trd.decision.maps import branch_maps, fused_map, smooth
+from trd.decision.calibration import Calibration
+from trd.decision.fusion import RULES
+from trd.decision.maps import decide, smooth
 
 Maps = dict[str, np.ndarray]
 COUNT, SIDE = 6, 24
@@ -30,12 +31,8 @@ def calibrated(raw: Maps, fusion: str, sigma: float = 0.0, region: np.ndarray | 
     return calibrate(raw, [region] * count, scoring)
 
 
-def standardised(calibration: Calibration, raw: Maps, region: np.ndarray | None = None) -> Maps:
-    return calibration.standardised(branch_maps(raw, calibration.maps, calibration.sigma, region))
-
-
 def fused(calibration: Calibration, raw: Maps) -> np.ndarray:
-    return fused_map(standardised(calibration, raw), calibration.fusion)
+    return decide(calibration, raw, None).fused
 
 
 def test_the_norm_in_closed_form() -> None:
@@ -48,22 +45,18 @@ def test_the_norm_in_closed_form() -> None:
         smoothed = smooth(((maps - mean) / std).astype(np.float32), sigma)
         median = np.median(smoothed)
         height = smoothed.max(axis=(1, 2)).mean() - median
-        level = calibration.levels[name]
-        assert level.mean == pytest.approx(median, abs=1e-5)
-        assert level.std == pytest.approx(height, abs=1e-5)
-        assert level.minimum == pytest.approx(smoothed.min(), abs=1e-5)
+        units = calibration.maps[name]
+        assert units.shift == pytest.approx(mean + std * median, abs=1e-4)
+        assert units.scale == pytest.approx(std * height, abs=1e-4)
         parts.append((smooth(((other[name] - mean) / std).astype(np.float32), sigma) - median) / height)
         # one branch: good parts reach 1 at their worst place, on average
-        of_good = [standardised(calibration, {n: m[i] for n, m in raw.items()})[name].max() for i in range(COUNT)]
+        of_good = decide(calibration, raw, None).maps[name].max(axis=(1, 2))
         assert np.mean(of_good) == pytest.approx(1, abs=1e-4)
     expected = np.sqrt(sum(np.maximum(part, 0) ** 2 for part in parts))
     greatest = np.max(parts, axis=0)
     assert (greatest < 0).any()  # such pixels keep an order
     expected = np.where(greatest > 0, expected, greatest)
     np.testing.assert_allclose(fused(calibration, other), expected, atol=1e-4)
-    scores = sorted(fused(calibration, {n: m[i] for n, m in raw.items()}).max() for i in range(COUNT))
-    np.testing.assert_allclose(scores, calibration.good_scores, rtol=1e-5)
-    assert calibration.fused == MapStatistics(0.0, 1.0, 0.0)
 
 
 def test_levels_are_of_what_is_scored() -> None:
@@ -74,16 +67,16 @@ def test_levels_are_of_what_is_scored() -> None:
     for maps in raw.values():
         maps[:, ~region] = 1000
     calibration = calibrated(raw, "norm", region=region)
-    for name, level in inside.levels.items():
-        for key in ("mean", "std", "minimum"):
-            assert getattr(calibration.levels[name], key) == pytest.approx(getattr(level, key), abs=1e-5)
+    for name, units in inside.maps.items():
+        for key in ("shift", "scale", "minimum"):
+            assert getattr(calibration.maps[name], key) == pytest.approx(getattr(units, key), abs=1e-4)
     assert calibration.good_scores == pytest.approx(inside.good_scores, abs=1e-4)
 
 
 def test_a_branch_that_shows_nothing_is_left_as_it_is() -> None:
     raw = {**normal_maps(), "xyz": np.full((COUNT, SIDE, SIDE), 2, np.float32)}
     calibration = calibrated(raw, "norm")
-    assert calibration.levels["xyz"].std == 1
+    assert calibration.maps["xyz"].scale == 1
     assert np.isfinite(calibration.good_scores).all()
 
 
@@ -93,18 +86,17 @@ def test_floors_are_what_unscored_pixels_count_as() -> None:
     region[6:18, 6:18] = True
     calibration = calibrated(raw, "norm", region=region)
     one = {name: maps[0] for name, maps in raw.items()}
-    maps = standardised(calibration, one, region)
+    decision = decide(calibration, one, region)
     for name, floor in calibration.floors.items():
-        np.testing.assert_allclose(maps[name][~region], floor, atol=1e-5)
+        np.testing.assert_allclose(decision.maps[name][~region], floor, atol=1e-5)
         assert floor < 0
     assert calibration.fused_floor == max(calibration.floors.values())
-    np.testing.assert_allclose(fused_map(maps, "norm")[~region], calibration.fused_floor, atol=1e-5)
+    np.testing.assert_allclose(decision.fused[~region], calibration.fused_floor, atol=1e-5)
     # also where they lie above the usual
-    low = {name: replace(level, mean=level.mean - 50) for name, level in calibration.levels.items()}
-    raised = replace(calibration, levels=low)
-    maps = standardised(raised, one, region)
+    low = {name: replace(units, shift=units.shift - 50) for name, units in calibration.maps.items()}
+    raised = replace(calibration, maps=low)
     assert raised.fused_floor == pytest.approx(math.hypot(*raised.floors.values()))
-    np.testing.assert_allclose(fused_map(maps, "norm")[~region], raised.fused_floor, rtol=1e-5)
+    np.testing.assert_allclose(decide(raised, one, region).fused[~region], raised.fused_floor, rtol=1e-5)
     added = calibrated(raw, "sum", region=region)
     assert added.fused_floor == pytest.approx(sum(added.floors.values()))
 
@@ -141,9 +133,9 @@ def test_a_noisy_branch_does_not_hide_what_a_quiet_one_shows() -> None:
 def test_branches_that_agree_support_each_other() -> None:
     flat = np.zeros((4, 4), np.float32)
     both = {"rgb": flat + 3, "xyz": flat + 4}
-    assert (fused_map(both, "norm") == 5).all()
-    assert (fused_map({**both, "xyz": flat - 4}, "norm") == 3).all()  # what is calm takes nothing away
-    assert (fused_map(both, "sum") == 7).all()
+    assert (RULES["norm"].fused([*both.values()]) == 5).all()
+    assert (RULES["norm"].fused([flat + 3, flat - 4]) == 3).all()  # what is calm takes nothing away
+    assert (RULES["sum"].fused([*both.values()]) == 7).all()
     assert (both["rgb"] == 3).all()  # the maps themselves stay as they are
 
 
@@ -153,23 +145,3 @@ def test_in_and_out_of_json(fusion: str) -> None:
     again = Calibration.from_json(json.loads(json.dumps(calibration.to_json())))
     assert again == calibration
     assert again.id == calibration.id
-    assert set(again.levels) == (set() if fusion == "sum" else {"rgb", "xyz"})
-
-
-@pytest.mark.parametrize("damage", ["left out", "of others", "all left out"])
-def test_levels_of_other_branches_are_refused(damage: str) -> None:
-    content = json.loads(json.dumps(calibrated(normal_maps(), "norm").to_json()))
-    level = content["levels"].pop("xyz")
-    if damage == "of others":
-        content["levels"]["depth"] = level
-    elif damage == "all left out":
-        del content["levels"]
-    with pytest.raises(ValueError, match="levels are not of the same branches"):
-        Calibration.from_json(content)
-
-
-def test_calibrations_from_before_there_was_a_norm() -> None:
-    calibration = calibrated(normal_maps(), "sum")
-    content = json.loads(json.dumps(calibration.to_json()))
-    del content["fusion"], content["levels"]
-    assert Calibration.from_json(content) == calibration

@@ -93,7 +93,7 @@ def test_only_in_float32_and_with_its_graphs(done: Exported, tmp_path: Path) -> 
 
 def test_a_file_that_computes_something_else_is_not_written(done: Exported, tmp_path: Path) -> None:
     facts = done.package.facts
-    maps = {n: replace(m, mean=m.mean + 0.1 * m.std) for n, m in facts.calibration.maps.items()}
+    maps = {n: replace(m, shift=m.shift + 0.1 * m.std) for n, m in facts.calibration.maps.items()}
     other = replace(facts, calibration=replace(facts.calibration, maps=maps))
     with pytest.raises(TRDError, match="the single file does not compute what the package does"):
         export_single(replace(done, package=replace(done.package, facts=other)), tmp_path / "x.onnx")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from trd.decision.calibration import conformal_threshold
+from trd.statistics.conformal import conformal_threshold
 from trd_station import times
 from trd_station.deciding import Judged, Limits, limits_for, what_if
 from trd_station.station import Station

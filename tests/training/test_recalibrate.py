@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -44,20 +43,37 @@ def test_new_good_parts_move_the_threshold(run: Path, drawn: Path, tmp_path: Pat
     result = runner.invoke(app, [*command, "--defective", str(drawn / "biscuit/test")], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     detector = Detector.load(run, "cpu")
-    scores = sorted(p.score for p in _predictions(detector, drawn))
-    np.testing.assert_allclose(detector.calibration.good_scores, scores, rtol=1e-4)
     assert detector.calibration.image_threshold.count == 2
     assert "of 3 found" in result.output
     assert "95 % interval" in result.output
 
 
-def _predictions(detector: Detector, drawn: Path):
-    from trd.data.listing import list_unlabelled
-    from trd.data.loading import load_sample
+def test_an_earlier_calibration_comes_back(run: Path) -> None:
+    facts = run / "biscuit/detector.json"
+    before = json.loads(facts.read_text())["calibration"]
+    assert runner.invoke(app, ["calibrate", str(run), "--rate", "0.4"]).exit_code == 0
+    (kept,) = (run / "biscuit/calibrations").iterdir()
+    told = " ".join(runner.invoke(app, ["info", str(run)]).output.split())
+    assert kept.stem in told
+    error = runner.invoke(app, ["calibrate", str(run), "--restore", "0123"]).exception
+    assert isinstance(error, CheckpointError)
+    assert kept.stem in str(error)
+    result = runner.invoke(app, ["calibrate", str(run), "--restore", kept.stem], catch_exceptions=False)
+    assert "false-alarm rate" in result.output
+    assert json.loads(facts.read_text())["calibration"] == before
+    error = runner.invoke(app, ["calibrate", str(run), "--restore", kept.stem, "--good", str(run)]).exception
+    assert "leave --good out" in str(error)
 
-    recipe = detector.recipe
-    files = list_unlabelled(drawn / "biscuit/test/good", recipe.sources, recipe.point_cloud_sources)
-    return list(detector.predict_many(load_sample(one, recipe.point_cloud_sources) for one in files))
+
+def test_another_precision_is_noted(run: Path, drawn: Path, tmp_path: Path) -> None:
+    command = ["predict", str(run), "--input", str(drawn / "biscuit/test/good"), "--device", "cpu", "--no-overlays"]
+    plain = runner.invoke(app, [*command, "--out", str(tmp_path / "same")], catch_exceptions=False)
+    assert plain.exit_code == 0, plain.output
+    assert "calibrated in" not in (tmp_path / "same/scores.csv").read_text()
+    other = runner.invoke(app, [*command, "--out", str(tmp_path / "other"), "--precision", "bf16"])
+    assert other.exit_code == 0, other.output
+    rows = [json.loads(line) for line in (tmp_path / "other/scores.jsonl").read_text().splitlines()]
+    assert all("computed in precision bf16, calibrated in 32" in row["notes"] for row in rows)
 
 
 def test_parts_that_it_was_trained_on_are_refused(run: Path, drawn: Path) -> None:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from trd.config import Recipe
-from trd.decision.maps import fused_map, smooth
+from trd.decision.fusion import RULES
+from trd.decision.maps import smooth
 from trd.progress import tracked
 from trd.types import PreparedSample
 
@@ -50,8 +51,8 @@ def strangeness(parts: Sequence[PreparedSample], recipe: Recipe, console: Consol
         images = [next(iter(part.images.values())) for part in parts]
         return Strangeness(np.zeros(len(parts)), tuple(np.zeros_like(image[0, ::4, ::4]) for image in images))
     found = _distances(parts, recipe, console or Console(quiet=True))
-    levelled = {name: _levelled(maps) for name, maps in found.items()}
-    maps = tuple(fused_map({name: of[index] for name, of in levelled.items()}, "norm") for index in range(len(parts)))
+    levelled = [_levelled(maps) for maps in found.values()]
+    maps = tuple(RULES["norm"].fused(of_part) for of_part in zip(*levelled, strict=True))
     return Strangeness(np.array([values.max() for values in maps], np.float64), maps)
 
 

@@ -59,7 +59,7 @@ def _print_with_torch(about: str, runtimes: list[str]) -> None:
 
 
 def _describe(run: Path) -> None:
-    from trd.packages.facts import facts_at
+    from trd.packages.facts import earlier_calibrations, facts_at
     from trd.packages.package import is_package, read_package
 
     facts = facts_at(run)
@@ -83,6 +83,12 @@ def _describe(run: Path) -> None:
             f"{label} threshold",
             f"{threshold.value:.3f}: false-alarm rate {threshold.guaranteed_rate:.1%} {calibration.promise}, "
             f"{threshold.requested_rate:.1%} requested, from {threshold.count} good parts",
+        )
+    for number, (name, earlier) in enumerate(earlier_calibrations(run).items()):
+        table.add_row(
+            "" if number else "earlier calibrations",
+            f"{name}: threshold {earlier.image_threshold.value:.3f} from {earlier.image_threshold.count} good parts "
+            f"(trd calibrate {run} --restore {name})",
         )
     console.print(table)
 

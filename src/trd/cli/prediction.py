@@ -81,6 +81,8 @@ def predict(
         )
         errors.print(f"interrupted; {where}", markup=False)
         raise typer.Exit(128 + (stop.args[0] if stop.args else signal.SIGINT)) from None
+    for doubt in () if spread else detector.doubts:
+        errors.print(doubt, style="yellow", markup=False)
     threshold, scores = detector.calibration.image_threshold.value, out / CSV
     console.print(
         f"{written.scored} parts, {written.anomalous} anomalous (threshold {threshold:.2f}); scores in {scores}",
@@ -105,19 +107,25 @@ def calibrate(
     defective: Annotated[
         Path | None, typer.Option("--defective", help="Defective parts: how many are found at the threshold?")
     ] = None,
+    restore: Annotated[
+        str, typer.Option("--restore", metavar="ID", help="Take an earlier calibration again; `trd info` lists them.")
+    ] = "",
     device: DeviceOption = "auto",
 ) -> None:
     """Thresholds anew, without training; the calibration before is kept beside it."""
     from dataclasses import replace
 
-    from trd.packages.facts import facts_at, keep_calibration
+    from trd.packages.facts import earlier_calibration, facts_at, keep_calibration
 
-    if rate is None and good is None and defective is None:
-        raise RecipeError("nothing to do: give --rate, --good or --defective")
+    if rate is None and good is None and defective is None and not restore:
+        raise RecipeError("nothing to do: give --rate, --good, --defective or --restore")
+    if restore and good is not None:
+        raise RecipeError("--restore takes the good parts of an earlier calibration: leave --good out")
     if rate is not None and not 0 < rate < 1:
         raise RecipeError(f"--rate {rate}: expected a share between 0 and 1, for example 0.05")
     facts = facts_at(run)
-    calibration = facts.calibration if rate is None else facts.calibration.for_rate(rate)
+    calibration = earlier_calibration(run, restore) if restore else facts.calibration
+    calibration = calibration if rate is None else calibration.for_rate(rate)
     if good is None and defective is None:  # the stored scores will do: no torch, no weights
         with _alone(run):
             keep_calibration(run, replace(facts, calibration=calibration))

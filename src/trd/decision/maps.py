@@ -1,56 +1,75 @@
-"""Raw maps -> z-scored, smoothed maps and the fused map (paper, section 3.4)."""
+"""Raw maps -> standardised, smoothed maps, fused map and score (paper, section 3.4): the one formula of the decision.
+
+It is written with functions that numpy and torch share, so that `Detector` and the exported graph compute the same
+code. What differs is the smoothing, which is passed in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, Generic, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.decision.calibration import Fusion, MapStatistics
+from trd.decision.calibration import Calibration, MapStatistics
+from trd.decision.fusion import RULES
 
 Map = NDArray[np.float32]
 Region = NDArray[np.bool_] | None
 """(h, w) True where a part is scored; None for everywhere."""
+Array = TypeVar("Array", bound=Any)
 
 PAPER_SIGMA = 4.0
 TRUNCATE = 4.0  # standard deviations at which the Gaussian ends, as scipy's default that the published numbers used
 
 
-def branch_maps(
-    raw: Mapping[str, Map], statistics: Mapping[str, MapStatistics], sigma: float, region: Region
-) -> dict[str, Map]:
-    """`branch_map` of every branch of one part."""
-    return {name: branch_map(values, statistics[name], sigma, region) for name, values in raw.items()}
+@dataclass(frozen=True)
+class Decision(Generic[Array]):
+    """maps: branch -> standardised and smoothed, (..., h, w). fused: of all, (..., h, w). score: its maximum, (...)."""
+
+    maps: dict[str, Array]
+    fused: Array
+    score: Array
 
 
-def branch_map(raw: Map, statistics: MapStatistics, sigma: float, region: Region) -> Map:
-    """z-score an (h, w) map, set pixels outside `region` to the floor, smooth.
+def in_turn(steps: Sequence[Callable[[], Array]]) -> list[Array]:
+    """Their results."""
+    return [step() for step in steps]
+
+
+def decide(
+    calibration: Calibration,
+    raw: Mapping[str, Array],
+    region: Any,
+    smoothing: Callable[[Any], Any] | None = None,
+    xp: Any = np,
+    run: Callable[[Sequence[Callable[[], Array]]], list[Array]] = in_turn,
+) -> Decision[Array]:
+    """raw: branch -> (..., h, w). region: bool of that shape, None for everywhere. xp: numpy or torch.
+
+    smoothing: the Gaussian of `calibration.sigma`, by default `smooth`. run: does the branches' steps, perhaps at once.
+    """
+    gaussian = smoothing or partial(smooth, sigma=calibration.sigma)
+    steps = [partial(branch_map, raw[name], region, calibration.maps[name], gaussian, xp) for name in raw]
+    maps = dict(zip(raw, run(steps), strict=True))
+    fused = RULES[calibration.fusion].fused(list(maps.values()), xp)
+    return Decision(maps, fused, xp.amax(fused, (-2, -1)))
+
+
+def branch_map(raw: Any, region: Any, units: MapStatistics, smoothing: Callable[[Any], Array], xp: Any = np) -> Array:
+    """In its units; the floor outside `region`; smoothed.
 
     The paper smooths the sum; smoothing is linear, so smoothing the parts gives the same sum and each branch's exact
-    share of it.
+    share of it. For the same reason z-scores and the fusion's units are one shift and one scale, before the smoothing.
     """
-    scores = (raw - np.float32(statistics.mean)) / np.float32(statistics.std)
+    values = (raw - units.shift) / units.scale
     if region is not None:
-        scores[~region] = statistics.floor
-    return smooth(scores, sigma)
-
-
-def fused_map(maps: Mapping[str, Map], rule: Fusion) -> Map:
-    """Of all branches' standardised maps, (h, w): "sum" as published, or "norm" (`Calibration.fusion`)."""
-    first, *others = maps.values()
-    if rule == "sum":
-        total = first.copy()
-        for values in others:
-            total += values
-        return total
-    squares, greatest = np.square(np.maximum(first, 0)), first.copy()
-    for values in others:
-        squares += np.square(np.maximum(values, 0))
-        np.maximum(greatest, values, out=greatest)
-    return np.where(greatest > 0, np.sqrt(squares), greatest)
+        values = xp.where(region, values, units.floor)
+    return smoothing(values)
 
 
 def smooth(maps: NDArray[np.float32], sigma: float = PAPER_SIGMA) -> NDArray[np.float32]:
@@ -86,8 +105,3 @@ def _kernel(sigma: float) -> NDArray[np.float32]:
 def scored_pixels(values: Map, region: Region) -> Map:
     """1-D: the pixels of an (h, w) map that count."""
     return values.ravel() if region is None else values[region]
-
-
-def all_scored_pixels(maps: Sequence[Map], regions: Sequence[Region]) -> list[Map]:
-    """`scored_pixels` of each part."""
-    return [scored_pixels(values, region) for values, region in zip(maps, regions, strict=True)]

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from trd.detector import Detector, ScoredSample
 from trd.errors import TRDError
-from trd.evaluation.bootstrap import UNKNOWN, Counts, Interval, interval, pixel_profile, resampled, resampled_auroc
 from trd.evaluation.evaluate import FUSED, ClassResult
+from trd.evaluation.pixel_profile import pixel_profile
+from trd.statistics.resampling import UNKNOWN, Counts, Interval, interval, resampled, resampled_auroc
 from trd.types import PrecisionName, PreparedSample
 
 LARGEST_MAP = 2e-3  # of the fused map in float32, in its own units

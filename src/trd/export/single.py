@@ -8,15 +8,15 @@ is not in the graph: it is in the metadata, with everything else that is needed,
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trd.decision.calibration import Calibration, MapStatistics
-from trd.decision.maps import smoothing_matrix
+from trd.decision.calibration import Calibration
+from trd.decision.maps import decide, smoothing_matrix
 from trd.detector import Detector
 from trd.engines.graphs import IMAGE, MAP, GraphForm, Step
 from trd.errors import RecipeError, TRDError
@@ -35,36 +35,27 @@ REGION, DECISION = "region", "decision"
 
 
 class Decided(nn.Module):
-    """Raw maps (B, h, w) of all branches and region -> standardised maps, fused map, score: `trd.decision` as
-    arithmetic of tensors."""
+    """Raw maps (B, h, w) of all branches and region -> standardised maps, fused map, score: `trd.decision.maps.decide`
+    of tensors."""
 
     rows: Tensor
     columns: Tensor
 
-    def __init__(self, calibration: Calibration, branches: Sequence[str], size: tuple[int, int]) -> None:
+    def __init__(self, calibration: Calibration, size: tuple[int, int]) -> None:
         super().__init__()
         rows, columns = (torch.from_numpy(smoothing_matrix(side, calibration.sigma)) for side in size)
         self.register_buffer("rows", rows)
         self.register_buffer("columns", columns.T.contiguous())
-        self.fusion = calibration.fusion
-        self.of_branch: list[tuple[MapStatistics, tuple[float, float]]] = [
-            (calibration.maps[name], calibration.unit(name)) for name in branches
-        ]
+        self.calibration = calibration
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         *raw, region = inputs
-        maps = []
-        for values, (numbers, (shift, scale)) in zip(raw, self.of_branch, strict=True):
-            scores = torch.where(region > 0.5, (values - numbers.mean) / numbers.std, numbers.floor)
-            smoothed = self.rows @ (scores @ self.columns)
-            maps.append((smoothed - shift) / scale)
-        stack = torch.stack(maps)
-        if self.fusion == "sum":
-            fused = stack.sum(dim=0)
-        else:
-            greatest = stack.amax(dim=0)
-            fused = torch.where(greatest > 0, stack.clamp_min(0).square().sum(dim=0).sqrt(), greatest)
-        return *maps, fused, fused.amax(dim=(1, 2))
+        of_branch = dict(zip(self.calibration.maps, raw, strict=True))
+        decision = decide(self.calibration, of_branch, region > 0.5, self._smoothed, torch)
+        return *decision.maps.values(), decision.fused, decision.score
+
+    def _smoothed(self, maps: Tensor) -> Tensor:
+        return self.rows @ (maps @ self.columns)
 
 
 def export_single(done: Exported, out: Path) -> None:
@@ -90,9 +81,7 @@ def single_bytes(package: Package, graphs: Mapping[str, bytes]) -> bytes:
     modalities, branches, size = tuple(facts.recipe.modalities), list(facts.calibration.maps), facts.frame.size
     raw, maps = [f"raw_{name}" for name in branches], [f"map_{name}" for name in branches]
     ends = (*maps, "fused_map", "score")
-    decided = GraphForm(
-        Decided(facts.calibration, branches, size), {**dict.fromkeys(raw, size), REGION: size}, ends, "score"
-    )
+    decided = GraphForm(Decided(facts.calibration, size), {**dict.fromkeys(raw, size), REGION: size}, ends, "score")
     # what steps call image.rgb and map.rgb is called so in the file
     public = {IMAGE + name: name for name in modalities} | {MAP + name: f"raw_{name}" for name in branches}
     steps = [

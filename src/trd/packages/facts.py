@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
+from trd.decision.calibration import Calibration
 from trd.errors import CheckpointError
 from trd.packages.package import is_package, read_package, write_package
 from trd.stored import DetectorFacts, detector_folder, read_facts, save_calibration
@@ -31,6 +33,30 @@ def keep_calibration(path: Path, facts: DetectorFacts) -> None:
     if package.facts.id != facts.id:
         raise CheckpointError(f"{path} holds another detector by now ({package.facts.id}, not {facts.id})")
     write_package(path, package.calibrated(facts))
+
+
+def earlier_calibrations(path: Path) -> dict[str, Calibration]:
+    """id -> what was the calibration at `path` before a `trd calibrate`. Those of another version are left out."""
+    if is_package(path):
+        contents = read_package(path).contents
+        texts = [contents[name] for name in sorted(contents) if name.startswith("calibrations/")]
+    else:
+        texts = [file.read_bytes() for file in sorted((detector_folder(path) / "calibrations").glob("*.json"))]
+    known = {}
+    for text in texts:
+        with suppress(ValueError):
+            calibration = Calibration.from_json(json.loads(text))
+            known[calibration.id] = calibration
+    return known
+
+
+def earlier_calibration(path: Path, wanted: str) -> Calibration:
+    """Raises CheckpointError naming those that there are."""
+    known = earlier_calibrations(path)
+    if wanted not in known:
+        remedy = f"there are {', '.join(known)}" if known else "it was never calibrated anew"
+        raise CheckpointError(f"{path} keeps no earlier calibration '{wanted}': {remedy}")
+    return known[wanted]
 
 
 def digests_of_parts(path: Path) -> frozenset[str]:

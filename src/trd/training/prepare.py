@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from trd.config import Recipe
@@ -29,6 +31,7 @@ from trd.progress import tracked
 from trd.stored import FACTS, read_facts
 from trd.types import Camera, ClassFiles, ClassFolder, PreparedSample, SampleFiles
 
+LOG = logging.getLogger(__name__)
 RECORD = "training.json"
 MOST_HELD_OUT = 1 / 3
 NAMED = 3  # parts in a message
@@ -89,7 +92,8 @@ def prepare_class(
 ) -> PreparedClass:
     """Fit the pipeline and prepare every sample once, or take it from the user's cache (`preprocess.cache`).
 
-    Raises DataError for the first one that cannot be used, RecipeError for settings of the cache that cannot be.
+    Raises DataError for the first one that cannot be used and for calibration parts that are copies of training parts,
+    RecipeError for settings of the cache that cannot be. Warns of other copies.
     """
     begin = time.monotonic()
     cache = user_cache()
@@ -102,11 +106,64 @@ def prepare_class(
     pipeline = Pipeline.from_facts(recipe, list(shown(facts, f"{files.name}: looking for the part", len(files.train))))
     training, validation = (_prepared(part, pipeline, files.camera, cache) for part in parts)
     both = training.and_also(validation)
-    for _ in shown(in_threads(both.__getitem__, range(len(both))), f"{files.name}: preparation", len(both)):
-        pass  # all bad files show now, not after an hour
+    seen = in_threads(lambda index: _pixels_digest(both[index]), range(len(both)))  # all bad files show now
+    digests = list(shown(seen, f"{files.name}: preparation", len(both)))
+    _look_for_copies(files, recipe, digests)
     record["frame"] = pipeline.record
     record["seconds"]["preparation"] = time.monotonic() - begin
     return PreparedClass(recipe, files, pipeline, training, validation, record)
+
+
+def _pixels_digest(part: PreparedSample) -> bytes:
+    """Of what the network sees: equal for files that hold the same pixels in another encoding."""
+    digest = hashlib.blake2b(digest_size=16)
+    for image in part.images.values():
+        digest.update(np.ascontiguousarray(image).data)
+    return digest.digest()
+
+
+def _look_for_copies(files: ClassFiles, recipe: Recipe, digests: Sequence[bytes]) -> None:
+    """digests: of the training parts, then of the calibration parts.
+
+    Raises DataError for calibration parts that are trained on: they score too low, so would the threshold be. Warns of
+    parts that stand twice in a split, and of test parts that are among the good parts.
+    """
+    count = len(files.train)
+    trained = list(zip(files.train, digests[:count], strict=True))
+    calibrated = list(zip(files.validation, digests[count:], strict=True))
+    doubled, doubled_too = _copies(trained, trained), _copies(calibrated, calibrated)
+    known = _copies(trained, calibrated)
+    if recipe.scoring.calibration == "cross":  # all parts are trained on and calibrated on
+        known += doubled
+    if known:
+        raise DataError(
+            f"{files.root}: {len(known)} calibration parts are copies of training parts ({_named(known)}): they score "
+            "lower than new parts, and the threshold would reject too many of these; delete the copies"
+        )
+    if pairs := doubled + doubled_too:
+        LOG.warning(f"{files.name}: {len(pairs)} good parts stand twice ({_named(pairs)}): delete the copies")
+    good, test = [*files.train, *files.validation], files.test
+    of_good, of_test = part_digests(good), part_digests(test)
+    pairs = _copies([(part, of_good[part.id]) for part in good], [(part, of_test[part.id]) for part in test])
+    if pairs:
+        LOG.warning(
+            f"{files.name}: {len(pairs)} test parts are copies of good parts that are trained or calibrated on "
+            f"({_named(pairs)}): what is measured on them is too good; delete them from the test split"
+        )
+
+
+def _copies(
+    first: Sequence[tuple[SampleFiles, Hashable]], second: Sequence[tuple[SampleFiles, Hashable]]
+) -> list[tuple[str, str]]:
+    """Ids of parts of `second`, each with that of the first part of `first` that equals it."""
+    known: dict[Hashable, str] = {}
+    for part, digest in first:
+        known.setdefault(digest, part.id)
+    return [(part.id, known[digest]) for part, digest in second if known.get(digest, part.id) != part.id]
+
+
+def _named(pairs: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{one} is {other}" for one, other in pairs[:NAMED]) + (", ..." if len(pairs) > NAMED else "")
 
 
 class _Part:

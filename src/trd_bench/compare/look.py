@@ -15,8 +15,8 @@ from trd.data.listing import camera_near
 from trd.data.loading import load_sample
 from trd.detector import Detector
 from trd.evaluation import figures
-from trd.evaluation.bootstrap import Interval
 from trd.preprocess.image import resize_map, resize_mask
+from trd.statistics.resampling import Interval
 from trd.types import GOOD, Sample, SampleFiles
 from trd_bench.compare.measure import Measured
 from trd_bench.compare.statistics import Cost, Disagreement, training_cost

@@ -16,8 +16,8 @@ from rich.markup import escape
 
 from trd.detector import Detector
 from trd.errors import CheckpointError
-from trd.evaluation.bootstrap import PixelProfile, pixel_profile
 from trd.evaluation.evaluate import FUSED, METRICS, evaluate_files
+from trd.evaluation.pixel_profile import PixelProfile, pixel_profile
 from trd.evaluation.report import SECTION, class_section
 from trd.files import write_json, write_whole
 from trd.runs import REPORT, Run

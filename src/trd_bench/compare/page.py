@@ -8,9 +8,9 @@ from math import isnan
 from typing import Any
 
 from trd.evaluation import figures
-from trd.evaluation.bootstrap import REPEATS, Interval
 from trd.evaluation.tables import Rows, markdown_table, to_csv
 from trd.pages import filled
+from trd.statistics.resampling import REPEATS, Interval
 from trd.types import GOOD
 from trd_bench.compare.look import PartPictures
 from trd_bench.compare.statistics import SAME, WORSE, ClassTable, Row, Share

@@ -149,7 +149,7 @@ def _decided(part: Part, scored: ScoredSample) -> dict[str, Any]:
         "peak_column": peak.column,
         "pixel_threshold": detector.calibration.pixel_threshold.value,
         "share": {name: round(share, 4) for name, share in peak.share.items()},
-        "notes": list(scored.sample.notes) or None,
+        "notes": [*scored.sample.notes, *detector.doubts] or None,
         "height": height,
         "width": width,
     }

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trd.evaluation.bootstrap import Interval
 from trd.evaluation.curves import image_curves
+from trd.statistics.resampling import Interval
 from trd.types import GOOD, ClassFolder
 from trd_bench.compare.measure import Measured
 from trd_bench.compare.page import Comparison, cells, ranged, shared
@@ -113,6 +113,23 @@ def test_parts_made_from_one_part_are_drawn_together() -> None:
     (row,) = one.table().rows
     assert row.false is None
     assert "-" in cells(row)
+
+
+def test_defects_of_one_part_are_found_together() -> None:
+    """30 good parts, 30 defects drawn into 10 of them, 3 each. Found together: 10 observations, not 30."""
+    base = {f"test/{number}": number if number < 30 else (number - 30) // 3 for number in range(60)}
+    test = TestSet(ClassFolder("nut", Path()), base=base, unseen=False)
+    together, apart = np.zeros(60, np.float32), np.zeros(60, np.float32)
+    together[30:45] = 2.0  # of 5 parts all
+    apart[[30, 31, 33, 34, 36, 37, 39, 40, 42, 43, 45, 48, 51, 54, 57]] = 2.0  # of each part 2 or 1
+    clustered, spread = (OfClass(test, {"a": [measured("a", v)]}, 0).found("a") for v in (together, apart))
+    assert (clustered.hits, clustered.count, clustered.independent) == (15.0, 30, 9)
+    assert spread.independent == 30
+    assert spread.share == Share(15, 30).share
+    wide, narrow = clustered.share, spread.share
+    assert wide.low < 0.25 < narrow.low
+    all_found = OfClass(test, {"a": [measured("a", np.full(60, 2, np.float32))]}, 0).found("a")
+    assert all_found.share.low == pytest.approx(0.025**0.1)  # of 10 parts
 
 
 def test_numbers_as_text() -> None:

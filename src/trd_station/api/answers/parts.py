@@ -31,6 +31,7 @@ class Inspection(BaseModel):
     reason: str | None
     score: float | None
     p_value: float | None
+    good_count: int
     review_above: float
     reject_above: float
     share: dict[str, float] | None

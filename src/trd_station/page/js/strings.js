@@ -76,6 +76,7 @@ export const STRINGS = {
   "part.limit": { en: "Limit", de: "Grenze" },
   "part.score_bar": { en: "Score {score}; review above {review}, reject above {reject}", de: "Wert {score}; prüfen über {review}, Ausschuss über {reject}" },
   "part.p_value": { en: "p-value", de: "p-Wert" },
+  "part.p_least": { en: "Fewer than 1 in {n} good parts look at least as unusual.", de: "Weniger als 1 von {n} guten Teilen sieht mindestens so auffällig aus." },
   "part.p_text": { en: "{percent} of good parts look at least as unusual.", de: "{percent} der guten Teile sehen mindestens so auffällig aus." },
   "part.at": { en: "Inspected", de: "Geprüft" },
   "part.origin": { en: "Came by", de: "Herkunft" },

@@ -34,6 +34,7 @@
  * @property {string | null} reason
  * @property {number | null} score
  * @property {number | null} p_value
+ * @property {number} good_count
  * @property {number} review_above
  * @property {number} reject_above
  * @property {Record<string, number> | null} share

@@ -54,7 +54,7 @@ export class PartSide {
     return h("section", { class: "panel" }, h("h2", { class: "unseen" }, t("part.score")), h("div", { class: "body stack" },
       h("div", { class: "big-score" }, h("span", { class: "quiet" }, t("part.score")), h("span", { class: "quiet" }, t("part.p_value")), h("b", {}, score(part.score)), h("b", {}, num(part.p_value, 3))),
       scoreBar(part),
-      h("p", { class: "small quiet" }, t("part.p_text", { percent: percent(part.p_value) })),
+      h("p", { class: "small quiet" }, pText(part)),
       h("dl", { class: "facts small" },
         h("dt", {}, t("threshold.review_above")), h("dd", {}, score(part.review_above)),
         h("dt", {}, t("threshold.reject_above")), h("dd", {}, score(part.reject_above))),
@@ -167,6 +167,13 @@ export class PartSide {
       measures.flatMap(([name, value]) => [h("dt", {}, streamName(name)), h("dd", {}, measureOf(name, value))]),
       !part.pruned && h("dt", {}, t("part.files")), !part.pruned && h("dd", {}, Object.keys(part.inputs ?? {}).map((source, index) => [index ? ", " : "", h("a", { href: ofPart(part.id, `/inputs/${encodeURIComponent(source)}`), download: "" }, source)]).flat())));
   }
+}
+
+/** The p-value in words; where no good part reached the score it is only a bound. @param {Inspection} part */
+function pText(part) {
+  const n = part.good_count + 1;
+  if (part.p_value !== null && part.p_value * n < 1.0001) return t("part.p_least", { n });
+  return t("part.p_text", { percent: percent(part.p_value) });
 }
 
 /** The heat's colours with what they mean. @param {Inspection} part */
