@@ -141,8 +141,8 @@ def calibrate(
     if defective is not None:
         files = _of_all_kinds(defective, sources, clouds)
         camera = camera_near(files, clouds, facts.camera)
-        found = recall(detector.calibrated(calibration), files, camera, console)
-        console.print(f"of the defective parts, {found}", highlight=False)
+        share_found = recall(detector.calibrated(calibration), files, camera, console)
+        console.print(f"of the defective parts, {share_found}", highlight=False)
 
 
 def _alone(run: Path) -> AbstractContextManager[object]:
