@@ -28,7 +28,7 @@ def _stored_readers(bench: Bench) -> dict[str, tuple[bytes, Callable[[Path], obj
     from trd.data.listing import class_folders
     from trd.evaluation.evaluate import read_metrics
     from trd.evidence.reverse_distillation.training.checkpoint import SafetensorsIO, read_epoch, read_state
-    from trd.predictions.rows import earlier_ids
+    from trd.predictions.writing import earlier_ids
     from trd.runs import Run
     from trd.runs.results import read_section
     from trd.stored import read_detector

@@ -29,8 +29,7 @@ import httpx
 from trd.data.listing import camera_near, list_unlabelled
 from trd.data.loading import load_sample
 from trd.detector import Detector
-from trd.predictions.parts import outcomes
-from trd.predictions.writing import write_predictions
+from trd.predictions import Output, part_outcomes, part_results, write_results
 
 CLIENTS = 16
 
@@ -122,8 +121,10 @@ class Bench:
                 with tempfile.TemporaryDirectory() as out:
                     named = [replace(one, id=f"{n}-{one.id}") for n, one in enumerate(self.round_of)]
                     begin, cpu = time.monotonic(), time.process_time()
-                    results = outcomes(self.detector, named, self.load)
-                    count = write_predictions(self.detector, results, Path(out)).scored
+                    output = Output(Path(out))
+                    outcomes = part_outcomes(self.detector, named, self.load)
+                    results = part_results(self.detector, outcomes, output)
+                    count = write_results(lambda _, results=results: results, output).scored
                     library.append(Round(count, time.monotonic() - begin, time.process_time() - cpu))
                 begin, cpu = time.monotonic(), cpu_seconds(process)
                 done = list(pool.map(lambda one: self.send(one.id), self.round_of))

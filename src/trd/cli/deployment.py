@@ -92,14 +92,14 @@ def check_device(
     from trd.packages.package import read_package
     from trd.preprocess.pipeline import Pipeline
 
-    found = read_package(package)
-    require(f"{package}", found.manifest.runtime)
-    facts, manifest = found.facts, found.manifest
+    opened = read_package(package)
+    require(f"{package}", opened.manifest.runtime)
+    facts, manifest = opened.facts, opened.manifest
     pipeline = Pipeline(facts.recipe, facts.frame, facts.ranges, facts.finder)
-    engine = package_engine(found, Placement())
+    engine = package_engine(opened, Placement())
     if not manifest.golden:
         raise CheckpointError(f"{package} holds no golden part: export it anew")
-    goldens = [Golden.from_bytes(found.contents[name], f"{package}, {name}") for name in manifest.golden]
+    goldens = [Golden.from_bytes(opened.contents[name], f"{package}, {name}") for name in manifest.golden]
     for name, golden in zip(manifest.golden, goldens, strict=True):
         apart = deviation(golden, pipeline, engine, facts.calibration.maps)
         console.print(

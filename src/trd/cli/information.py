@@ -67,7 +67,7 @@ def _describe(run: Path) -> None:
     table = Table("detector", facts.class_name or str(run))
     table.add_row("recipe", facts.recipe.name)
     if facts.stand_ins:
-        table.add_row("can do without", ", ".join(f"{one} (--without {one})" for one in facts.stand_ins))
+        table.add_row("can do without", ", ".join(f"{source} (--without {source})" for source in facts.stand_ins))
     table.add_row("evidence", ", ".join(facts.recipe.evidence))
     table.add_row("modalities", ", ".join(facts.recipe.modalities))
     table.add_row("computes with", _computes_with(run))
@@ -126,18 +126,18 @@ def check(
     checks = []
     with interruptible():
         for place in places:
-            found = check_class(place, chosen, console)
-            checks.append(found)
-            state = f"{len(found.problems)} problems" if found.problems else f"ready, {len(found.warnings)} warnings"
-            console.print(f"{found.name}: {state}", style="red" if found.problems else None, markup=False)
-            for line in found.problems:
+            result = check_class(place, chosen, console)
+            checks.append(result)
+            state = f"{len(result.problems)} problems" if result.problems else f"ready, {len(result.warnings)} warnings"
+            console.print(f"{result.name}: {state}", style="red" if result.problems else None, markup=False)
+            for line in result.problems:
                 errors.print(f"  {line}", style="red", markup=False, highlight=False)
-            for line in found.warnings:
+            for line in result.warnings:
                 console.print(f"  {line}", style="yellow", markup=False, highlight=False)
-            if found.strangest:
-                worst = ", ".join(f"{part.id} ({part.strangeness:.1f})" for part in found.strangest)
+            if result.strangest:
+                worst = ", ".join(f"{part.id} ({part.strangeness:.1f})" for part in result.strangest)
                 console.print(f"  most unlike the others: {worst}", markup=False, highlight=False)
     write_text(out, html_page(f"TRD: check of {data}", checks))
     console.print(f"page: {out}", markup=False)
-    if any(found.problems for found in checks):
+    if any(result.problems for result in checks):
         raise typer.Exit(1)

@@ -63,17 +63,17 @@ def predict(
     if executor is Executor.ray:
         require("--executor ray", "ray")
     from trd.detector import Detector
-    from trd.predictions import CSV, PARTIAL, Loading, Output, predict_parts
+    from trd.predictions import CSV, PARTIAL, DetectorReference, Output, predict_parts
 
     spread = executor is Executor.ray
     # its workers load detectors of their own; here it is looked at, and what is wrong with it said, before they start
     detector = Detector.load(run, "cpu" if spread else device, compiled, None if spread else precision, without)
     files = _inputs(inputs, detector)
-    loading = Loading.of(detector, files, run, device, compiled, precision, without)
+    reference = DetectorReference.of(detector, files, run, device, compiled, precision, without)
     output = Output(out, raw_maps, overlays, keep_going)
     try:
         with terminated_as_interrupted():
-            written = predict_parts(None if spread else detector, loading, files, output, console)
+            written = predict_parts(None if spread else detector, reference, files, output, console)
     except KeyboardInterrupt as stop:
         where = (
             f"{out / PARTIAL} holds the parts done so far, if any, and the same command goes on after them; "
@@ -149,8 +149,8 @@ def calibrate(
     if defective is not None:
         files = _of_all_kinds(defective, sources, clouds)
         camera = camera_near(files, clouds, facts.camera)
-        found = recall(detector.calibrated(calibration), files, camera, console)
-        console.print(f"of the defective parts, {found}", highlight=False)
+        share_found = recall(detector.calibrated(calibration), files, camera, console)
+        console.print(f"of the defective parts, {share_found}", highlight=False)
 
 
 def _alone(run: Path) -> AbstractContextManager[object]:

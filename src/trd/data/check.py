@@ -28,7 +28,7 @@ def unreadable(
         return _faults(sample, tuple(clouds), camera)
 
     with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        return [fault for found in pool.map(faults, samples) for fault in found]
+        return [fault for of_one_sample in pool.map(faults, samples) for fault in of_one_sample]
 
 
 def _faults(sample: SampleFiles, clouds: tuple[str, ...], camera: Camera | None) -> list[tuple[Path, str]]:
@@ -44,18 +44,18 @@ def _faults(sample: SampleFiles, clouds: tuple[str, ...], camera: Camera | None)
 
 def _faults_alone(sample: SampleFiles, clouds: tuple[str, ...], camera: Camera | None) -> list[tuple[Path, str]]:
     """Of each file for itself."""
-    found: list[tuple[Path, str]] = []
+    problems: list[tuple[Path, str]] = []
     shape: tuple[int, int] | None = None
     for source, path in sorted(sample.sources.items(), key=lambda item: item[0] in clouds):
         try:
             array = read_cloud(path, camera, shape) if source in clouds else read_image(path)
             shape = (array.shape[0], array.shape[1])
         except DataError as error:
-            if not (found and NO_PICTURE in str(error)):  # a picture that cannot be read is no fault of the points
-                found.append((path, str(error)))
+            if not (problems and NO_PICTURE in str(error)):  # a picture that cannot be read is no fault of the points
+                problems.append((path, str(error)))
     if sample.mask is not None:
         try:
             read_mask(sample.mask)
         except DataError as error:
-            found.append((sample.mask, str(error)))
-    return found
+            problems.append((sample.mask, str(error)))
+    return problems

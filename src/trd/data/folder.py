@@ -319,12 +319,12 @@ def _first_depth_size(samples: Iterable[SampleFiles], clouds: Sequence[str]) -> 
 
     One readable file of each split, source and ending stands for the others: not every header is read.
     """
-    seen: set[tuple[str, str, str]] = set()
+    warned: set[tuple[str, str, str]] = set()
     for sample in samples:
         for source in clouds:
             path = sample.sources[source]
             kind = (sample.split, source, path.suffix.lower())
-            if kind in seen:
+            if kind in warned:
                 continue
             try:
                 size = depth_size(path)
@@ -332,7 +332,7 @@ def _first_depth_size(samples: Iterable[SampleFiles], clouds: Sequence[str]) -> 
                 continue
             if size is not None:
                 return size
-            seen.add(kind)
+            warned.add(kind)
     return None
 
 

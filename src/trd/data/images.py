@@ -1,6 +1,15 @@
 """PNG and JPEG -> arrays: images and masks. Readers decode and check; they make no choices about the content.
 
 Headers are read first: what is too large (`limits`) or of a kind that is not read is refused before it is decoded.
+
+Four libraries share the work on pictures, each for what the others lack:
+
+- imagecodecs decodes PNG and JPEG, also with 16 bits per channel in colour, and writes both; it is also what tifffile
+  decompresses with.
+- tifffile reads and writes TIFF: float clouds, depth images and raw maps (`clouds`).
+- Pillow gives the numbers of a palette mask, where imagecodecs gives colours; its antialiased bilinear resize is
+  the published one (`trd.preprocess.image`).
+- OpenCV reads no file here: it blurs, resizes maps and clouds, and draws.
 """
 
 from __future__ import annotations

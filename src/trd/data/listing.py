@@ -19,15 +19,15 @@ def class_folders(root: Path, names: Sequence[str] | None = None, any_name: bool
     any_name: a single name is taken as that of a folder that is itself one class, whatever the folder is called: a
     detector of "bracket" can be evaluated on data anywhere. Raises DataError for a class that is not there.
     """
-    found = class_names(root)
-    alone = found == ("",)
+    classes = class_names(root)
+    alone = classes == ("",)
     if alone and (not names or (len(names) == 1 and (any_name or names[0] == root.resolve().name))):
         return (ClassFolder(names[0] if names else root.resolve().name, root),)
-    unknown = [name for name in names or () if name not in found]
+    unknown = [name for name in names or () if name not in classes]
     if unknown:
-        known = root.resolve().name if alone else ", ".join(found)
+        known = root.resolve().name if alone else ", ".join(classes)
         raise DataError(f"{root} holds no class '{unknown[0]}'; there are: {known}")
-    return tuple(ClassFolder(name, root / name) for name in names or found)
+    return tuple(ClassFolder(name, root / name) for name in names or classes)
 
 
 def list_class(root: Path, name: str, sources: Sequence[str], clouds: Sequence[str]) -> ClassFiles:

@@ -188,7 +188,7 @@ def _transplanted(
     rows, columns = np.nonzero(weight)
     centre = rows.mean(), columns.mean()
     candidates = np.argwhere(part)[rng.integers(part.sum(), size=30)]
-    found: list[tuple[float, Floats]] = []
+    patches: list[tuple[float, Floats]] = []
     for row, column in candidates:
         there = rows + round(row - centre[0]), columns + round(column - centre[1])
         if min(there[0].min(), there[1].min()) < 0 or there[0].max() >= part.shape[0]:
@@ -196,11 +196,11 @@ def _transplanted(
         if there[1].max() >= part.shape[1] or not part[there].all():
             continue
         texture = values[there]
-        found.append((float(np.abs(texture - values[rows, columns]).mean()), texture))
-    if not found:  # the part is hardly larger than the patch: its own texture, upside down
-        found = [(0.0, values[rows, columns][::-1])]
-    found.sort(key=lambda pair: pair[0])
-    texture = found[round(strength * (len(found) - 1))][1]
+        patches.append((float(np.abs(texture - values[rows, columns]).mean()), texture))
+    if not patches:  # the part is hardly larger than the patch: its own texture, upside down
+        patches = [(0.0, values[rows, columns][::-1])]
+    patches.sort(key=lambda pair: pair[0])
+    texture = patches[round(strength * (len(patches) - 1))][1]
     texture = texture + CONTRAST * strength * (texture - texture.mean(axis=0))
     changed = values.copy()
     share = weight[rows, columns][:, None]
@@ -241,7 +241,7 @@ def _relief(z: Floats, part: Mask) -> tuple[float, float]:
     """Roughness (robust deviation from the smoothed surface) and range of heights over a plane through the part, in
     the cloud's unit."""
     known = (part & (z > 0)).astype(np.float64)
-    blurred, weight = (cv2.GaussianBlur(one, (0, 0), 3) for one in (z * known, known))
+    blurred, weight = (cv2.GaussianBlur(values, (0, 0), 3) for values in (z * known, known))
     smooth = np.divide(blurred, weight, out=np.zeros_like(z), where=weight > 1e-6)
     inside = (known > 0) & (weight > 0.9)
     inside = inside if inside.sum() >= FEWEST else known > 0

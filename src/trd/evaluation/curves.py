@@ -55,9 +55,9 @@ class Curves:
         """Area under the ROC curve: the share of pairs in the right order, ties half; nan without both kinds."""
         if not (self.defective and self.good):
             return float("nan")
-        found = np.diff(self.true_positives, prepend=0)
+        detected = np.diff(self.true_positives, prepend=0)
         below = self.good - (self.good_above + self.false_positives) / 2
-        return float((found * below).sum() / (self.defective * self.good))
+        return float((detected * below).sum() / (self.defective * self.good))
 
     def average_precision(self) -> float:
         """Sum of precision times the rise in recall; nan without positives."""
@@ -70,15 +70,15 @@ class Curves:
         """Best F1 over all thresholds; nan without positives."""
         if not self.defective:
             return float("nan")
-        found = self.true_positives + self.false_positives
-        return float((2 * self.true_positives / (found + self.defective)).max())
+        above = self.true_positives + self.false_positives
+        return float((2 * self.true_positives / (above + self.defective)).max())
 
     def roc(self) -> tuple[Floats, Floats]:
         """False and true positive rate, corner points from (0, 0) to (1, 1); a tie is a slope."""
         before = np.append(0.0, self.true_positives)[:-1]
         good = np.stack([self.good_above, self.false_positives], axis=1).ravel() / max(self.good, 1)
-        found = np.stack([before, self.true_positives], axis=1).ravel() / max(self.defective, 1)
-        return np.concatenate([[0.0], good, [1.0]]), np.concatenate([[0.0], found, [1.0]])
+        detected = np.stack([before, self.true_positives], axis=1).ravel() / max(self.defective, 1)
+        return np.concatenate([[0.0], good, [1.0]]), np.concatenate([[0.0], detected, [1.0]])
 
     def aupro(self, limit: float, thresholds: int | None = None) -> float:
         """Area under overlap over false positive rate up to `limit`, divided by `limit`; nan without both kinds.
@@ -127,9 +127,9 @@ def region_labels(masks: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     count = 0
     for label, mask in zip(labels, masks, strict=True):
         if mask.any():
-            found, components = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+            label_count, components = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
             label[mask] = components[mask] + count
-            count += found - 1
+            count += label_count - 1
     return labels, np.bincount(labels.ravel(), minlength=count + 1)
 
 
@@ -151,9 +151,9 @@ def pixel_curves(maps: Scores, masks: Mask, chosen: Mask | None = None, device: 
     for part in parts:
         mask = np.asarray(masks[part], bool)
         labels, count = region_labels(mask)
-        seen = sum(map(len, sizes)) - len(sizes)
+        earlier = sum(map(len, sizes)) - len(sizes)
         scores.append(np.asarray(maps[part])[mask])
-        regions.append(labels[mask] + seen)
+        regions.append(labels[mask] + earlier)
         sizes.append(count)
     region_sizes = np.concatenate([[0], *(count[1:] for count in sizes)])
 

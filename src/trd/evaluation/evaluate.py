@@ -117,13 +117,13 @@ def _result(
     maps = {name: _room((count, *frame.canvas), count * len(floors)) for name in floors}
     scores = {name: np.empty(count, np.float32) for name in floors}
     ids, defects, ground_truth = [], [], []
-    for index, one in enumerate(scored):
-        for of_map, values in {FUSED: one.fused, **one.branch_maps}.items():
+    for index, part in enumerate(scored):
+        for of_map, values in {FUSED: part.fused, **part.branch_maps}.items():
             maps[of_map][index] = frame.to_canvas(values, floors[of_map])
             scores[of_map][index] = values.max()  # not of the canvas, whose scale may be smaller
-        ids.append(one.sample.id)
-        defects.append(one.sample.defect)
-        ground_truth.append(one.sample.mask)
+        ids.append(part.sample.id)
+        defects.append(part.sample.defect)
+        ground_truth.append(part.sample.mask)
     masks = None
     if all(mask is not None for mask in ground_truth):
         masks = np.stack([mask for mask in ground_truth if mask is not None])

@@ -115,8 +115,8 @@ def roc_figure(curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float6
     URI."""
     figure = _figure(4.2, 6.5)
     axes = figure.subplots()
-    for label, (rate, found) in curves.items():
-        axes.step(rate, found, where="post", label=label, lw=1.5, alpha=0.85)
+    for label, (rate, detected) in curves.items():
+        axes.step(rate, detected, where="post", label=label, lw=1.5, alpha=0.85)
     axes.plot([0, 1], [0, 1], color="#999", ls=":", lw=1)
     axes.set(
         xlabel="false alarms, share of good parts",
@@ -137,9 +137,9 @@ def intervals_figure(panels: Mapping[str, Mapping[str, tuple[float, float, float
     figure = _figure(0.9 + 0.32 * len(names), 5.5 * len(panels))
     shown = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (label, values) in zip(shown, panels.items(), strict=True):
-        for place, found in enumerate(values.values()):
-            if found is not None:
-                value, low, high = found
+        for place, interval in enumerate(values.values()):
+            if interval is not None:
+                value, low, high = interval
                 colour = f"C{place % 10}"
                 axes.plot([low, high], [place, place], color=colour, lw=2.5, solid_capstyle="butt")
                 axes.plot([value], [place], "o", color=colour, ms=6)

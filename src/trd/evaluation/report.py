@@ -76,13 +76,13 @@ def html_report(
 def _picks(scores: Any, defective: Any, threshold: float) -> list[tuple[str, int]]:
     """Best and worst found defects, missed ones, false alarms and the most suspicious good part, each sample once."""
     order = np.argsort(-scores, kind="stable")
-    found = [int(i) for i in order if defective[i] and scores[i] > threshold]
+    detected = [int(i) for i in order if defective[i] and scores[i] > threshold]
     missed = [int(i) for i in order[::-1] if defective[i] and scores[i] <= threshold]
     false = [int(i) for i in order if not defective[i] and scores[i] > threshold]
     good = [int(i) for i in order if not defective[i] and scores[i] <= threshold]
     groups = {
-        "found, clearest": found[:PER_KIND],
-        "found, barely": found[PER_KIND:][-PER_KIND:],
+        "found, clearest": detected[:PER_KIND],
+        "found, barely": detected[PER_KIND:][-PER_KIND:],
         "missed": missed[:PER_KIND],
         "false alarm": false[:PER_KIND],
         "good, most suspicious": good[:1],

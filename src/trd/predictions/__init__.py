@@ -1,31 +1,26 @@
-"""Predictions -> files: scores as CSV and JSON lines, heat-map overlays, raw maps.
+"""Parts -> files: scores as CSV and JSON lines, heat-map overlays, raw maps.
 
-`predict` is the whole: `parts` makes what is written of a part, in this process or in workers of a Ray cluster
-(`spread`), which load their detectors by `loading`; `writing` puts it in place, `resuming` says what an interrupted
-call has done already, `rows` reads and writes score files.
+`predict` is the whole; `parts` makes what is written of a part, here or in Ray workers (`ray_workers`); `writing` puts
+it in place, and knows what an interrupted call has done already.
 """
 
-from trd.predictions.loading import Loading
-from trd.predictions.parts import Outcome, Output, PartResult, outcomes, part_results, picture
+from trd.predictions.parts import DetectorReference, Outcome, Output, PartResult, part_outcomes, part_results, picture
 from trd.predictions.predict import predict_parts
-from trd.predictions.rows import CSV, JSONL, PARTIAL, error_row, row
-from trd.predictions.writing import Written, write_predictions, write_results
+from trd.predictions.writing import CSV, JSONL, PARTIAL, Written, call_key, write_results
 
 __all__ = [
     "CSV",
     "JSONL",
     "PARTIAL",
-    "Loading",
+    "DetectorReference",
     "Outcome",
     "Output",
     "PartResult",
     "Written",
-    "error_row",
-    "outcomes",
+    "call_key",
+    "part_outcomes",
     "part_results",
     "picture",
     "predict_parts",
-    "row",
-    "write_predictions",
     "write_results",
 ]

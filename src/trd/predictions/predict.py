@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
 
 from rich.console import Console
 
-from trd.detector import BATCH, Detector
-from trd.predictions.loading import Loading
-from trd.predictions.parts import Output, PartResult, in_step, outcomes, part_results
-from trd.predictions.resuming import Task
-from trd.predictions.spread import CHUNK, spread, workers
-from trd.predictions.writing import Written, write_results
+from trd.detector import Detector
+from trd.predictions.parts import DetectorReference, Output, PartResult
+from trd.predictions.ray_workers import results_of_workers
+from trd.predictions.writing import Written, call_key, write_results
 from trd.progress import tracked
 from trd.types import SampleFiles
 
 
 def predict_parts(
     detector: Detector | None,
-    loading: Loading,
+    reference: DetectorReference,
     files: Sequence[SampleFiles],
     output: Output,
     console: Console,
@@ -28,30 +29,23 @@ def predict_parts(
 
     Raises MissingExtraError where Ray is needed and not installed, TRDError where a worker was lost for good.
     """
-    pictures = {"raw_maps": output.raw_maps, "overlays": output.overlays, "keep_going": output.keep_going}
-    task = Task.of({**loading.settings(), **{name: str(value) for name, value in pictures.items()}}, files)
-
+    from_anywhere = (
+        replace(reference, path=reference.folder / reference.path, folder=Path()),
+        replace(output, out=Path()),
+    )
+    key = call_key(repr((from_anywhere, metadata.version("trd-anomaly"))), files)
     with ExitStack() as cluster:
 
-        def begin(number: int) -> Iterator[PartResult]:
+        def begin(number: int) -> Iterable[PartResult]:
             if number:
                 console.print(f"going on after {number} parts that an interrupted call has done")
-            left = len(files) - number
+            left = files[number:]
             if not left:
-                return iter(())
+                return ()
             if detector is not None:
-                results = _here(detector, loading, files, output, number)
+                results = reference.results(detector, left, output)
             else:
-                handles = cluster.enter_context(workers(loading, output, -(-left // CHUNK)))
-                console.print(f"Ray: {left} parts on {len(handles)} workers")
-                results = spread(handles, files, number)
-            return tracked(results, "predicting", left, console)
+                results = cluster.enter_context(results_of_workers(reference, left, output, console))
+            return tracked(results, "predicting", len(left), console)
 
-        return write_results(begin, output, task)
-
-
-def _here(
-    detector: Detector, loading: Loading, files: Sequence[SampleFiles], output: Output, number: int
-) -> Iterator[PartResult]:
-    for some in in_step(files, number, BATCH):
-        yield from part_results(detector, outcomes(detector, some, loading.reader(detector)), output)
+        return write_results(begin, output, key)

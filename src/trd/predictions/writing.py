@@ -1,26 +1,34 @@
-"""Results of parts -> the files in a folder, each whole or not at all, and the scores all together or not at all."""
+"""Results of parts -> the files in a folder, each whole or not at all, and the scores all together or not at all.
+
+While a call is at work, and after it was interrupted, its rows are in `scores.jsonl.part`, and its key (`call_key`) in
+`scores.part.json`. The same call goes on after them.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import tifffile
 
-from trd.detector import Detector
+from trd.detector import BATCH
 from trd.errors import OutputError, TRDError
-from trd.files import folder_to_disk, locked, write_bytes, write_whole
-from trd.predictions.parts import Outcome, Output, PartResult, part_results
-from trd.predictions.resuming import Done, Task, begin_anew, done_before, forget
-from trd.predictions.rows import JSONL, PARTIAL, earlier_ids, write_csv
+from trd.files import csv_line, folder_to_disk, locked, to_disk, write_bytes, write_json, write_whole
+from trd.predictions.parts import Output, PartResult
+from trd.types import SampleFiles
+
+JSONL, CSV, PARTIAL, KEY = "scores.jsonl", "scores.csv", "scores.jsonl.part", "scores.part.json"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Written:
     """Numbers of parts: with a score, anomalous among them, and those that could not be read or used."""
 
@@ -28,25 +36,36 @@ class Written:
     anomalous: int = 0
     failed: int = 0
 
+    @property
+    def count(self) -> int:
+        return self.scored + self.failed
 
-def write_predictions(
-    detector: Detector,
-    results: Iterable[Outcome],
-    out: Path,
-    raw_maps: bool = False,
-    overlays: bool = True,
-    keep_going: bool = False,
-) -> Written:
-    """`write_results` of a detector's outcomes, from the first part on, whatever an interrupted call has left."""
-    output = Output(out, raw_maps, overlays, keep_going)
-    return write_results(lambda _: part_results(detector, results, output), output)
+    def add(self, row: Mapping[str, Any]) -> None:
+        if row.get("error") is not None:
+            self.failed += 1
+        else:
+            self.scored, self.anomalous = self.scored + 1, self.anomalous + bool(row["anomalous"])
 
 
-def write_results(begin: Callable[[int], Iterable[PartResult]], output: Output, task: Task | None = None) -> Written:
+def call_key(settings: str, files: Sequence[SampleFiles]) -> str:
+    """Digest of what rows and pictures depend on: settings; ids of the parts; paths, sizes and times of their files."""
+    digest = hashlib.sha256(settings.encode("utf-8", "surrogateescape"))
+    for part in files:
+        for source, path in part.sources.items():
+            try:
+                facts = path.stat()
+                state = f"{facts.st_size} {facts.st_mtime_ns}"
+            except OSError:
+                state = "missing"
+            digest.update(repr((part.id, source, str(path.absolute()), state)).encode())
+    return digest.hexdigest()
+
+
+def write_results(begin: Callable[[int], Iterable[PartResult]], output: Output, key: str = "") -> Written:
     """Write `overlays/ID.png`, with `raw_maps` also `maps/ID.tiff` (float32, z-scores), and the scores.
 
-    begin: gives the results from a part on, whose number it gets: 0, or that after the last one that an interrupted
-    call with the same `task` has done.
+    begin: gives the results from a part on, whose number it gets: 0, or that after the last whole batch that an
+    interrupted call with the same `key` has done.
 
     Scores are appended to `scores.jsonl.part` as they come, one whole line each. It becomes `scores.jsonl`, with
     `scores.csv` beside it, when all is done; just before, what earlier calls left there of other parts is deleted.
@@ -59,59 +78,112 @@ def write_results(begin: Callable[[int], Iterable[PartResult]], output: Output, 
     """
     out, partial_file = output.out, output.out / PARTIAL
     bad: TRDError | None = None
-    with locked(out, "predicting", ("overlays", "maps")):
+    with locked(out, "predicting", ("overlays", "maps")), ExitStack() as stack:
         earlier, complete = earlier_ids(out), (out / JSONL).exists()
-        done = done_before(out, task)
-        scored, anomalous, failed = done.scored, done.anomalous, done.failed
-        redone = set(done.ids)  # of the earlier ones; nothing else is kept in memory
-        results = iter(begin(done.count))
-        first = list(islice(results, 1))
-        if first and first[0].error is not None and not output.keep_going and not done.count:
-            raise first[0].error  # nothing new: what an interrupted call left stays too
+        written, redone = _resumed(out, key)  # of the ids, the earlier ones; nothing else is kept in memory
+        lines = None
         try:
-            with _opened(out, task, done).open("a", encoding="ascii") as lines:
-                for result in chain(first, results):
-                    if result.error is not None and not output.keep_going:
-                        bad = result.error
-                        break
-                    name = str(result.row["id"])
-                    if result.error is not None:
-                        failed += 1
-                    else:
-                        _write_pictures(result, name, out)
-                        redone |= {name} & earlier
-                        scored, anomalous = scored + 1, anomalous + bool(result.row["anomalous"])
-                    lines.write(json.dumps(result.row) + "\n")
-                    lines.flush()
+            for result in begin(written.count):
+                if result.error is not None and not output.keep_going:
+                    bad = result.error
+                    break
+                if lines is None:  # only now: without anything new, what another call left stays
+                    if not written.count:
+                        _begin_anew(out, key)
+                    lines = stack.enter_context(partial_file.open("a", encoding="ascii"))
+                name = str(result.row["id"])
+                if result.error is None:
+                    _write_pictures(result, name, out)
+                    redone |= {name} & earlier
+                lines.write(json.dumps(result.row) + "\n")
+                lines.flush()
+                written.add(result.row)
             kept = bad is not None and complete  # a complete earlier result is worth more than a part of this one
-            if (scored or failed) and not kept:
-                write_csv(out)
+            if written.count and not kept:
+                stack.close()
+                _write_csv(out)
                 # The partial file is still there, so that after a kill the next call knows all parts of this one too.
-                overlays, maps = (redone if new else set() for new in (output.overlays, output.raw_maps))
-                _delete_earlier(out, earlier, overlays, maps)
+                stale = earlier - redone
+                _delete_earlier(out, stale if output.overlays else earlier, stale if output.raw_maps else earlier)
                 os.replace(partial_file, out / JSONL)
                 folder_to_disk(out)
-                forget(out)
+                (out / KEY).unlink(missing_ok=True)
         except (OSError, OutputError) as error:
-            there = f"; {partial_file} holds the {scored + failed} parts done so far" if scored or failed else ""
-            raise OutputError(f"{error}{there}") from error
-        finally:
-            if not scored and not failed:
-                partial_file.unlink(missing_ok=True)
-                forget(out)
-    if bad is not None and kept and scored:
-        where = f"{partial_file} holds the {scored} parts before it; earlier scores are as they were"
+            where = f"; {partial_file} holds the {written.count} parts done so far" if written.count else ""
+            raise OutputError(f"{error}{where}") from error
+    if bad is not None and kept and written.scored:
+        where = f"{partial_file} holds the {written.scored} parts before it; earlier scores are as they were"
         raise type(bad)(f"{bad}; {where}") from bad
     if bad is not None:
         raise bad
-    return Written(scored, anomalous, failed)
+    return written
 
 
-def _opened(out: Path, task: Task | None, done: Done) -> Path:
-    """The partial file, to append to: that of the interrupted call, or an empty one."""
-    if not done.count:
-        begin_anew(out, task)
-    return out / PARTIAL
+def earlier_ids(out: Path) -> set[str]:
+    """The parts in an earlier call's scores.jsonl, and in what an interrupted one left. Raises OutputError."""
+    ids: set[str] = set()
+    for scores in (out / JSONL, out / PARTIAL):
+        if scores.exists():
+            try:
+                ids |= {str(row["id"]) for row in _rows(scores)}
+            except (OSError, ValueError) as error:
+                raise OutputError(f"{scores} is not ours ({error!r}): choose another --out, or delete it") from error
+    return ids
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a score file; a last line that a kill or a full disk cut off is dropped. Raises ValueError."""
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                row = json.loads(line)
+                if not isinstance(row, dict) or "id" not in row:
+                    raise ValueError(f"a line without id: {line[:40]!r}")
+                yield row
+
+
+def _resumed(out: Path, key: str) -> tuple[Written, set[str]]:
+    """What an interrupted call with the same key has done in whole batches, and the ids with a score.
+
+    Rows after them are cut off: which parts are computed together decides how their scores are rounded.
+    """
+    written, ids = Written(), set[str]()
+    try:
+        if json.loads((out / KEY).read_text("utf-8")) != key:
+            return written, ids
+        count = sum(1 for _ in _rows(out / PARTIAL))
+    except (OSError, ValueError):
+        return written, ids
+    with (out / PARTIAL).open("rb+") as file:
+        for line in islice(iter(file.readline, b""), count - count % BATCH):
+            row = json.loads(line)
+            written.add(row)
+            if row.get("error") is None:
+                ids.add(str(row["id"]))
+        file.truncate(file.tell())
+    return written, ids
+
+
+def _begin_anew(out: Path, key: str) -> None:
+    """In this order, so that a kill in between leaves no old rows to the new key."""
+    (out / KEY).unlink(missing_ok=True)
+    (out / PARTIAL).write_bytes(b"")
+    if key:
+        write_json(out / KEY, key)
+
+
+def _write_csv(out: Path) -> None:
+    """The partial file -> scores.csv; as long as that is there, the result is not complete."""
+
+    def to_csv(path: Path) -> None:
+        with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            for number, row in enumerate(_rows(out / PARTIAL)):
+                if not number:
+                    file.write(csv_line(row))
+                file.write(csv_line(row.values()))
+
+    to_disk(out / PARTIAL)
+    write_whole(out / CSV, to_csv)
 
 
 def _write_pictures(result: PartResult, name: str, out: Path) -> None:
@@ -121,12 +193,10 @@ def _write_pictures(result: PartResult, name: str, out: Path) -> None:
         write_whole(_files(out, name)[1], partial(tifffile.imwrite, data=result.map), durable=False)
 
 
-def _delete_earlier(out: Path, earlier: set[str], new_overlays: set[str], new_maps: set[str]) -> None:
+def _delete_earlier(out: Path, overlays: set[str], maps: set[str]) -> None:
     """What earlier calls left of parts without new ones: beside the new scores it would mislead."""
-    for name in earlier - new_overlays:
-        _files(out, name)[0].unlink(missing_ok=True)
-    for name in earlier - new_maps:
-        _files(out, name)[1].unlink(missing_ok=True)
+    for path in (*(_files(out, name)[0] for name in overlays), *(_files(out, name)[1] for name in maps)):
+        path.unlink(missing_ok=True)
 
 
 def _files(out: Path, sample_id: str) -> tuple[Path, Path]:

@@ -107,8 +107,8 @@ class PreparedCache:
                 self._count(size)
         except (OutputError, OSError) as error:
             with self._lock:  # several threads may meet the same full disk
-                said, self._writable = not self._writable, False
-            if said:
+                first_failure, self._writable = not self._writable, False
+            if first_failure:
                 return
             logging.getLogger("trd").warning(
                 "prepared samples are no longer stored in %s (%s); the run goes on without. Free some space, name "

@@ -120,7 +120,7 @@ class Frame:
 def _shrunk(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     """(..., h, w) maps, averaged to a smaller `size`."""
     flat = maps.reshape(-1, *maps.shape[-2:])
-    small = [cv2.resize(one, (size[1], size[0]), interpolation=cv2.INTER_AREA) for one in flat]
+    small = [cv2.resize(plane, (size[1], size[0]), interpolation=cv2.INTER_AREA) for plane in flat]
     return np.stack(small).astype(np.float32).reshape(*maps.shape[:-2], *size)
 
 
@@ -132,11 +132,12 @@ def fit_frame(recipe: Recipe, facts: Sequence[SampleFacts]) -> Frame:
     inside the samples' frames.
     """
     config, shape = recipe.frame, facts[0].shape
-    for one in facts:
-        if one.shape != shape:
+    for sample in facts:
+        if sample.shape != shape:
             raise DataError(
-                f"{one.id} is {one.shape[0]} x {one.shape[1]} pixels, {facts[0].id} is {shape[0]} x {shape[1]} (height "
-                "x width): training images of one class must have one size; resample them, or leave some out"
+                f"{sample.id} is {sample.shape[0]} x {sample.shape[1]} pixels, {facts[0].id} is {shape[0]} x "
+                f"{shape[1]} (height x width): training images of one class must have one size; resample them, or "
+                "leave some out"
             )
     scale, planes = _cloud_scale(facts), _typical_planes(facts)
     region: Literal["part", "frame"] = "part" if wanted(recipe.scoring.region, facts) else "frame"
@@ -171,18 +172,18 @@ def wanted(setting: str | tuple[int, ...], facts: Sequence[SampleFacts]) -> bool
 
 def parts_found(facts: Sequence[SampleFacts]) -> int:
     """Number of samples that show a part on a plane."""
-    return sum(one.box is not None for one in facts)
+    return sum(sample.box is not None for sample in facts)
 
 
 def _cloud_scale(facts: Sequence[SampleFacts]) -> float:
-    measured = [one for one in facts if one.scale is not None]
-    for one in measured:
-        if one.scale != measured[0].scale:
+    measured = [sample for sample in facts if sample.scale is not None]
+    for sample in measured:
+        if sample.scale != measured[0].scale:
             unit = {True: "millimetres", False: "metres"}
             raise DataError(
-                f"frame.cloud_scale = 'auto': {one.id} looks like {unit[one.scale == MILLIMETRES]}, {measured[0].id} "
-                f"like {unit[measured[0].scale == MILLIMETRES]}; export all clouds in one unit and, if they are right, "
-                "set frame.cloud_scale to the metres per unit"
+                f"frame.cloud_scale = 'auto': {sample.id} looks like {unit[sample.scale == MILLIMETRES]}, "
+                f"{measured[0].id} like {unit[measured[0].scale == MILLIMETRES]}; export all clouds in one unit and, "
+                "if they are right, set frame.cloud_scale to the metres per unit"
             )
     return measured[0].scale or 1.0 if measured else 1.0
 
@@ -191,11 +192,11 @@ def _typical_planes(facts: Sequence[SampleFacts]) -> dict[str, Plane]:
     """cloud -> median of the samples' planes: of their normals, and of where they cross the viewing axis."""
     typical: dict[str, Plane] = {}
     for source in facts[0].planes:
-        found = np.array([plane for one in facts if (plane := one.planes[source]) is not None])
-        if len(found):
-            normal = np.median(found[:, :3], axis=0)
+        planes = np.array([plane for sample in facts if (plane := sample.planes[source]) is not None])
+        if len(planes):
+            normal = np.median(planes[:, :3], axis=0)
             normal /= np.linalg.norm(normal)
-            distance = np.median(-found[:, 3] / found[:, 2])
+            distance = np.median(-planes[:, 3] / planes[:, 2])
             a, b, c, d = (float(value) for value in (*normal, -normal[2] * distance))
             typical[source] = a, b, c, d
     return typical
@@ -204,7 +205,7 @@ def _typical_planes(facts: Sequence[SampleFacts]) -> dict[str, Plane]:
 def _part_window(
     shape: tuple[int, int], facts: Sequence[SampleFacts], margin: float, recipe: Recipe
 ) -> tuple[int, int, int, int]:
-    boxes = np.array([one.box for one in facts if one.box is not None])
+    boxes = np.array([sample.box for sample in facts if sample.box is not None])
     if not len(boxes):
         raise DataError(
             "frame.crop = 'part': no training sample shows a part standing on a plane (the border must be the "
@@ -220,8 +221,8 @@ def _part_window(
 def why_no_part(recipe: Recipe, facts: Sequence[SampleFacts]) -> str:
     """What was seen in the samples without a part, told of the first one with the commonest reason, and the remedy."""
     whole = "set frame.crop=none and scoring.region=frame"
-    without = [one for one in facts if one.box is None and one.border is not None]
-    measured = [one for one in without if one.depth]
+    without = [sample for sample in facts if sample.box is None and sample.border is not None]
+    measured = [sample for sample in without if sample.depth]
     if not measured:
         return f"their clouds hold no measured point: look at the files, or {whole}"
     if measured[0].depth > FARTHEST:
@@ -229,8 +230,8 @@ def why_no_part(recipe: Recipe, facts: Sequence[SampleFacts]) -> str:
             f"their points lie {measured[0].depth:.0f} away in the median, where metres are expected: set "
             "frame.cloud_scale=0.001 for millimetres, divide millimetres by 1000, or set depth_scale in camera.json"
         )
-    fault = Counter(one.border.fault for one in measured if one.border).most_common(1)[0][0]
-    alike = [one for one in measured if one.border and one.border.fault == fault]
+    fault = Counter(sample.border.fault for sample in measured if sample.border).most_common(1)[0][0]
+    alike = [sample for sample in measured if sample.border and sample.border.fault == fault]
     return _told(recipe, alike[0], f"{len(alike)} of {len(facts)} samples", whole)
 
 

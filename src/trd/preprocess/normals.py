@@ -51,8 +51,8 @@ def surface_slopes(
     centre, rotation = fits.centre(), _to_plane_frame(plane)
     slopes, known = np.empty((*xyz.shape[:2], 2)), np.empty(xyz.shape[:2], bool)
     for rows in strips(len(xyz)):
-        found, known[rows] = fits.strip(rows, lambda: centre, lambda: rotation)
-        slopes[rows] = np.moveaxis(found, 0, -1)
+        fitted, known[rows] = fits.strip(rows, lambda: centre, lambda: rotation)
+        slopes[rows] = np.moveaxis(fitted, 0, -1)
     slopes[~known] = 0
     return slopes, known
 

@@ -85,18 +85,18 @@ def fit_part_finder(modality: str, training: PreparedParts, held_out: PreparedPa
     the finder and the cloud do not agree: then colour does not tell the part from what it lies on."""
     random = np.random.default_rng(seed)
     most = max(1, CELLS // len(training))
-    found = [
+    labelled_cells = [
         _labelled(part.images[modality], part.region, most, random) for part in training if part.region is not None
     ]
-    if not found:
+    if not labelled_cells:
         return None
-    values = np.concatenate([cells for cells, _ in found]).astype(np.float64)
-    target = np.concatenate([share for _, share in found])
+    values = np.concatenate([cells for cells, _ in labelled_cells]).astype(np.float64)
+    target = np.concatenate([share for _, share in labelled_cells])
     if target.min() == target.max():  # parts that fill the window
         return None
     finder = _of_weights(modality, _logistic(_products(values), target))
-    told = islice((part for part in (held_out or training) if part.region is not None), CHECKED)
-    overlaps = [_overlap(finder(part.images[modality]), part.region) for part in told]
+    checked = islice((part for part in (held_out or training) if part.region is not None), CHECKED)
+    overlaps = [_overlap(finder(part.images[modality]), part.region) for part in checked]
     overlap = float(np.median(overlaps)) if overlaps else 0.0
     return replace(finder, overlap=overlap) if overlap >= ENOUGH else None
 
@@ -158,8 +158,8 @@ def _of_weights(modality: str, weights: NDArray[np.float64]) -> PartFinder:
     return PartFinder(modality, rows, tuple(weights[1 : 1 + _COUNT].tolist()), float(weights[0]))
 
 
-def _overlap(found: Mask | None, told: Mask | None) -> float:
+def _overlap(region: Mask | None, expected: Mask | None) -> float:
     """Intersection over union; 0 where one of them is missing."""
-    if found is None or told is None:
+    if region is None or expected is None:
         return 0.0
-    return float((found & told).sum() / max((found | told).sum(), 1))
+    return float((region & expected).sum() / max((region | expected).sum(), 1))

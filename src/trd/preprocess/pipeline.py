@@ -54,21 +54,22 @@ class Pipeline:
         Raises DataError as `fit_frame`. The log says what "auto" came to, and in how many samples no plane was found.
         """
         frame = fit_frame(recipe, facts)
-        pipeline = cls(recipe, frame, TrainingRanges.of(frame.sensor, (one.measures for one in facts)))
+        pipeline = cls(recipe, frame, TrainingRanges.of(frame.sensor, (sample.measures for sample in facts)))
         if not recipe.point_cloud_sources:
             return pipeline
         own = isinstance(recipe.frame.crop, tuple)
         crop = recipe.frame.crop if own else "part" if wanted(recipe.frame.crop, facts) else "none"
-        without = [one.id for one in facts if any(one.planes[source] is None for source in frame.planes)]
+        without = [sample.id for sample in facts if any(sample.planes[source] is None for source in frame.planes)]
         pipeline.record = {"crop": crop, "region": frame.region, "cloud_scale": frame.cloud_scale}
         if recipe.looks_for_part:
             pipeline.record["parts_found"] = parts_found(facts)
         pipeline.record["without_plane"] = without
         log = logging.getLogger("trd")
         if "auto" in (recipe.frame.crop, recipe.scoring.region):
-            said = f"a part on a plane was found in {parts_found(facts)} of {len(facts)} training samples: "
-            said += f"frame.crop is {crop!r}, scoring.region '{frame.region}'"
-            log.info(said if parts_found(facts) >= ENOUGH * len(facts) else f"{said}; {why_no_part(recipe, facts)}")
+            message = f"a part on a plane was found in {parts_found(facts)} of {len(facts)} training samples: "
+            message += f"frame.crop is {crop!r}, scoring.region '{frame.region}'"
+            enough = parts_found(facts) >= ENOUGH * len(facts)
+            log.info(message if enough else f"{message}; {why_no_part(recipe, facts)}")
         if recipe.frame.cloud_scale == "auto":
             log.info("the clouds are taken to be in units of %g metres (frame.cloud_scale)", frame.cloud_scale)
         if without:
@@ -114,8 +115,8 @@ class Pipeline:
                 xyz = cast(NDArray[np.float32], sample.arrays[config.source])
                 normals[name] = MetricNormals(config, xyz, partial(planes.of, config.source), self.frame, steps)
         part = steps.add(partial(self._part, sample, planes))
-        for one in normals.values():
-            one.add_resizing(steps)
+        for image in normals.values():
+            image.add_resizing(steps)
         steps.run()
         images = {n: normals[n].image if n in normals else pictures[n].result() for n in self.recipe.modalities}
         region, notes = part.result().region, list[str]()
@@ -123,8 +124,8 @@ class Pipeline:
             if self.finder is not None:
                 region = self.finder(images[self.finder.modality])
             notes = ["no part found: the whole window is scored"] if region is None else []
-        found = {**self._plane_measures(planes), **measures.result(), **part.result().measures}
-        unusual = self.ranges.notes(shape_of(sample), found) if self.ranges else ()
+        measured = {**self._plane_measures(planes), **measures.result(), **part.result().measures}
+        unusual = self.ranges.notes(shape_of(sample), measured) if self.ranges else ()
         return PreparedSample(
             sample.id,
             sample.defect,
@@ -133,7 +134,7 @@ class Pipeline:
             mask.result(),
             shape_of(sample),
             (*planes.notes(), *notes, *unusual),
-            found,
+            measured,
         )
 
     @property

@@ -53,14 +53,14 @@ class PlaneFits:
         """
         reach = window_reach(self._sigma)
         first = max(0, rows.start - reach)
-        seen = self._xyz[first : rows.stop + reach]
-        width = seen.shape[1]
-        weight, moments = _weights(seen), _aligned((9, *_padded(seen)))
+        cloud = self._xyz[first : rows.stop + reach]
+        width = cloud.shape[1]
+        weight, moments = _weights(cloud), _aligned((9, *_padded(cloud)))
         moments[0, :, width:] = 0
         self._blur(weight[:, :width], moments[0, :, :width])
         middle, turn, spare = centre(), rotation(), _aligned((3, ROWS, moments.shape[2]))
-        for some in strips(len(seen), ROWS):
-            _expand(seen[some], weight[some], middle, turn, moments[1:, some], spare)
+        for some in strips(len(cloud), ROWS):
+            _expand(cloud[some], weight[some], middle, turn, moments[1:, some], spare)
         for moment in moments[1:, :, :width]:
             self._blur(moment, moment)
         inner = moments[:, rows.start - first : rows.stop - first]
@@ -87,27 +87,27 @@ def strips(height: int, most: int = STRIP, threads: int = 1) -> list[slice]:
     return [slice(first, last) for first, last in pairwise(edges)]
 
 
-def _padded(seen: Floats) -> tuple[int, int]:
+def _padded(cloud: Floats) -> tuple[int, int]:
     """Height and width of arrays for some rows of the cloud: whole cache lines wide."""
-    return seen.shape[0], -(-seen.shape[1] // LINE) * LINE
+    return cloud.shape[0], -(-cloud.shape[1] // LINE) * LINE
 
 
-def _weights(seen: Floats) -> Doubles:
+def _weights(cloud: Floats) -> Doubles:
     """1 where a point was measured, else 0; 0 also in the columns added, as beyond the frame."""
-    weight, width = _aligned(_padded(seen)), seen.shape[1]
-    np.not_equal(seen[..., 2], 0, out=weight[:, :width])
+    weight, width = _aligned(_padded(cloud)), cloud.shape[1]
+    np.not_equal(cloud[..., 2], 0, out=weight[:, :width])
     weight[:, width:] = 0
     return weight
 
 
 def _expand(
-    seen: Floats, weight: Doubles, centre: Doubles, rotation: Doubles, moments: Doubles, spare: Doubles
+    cloud: Floats, weight: Doubles, centre: Doubles, rotation: Doubles, moments: Doubles, spare: Doubles
 ) -> None:
     """What is to be blurred of a few rows (h, W, 3) of the cloud: (8, h, w) weighted x, y and z in the frame of the
     slopes, and their products xx, xy, xz, yy and yz."""
-    centred, points, width = spare[:, : len(seen)], moments[:3], seen.shape[1]
+    centred, points, width = spare[:, : len(cloud)], moments[:3], cloud.shape[1]
     for axis in range(3):
-        centred[axis, :, :width] = seen[..., axis]
+        centred[axis, :, :width] = cloud[..., axis]
     centred[..., width:] = 0
     centred -= centre[:, None, None]
     np.einsum("ij,jhw->ihw", rotation, centred, out=points)

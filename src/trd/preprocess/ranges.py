@@ -56,16 +56,16 @@ class TrainingRanges:
 
     def notes(self, size: tuple[int, int], measures: Mapping[str, float]) -> tuple[str, ...]:
         """One for each measure in NOTED of a sample that lies outside the training's range widened by MARGINS."""
-        found = []
+        notes = []
         if size != self.size:
-            found.append(f"frame of {size[0]} x {size[1]} pixels, training {self.size[0]} x {self.size[1]}")
+            notes.append(f"frame of {size[0]} x {size[1]} pixels, training {self.size[0]} x {self.size[1]}")
         for name, value in measures.items():
             if name.partition(" ")[0] not in NOTED or (name == "part_pixels" and size != self.size):
                 continue
             usual = self.widened(name)
             if usual is not None and not usual[0] <= value <= usual[1]:
-                found.append(_worded(name, value, *self.values[name]))
-        return tuple(found)
+                notes.append(_worded(name, value, *self.values[name]))
+        return tuple(notes)
 
     def widened(self, name: str) -> tuple[float, float] | None:
         """The training's range of a measure and what is still usual beyond it; None where it was not recorded."""
@@ -133,17 +133,17 @@ def part_measures(xyz: NDArray[np.float32], part: Mask, origin: tuple[int, int] 
     origin: row and column of the cloud's first point in the sensor's frame, of which every fourth pixel is looked at.
     """
     grid = tuple(slice(-first % STEP, None, STEP) for first in origin)
-    seen, xyz = part[grid] & (xyz[grid][..., 2] != 0), xyz[grid]
-    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    measured, xyz = part[grid] & (xyz[grid][..., 2] != 0), xyz[grid]
+    rows, columns = np.flatnonzero(measured.any(axis=1)), np.flatnonzero(measured.any(axis=0))
     if len(rows) < 2 or len(columns) < 2:
         return {}
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    x, y = (xyz[..., axis][box][seen[box]] for axis in (0, 1))
+    x, y = (xyz[..., axis][box][measured[box]] for axis in (0, 1))
     return {
         "part_mm": 1000 * math.hypot(x.max() - x.min(), y.max() - y.min()),
         "part_x_mm": 500 * float(x.min() + x.max()),
         "part_y_mm": 500 * float(y.min() + y.max()),
-        "part_pixels": STEP * math.hypot(len(seen[box]), len(seen[box][0])),
+        "part_pixels": STEP * math.hypot(len(measured[box]), len(measured[box][0])),
     }
 
 

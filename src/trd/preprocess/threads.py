@@ -43,7 +43,7 @@ def in_threads(
     """
     threads = thread_count()
     pool = _pool(threads)
-    groups = ([pool.submit(function, item) for item in one] for one in batches(items, max(group, threads * ahead)))
+    groups = ([pool.submit(function, item) for item in batch] for batch in batches(items, max(group, threads * ahead)))
     begun: list[Future[Result]] = []
     try:
         for futures in _one_ahead(_noted(groups, begun)) if ahead else _noted(groups, begun):

@@ -157,8 +157,8 @@ def markdown(comparison: Comparison) -> str:
         if table.disagreements:
             lines.append("\nParts that the recipes place most differently (`compare.html` shows them):\n")
             head = ["part", *(f"{row.recipe}" for row in table.rows)]
-            found = ([d.id, *(f"{100 * d.placement[r.recipe]:.0f} %" for r in table.rows)] for d in table.disagreements)
-            lines.append(markdown_table(head, found))
+            rows = ([d.id, *(f"{100 * d.placement[r.recipe]:.0f} %" for r in table.rows)] for d in table.disagreements)
+            lines.append(markdown_table(head, rows))
             lines.append("\nOf a defective part: the share of good parts that score below it; of a good part: of "
                          "defective ones above it.\n")  # fmt: skip
     lines.append("\n## What the columns mean\n")
@@ -200,8 +200,8 @@ def csv_text(comparison: Comparison) -> str:
         named = {"image_auroc": row.image_auroc, "image_auroc_difference": row.difference or nothing, **row.pixels}
         named["found_share"] = row.found.share
         named["false_alarm_share"] = row.false.share if row.false else nothing
-        for name, found in named.items():
-            values |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+        for name, interval in named.items():
+            values |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
         time = row.cost.predicting or nothing
         values |= {
             "verdict": row.verdict,
@@ -239,7 +239,7 @@ def json_values(comparison: Comparison) -> dict[str, Any]:
                 "name": table.name,
                 "parts": dict(table.counts),
                 "image_auroc_by_kind": {k: {r: asdict(i) for r, i in of.items()} for k, of in table.kinds.items()},
-                "disagreements": [asdict(found) for found in table.disagreements],
+                "disagreements": [asdict(disagreement) for disagreement in table.disagreements],
             }
             for table in comparison.classes
         ],
@@ -288,8 +288,8 @@ def _intervals(rows: Sequence[Row]) -> str:
     return figures.intervals_figure(panels)
 
 
-def _ends(found: Interval | None) -> tuple[float, float, float] | None:
-    return None if found is None or isnan(found.low) else (found.value, found.low, found.high)
+def _ends(interval: Interval | None) -> tuple[float, float, float] | None:
+    return None if interval is None or isnan(interval.low) else (interval.value, interval.low, interval.high)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,44 +10,46 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
+from rich.console import Console
+
 from trd.cluster import Resources, connected, in_order
 from trd.detector import BATCH, Detector
 from trd.errors import RecipeError
-from trd.predictions.loading import Loading
-from trd.predictions.parts import Output, PartResult, in_step, outcomes, part_results
+from trd.predictions.parts import DetectorReference, Output, PartResult
 from trd.preprocess.parts import batches
 from trd.preprocess.threads import thread_count
 from trd.types import SampleFiles
 
-CHUNK = 2 * BATCH  # parts that a worker gets at once
+CHUNK = 2 * BATCH  # parts that a worker gets at once: whole batches, as one process makes them
 
 
 class Worker:
     """The actor. The detector is loaded with the first chunk, so that what is wrong with it comes back as its error."""
 
-    def __init__(self, loading: Loading, output: Output, threads: int) -> None:
+    def __init__(self, reference: DetectorReference, output: Output, threads: int) -> None:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # read when what computes the maps is imported
-        self._loading, self._output = loading, output
+        self._reference, self._output = reference, output
 
     @cached_property
     def _detector(self) -> Detector:
-        return self._loading.elsewhere()
+        return self._reference.load()
 
     def ready(self) -> None:
         """Answers when the cluster has found room for this worker."""
 
     def work(self, files: Sequence[SampleFiles]) -> list[PartResult]:
-        found = outcomes(self._detector, files, self._loading.reader(self._detector))
-        return list(part_results(self._detector, found, self._output))
+        return list(self._reference.results(self._detector, files, self._output))
 
 
 @contextmanager
-def workers(loading: Loading, output: Output, most: int) -> Iterator[list[Any]]:
-    """Actors, at most `most`: one for each GPU; without GPUs as many as have `thread_count` cores each.
+def results_of_workers(
+    reference: DetectorReference, files: Sequence[SampleFiles], output: Output, console: Console
+) -> Iterator[Iterator[PartResult]]:
+    """Results in the order of `files`: one worker for each GPU; without GPUs as many as have `thread_count` cores each.
 
     Raises MissingExtraError where Ray is not installed, RecipeError where the cluster has not what is asked for.
     """
-    with connected(loading.device) as resources:
+    with connected(reference.device) as resources:
         import ray
 
         count, threads = _shape(resources)
@@ -56,9 +58,11 @@ def workers(loading: Loading, output: Output, most: int) -> Iterator[list[Any]]:
             "num_cpus": threads, "num_gpus": int(resources.gpus > 0), "max_restarts": 1, "max_task_retries": 1
         }  # fmt: skip
         actor = ray.remote(**options)(Worker)
-        if loading.device.startswith("cuda"):
-            loading = replace(loading, device="cuda")  # a worker sees only its own GPU
-        yield [actor.remote(loading, output, threads) for _ in range(min(count, most))]
+        if reference.device.startswith("cuda"):
+            reference = replace(reference, device="cuda")  # a worker sees only its own GPU
+        workers = [actor.remote(reference, output, threads) for _ in range(min(count, -(-len(files) // CHUNK)))]
+        console.print(f"Ray: {len(files)} parts on {len(workers)} workers")
+        yield chain.from_iterable(in_order(workers, batches(files, CHUNK)))
 
 
 def _shape(resources: Resources) -> tuple[int, int]:
@@ -69,10 +73,3 @@ def _shape(resources: Resources) -> tuple[int, int]:
     if not threads:
         raise RecipeError("no machine of the Ray cluster offers a CPU core: start one with --num-cpus")
     return sum(cores // threads for cores in resources.cores), threads
-
-
-def spread(handles: Sequence[Any], files: Sequence[SampleFiles], begin: int) -> Iterator[PartResult]:
-    """Results of `files` from number `begin` on, in order. Chunks are those that a call from 0 on makes."""
-    first, rest = in_step(files, begin, CHUNK)
-    for results in in_order(handles, chain(batches(first, CHUNK), batches(rest, CHUNK))):
-        yield from results
