@@ -73,7 +73,7 @@ def measured(recipe_name: str, device: str, size: int, modalities: int, samples:
     known = load_recipe(recipe_name).modalities
     extra = [f"modalities.m{i}={{representation='image', source='m{i}'}}" for i in range(len(known), modalities)]
     random = ["teacher.weights=random"] if load_recipe(recipe_name).teacher.name != "efficientnet_lite0" else []
-    recipe = load_recipe(recipe_name, [*extra, *random, "training.precision=auto"])
+    recipe = load_recipe(recipe_name, [*extra, *random, "precision=auto"])
     network = build_network(recipe).to(device)
     bf16 = resolve_precision("auto", device) == "bf16-mixed"
     rng = np.random.default_rng(0)

@@ -65,7 +65,7 @@ class Setting:
             torch.cuda.synchronize()
 
     def recipe(self, *overrides: str) -> Recipe:
-        return random_teacher(load_recipe(RECIPES[self.size], ["training.precision=auto", *overrides]))
+        return random_teacher(load_recipe(RECIPES[self.size], ["precision=auto", *overrides]))
 
     def peak(self, work: Callable[[], object]) -> str:
         """GPU memory that `work` takes with all that is held; of the processor's memory growth.py tells."""

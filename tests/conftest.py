@@ -16,18 +16,20 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before torch reads it: threads of sev
 import pytest
 import torch
 
-from trd.config import Recipe, load_recipe
+from trd.config import EVIDENCE, Recipe, load_recipe
 from trd.data.demo import draw_demo
+from trd.evidence.registry import MODULES
 
 sys.path.insert(0, str(Path(__file__).parent / "fakes"))
 
+import meandistance
 from sharing import Shared, graphs_exported_once, made_for, run_of, sharing
 
 TINY = (
     "frame.size=64",
     "training.epochs=2",
     "training.batch_size=2",
-    "training.precision=fp32",
+    "precision=fp32",
     "training.checkpoint_every=1",
     "scoring.stand_ins=false",  # seconds for each training; tests/training/test_stand_ins.py has them
 )
@@ -125,6 +127,13 @@ def recipe() -> Recipe:
 def quick() -> Recipe:
     """Fitted in a tenth of that one's time: for what is done around a training, whatever is trained."""
     return load_recipe("patch-statistics", ("frame.size=64", "scoring.stand_ins=false"))
+
+
+@pytest.fixture
+def mean_distance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The evidence of tests/fakes/meandistance.py is a registered one."""
+    monkeypatch.setitem(EVIDENCE, meandistance.KIND, meandistance.MeanDistanceConfig)
+    monkeypatch.setitem(MODULES, meandistance.KIND, meandistance.__name__)
 
 
 @pytest.fixture(scope="session")

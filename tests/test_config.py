@@ -22,7 +22,7 @@ def test_the_promised_recipes_are_shipped() -> None:
 
 PUBLISHED = {
     "method.teacher.name": "wide_resnet50_2",
-    "method.teacher.standardize": False,
+    "method.standardize": False,
     "frame.size": 256,
     "frame.aspect": "square",
     "frame.crop": "none",

@@ -57,7 +57,7 @@ def test_compiled_prediction_with_cuda_graphs(trained: Path, samples: list[Sampl
 def test_training_repeats_to_the_bit_and_its_detector_works_on_the_cpu(
     drawn: Path, tmp_path: Path, samples: list[Sample], precision: str
 ) -> None:
-    recipe = load_recipe("lite-rgb-normals", [*TINY, f"training.precision={precision}"])
+    recipe = load_recipe("lite-rgb-normals", [*TINY, f"precision={precision}"])
     for run in ("first", "second"):
         fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path / run, DEVICE)
     first, second = (load_file(tmp_path / run / WEIGHTS) for run in ("first", "second"))

@@ -25,7 +25,7 @@ SHORT = (
     "frame.size=64",
     "training.epochs=1",
     "training.batch_size=2",
-    "training.precision=fp32",
+    "precision=fp32",
     "scoring.stand_ins=false",
 )
 

@@ -32,7 +32,7 @@ EARLIER = (  # what version 0.1 could do
     "frame.size=64",
     "training.epochs=1",
     "training.batch_size=2",
-    "training.precision=fp32",
+    "precision=fp32",
 )
 
 

@@ -17,7 +17,7 @@ TINY = [
     "frame.size=64",
     "training.epochs=1",
     "training.batch_size=2",
-    "training.precision=fp32",
+    "precision=fp32",
     "training.compile=true",
 ]
 

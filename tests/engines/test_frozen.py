@@ -82,7 +82,7 @@ def test_the_teacher_stays_in_float32_under_autocast() -> None:
 
 
 @pytest.mark.parametrize(
-    "overrides", [(), ("student.branches=joint",), ("student.amplifier=false",), ("teacher.standardize=true",)]
+    "overrides", [(), ("student.branches=joint",), ("student.amplifier=false",), ("standardize=true",)]
 )
 def test_the_frozen_network_gives_the_same_pyramids(overrides: tuple[str, ...]) -> None:
     extra = "modalities.depth={representation='image', source='d'}"

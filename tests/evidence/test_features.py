@@ -19,7 +19,7 @@ PLAIN = [
     "frame.size=64",
     "training.epochs=2",
     "training.batch_size=2",
-    "training.precision=fp32",
+    "precision=fp32",
     "training.augment=none",
     "scoring.stand_ins=false",
 ]
@@ -175,7 +175,7 @@ def test_without_augmentation_the_second_epoch_needs_no_teacher(
 ) -> None:
     fit_class(
         ClassFolder("biscuit", drawn / "biscuit"),
-        load_recipe("lite-rgb-normals", [*PLAIN, "training.precision=bf16"]),
+        load_recipe("lite-rgb-normals", [*PLAIN, "precision=bf16"]),
         tmp_path,
     )
     assert teacher_calls == [6, *[1] * 6]

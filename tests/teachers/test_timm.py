@@ -33,7 +33,7 @@ TINY = (
     "frame.size=64",
     "training.epochs=1",
     "training.batch_size=2",
-    "training.precision=fp32",
+    "precision=fp32",
     "training.augment=none",
     "student.blocks=[1, 1, 1]",
 )
@@ -190,7 +190,7 @@ def test_a_failed_download_says_what_to_do(timm: Any, monkeypatch: pytest.Monkey
         ("timm:test_maxvit", None, "takes images of 160 x 160 only"),
         ("timm:inception_v3.tv_in1k", None, r"makes maps of .* expected \[\(16, 24\), \(8, 12\), \(4, 6\)\]"),
         (CNN, (1, 2, 3), "teacher.layers is for transformers"),
-        (VIT, (4, 5, 7), r"has 6 blocks: method.teacher.layers is \[4, 5, 7\]"),
+        (VIT, (4, 5, 7), r"has 6 blocks: teacher.layers is \[4, 5, 7\]"),
         (VIT, (6, 3, 4), "three rising numbers of 1 to 6"),
     ],
 )

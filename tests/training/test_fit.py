@@ -98,7 +98,7 @@ def test_ctrl_c_on_the_command_line_leaves_a_resumable_run(drawn: Path, tmp_path
         "--out",
         str(out),
     ]
-    for value in ("frame.size=64", "training.epochs=500", "training.precision=fp32", "training.checkpoint_every=1"):
+    for value in ("frame.size=64", "training.epochs=500", "precision=fp32", "training.checkpoint_every=1"):
         command += ["--set", value]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
     checkpoint = out / "biscuit" / CHECKPOINT
@@ -153,7 +153,7 @@ def test_training_learns(drawn: Path, tmp_path: Path) -> None:
             "frame.size=64",
             "training.epochs=16",
             "training.batch_size=2",
-            "training.precision=fp32",
+            "precision=fp32",
             "student.filter=true",
             "scoring.stand_ins=false",
         ],

@@ -21,7 +21,7 @@ SETTINGS = [
     "frame.size=64",
     "training.epochs=2",
     "training.batch_size=6",
-    "training.precision=fp32",
+    "precision=fp32",
     "scoring.stand_ins=false",
 ]
 
