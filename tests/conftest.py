@@ -129,11 +129,13 @@ def quick() -> Recipe:
     return load_recipe("patch-statistics", ("frame.size=64", "scoring.stand_ins=false"))
 
 
-@pytest.fixture
-def mean_distance(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def mean_distance() -> Iterator[None]:
     """The evidence of tests/fakes/meandistance.py is a registered one."""
-    monkeypatch.setitem(EVIDENCE, meandistance.KIND, meandistance.MeanDistanceConfig)
-    monkeypatch.setitem(MODULES, meandistance.KIND, meandistance.__name__)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(EVIDENCE, meandistance.KIND, meandistance.MeanDistanceConfig)
+        patch.setitem(MODULES, meandistance.KIND, meandistance.__name__)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,31 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tomli_w
-from safetensors.torch import load_file, save_file
 
-from trd.config import load_recipe
 from trd.detector import Detector
-from trd.errors import CheckpointError
-from trd.stored import FACTS, RECIPE, WEIGHTS, read_detector, read_facts, save_calibration, save_detector
+from trd.errors import CheckpointError, TRDError
+from trd.stored import FACTS, RECIPE, WEIGHTS, read_detector, read_facts, save_detector
 from trd.training.fit import fit_class
 from trd.types import ClassFolder, Sample
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-
-EARLIER = (  # what version 0.1 could do
-    "scoring.fusion=sum",
-    "method.statistics.components=0",
-    "student.filter=true",
-    "frame.size=64",
-    "training.epochs=1",
-    "training.batch_size=2",
-    "precision=fp32",
-)
 
 
 def test_saved_and_loaded_is_the_same(detector: Detector, trained: Path, samples: list[Sample], tmp_path: Path) -> None:
@@ -139,40 +120,31 @@ def test_senseless_numbers_in_the_facts(folder: Path, path: tuple[str, ...], val
         Detector.load(folder)
 
 
-def test_a_detector_of_version_0_1(drawn: Path, tmp_path: Path, samples: list[Sample]) -> None:
-    """Without id, region, ranges, fusion and a deviation of the fused map; its recipe in the earlier layout."""
-    place, folder = ClassFolder("biscuit", drawn / "biscuit"), tmp_path / "biscuit"
-    fit_class(place, load_recipe("lite-rgb-normals", EARLIER), folder, "cpu")
-    expected = Detector.load(folder, "cpu").predict(samples[0])
+def test_a_detector_of_before_is_refused_with_the_remedy(folder: Path) -> None:
+    """Whatever else it lacks: recipes that name a method, and formats below this one's."""
+    text = (folder / RECIPE).read_text()
     facts = json.loads((folder / FACTS).read_text())
-    fused = facts["calibration"].pop("fused")
-    for key in ("kind", "precision", "fusion", "levels"):
-        facts["calibration"].pop(key)
-    frame = facts["frame"]
-    facts["frame"] = {"source": frame["sensor"], "window": frame["window"], "size": frame["size"]}
-    recipe = tomllib.loads((folder / RECIPE).read_text())
-    method, scoring = recipe.pop("method"), recipe["scoring"]
-    method.pop("statistics")
-    for key in ("calibration", "folds", "fusion"):
-        scoring.pop(key)
-    method["training"] |= {"seed": recipe.pop("seed"), "holdout": scoring.pop("holdout")}
-    method["training"].pop("loggers")
-    scoring |= {"distance": method["distance"], "pool": method["pool"], "region": "part"}
-    recipe |= {name: method[name] for name in ("teacher", "student", "training")}
-    recipe["frame"] = {"size": 64, "crop": "part", "margin": recipe["frame"]["margin"], "part_source": ""}
-    (folder / RECIPE).write_text(tomli_w.dumps(recipe))
-    fingerprint = hashlib.sha256((folder / RECIPE).read_bytes()).hexdigest()[:16]
-    old_facts = {"format_version": 1, "recipe_fingerprint": fingerprint, "class_name": "biscuit", "camera": None}
-    (folder / FACTS).write_text(json.dumps(old_facts | {k: facts[k] for k in ("frame", "calibration")}))
-    tensors = load_file(folder / WEIGHTS)
-    save_file(tensors, folder / WEIGHTS, {"format": "trd-detector", "version": "1", "recipe": fingerprint})
+    (folder / RECIPE).write_text(text.replace("[evidence.reverse_distillation", "[method"))
+    facts["recipe_fingerprint"] = hashlib.sha256((folder / RECIPE).read_bytes()).hexdigest()[:16]
+    (folder / FACTS).write_text(json.dumps(facts))
+    with pytest.raises(TRDError, match=r"recipe\.toml .*names a method.* train again"):
+        Detector.load(folder)
+    for version in (1, 2):
+        (folder / FACTS).write_text(json.dumps({**facts, "format_version": version}))
+        with pytest.raises(CheckpointError, match=r"earlier version \(format .* train again"):
+            Detector.load(folder)
 
-    before = Detector.load(folder, "cpu").predict(samples[0])
-    assert (before.score - fused["mean"]) / fused["std"] == pytest.approx(expected.score, rel=1e-4)
-    save_calibration(folder, read_facts(folder)[0])
-    assert Detector.load(folder, "cpu").predict(samples[0]).score == before.score
-    save_file(
-        {**tensors, "scorer.more": tensors["network.scalers.rgb.mean_0"].clone()}, folder / WEIGHTS, {"recipe": "other"}
-    )
+
+def test_files_of_two_trainings_do_not_mix(drawn: Path, quick_run: Path, tmp_path: Path) -> None:
+    """Also of one recipe; and the same training has the same id, which is of the content."""
+    data = Path(shutil.copytree(drawn / "biscuit", tmp_path / "data/biscuit"))
+    recipe = read_facts(quick_run / "biscuit")[0].recipe
+    same, folder = tmp_path / "same", tmp_path / "fewer"
+    fit_class(ClassFolder("biscuit", data), recipe, same, "cpu")
+    assert read_facts(same)[0].id == read_facts(quick_run / "biscuit")[0].id
+    for path in (data / "train/good").rglob("005.*"):
+        path.unlink()
+    fit_class(ClassFolder("biscuit", data), recipe, folder, "cpu")
+    shutil.copy(folder / WEIGHTS, same / WEIGHTS)
     with pytest.raises(CheckpointError, match="do not belong together"):
-        Detector.load(folder, "cpu")
+        Detector.load(same)
