@@ -210,6 +210,8 @@ def test_an_ablation_takes_each_evidence_away() -> None:
         "no-patch_statistics": ("memory_bank", "crossmodal_mapping"),
         "only-patch_statistics": ("patch_statistics",),
     }
+    beside_a_mapping = ablation(recipe.changed("evidence.crossmodal_mapping=true"))
+    assert tuple(beside_a_mapping["only-rgb"].evidence) == ("reverse_distillation", "patch_statistics")
 
 
 def test_published_numbers() -> None:
