@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from meandistance import KIND, toml
 from rich.console import Console
-from stations import client_of, upload
 
 import trd
 from trd.config import EVIDENCE, Recipe, load_recipe
@@ -20,19 +19,14 @@ pytestmark = pytest.mark.usefixtures("mean_distance")
 
 
 @pytest.fixture(scope="module")
-def text() -> str:
-    return toml("both", more="least = 0.05\n[evidence.patch_statistics]\ncomponents = 4\n")
-
-
-@pytest.fixture(scope="module")
-def recipe(text: str, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+def recipe(mean_distance: None, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     path = tmp_path_factory.mktemp("recipe") / "both.toml"
-    path.write_text(text)
+    path.write_text(toml("both", more="least = 0.05\n[evidence.patch_statistics]\ncomponents = 4\n"))
     return load_recipe(path)
 
 
 @pytest.fixture(scope="module")
-def run(mean_distance: None, recipe: Recipe, drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(recipe: Recipe, drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trained, calibrated and evaluated. Read only."""
     folder = tmp_path_factory.mktemp("both") / "run"
     opened = Run.open(drawn, folder, recipe, None)
@@ -66,6 +60,8 @@ def test_it_predicts_beside_another(run: Path) -> None:
 
 def test_the_station_serves_it(run: Path, drawn: Path, tmp_path: Path) -> None:
     pytest.importorskip("fastapi")
+    from stations import client_of, upload
+
     from trd_station.settings import Settings
     from trd_station.station import Station
 
