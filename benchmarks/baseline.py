@@ -19,32 +19,16 @@ from torch import Tensor
 
 from trd.config import Recipe
 from trd.detector import Detector
-from trd.evidence.patch_statistics.maps import StatisticsMaps
-from trd.evidence.reverse_distillation.config import section, statistics_branch
-from trd.evidence.reverse_distillation.engine import restored, restored_statistics
-from trd.evidence.reverse_distillation.maps.scorer import MapScorer
+from trd.engines.graphs import IMAGE, MAP, Graphs
+from trd.evidence.detection import detector_graphs
 from trd.evidence.reverse_distillation.network.network import TunedReverseDistillation
-from trd.evidence.reverse_distillation.network.outputs import NetworkOutput
-from trd.evidence.reverse_distillation.training.fit import image_tensors
+from trd.evidence.reverse_distillation.restored import section
 from trd.evidence.reverse_distillation.training.loss import network_loss
+from trd.preprocess.parts import stacked_images
 from trd.preprocess.pipeline import Pipeline
 from trd.stored import read_detector
+from trd.teachers.frozen import TeacherGraph
 from trd.types import Sample
-
-
-def forward(network: TunedReverseDistillation, images: Mapping[str, Tensor]) -> NetworkOutput:
-    """Plain modules, teacher after teacher, student after student."""
-    teachers = {}
-    for name in network.modalities:
-        with torch.no_grad():
-            image = images[name].to(network.input_mean.device)
-            pyramid = network.teacher((image - network.input_mean) / network.input_std)
-            teachers[name] = network.scalers[name](pyramid) if name in network.scalers else pyramid
-    students = {
-        name: network.students[name](teachers[name], network.other_pyramids(teachers, name))
-        for name in network.modalities
-    }
-    return NetworkOutput(teachers, students)
 
 
 def optimiser(network: TunedReverseDistillation, recipe: Recipe) -> torch.optim.Adam:
@@ -53,15 +37,18 @@ def optimiser(network: TunedReverseDistillation, recipe: Recipe) -> torch.optim.
 
 
 def training_step(
+    teacher: TeacherGraph,
     network: TunedReverseDistillation,
     adam: torch.optim.Adam,
     pipeline: Pipeline,
     samples: Sequence[Sample],
     loss: str,
 ) -> float:
-    """One step from decoded samples: preparation belongs to every step, nothing is kept."""
-    images = image_tensors([pipeline(sample) for sample in samples], torch.device("cpu"))
-    terms = network_loss(forward(network, images), loss)
+    """One step from decoded samples: preparation and the teacher belong to every step, nothing is kept."""
+    images = stacked_images([pipeline(sample) for sample in samples])
+    with torch.no_grad():
+        teachers = {name: teacher(torch.from_numpy(i).to(teacher.input_mean.device)) for name, i in images.items()}
+    terms = network_loss(network(teachers), loss)
     total = torch.stack([term for branch in terms.values() for term in branch.values()]).sum()
     adam.zero_grad()
     total.backward()
@@ -73,17 +60,27 @@ class Plain(NamedTuple):
     """A trained detector's plain modules, and what surrounds them."""
 
     detector: Detector
-    network: TunedReverseDistillation
-    scorer: MapScorer
-    statistics: StatisticsMaps | None
+    graphs: Graphs
 
 
 def plain_modules(folder: Path, detector: Detector) -> Plain:
     """Of the folder that `detector` was loaded from, on its device."""
-    state, device = read_detector(folder)[1], detector.engine.device
-    network, scorer = restored(detector.recipe, state)
-    statistics = restored_statistics(detector.recipe, state)
-    return Plain(detector, network.to(device), scorer.to(device), statistics and statistics.to(device))
+    facts, state = read_detector(folder)
+    graphs = detector_graphs(facts.recipe, state, facts.frame.size)
+    for form in graphs.graphs.values():
+        form.module.to(detector.engine.device)
+    return Plain(detector, graphs)
+
+
+def raw_maps(plain: Plain, images: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
+    """Module after module, teacher after teacher."""
+    device = plain.detector.engine.device
+    values = {IMAGE + name: torch.from_numpy(stack).to(device) for name, stack in images.items()}
+    for step in plain.graphs.steps:
+        form = plain.graphs.graphs[step.graph]
+        outputs = form.module(*(values[step.inputs[own]] for own in form.inputs))
+        values |= {step.outputs[own]: output for own, output in zip(form.outputs, outputs, strict=True)}
+    return {name.removeprefix(MAP): value for name, value in values.items() if name.startswith(MAP)}
 
 
 @torch.no_grad()
@@ -91,11 +88,7 @@ def predict(plain: Plain, sample: Sample) -> tuple[NDArray[np.float32], float]:
     """Decoded arrays -> fused map and score, one sample at a time, as the paper's script does it."""
     detector = plain.detector
     prepared = detector.pipeline(sample)
-    images = image_tensors([prepared], torch.device("cpu"))
-    size, calibration = detector.facts.frame.size, detector.calibration
-    raw = plain.scorer(forward(plain.network, images), size)
-    if plain.statistics is not None:
-        raw |= {statistics_branch(name): values for name, values in plain.statistics(images).items()}
+    raw, calibration = raw_maps(plain, stacked_images([prepared])), detector.calibration
     maps = {}
     for name, numbers in calibration.maps.items():
         scores = (raw[name][0].cpu().numpy() - numbers.shift) / numbers.scale

@@ -19,14 +19,16 @@ import numpy as np
 import torch
 
 from trd.config import load_recipe
+from trd.engines.pytorch.engine import PyTorchEngine
 from trd.engines.pytorch.precision import resolve_precision
-from trd.evidence.reverse_distillation.network.frozen_network import FrozenNetwork
-from trd.evidence.reverse_distillation.network.network import build_network
+from trd.evidence.base import GraphContext
+from trd.evidence.reverse_distillation.graphs import student_graphs
+from trd.evidence.reverse_distillation.restored import build_network, section
 from trd.evidence.reverse_distillation.training.features import teacher_features
-from trd.evidence.reverse_distillation.training.fit import image_tensors
 from trd.evidence.reverse_distillation.training.loss import network_loss
 from trd.evidence.reverse_distillation.training.views import UPRIGHT, all_views
-from trd.preprocess.parts import batches
+from trd.preprocess.parts import batches, stacked_images
+from trd.teachers.frozen import FrozenTeacher, TeacherGraph, teacher_graphs
 from trd.types import PreparedSample
 
 BATCH = 4
@@ -73,9 +75,10 @@ def measured(recipe_name: str, device: str, size: int, modalities: int, samples:
     known = load_recipe(recipe_name).modalities
     extra = [f"modalities.m{i}={{representation='image', source='m{i}'}}" for i in range(len(known), modalities)]
     random = ["teacher.weights=random"] if load_recipe(recipe_name).teacher.name != "efficientnet_lite0" else []
-    recipe = load_recipe(recipe_name, [*extra, *random, "training.precision=auto"])
-    network = build_network(recipe).to(device)
-    bf16 = resolve_precision("auto", device) == "bf16-mixed"
+    recipe = load_recipe(recipe_name, [*extra, *random, "precision=auto"])
+    teacher = FrozenTeacher(TeacherGraph(recipe.teacher), torch.device(device))
+    network = build_network(recipe, teacher.channels, teacher.linear_outputs).to(device)
+    bf16 = resolve_precision("auto", device) == "bf16"
     rng = np.random.default_rng(0)
 
     def part(index: int) -> PreparedSample:
@@ -85,9 +88,9 @@ def measured(recipe_name: str, device: str, size: int, modalities: int, samples:
     parts = [part(index) for index in range(samples if stage == "training" else BATCH)]
     first = 0.0
     if stage == "training":
-        work, first = _training(network, parts, recipe, device, bf16)
+        work, first = _training(teacher, network, parts, recipe, device, bf16)
     else:
-        work = _inference(network, parts, device, bf16)
+        work = _inference(teacher, network, parts, device, bf16)
     work()
     ms = float(np.median([_timed(work, device) for _ in range(5)]))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -107,12 +110,12 @@ def _timed(work, device: str, samples: int = BATCH) -> float:
     return (time.perf_counter() - begin) / samples * 1000
 
 
-def _training(network, parts, recipe, device, bf16):
+def _training(teacher, network, parts, recipe, device, bf16):
     """A step with the teacher's features at hand, and what it takes per sample and view to get them there."""
     network.train()
     adam = torch.optim.Adam(network.students.parameters(), lr=1e-3, fused=True)
-    features = teacher_features(network, recipe, len(parts), torch.device(device))
-    views = all_views(recipe.method.training.augment, square=True)
+    features = teacher_features(teacher, network, recipe, len(parts))
+    views = all_views(section(recipe).training.augment, square=True)
 
     def fill() -> None:
         for batch in batches(parts, BATCH):
@@ -123,26 +126,24 @@ def _training(network, parts, recipe, device, bf16):
         chosen = [parts[index] for index in rng.integers(len(parts), size=BATCH)]
         with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=bf16):
             output = network.rebuild(features(chosen, [views[index] for index in rng.integers(len(views), size=BATCH)]))
-        terms = network_loss(output, recipe.method.training.loss)
+        terms = network_loss(output, section(recipe).training.loss)
         adam.zero_grad()
         torch.stack([term for branch in terms.values() for term in branch.values()]).sum().backward()
         adam.step()
 
     rng = np.random.default_rng(0)
-    features(parts[:BATCH], [UPRIGHT] * BATCH)  # loads libraries, makes the frozen teacher
+    features(parts[:BATCH], [UPRIGHT] * BATCH)  # loads libraries
     features.forget()
     return step, _timed(fill, device, len(parts) * len(views))
 
 
-def _inference(network, parts, device, bf16):
-    frozen = FrozenNetwork(network.eval(), torch.device(device), torch.bfloat16 if bf16 else torch.float32)
-    images = image_tensors(parts, torch.device(device))
-
-    @torch.inference_mode()
-    def predict() -> None:
-        frozen(images)
-
-    return predict
+def _inference(teacher, network, parts, device, bf16):
+    images = stacked_images(parts)
+    size = next(iter(images.values())).shape[2:]
+    context = GraphContext(size, teacher.graph.shapes(size), teacher.linear_outputs)
+    graphs = teacher_graphs(teacher.graph, network.modalities, size) + student_graphs(network.eval(), context)
+    engine = PyTorchEngine(graphs, torch.device(device), torch.bfloat16 if bf16 else torch.float32)
+    return lambda: engine.values(images)
 
 
 if __name__ == "__main__":

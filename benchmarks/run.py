@@ -32,8 +32,8 @@ from trd.data.loading import load_sample
 from trd.detector import Detector
 from trd.engines.pytorch.precision import resolve_precision
 from trd.evaluation.curves import AUPRO_LIMITS, evaluate_maps
-from trd.evidence.repeatable import repeatable
-from trd.evidence.reverse_distillation.network.network import build_network
+from trd.evidence.repeatable import deterministic, repeatable
+from trd.evidence.reverse_distillation.restored import build_network, section
 from trd.evidence.reverse_distillation.training.features import teacher_features
 from trd.evidence.reverse_distillation.training.loss import network_loss
 from trd.evidence.reverse_distillation.training.views import UPRIGHT, all_views
@@ -41,6 +41,7 @@ from trd.preprocess.normals import sobel_normals_image, surface_normals_image
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
+from trd.teachers.frozen import FrozenTeacher, TeacherGraph
 from trd.training.fit import fit_class
 from trd.types import ClassFolder, Sample
 
@@ -65,7 +66,7 @@ class Setting:
             torch.cuda.synchronize()
 
     def recipe(self, *overrides: str) -> Recipe:
-        return random_teacher(load_recipe(RECIPES[self.size], ["training.precision=auto", *overrides]))
+        return random_teacher(load_recipe(RECIPES[self.size], ["precision=auto", *overrides]))
 
     def peak(self, work: Callable[[], object]) -> str:
         """GPU memory that `work` takes with all that is held; of the processor's memory growth.py tells."""
@@ -148,28 +149,33 @@ def profile(setting: Setting) -> None:
 
 def training(setting: Setting, profile: bool = False) -> None:
     recipe = setting.recipe()
-    with repeatable(recipe.seed, recipe.method.training.deterministic):  # as `trd train` does
+    with repeatable(recipe.seed), deterministic(section(recipe).training.deterministic):  # as `trd train` does
         _training(setting, profile)
 
 
 def _training(setting: Setting, profile: bool) -> None:
     recipe, batch, size = setting.recipe(), setting.training_batch, setting.size
+    config = section(recipe).training
     samples = decoded(setting.data, recipe, batch)
     pipeline = Pipeline.fit(recipe, iter(samples[:1]))
-    plain, fast = (build_network(recipe).to(setting.device).train() for _ in range(2))
+    graph = TeacherGraph(recipe.teacher).to(setting.device).eval()
+    teacher = FrozenTeacher(graph, torch.device(setting.device))
+    plain, fast = (
+        build_network(recipe, teacher.channels, teacher.linear_outputs).to(setting.device).train() for _ in range(2)
+    )
     if setting.compiled:
         for student in fast.students.values():
             student.compile()
     slow_adam = baseline.optimiser(plain, recipe)
-    adam = torch.optim.Adam(fast.students.parameters(), lr=recipe.method.training.learning_rate, fused=True)
+    adam = torch.optim.Adam(fast.students.parameters(), lr=config.learning_rate, fused=True)
     dataset = PreparedParts(batch, lambda index: pipeline(samples[index]))
-    bf16 = resolve_precision("auto", setting.device) == "bf16-mixed"
-    features = teacher_features(fast, recipe, batch, torch.device(setting.device))
+    bf16 = resolve_precision("auto", setting.device) == "bf16"
+    features = teacher_features(teacher, fast, recipe, batch)
 
     def ours() -> None:
         with torch.autocast(setting.device.partition(":")[0], torch.bfloat16, enabled=bf16):
             output = fast.rebuild(features(list(dataset), [UPRIGHT] * batch))
-        terms = network_loss(output, recipe.method.training.loss)
+        terms = network_loss(output, config.loss)
         adam.zero_grad()
         torch.stack([term for branch in terms.values() for term in branch.values()]).sum().backward()
         adam.step()
@@ -185,7 +191,7 @@ def _training(setting: Setting, profile: bool) -> None:
     seconds = [
         compare(
             f"{size}: training step, batch {batch}, per sample, {title}",
-            lambda: baseline.training_step(plain, slow_adam, pipeline, samples, recipe.method.training.loss),
+            lambda: baseline.training_step(graph, plain, slow_adam, pipeline, samples, config.loss),
             step,
             setting.repeats,
             batch,
@@ -193,7 +199,7 @@ def _training(setting: Setting, profile: bool) -> None:
         for title, step in (("new views", first_time), ("known views", ours))
     ]
     plain = slow_adam = None  # not in our peak
-    epochs, views = recipe.method.training.epochs, len(all_views(recipe.method.training.augment, square=True))
+    epochs, views = config.epochs, len(all_views(config.augment, square=True))
     new = views * (1 - (1 - 1 / views) ** epochs) / epochs  # expected share of steps that need the teacher
     average = new * seconds[0][1] + (1 - new) * seconds[1][1]
     ratio = sum(slow for slow, _ in seconds) / 2 / average
@@ -317,7 +323,7 @@ def decoded(data: Path, recipe: Recipe, count: int) -> list[Sample]:
 
 def random_teacher(recipe: Recipe) -> Recipe:
     """Speed does not depend on the weights, and the large teacher's must be downloaded."""
-    if recipe.method.teacher.name == "efficientnet_lite0":
+    if recipe.teacher.name == "efficientnet_lite0":
         return recipe
     return recipe.changed("teacher.weights=random")
 

@@ -12,8 +12,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from trd.config import METHOD_SECTIONS, MOVED, ModalityInput, Recipe
-from trd.registry import METHODS, find_method
+from trd.config import EVIDENCE, ModalityInput, Recipe, evidence_section
 
 PAGE = Path(__file__).with_name("recipe.md")
 COLUMNS = ("key", "meaning", "unit", "range", "default")
@@ -26,20 +25,13 @@ Where the paper has a number, it is the default (but for the teacher, which is t
 out of range are refused by name.
 
 - On the command line: `--set frame.size=320`, repeatable; the value in TOML syntax, or as plain text.
-- Sections of the method ({sections}) may be named without `method.`:
+- What is learned is listed: `[evidence.reverse_distillation]`, `[evidence.memory_bank]`, ... `true` lists one with its
+  defaults, `false` takes one away: `--set evidence.memory_bank=true`.
+- A key of one evidence may stand without `evidence.KIND.` where no other that the recipe lists has it:
   `--set training.epochs=20`, `[training]`.
 - `classes` overrides any key for single classes, in the same way: `[classes.cookie.modalities.normals]`,
   `[classes.cookie.training]`.
-- A recipe that names no method is one of `trd`.
-
-Recipes written before are understood. What was renamed:
-
-{moved}
 """
-RENAMED = {  # by validators of the sections
-    "frame.part_source": "frame.part.source",
-    'student.branches = "fused"': 'method.student.branches = "joint"',
-}
 
 
 def sections() -> Iterator[tuple[str, type[BaseModel]]]:
@@ -49,9 +41,9 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
         kind = model.model_json_schema()["properties"]["representation"]["const"]
         yield f'[modalities.NAME], representation = "{kind}"', model
     for name, field in Recipe.model_fields.items():
-        if name == "method":
-            for method in METHODS:
-                yield from _below("method", find_method(method).config, f', name = "{method}"')
+        if name == "evidence":
+            for kind in sorted(EVIDENCE):
+                yield from _below(f"evidence.{kind}", evidence_section(kind))
         elif _is_section(field.annotation):
             yield from _below(name, field.annotation)
 
@@ -74,10 +66,7 @@ def rows(model: type[BaseModel]) -> Iterator[dict[str, str]]:
 
 
 def page() -> str:
-    names = ", ".join(f"`{name}`" for name in METHOD_SECTIONS)
-    renamed = {".".join(old): ".".join(new) for old, new in MOVED.items()} | RENAMED
-    moved = "".join(f"- `{old}` is `{new}`\n" for old, new in renamed.items())
-    parts = [HEAD.format(moved=moved.rstrip(), sections=names)]
+    parts = [HEAD]
     for title, model in sections():
         lines = [COLUMNS, ("---",) * len(COLUMNS), *(tuple(row.values()) for row in rows(model))]
         table = "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
@@ -85,11 +74,11 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def _below(name: str, model: type[BaseModel], remark: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
-    yield f"[{name}]{remark}", model
+def _below(name: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    yield f"[{name}]", model
     for key, field in model.model_fields.items():
         if _is_section(field.annotation):
-            yield from _below(f"{name}.{key}", field.annotation, remark)
+            yield from _below(f"{name}.{key}", field.annotation)
 
 
 def _is_section(annotation: Any) -> bool:

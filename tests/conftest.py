@@ -16,11 +16,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before torch reads it: threads of sev
 import pytest
 import torch
 
-from trd.config import Recipe, load_recipe
+from trd.config import EVIDENCE, Recipe, load_recipe
 from trd.data.demo import draw_demo
+from trd.evidence.registry import MODULES
 
 sys.path.insert(0, str(Path(__file__).parent / "fakes"))
 
+import meandistance
 from sharing import Shared, graphs_exported_once, made_for, run_of, sharing
 
 TINY = (
@@ -125,6 +127,15 @@ def recipe() -> Recipe:
 def quick() -> Recipe:
     """Fitted in a tenth of that one's time: for what is done around a training, whatever is trained."""
     return load_recipe("patch-statistics", ("frame.size=64", "scoring.stand_ins=false"))
+
+
+@pytest.fixture(scope="module")
+def mean_distance() -> Iterator[None]:
+    """The evidence of tests/fakes/meandistance.py is a registered one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(EVIDENCE, meandistance.KIND, meandistance.MeanDistanceConfig)
+        patch.setitem(MODULES, meandistance.KIND, meandistance.__name__)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ import trd
 
 ORDER = [
     ["errors", "extras", "types", "files", "pages", "cluster", "processes", "progress", "statistics"],
-    ["registry"],
     ["config"],
     ["data"],
     ["preprocess"],
@@ -38,7 +37,6 @@ RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 SOURCES = Path(trd.__file__).parent.parent
 PACKAGES = ("trd", "trd_bench", "trd_station")
 OUTSIDE = ("__init__", "__main__", "recipes")  # the package's own names, and data
-TYPES_ONLY = {("registry", "evidence")}  # what a registry returns
 
 
 def module_name(path: Path) -> str:
@@ -91,8 +89,7 @@ def test_imports_go_one_way() -> None:
         if module == "trd" or room(module) in OUTSIDE:
             continue
         for other in imported(path.read_text("utf-8"), set(MODULES)):
-            pair = (room(module), room(other))
-            if RANK[pair[1]] > RANK[pair[0]] and pair not in TYPES_ONLY:
+            if RANK[room(other)] > RANK[room(module)]:
                 wrong.append(f"{module} imports {other}")
     assert not wrong
 
@@ -101,7 +98,7 @@ def test_modules_import_each_other_without_a_circle() -> None:
     graph = {
         module: {other for other in imported(path.read_text("utf-8"), set(MODULES)) if other != module}
         for module, path in MODULES.items()
-        if room(module) not in (*OUTSIDE, "registry")
+        if room(module) not in OUTSIDE
     }
     try:
         list(TopologicalSorter(graph).static_order())
@@ -109,7 +106,7 @@ def test_modules_import_each_other_without_a_circle() -> None:
         pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
 
 
-TORCH_FREE = ("types", "config", "data", "preprocess", "decision", "registry", "stored", "detector", "evaluation")
+TORCH_FREE = ("types", "config", "data", "preprocess", "decision", "stored", "detector", "evaluation")
 
 WITHOUT_TORCH = """
 import sys

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from trd.config import load_recipe, parse_override, recipe_from_toml, recipe_names
+from trd.config import REVERSE_DISTILLATION, load_recipe, parse_override, recipe_from_toml, recipe_names
 from trd.errors import RecipeError
 
 
@@ -21,25 +21,25 @@ def test_the_promised_recipes_are_shipped() -> None:
 
 
 PUBLISHED = {
-    "method.teacher.name": "wide_resnet50_2",
-    "method.teacher.standardize": False,
+    "teacher.name": "wide_resnet50_2",
+    "evidence.reverse_distillation.standardize": False,
     "frame.size": 256,
     "frame.aspect": "square",
     "frame.crop": "none",
-    "method.student.branches": "per_modality",
-    "method.student.filter": True,
-    "method.student.amplifier": True,
-    "method.student.blocks": (3, 4, 6),
-    "method.training.batch_size": 16,
-    "method.training.learning_rate": 0.005,
-    "method.training.betas": (0.5, 0.999),
-    "method.training.schedule": "exponential",
-    "method.training.lr_decay": 0.95,
-    "method.training.augment": "none",
-    "method.training.loss": "cosine",
-    "method.training.precision": "fp32",
+    "evidence.reverse_distillation.student.branches": "per_modality",
+    "evidence.reverse_distillation.student.filter": True,
+    "evidence.reverse_distillation.student.amplifier": True,
+    "evidence.reverse_distillation.student.blocks": (3, 4, 6),
+    "evidence.reverse_distillation.training.batch_size": 16,
+    "evidence.reverse_distillation.training.learning_rate": 0.005,
+    "evidence.reverse_distillation.training.betas": (0.5, 0.999),
+    "evidence.reverse_distillation.training.schedule": "exponential",
+    "evidence.reverse_distillation.training.lr_decay": 0.95,
+    "evidence.reverse_distillation.training.augment": "none",
+    "evidence.reverse_distillation.training.loss": "cosine",
+    "precision": "fp32",
     "seed": 42,
-    "method.distance": "cosine",
+    "evidence.reverse_distillation.distance": "cosine",
     "scoring.sigma": 4.0,
     "scoring.region": "frame",
 }
@@ -56,7 +56,7 @@ INPUTS = {
 @pytest.mark.parametrize("name", EPOCHS)
 def test_paper_recipes_epochs_and_inputs(name: str) -> None:
     recipe = load_recipe(name)
-    assert recipe.method.training.epochs == EPOCHS[name]
+    assert recipe.evidence[REVERSE_DISTILLATION].training.epochs == EPOCHS[name]
     assert {key: (m.representation, m.source) for key, m in recipe.modalities.items()} == INPUTS[name]
 
 
@@ -65,7 +65,7 @@ def test_paper_recipes_epochs_and_inputs(name: str) -> None:
 def test_paper_recipes_hold_the_published_numbers(name: str, key: str) -> None:
     value = load_recipe(name)
     for part in key.split("."):
-        value = getattr(value, part)
+        value = value[part] if isinstance(value, dict) else getattr(value, part)
     assert value == PUBLISHED[key]
 
 
@@ -81,10 +81,10 @@ def test_paper_sobel_kernels_per_class(name: str, kernel: int) -> None:
 
 
 def test_overrides_replace_single_values() -> None:
-    recipe = load_recipe("lite-rgb", ["training.epochs=3", "teacher.weights=/some/file.pth", "scoring.pool=[1, 1, 1]"])
-    assert recipe.method.training.epochs == 3
-    assert recipe.method.teacher.weights == "/some/file.pth"
-    assert recipe.method.pool == (1, 1, 1)
+    recipe = load_recipe("lite-rgb", ["training.epochs=3", "teacher.weights=/some/file.pth", "pool=[1, 1, 1]"])
+    network = recipe.evidence[REVERSE_DISTILLATION]
+    assert (network.training.epochs, network.pool) == (3, (1, 1, 1))
+    assert recipe.teacher.weights == "/some/file.pth"
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,10 @@ def test_overrides_replace_single_values() -> None:
         ("training.epochs=many", "training.epochs"),
         ("frame.size=100", "multiple of 32"),
         ("training.loss=cosine", "needs training.loss"),
-        ("teacher.name=resnet18", "method.teacher.name: expected wide_resnet50_2, efficientnet_lite0 or timm:NAME"),
-        ("teacher.name=timm:../x", "method.teacher.name: expected"),
+        ("teacher.name=resnet18", "teacher.name: expected wide_resnet50_2, efficientnet_lite0 or timm:NAME"),
+        ("teacher.name=timm:../x", "teacher.name: expected"),
         ("teacher.layers=[1, 2, 3]", "layers is for transformers of timm, not for efficientnet_lite0"),
-        ("teacher.layers=[0, 2, 3]", "method.teacher.layers"),
+        ("teacher.layers=[0, 2, 3]", "teacher.layers"),
         ("training", "expected section.key=value"),
         ("modalities.normals.kernel=5", "unknown key"),
         ("modalities.fused.source=rgb", "fused"),
@@ -139,17 +139,60 @@ def test_override_values_are_toml_or_plain_text() -> None:
     assert parse_override("a.b=part") == {"a": {"b": "part"}}
 
 
-def test_where_the_part_is_found_keeps_its_earlier_name() -> None:
-    """Also in recorded recipes, and in overrides of classes."""
-    earlier = load_recipe("lite-rgb-normals", ["frame.part_source=depth"])
-    assert earlier == load_recipe("lite-rgb-normals", ["frame.part.source=depth"])
-    assert earlier.frame.part.source == "depth"
-    assert earlier.sources == ("rgb", "xyz", "depth")
-    assert recipe_from_toml(earlier.to_toml(), "there and back") == earlier
-    both = load_recipe("lite-rgb-normals", ["frame.part_source=depth", "frame.part.clearance=0.001"])
-    assert (both.frame.part.source, both.frame.part.clearance) == ("depth", 0.001)
-    classes = load_recipe("lite-rgb-normals", ["classes.gear.frame.part_source=depth"])
+def test_where_the_part_is_found() -> None:
+    recipe = load_recipe("lite-rgb-normals", ["frame.part.source=depth", "frame.part.clearance=0.001"])
+    assert recipe.sources == ("rgb", "xyz", "depth")
+    classes = load_recipe("lite-rgb-normals", ["classes.gear.frame.part.source=depth"])
     assert classes.for_class("gear").frame.part.source == "depth"
+    with pytest.raises(RecipeError, match="part_source: unknown key"):
+        load_recipe("lite-rgb-normals", ["frame.part_source=depth"])
+
+
+def test_a_key_of_one_evidence_may_stand_by_itself() -> None:
+    recipe = load_recipe("lite-rgb-normals", ["training.epochs=3", "components=5"])
+    assert recipe == load_recipe(
+        "lite-rgb-normals",
+        ["evidence.reverse_distillation.training.epochs=3", "evidence.patch_statistics.components=5"],
+    )
+    assert recipe.changed("training.epochs=4").evidence[REVERSE_DISTILLATION].training.epochs == 4
+    of_class = recipe.changed("classes.gear.training.epochs=7").for_class("gear")
+    assert of_class.evidence[REVERSE_DISTILLATION].training.epochs == 7
+    with pytest.raises(RecipeError, match="share: unknown key"):  # of an evidence that is not listed
+        load_recipe("lite-rgb-normals", ["share=0.5"])
+
+
+def test_a_key_of_two_evidences_must_be_named_in_full() -> None:
+    both = ["evidence.crossmodal_mapping=true"]
+    complaint = "'training' is a key of reverse_distillation and crossmodal_mapping: name it evidence.reverse"
+    with pytest.raises(RecipeError, match=complaint):
+        load_recipe("lite-rgb-normals", [*both, "training.epochs=3"])
+    named = load_recipe("lite-rgb-normals", [*both, "evidence.crossmodal_mapping.training.epochs=3"])
+    assert named.evidence["crossmodal_mapping"].training.epochs == 3
+    assert named.evidence[REVERSE_DISTILLATION].training.epochs == 60
+
+
+def test_evidence_is_added_and_taken_away() -> None:
+    recipe = load_recipe("lite-rgb-normals", ["evidence.memory_bank=true"])
+    assert recipe.branches == (*("rgb", "normals", "rgb_statistics", "normals_statistics", "rgb_bank", "normals_bank"),)
+    assert recipe == load_recipe("lite-rgb-normals", ["evidence.memory_bank={}"])
+    fewer = recipe.changed("evidence.patch_statistics=false")
+    assert tuple(fewer.evidence) == ("reverse_distillation", "memory_bank")
+    assert fewer.changed("evidence.memory_bank.share=0.5").evidence["memory_bank"].share == 0.5
+    assert recipe_from_toml(fewer.to_toml(), "there and back") == fewer
+    with pytest.raises(RecipeError, match="evidence"):
+        load_recipe("lite-rgb", ["evidence.reverse_distillation=false"])
+    with pytest.raises(RecipeError, match="two maps are called 'rgb_bank'"):
+        recipe.changed("modalities.rgb_bank={representation='image'}")
+
+
+@pytest.mark.parametrize("text", ['[method]\nname = "trd"\n', "[method.training]\nepochs = 3\n"])
+def test_recipes_of_before_are_refused_with_the_remedy(tmp_path, text: str) -> None:
+    (tmp_path / "earlier.toml").write_text(f'name = "earlier"\n[modalities.rgb]\nrepresentation = "image"\n{text}')
+    remedy = r"earlier\.toml .*names a method: .*Write \[evidence\.reverse_distillation\].*train again"
+    with pytest.raises(RecipeError, match=remedy):
+        load_recipe(tmp_path / "earlier.toml")
+    with pytest.raises(RecipeError, match="names a method"):
+        load_recipe("lite-rgb", ["method.training.epochs=3"])
 
 
 @pytest.mark.parametrize(
@@ -173,15 +216,16 @@ def test_bad_settings_of_the_part_are_refused(override: str, complaint: str) -> 
     [
         ("seed=true", "seed cannot be true"),
         ("training.blocks=1", "training.blocks: unknown key"),
-        ("student.blocks=[true, 1, 1]", "method.student: blocks cannot be true"),
-        ("student.blocks=[1, 1, 1000]", "method.student.blocks.2"),
+        ("student.blocks=[true, 1, 1]", "evidence.reverse_distillation.student: blocks cannot be true"),
+        ("student.blocks=[1, 1, 1000]", "evidence.reverse_distillation.student.blocks.2"),
         ("frame.margin=true", "frame: margin cannot be true"),
         ("frame.cloud_scale=1e300", "frame.cloud_scale"),
-        ("training.epochs=9000000000", "method.training.epochs"),
-        ("training.batch_size=9000000000", "method.training.batch_size"),
-        ("training.feature_memory=1e308", "method.training.feature_memory"),
-        ("training.checkpoint_every=9000000000", "method.training.checkpoint_every"),
-        ("method.name=other", "method.name: no method is called 'other'"),
+        ("training.epochs=9000000000", "evidence.reverse_distillation.training.epochs"),
+        ("training.batch_size=9000000000", "evidence.reverse_distillation.training.batch_size"),
+        ("training.feature_memory=1e308", "evidence.reverse_distillation.training.feature_memory"),
+        ("training.checkpoint_every=9000000000", "evidence.reverse_distillation.training.checkpoint_every"),
+        ("evidence.other=true", "no evidence is called 'other'; there are: crossmodal_mapping, memory_bank"),
+        ("evidence.memory_bank=2", "evidence.memory_bank"),
         ("modalities.rgb.representation=photo", "modalities.rgb: 'representation' is 'photo', expected one of 'image'"),
         ("modalities.rgb.source=", "modalities.rgb.image.source"),
         ("modalities.a/b.source=rgb", "1 to 64 printable characters"),
@@ -200,7 +244,7 @@ def test_seeds_are_what_pytorch_takes() -> None:
 
 
 def test_messages_do_not_quote_a_whole_book() -> None:
-    for override in (f"method.name={'x' * 100_000}", f"modalities.rgb.representation={'x' * 100_000}"):
+    for override in (f"evidence.{'x' * 100_000}=true", f"modalities.rgb.representation={'x' * 100_000}"):
         with pytest.raises(RecipeError) as caught:
             load_recipe("lite-rgb", [override])
         assert len(str(caught.value)) < 1000
@@ -236,8 +280,8 @@ def test_an_override_is_one_value() -> None:
 
 @pytest.mark.parametrize("name", ["type", "training", "keys"])
 def test_names_that_pytorch_keeps(name: str) -> None:
-    from trd.evidence.reverse_distillation.network.network import build_network
+    from trd.evidence.reverse_distillation.restored import build_network
 
     recipe = load_recipe("lite-rgb", [f"modalities.{name}.source=rgb", f"modalities.{name}.representation=image"])
     with pytest.raises(RecipeError, match=f"cannot be called '{name}'"):
-        build_network(recipe)
+        build_network(recipe, (24, 40, 112), linear=True)

@@ -17,15 +17,19 @@ from torch.utils._pytree import tree_leaves
 from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
+from trd.engines.pytorch.engine import PyTorchEngine
 from trd.engines.pytorch.frozen import frozen
-from trd.evidence.reverse_distillation.engine import BranchMaps, restored
-from trd.evidence.reverse_distillation.network.frozen_network import FrozenNetwork
+from trd.evidence.detection import TEACHER, detector_graphs, state_below
+from trd.evidence.reverse_distillation.fit import fit_feature_scalers
 from trd.evidence.reverse_distillation.network.network import TunedReverseDistillation
+from trd.evidence.reverse_distillation.restored import restored
 from trd.evidence.reverse_distillation.training.features import TeacherFeatures
-from trd.evidence.reverse_distillation.training.fit import fit_feature_scalers, image_tensors
 from trd.evidence.reverse_distillation.training.loss import network_loss
 from trd.evidence.reverse_distillation.training.views import View
+from trd.evidence.state import fill
+from trd.preprocess.parts import stacked_images
 from trd.stored import read_detector
+from trd.teachers.frozen import FrozenTeacher, TeacherGraph
 from trd.types import PreparedSample
 
 ELSEWHERE = torch.device("meta")
@@ -54,13 +58,24 @@ def samples(on_cpu: Detector, drawn: Path) -> list[PreparedSample]:
     return [on_cpu.pipeline(load_sample(sample, recipe.point_cloud_sources)) for sample in files.test[:2]]
 
 
-@pytest.fixture
-def elsewhere(trained: Path, monkeypatch: pytest.MonkeyPatch) -> TunedReverseDistillation:
-    """The trained network, moved; its own object, because moving is in place."""
+@pytest.fixture(autouse=True)
+def _without_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "autocast", lambda device, **_: nullcontext())  # this device has none
+
+
+@pytest.fixture
+def teacher(trained: Path) -> FrozenTeacher:
     facts, state = read_detector(trained)
-    network, _ = restored(facts.recipe, state)
-    return network.to(ELSEWHERE)
+    graph = TeacherGraph(facts.recipe.teacher, load=False)
+    fill(graph.teacher, state_below(state, TEACHER))
+    return FrozenTeacher(graph, ELSEWHERE)
+
+
+@pytest.fixture
+def network(trained: Path, teacher: FrozenTeacher) -> TunedReverseDistillation:
+    facts, state = read_detector(trained)
+    own = state_below(state, "reverse_distillation.")
+    return restored(facts.recipe, own, teacher.channels, teacher.linear_outputs)[0].to(ELSEWHERE)
 
 
 def test_the_check_itself_sees_a_tensor_left_behind() -> None:
@@ -69,27 +84,29 @@ def test_the_check_itself_sees_a_tensor_left_behind() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
-def test_prediction(
-    elsewhere: TunedReverseDistillation, trained: Path, samples: list[PreparedSample], dtype: torch.dtype
-) -> None:
+def test_prediction(trained: Path, samples: list[PreparedSample], dtype: torch.dtype) -> None:
     facts, state = read_detector(trained)
-    _, scorer = restored(facts.recipe, state)
-    maps = BranchMaps(FrozenNetwork(elsewhere, ELSEWHERE, dtype), scorer.to(ELSEWHERE), None)
-    images = image_tensors(samples, ELSEWHERE)
-    with OneDevice(), torch.inference_mode():
-        result = maps(images)
-    assert {values.device for values in result.values()} == {ELSEWHERE}
-    assert {tuple(values.shape) for values in result.values()} == {(2, 64, 64)}
-    assert {values.dtype for values in result.values()} == {torch.float32}
+    engine = PyTorchEngine(detector_graphs(facts.recipe, state, facts.frame.size), ELSEWHERE, dtype)
+    with OneDevice():
+        values = engine.values(stacked_images(samples))
+    maps = {name: value for name, value in values.items() if name.startswith("map.")}
+    assert len(maps) == len(facts.recipe.branches)
+    assert {value.device for value in values.values()} == {ELSEWHERE}
+    assert {tuple(value.shape) for value in maps.values()} == {(2, 64, 64)}
+    assert {value.dtype for value in maps.values()} == {torch.float32}
 
 
 @pytest.mark.parametrize("half", [True, False], ids=["half", "float32"])
 def test_training_step(
-    elsewhere: TunedReverseDistillation, on_cpu: Detector, samples: list[PreparedSample], half: bool
+    teacher: FrozenTeacher,
+    network: TunedReverseDistillation,
+    on_cpu: Detector,
+    samples: list[PreparedSample],
+    half: bool,
 ) -> None:
-    network = elsewhere.train()
+    network.train()
     vectors = on_cpu.recipe.vector_maps
-    features = TeacherFeatures(network, vectors, count=2, views=8, limit=2**30, half=half, device=ELSEWHERE)
+    features = TeacherFeatures(teacher, network, vectors, count=2, views=8, limit=2**30, half=half)
     with OneDevice():
         for view in (View(0, False), View(1, True)):
             pyramids = features(samples, [view, view])
@@ -102,10 +119,12 @@ def test_training_step(
     assert all(g is not None and g.device == ELSEWHERE for g in gradients)
 
 
-def test_standardising_the_teacher(elsewhere: TunedReverseDistillation, samples: list[PreparedSample]) -> None:
+def test_standardising_the_teacher(
+    teacher: FrozenTeacher, network: TunedReverseDistillation, samples: list[PreparedSample]
+) -> None:
     with OneDevice():
-        fit_feature_scalers(elsewhere, samples, ELSEWHERE)
-    assert {buffer.device for buffer in elsewhere.scalers.buffers()} == {ELSEWHERE}
+        fit_feature_scalers(network, teacher, samples)
+    assert {buffer.device for buffer in network.scalers.buffers()} == {ELSEWHERE}
 
 
 def test_paper_network() -> None:

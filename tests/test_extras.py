@@ -11,15 +11,10 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from trd.registry import METHODS
 
 from trd.errors import MissingExtraError
 from trd.extras import EXTRAS, explained, require
-from trd.runs import evaluate, fit
-
-sys.path.insert(0, str(Path(__file__).parent / "fakes"))
-
-from meandistance import toml
+from trd.runs import evaluate
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,14 +23,12 @@ else:
 
 
 ROOT = Path(__file__).parents[1]
-FAKES = ROOT / "tests/fakes"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 BASE_ONLY = """
 import contextlib, io, json, os, sys
 for name in json.loads(sys.argv[1]):
     sys.modules[name] = None  # importing it fails from here on
 from trd.cli import main
-from trd.registry import METHODS
 METHODS["meandistance"] = "meandistance"
 for arguments in json.loads(sys.argv[2]):
     sys.argv = ["trd", *arguments]
@@ -89,19 +82,10 @@ def _called(blocked: list[str], calls: list[str]) -> list[tuple[int, str, str]]:
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, [ROOT / "src", FAKES])), "COLUMNS": "1000"},
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "COLUMNS": "1000"},
     )
     assert done.returncode == 0, done.stderr
     return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
-
-
-@pytest.fixture
-def without_network(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run of a method that computes with numpy."""
-    monkeypatch.setitem(METHODS, "meandistance", "meandistance")
-    (tmp_path / "mean.toml").write_text(toml("mean"))
-    fit(drawn, tmp_path / "mean", tmp_path / "mean.toml", device="cpu")
-    return tmp_path / "mean"
 
 
 @pytest.mark.parametrize("extra", sorted(EXTRAS))
@@ -132,8 +116,8 @@ def test_an_import_that_fails_is_explained_where_an_extra_has_the_package(monkey
         import colorsys  # noqa: F401
 
 
-def test_the_base_alone(trained: Path, without_network: Path, drawn: Path, tmp_path: Path) -> None:
-    """What the base does not bring is blocked: a detector without a network predicts, the rest says what it needs."""
+def test_the_base_alone(trained: Path, drawn: Path, tmp_path: Path) -> None:
+    """What the base does not bring is blocked: what needs it says so."""
     run = Path(shutil.copytree(trained, tmp_path / "run"))
     data, out = str(drawn), str(tmp_path / "out")
     parts = str(drawn / "biscuit/test/chip")
@@ -143,8 +127,6 @@ def test_the_base_alone(trained: Path, without_network: Path, drawn: Path, tmp_p
         "info": (0, ""),
         f"info {run}": (0, ""),
         f"calibrate {run} --rate 0.2": (0, ""),
-        f"info {without_network}": (0, ""),
-        f"predict {without_network} --input {parts} --out {out} --raw-maps": (0, ""),
         f"predict {run} --input {parts} --out {out}": (2, f"the detector {run / 'biscuit'} needs the extra 'train'"),
         f"predict {run} --input {parts} --out {out} --executor ray": (2, "--executor ray needs the extra 'ray'"),
         f"calibrate {run} --good {parts}": (2, "needs the extra 'train'"),
@@ -167,18 +149,22 @@ def test_the_base_alone(trained: Path, without_network: Path, drawn: Path, tmp_p
     described = results[list(calls).index(f"info {run}")][1]
     assert "nothing here: the detector" in described
     assert "lite-rgb-normals" in described
-    assert len((tmp_path / "out/scores.csv").read_text().splitlines()) == 2
-    assert (tmp_path / "out/overlays").is_dir()
 
 
-def test_evaluating_needs_the_extra_report_only(without_network: Path) -> None:
-    (without_network / "report.html").unlink(missing_ok=True)
-    ((code, shown, said),) = _called(_not_of_the_base("report"), [f"evaluate {without_network}"])
-    assert code == 0, said
-    assert "fused" in shown
-    assert (without_network / "report.html").is_file()
-    versions = json.loads((without_network / "run.json").read_text())["versions"]
-    assert "numpy" in versions
+def test_a_package_needs_its_runtime_only(quick_package: Path, drawn: Path, tmp_path: Path) -> None:
+    blocked, out = _not_of_the_base("onnx"), tmp_path / "out"
+    assert {"torch", "matplotlib", "jinja2"} <= set(blocked)
+    calls = [
+        f"info {quick_package}",
+        f"predict {quick_package} --input {drawn / 'biscuit/test/chip'} --out {out} --raw-maps",
+        f"evaluate {quick_package} --data {drawn}",
+    ]
+    (_, described, _), _, (_, evaluated, _) = results = _called(blocked, calls)
+    assert [code for code, _, _ in results] == [0, 0, 0], results
+    assert "ONNX Runtime" in described
+    assert "fused" in evaluated
+    assert len((out / "scores.csv").read_text().splitlines()) == 2
+    assert (out / "overlays").is_dir()
 
 
 def test_an_evaluation_without_torch_ends_at_once(
@@ -187,9 +173,7 @@ def test_an_evaluation_without_torch_ends_at_once(
     """Not class by class, and the results that are there stay."""
     run = Path(shutil.copytree(trained, tmp_path / "run"))
     before = (run / "report.html").read_bytes()
-    for name in [
-        name for name in sys.modules if name.startswith(("trd.evidence.reverse_distillation.", "trd.engines.pytorch"))
-    ]:
+    for name in [name for name in sys.modules if name.startswith(("trd.evidence.", "trd.engines.pytorch"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtraError, match="needs the extra 'train'"):

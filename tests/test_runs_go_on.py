@@ -182,7 +182,7 @@ def test_results_of_version_0_1_are_read(trained: Path, tmp_path: Path, drawn: P
 def test_two_trainings_in_one_folder(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "trd", "train", "--data", str(data), "--out", str(out), "--device", "cpu"]
-    for value in ("frame.size=64", "training.epochs=500", "training.precision=fp32", "training.checkpoint_every=1"):
+    for value in ("frame.size=64", "training.epochs=500", "precision=fp32", "training.checkpoint_every=1"):
         command += ["--set", value]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -17,7 +17,7 @@ from pathlib import Path
 from faults import Fault
 
 ROOT = Path(__file__).resolve().parents[2]
-TINY = ("frame.size=64", "training.epochs=3", "training.batch_size=2", "training.precision=fp32",
+TINY = ("frame.size=64", "training.epochs=3", "training.batch_size=2", "precision=fp32",
         "training.checkpoint_every=1")  # fmt: skip
 START_LIMIT = 240  # seconds that one start may take
 

@@ -23,17 +23,17 @@ def recipe_fields() -> Iterator[tuple[tuple[str, ...], Any]]:
     from pydantic import BaseModel
 
     from trd import config
-    from trd.evidence.reverse_distillation.config import TRDConfig
 
     def walk(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
         for name, info in model.model_fields.items():
             yield (*path, name), info
             kind = info.annotation
-            if isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not config.MethodConfig:
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
                 yield from walk(kind, (*path, name))
 
     yield from walk(config.Recipe, ())
-    yield from walk(TRDConfig, ("method",))
+    for name, section in config.EVIDENCE.items():
+        yield from walk(section, ("evidence", name))
     union = get_args(config.ModalityInput)[0]
     assert get_origin(config.ModalityInput) is Annotated
     for kind in get_args(union):
@@ -128,7 +128,8 @@ ODD_TEXTS = (
 )  # fmt: skip
 ODD_OVERRIDES = (
     "", "=", ".=1", "a..b=1", "seed=" + "9" * 5000, "a=" + "[" * 100_000, ".".join("a" * 50_000) + "=1", "seed=nan",
-    "frame=1", "name=[", "method=trd2", "modalities={}", "classes.a=1", "classes=1", "training=1", "seed=1\n[frame]",
+    "frame=1", "name=[", "method=trd2", "evidence=1", "evidence.x=true", "modalities={}", "classes.a=1", "classes=1",
+    "training=1", "seed=1\n[frame]",
 )  # fmt: skip
 
 
@@ -146,6 +147,7 @@ def recipes(bench: Bench, minutes: float, count: int | None) -> tuple[list[str],
         name: {"representation": name, "source": "rgb" if name == "image" else "xyz"}
         for name in ("image", "depth_image", "sobel_normals", "surface_normals")
     }
+    base["evidence"] |= {"memory_bank": {}, "crossmodal_mapping": {}}
     _validated(base, "base")
     fields = list(recipe_fields())
     for path, info in fields:

@@ -22,13 +22,12 @@ from trd.detector import Detector
 from trd.evaluation.evaluate import FUSED, evaluate_files
 from trd.evaluation.pixel_profile import pixel_profile
 from trd.evidence.base import FitJob
-from trd.registry import find_method
+from trd.evidence.detection import fit_evidence
 from trd.training.fit import fit_prepared
 from trd.training.prepare import list_parts, prepare_class
 from trd.types import ClassFolder, State
 
 QUIET = Console(quiet=True)
-STATISTICS = "statistics."  # names of their tensors in a state, which a network alone does not have
 
 
 def run(plan: Path, results: Path, device: str, workers: int, models: Path | None) -> None:
@@ -75,7 +74,7 @@ def _measure_task(task: Task, results: Path, device: str, models: Path | None) -
         states: list[State] = []
 
         def fit(job: FitJob) -> State:
-            states.append(find_method(recipe.method.name).fit(job))
+            states.append(fit_evidence(job))
             return states[0]
 
         detector = fit_prepared(parts, fit, Path(folder) / "run", device, QUIET)
@@ -84,9 +83,8 @@ def _measure_task(task: Task, results: Path, device: str, models: Path | None) -
             shutil.copytree(Path(folder) / "run", models / task.name, dirs_exist_ok=True)
         for name, settings in task.rescored.items():
             other = _recipe(task, [*task.settings, *settings])
-            kept = {
-                key: value for key, value in states[0].items() if name != "network" or not key.startswith(STATISTICS)
-            }
+            listed = (*other.evidence, "teacher")
+            kept = {key: value for key, value in states[0].items() if key.partition(".")[0] in listed}
             again = fit_prepared(
                 replace(parts, recipe=other), lambda job, kept=kept: kept, Path(folder) / name, device, QUIET
             )

@@ -57,7 +57,7 @@ def _names(seeds: Sequence[int], bad: bool) -> Iterator[str]:
 
 def _task(name: str, class_name: str, train: Path, test: Path, bad: Path | None) -> Task:
     method, seed, *what = name.split("-")
-    settings = {"filter": ["method.student.filter=true"], "no_amplifier": ["method.student.amplifier=false"]}
+    settings = {"filter": ["student.filter=true"], "no_amplifier": ["student.amplifier=false"]}
     own = train.resolve() / class_name / "train/good/rgb"
     count = len(list(own.iterdir()))
     parts, planted = None, []
@@ -71,7 +71,7 @@ def _task(name: str, class_name: str, train: Path, test: Path, bad: Path | None)
     elif what:
         number, draw = int(what[0][:-1]), "ab".index(what[0][-1])
         parts = sorted(np.random.default_rng([number, draw]).permutation(count)[:number].tolist())
-    rescored = {"network": ["method.statistics.components=0"]} if PEERS.get(method) is None and not what else {}
+    rescored = {"network": ["evidence.patch_statistics=false"]} if PEERS.get(method) is None and not what else {}
     if method == "default" and not what:
         rescored["sum"] = ["scoring.fusion=sum"]
     return Task(

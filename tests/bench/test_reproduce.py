@@ -10,22 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trd.evidence.reverse_distillation.variants import ablation
+from eyecandies import draw_eyecandies
 
 from trd.config import Recipe, load_recipe
 from trd.errors import CheckpointError, DataError, MissingExtraError, RecipeError, TRDError
 from trd_bench.reproduce.published import BENCHMARKS, MVTEC3D
 from trd_bench.reproduce.reproduce import reproduce
 from trd_bench.reproduce.tables import Result, Table, ablation_tables, benchmark_tables, to_latex, to_markdown
-
-sys.path.insert(0, str(Path(__file__).parent / "fakes"))
-from eyecandies import draw_eyecandies
+from trd_bench.reproduce.variants import ablation
 
 SHORT = (
     "frame.size=64",
     "training.epochs=1",
     "training.batch_size=2",
-    "training.precision=fp32",
+    "precision=fp32",
     "scoring.stand_ins=false",
 )
 
@@ -81,9 +79,10 @@ def test_variants_of_the_ablation(mvtec: Path, tmp_path: Path) -> None:
     recipe = load_recipe("lite-rgb-normals", [*SHORT, "scoring.stand_ins=true"])
     names = tuple(ablation(recipe))
     assert names == (
-        "only-rgb", "only-normals", "no-tuners", "filter", "both-tuners", "full", "joint-teacher", "no-statistics"
+        "only-rgb", "only-normals", "no-tuners", "filter", "both-tuners", "full", "joint-teacher",
+        "no-reverse_distillation", "no-patch_statistics",
     )  # fmt: skip
-    names = ("only-normals", "full", "joint-teacher", "no-statistics")  # the others differ from these in settings
+    names = ("only-normals", "full", "joint-teacher", "no-patch_statistics")  # the others differ from these in settings
     results = reproduce("folder", mvtec, tmp_path, recipe, classes=["bagel"], variants=names, device="cpu")
     maps = {r.variant: set(r.metrics["maps"]) - {"fused"} for r in results}
     statistics = {"rgb_statistics", "normals_statistics"}
@@ -91,7 +90,7 @@ def test_variants_of_the_ablation(mvtec: Path, tmp_path: Path) -> None:
         "only-normals": {"normals", "normals_statistics"},
         "full": {"rgb", "normals"} | statistics,
         "joint-teacher": {"joint"} | statistics,
-        "no-statistics": {"rgb", "normals"},
+        "no-patch_statistics": {"rgb", "normals"},
     }
     table = (tmp_path / "table.md").read_text()
     for variant in names:
@@ -159,7 +158,7 @@ def test_wrong_names_are_refused(mvtec: Path, tmp_path: Path, drawn: Path) -> No
     with pytest.raises(DataError, match=r"cookie has no test split: .*--classes"):
         reproduce("mvtec3d", unlabelled, tmp_path / "out", recipe)
     assert not (tmp_path / "out").exists()  # nothing was trained before
-    with pytest.raises(RecipeError, match="one modality"):
+    with pytest.raises(RecipeError, match="nothing can be taken away"):
         ablation(load_recipe("lite-rgb"))
     joint = load_recipe("lite-rgb-normals", ["student.filter=true", "student.branches=joint"])
     with pytest.raises(RecipeError, match="has a joint teacher"):
@@ -177,11 +176,11 @@ def test_wrong_names_are_refused(mvtec: Path, tmp_path: Path, drawn: Path) -> No
 )
 def test_an_ablation_lists_the_tuners_that_the_recipe_has_not(own: tuple[bool, bool], others: list[str]) -> None:
     switches = [f"student.{tuner}={str(on).lower()}" for tuner, on in zip(("filter", "amplifier"), own, strict=True)]
-    recipe = load_recipe("lite-rgb-normals", [*switches, "method.statistics.components=0"])
+    recipe = load_recipe("lite-rgb-normals", [*switches, "evidence.patch_statistics=false"])
     variants = ablation(recipe)
     assert list(variants) == ["only-rgb", "only-normals", *others, "full", "joint-teacher"]
     assert variants["full"] == recipe
-    students = {name: other.method.student for name, other in variants.items()}
+    students = {name: other.evidence["reverse_distillation"].student for name, other in variants.items()}
     expected = {"no-tuners": (0, 0), "filter": (1, 0), "amplifier": (0, 1), "both-tuners": (1, 1), "full": own}
     for name in (*others, "full"):
         assert (students[name].filter, students[name].amplifier) == expected[name]
@@ -191,12 +190,28 @@ def test_an_ablation_lists_the_tuners_that_the_recipe_has_not(own: tuple[bool, b
     assert students["joint-teacher"].branches == "joint"
 
 
-def test_an_ablation_takes_the_statistics_away() -> None:
+def test_an_ablation_takes_each_evidence_away() -> None:
     recipe = load_recipe("lite-rgb-normals")
     variants = ablation(recipe)
-    assert variants["no-statistics"].branches == ("rgb", "normals")
-    assert variants["no-statistics"].method.student == recipe.method.student
-    assert all(other.method.statistics.components for name, other in variants.items() if name != "no-statistics")
+    assert variants["no-patch_statistics"].branches == ("rgb", "normals")
+    assert variants["no-patch_statistics"].evidence == {"reverse_distillation": recipe.evidence["reverse_distillation"]}
+    kinds = {name: set(other.evidence) for name, other in variants.items() if not name.startswith("no-patch")}
+    assert kinds.pop("no-reverse_distillation") == {"patch_statistics"}
+    assert all(listed == set(recipe.evidence) for listed in kinds.values())
+    three = ablation(
+        load_recipe("lite-memory-bank", ["evidence.crossmodal_mapping=true", "evidence.patch_statistics=true"])
+    )
+    assert {name: tuple(other.evidence) for name, other in three.items()} == {
+        "full": ("memory_bank", "crossmodal_mapping", "patch_statistics"),
+        "no-memory_bank": ("crossmodal_mapping", "patch_statistics"),
+        "only-memory_bank": ("memory_bank",),
+        "no-crossmodal_mapping": ("memory_bank", "patch_statistics"),
+        "only-crossmodal_mapping": ("crossmodal_mapping",),
+        "no-patch_statistics": ("memory_bank", "crossmodal_mapping"),
+        "only-patch_statistics": ("patch_statistics",),
+    }
+    beside_a_mapping = ablation(recipe.changed("evidence.crossmodal_mapping=true"))
+    assert tuple(beside_a_mapping["only-rgb"].evidence) == ("reverse_distillation", "patch_statistics")
 
 
 def test_published_numbers() -> None:

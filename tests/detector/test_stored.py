@@ -1,5 +1,6 @@
 """A detector on disk: the same again, damaged, of other versions."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -10,25 +11,10 @@ import numpy as np
 import pytest
 
 from trd.detector import Detector
-from trd.errors import CheckpointError
-from trd.stored import FACTS, RECIPE, WEIGHTS, read_detector, save_detector
-from trd.types import Sample
-
-if sys.version_info >= (3, 11):
-    pass
-else:
-    pass
-
-
-EARLIER = (  # what version 0.1 could do
-    "scoring.fusion=sum",
-    "method.statistics.components=0",
-    "student.filter=true",
-    "frame.size=64",
-    "training.epochs=1",
-    "training.batch_size=2",
-    "training.precision=fp32",
-)
+from trd.errors import CheckpointError, TRDError
+from trd.stored import FACTS, RECIPE, WEIGHTS, read_detector, read_facts, save_detector
+from trd.training.fit import fit_class
+from trd.types import ClassFolder, Sample
 
 
 def test_saved_and_loaded_is_the_same(detector: Detector, trained: Path, samples: list[Sample], tmp_path: Path) -> None:
@@ -142,3 +128,33 @@ def test_a_detector_whose_calibration_is_of_an_earlier_version(folder: Path) -> 
     (folder / FACTS).write_text(json.dumps(facts))
     with pytest.raises(CheckpointError, match=r"detector\.json.*earlier version.*train again"):
         Detector.load(folder)
+
+
+def test_a_detector_of_before_is_refused_with_the_remedy(folder: Path) -> None:
+    """Whatever else it lacks: recipes that name a method, and formats below this one's."""
+    text = (folder / RECIPE).read_text()
+    facts = json.loads((folder / FACTS).read_text())
+    (folder / RECIPE).write_text(text.replace("[evidence.reverse_distillation", "[method"))
+    facts["recipe_fingerprint"] = hashlib.sha256((folder / RECIPE).read_bytes()).hexdigest()[:16]
+    (folder / FACTS).write_text(json.dumps(facts))
+    with pytest.raises(TRDError, match=r"recipe\.toml .*names a method.* train again"):
+        Detector.load(folder)
+    for version in (1, 2):
+        (folder / FACTS).write_text(json.dumps({**facts, "format_version": version}))
+        with pytest.raises(CheckpointError, match=r"earlier version \(format .* train again"):
+            Detector.load(folder)
+
+
+def test_files_of_two_trainings_do_not_mix(drawn: Path, quick_run: Path, tmp_path: Path) -> None:
+    """Also of one recipe; and the same training has the same id, which is of the content."""
+    data = Path(shutil.copytree(drawn / "biscuit", tmp_path / "data/biscuit"))
+    recipe = read_facts(quick_run / "biscuit")[0].recipe
+    same, folder = tmp_path / "same", tmp_path / "fewer"
+    fit_class(ClassFolder("biscuit", data), recipe, same, "cpu")
+    assert read_facts(same)[0].id == read_facts(quick_run / "biscuit")[0].id
+    for path in (data / "train/good").rglob("005.*"):
+        path.unlink()
+    fit_class(ClassFolder("biscuit", data), recipe, folder, "cpu")
+    shutil.copy(folder / WEIGHTS, same / WEIGHTS)
+    with pytest.raises(CheckpointError, match="do not belong together"):
+        Detector.load(same)

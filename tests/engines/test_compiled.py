@@ -17,7 +17,7 @@ TINY = [
     "frame.size=64",
     "training.epochs=1",
     "training.batch_size=2",
-    "training.precision=fp32",
+    "precision=fp32",
     "training.compile=true",
 ]
 
@@ -30,5 +30,5 @@ def test_compiled_training_and_inference(drawn: Path, tmp_path: Path) -> None:
     plain, fast = Detector.load(tmp_path, "cpu"), Detector.load(tmp_path, "cpu", compiled=True)
     files = list_class(drawn, "biscuit", plain.recipe.sources, plain.recipe.point_cloud_sources)
     samples = [load_sample(sample, plain.recipe.point_cloud_sources) for sample in files.test]
-    for ours, theirs in zip(fast.predict(samples), plain.predict(samples), strict=True):
+    for ours, theirs in zip(fast.predict_many(samples), plain.predict_many(samples), strict=True):
         np.testing.assert_allclose(ours.map, theirs.map, atol=1e-3 * np.abs(theirs.map).max())

@@ -4,12 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from trd.config import load_recipe
+from trd.config import BackboneConfig, load_recipe
+from trd.engines.pytorch.engine import PyTorchEngine
 from trd.engines.pytorch.frozen import folded, frozen
-from trd.evidence.reverse_distillation.network.frozen_network import FrozenNetwork
-from trd.evidence.reverse_distillation.network.network import build_network
+from trd.evidence.base import GraphContext
+from trd.evidence.reverse_distillation.graphs import student_graphs, student_value
 from trd.evidence.reverse_distillation.network.student import Student
+from trd.evidence.reverse_distillation.restored import build_network
 from trd.teachers.efficientnet_lite import EfficientNetLite0, SameConv
+from trd.teachers.frozen import FrozenTeacher, TeacherGraph, teacher_graphs
 from trd.teachers.wide_resnet import WideResNet50
 
 
@@ -62,55 +65,66 @@ def test_same_padding_inside_the_convolution(kernel: int, stride: int, groups: i
     torch.testing.assert_close(plain.frozen_form()(image), plain(image))
 
 
+@pytest.fixture
+def teacher() -> FrozenTeacher:
+    torch.manual_seed(0)
+    graph = TeacherGraph(BackboneConfig(weights="random"))
+    with_statistics(graph)
+    return FrozenTeacher(graph, torch.device("cpu"))
+
+
 @pytest.mark.parametrize("size", [64, 320, 512])
-def test_the_teacher_sees_few_images_at_a_time(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = build_network(load_recipe("lite-rgb", ["teacher.weights=random"])).eval()
-    images = {"rgb": torch.rand(3, 3, size, size)}
-    parts = model.teacher_pyramids(images)
+def test_the_teacher_sees_few_images_at_a_time(
+    teacher: FrozenTeacher, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = torch.rand(3, 3, size, size)
+    parts = teacher(images)
     monkeypatch.setattr("trd.engines.pytorch.frozen.CACHED_PIXELS", 10**9)
-    for ours, whole in zip(parts["rgb"], model.teacher_pyramids(images)["rgb"], strict=True):
+    for ours, whole in zip(parts, teacher(images), strict=True):
         torch.testing.assert_close(ours, whole, rtol=1e-4, atol=1e-5)
 
 
-def test_the_teacher_stays_in_float32_under_autocast() -> None:
-    model = build_network(load_recipe("lite-rgb", ["teacher.weights=random"])).eval()
-    images = {"rgb": torch.rand(1, 3, 64, 64)}
+def test_the_teacher_stays_in_float32_under_autocast(teacher: FrozenTeacher) -> None:
+    images = torch.rand(1, 3, 64, 64)
     with torch.autocast("cpu", torch.bfloat16):
-        under = model.teacher_pyramids(images)["rgb"]
-    for ours, plain in zip(under, model.teacher_pyramids(images)["rgb"], strict=True):
+        under = teacher(images)
+    for ours, plain in zip(under, teacher(images), strict=True):
         assert torch.equal(ours, plain)
 
 
-@pytest.mark.parametrize(
-    "overrides", [(), ("student.branches=joint",), ("student.amplifier=false",), ("teacher.standardize=true",)]
-)
-def test_the_frozen_network_gives_the_same_pyramids(overrides: tuple[str, ...]) -> None:
+def test_one_call_for_all_modalities_equals_one_for_each(teacher: FrozenTeacher) -> None:
+    images = {name: torch.rand(2, 3, 64, 64) for name in ("a", "b", "c")}
+    together = teacher.pyramids(images)
+    for name, stack in images.items():
+        normalised = (stack - teacher.graph.input_mean) / teacher.graph.input_std
+        with torch.no_grad():
+            alone = teacher.graph.teacher(normalised)
+        for ours, theirs in zip(together[name], alone, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4 * float(theirs.abs().max()))
+    assert not any(parameter.requires_grad for parameter in teacher._copy.parameters())
+
+
+@pytest.mark.parametrize("overrides", [(), ("student.branches=joint",), ("student.amplifier=false",)])
+@pytest.mark.parametrize("standardize", ["true", "false"])
+def test_an_engine_gives_what_the_plain_network_does(
+    teacher: FrozenTeacher, overrides: tuple[str, ...], standardize: str
+) -> None:
     extra = "modalities.depth={representation='image', source='d'}"
-    plain = build_network(load_recipe("lite-rgb", ["teacher.weights=random", extra, *overrides]))
-    with_statistics(plain)
+    recipe = load_recipe("lite-rgb", [extra, f"standardize={standardize}", *overrides])
+    plain = with_statistics(build_network(recipe, teacher.channels, teacher.linear_outputs))
+    for buffer in plain.scalers.buffers():
+        nn.init.uniform_(buffer, 0.5, 1.5)
     images = {name: torch.rand(2, 3, 64, 64) for name in plain.modalities}
-    exact = FrozenNetwork(plain, torch.device("cpu"), torch.float32)
-    rough = FrozenNetwork(plain, torch.device("cpu"), torch.bfloat16)
-    with torch.inference_mode():
-        expected, same, near = plain(images), exact(images), rough(images)
-    for name in plain.branches:
-        for a, b, c in zip(
-            expected.students[name].fused, same.students[name].fused, near.students[name].fused, strict=True
-        ):
-            size = float(a.abs().max())
-            torch.testing.assert_close(b, a, rtol=1e-3, atol=1e-3 * size)
-            assert float((c.float() - a).norm() / a.norm()) < 0.1
-        for a, b in zip(expected.teachers[name], same.teachers[name], strict=True):
-            torch.testing.assert_close(b, a, rtol=1e-4, atol=1e-4 * float(a.abs().max()))
-    assert {key for key in plain.state_dict() if "frozen" in key} == set()
-
-
-def test_a_copy_follows_newly_loaded_weights() -> None:
-    plain = build_network(load_recipe("lite-rgb", ["teacher.weights=random"])).eval()
-    images = {"rgb": torch.rand(1, 3, 64, 64)}
-    before = plain.teacher_pyramids(images)["rgb"][0].clone()
-    plain.load_state_dict({k: v * 1.5 if v.is_floating_point() else v for k, v in plain.state_dict().items()})
-    assert not torch.allclose(plain.teacher_pyramids(images)["rgb"][0], before)
+    context = GraphContext((64, 64), teacher.graph.shapes((64, 64)), teacher.linear_outputs)
+    graphs = teacher_graphs(teacher.graph, plain.modalities, (64, 64)) + student_graphs(plain, context)
+    with torch.no_grad():
+        expected = plain(teacher.pyramids(images))
+    for dtype, tolerance in ((torch.float32, 1e-3), (torch.bfloat16, 0.1)):
+        values = PyTorchEngine(graphs, torch.device("cpu"), dtype).values({n: i.numpy() for n, i in images.items()})
+        for name in plain.branches:
+            for level, theirs in enumerate(expected.students[name].fused):
+                ours = values[student_value(name, level)].float()
+                assert float((ours - theirs).norm() / theirs.norm()) < tolerance
 
 
 def test_frozen_is_in_one_precision_and_order() -> None:

@@ -4,20 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fitting import fitted, maps
 
 import trd
 from trd.config import Recipe, load_recipe
-from trd.engines.base import Placement
 from trd.errors import CheckpointError, RecipeError
-from trd.evidence.base import FitJob
-from trd.evidence.crossmodal_mapping import METHOD
-from trd.preprocess.parts import PreparedParts
 from trd.runs import Run
 from trd.types import PreparedSample, State
 
 BLOCK, SIDE = 32, 4
 SIZE = BLOCK * SIDE
 RECIPE = "lite-crossmodal-mapping"
+WEIGHT = "crossmodal_mapping.mappings.{}.0.weight"
 SET = (f"frame.size={SIZE}", "training.epochs=25", "training.batch_size=2", "training.cells=256")
 
 
@@ -43,61 +41,52 @@ def part(seed: int, broken: bool = False) -> PreparedSample:
     return PreparedSample(f"part-{seed}", "good", images, None, None, (SIZE, SIZE))
 
 
-def job(recipe: Recipe, folder: Path, count: int = 12) -> FitJob:
-    return FitJob(recipe, "blocks", PreparedParts(count, part), None, folder, device="cpu")
+def map_of(recipe: Recipe, state: State, one: PreparedSample, precision: str = "fp32") -> np.ndarray:
+    values = maps(recipe, state, one, precision=precision)
+    assert set(values) == {"mapping"}
+    assert values["mapping"].shape == (SIZE, SIZE)
+    return values["mapping"]
 
 
-def joint(recipe: Recipe, state: State, one: PreparedSample, precision: str | None = None) -> np.ndarray:
-    engine = METHOD.engine(recipe, state, Placement("cpu", precision))
-    maps = engine.raw_maps({name: image[None] for name, image in one.images.items()})
-    assert set(maps) == {"joint"}
-    assert maps["joint"].shape == (1, SIZE, SIZE)
-    return maps["joint"][0]
-
-
-def test_a_block_that_is_usual_in_each_modality_and_in_no_part_of_both(recipe: Recipe, tmp_path: Path) -> None:
-    state = METHOD.fit(job(recipe, tmp_path))
+def test_a_block_that_is_usual_in_each_modality_and_in_no_part_of_both(recipe: Recipe) -> None:
+    state = fitted(recipe, part, 12)
     inside = (slice(BLOCK, 2 * BLOCK), slice(2 * BLOCK, 3 * BLOCK))
     for seed in (100, 101):
-        whole, broken = joint(recipe, state, part(seed)), joint(recipe, state, part(seed, broken=True))
+        whole, broken = map_of(recipe, state, part(seed)), map_of(recipe, state, part(seed, broken=True))
         assert broken[inside].mean() > 2 * whole[inside].mean()
         assert broken[inside].mean() > 2 * np.median(broken)
-    rough = joint(recipe, state, part(101, broken=True), "bf16")
+    rough = map_of(recipe, state, part(101, broken=True), "bf16")
     assert np.corrcoef(rough.ravel(), broken.ravel())[0, 1] > 0.99
 
 
-def test_the_seed_decides_and_the_memory_does_not(tmp_path: Path) -> None:
+def test_the_seed_decides_and_the_memory_does_not() -> None:
     short = [*SET, "training.epochs=2"]
-    one = METHOD.fit(job(load_recipe(RECIPE, short), tmp_path, 5))
-    anew = METHOD.fit(job(load_recipe(RECIPE, [*short, "training.feature_memory=0"]), tmp_path, 5))
-    other = METHOD.fit(job(load_recipe(RECIPE, [*short, "seed=1"]), tmp_path, 5))
+    one = fitted(load_recipe(RECIPE, short), part, 5)
+    anew = fitted(load_recipe(RECIPE, [*short, "training.feature_memory=0"]), part, 5)
+    other = fitted(load_recipe(RECIPE, [*short, "seed=1"]), part, 5)
     assert one.keys() == anew.keys()
     assert all(np.array_equal(one[name], anew[name]) for name in one)
-    assert not np.array_equal(one["mappings.0.0.weight"], other["mappings.0.0.weight"])
+    assert not np.array_equal(one[WEIGHT.format(0)], other[WEIGHT.format(0)])
 
 
-def test_three_modalities_each_from_the_two_others(tmp_path: Path) -> None:
+def test_three_modalities_each_from_the_two_others() -> None:
     extra = "modalities.depth={representation='depth_image', source='xyz'}"
     three = load_recipe(RECIPE, [*SET, "training.epochs=1", extra])
     parts = [part(seed) for seed in range(2)]
     for one in parts:
         one.images["depth"] = one.images["rgb"][::-1].copy()
-    state = METHOD.fit(FitJob(three, "blocks", PreparedParts(2, parts.__getitem__), None, tmp_path, device="cpu"))
-    assert state["mappings.2.0.weight"].shape == (264, 352)
-    assert joint(three, state, parts[0]).min() >= 0
+    state = fitted(three, parts.__getitem__, 2)
+    assert state[WEIGHT.format(2)].shape == (264, 352)
+    assert map_of(three, state, parts[0]).min() >= 0
 
 
 def test_what_it_cannot_work_with(recipe: Recipe, tmp_path: Path) -> None:
     one = tmp_path / "one.toml"
-    one.write_text('name = "one"\n[modalities.rgb]\nrepresentation = "image"\n[method]\nname = "crossmodal_mapping"\n')
+    one.write_text('name = "one"\n[modalities.rgb]\nrepresentation = "image"\n[evidence.crossmodal_mapping]\n')
     with pytest.raises(RecipeError, match="needs two or more"):
         load_recipe(one)
-    with pytest.raises(RecipeError, match="cannot be called 'joint'"):
-        load_recipe(RECIPE, ["modalities.joint={representation='image', source='d'}"])
     with pytest.raises(CheckpointError, match="do not fit the recipe"):
-        METHOD.engine(recipe, {}, Placement("cpu"))
-    with pytest.raises(RecipeError, match="no ablation"):
-        METHOD.variants(recipe)
+        maps(recipe, {}, part(0))
 
 
 def test_a_whole_run(drawn: Path, tmp_path: Path) -> None:
@@ -105,9 +94,9 @@ def test_a_whole_run(drawn: Path, tmp_path: Path) -> None:
     run = Run.open(drawn, tmp_path / "run", load_recipe(RECIPE, short), None)
     metrics = run.train_and_evaluate("cpu")["biscuit"]
     run.raise_failures()
-    assert set(metrics["maps"]) == {"fused", "joint"}
+    assert set(metrics["maps"]) == {"fused", "mapping"}
     detector = trd.Detector.load(tmp_path / "run", "cpu")
     assert len(detector.calibration.good_scores) == 10
     rgb = np.full((192, 192, 3), 90, np.uint8)
     xyz = np.dstack([*np.mgrid[:192, :192] * 1e-3, np.full((192, 192), 0.4)]).astype(np.float32)
-    assert set(detector.predict({"rgb": rgb, "xyz": xyz}).modality_maps) == {"joint"}
+    assert set(detector.predict({"rgb": rgb, "xyz": xyz}).modality_maps) == {"mapping"}

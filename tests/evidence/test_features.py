@@ -7,11 +7,13 @@ from safetensors.torch import load_file
 
 from trd.config import load_recipe
 from trd.errors import RecipeError
-from trd.evidence.reverse_distillation.network.network import TunedReverseDistillation, build_network
+from trd.evidence.reverse_distillation.network.network import TunedReverseDistillation
+from trd.evidence.reverse_distillation.restored import build_network
 from trd.evidence.reverse_distillation.training import trainer as fit_module
 from trd.evidence.reverse_distillation.training.features import TeacherFeatures, teacher_features
 from trd.evidence.reverse_distillation.training.views import UPRIGHT, View, seen
 from trd.stored import WEIGHTS
+from trd.teachers.frozen import FrozenTeacher, TeacherGraph
 from trd.training.fit import fit_class
 from trd.types import ClassFolder, PreparedSample
 
@@ -19,7 +21,7 @@ PLAIN = [
     "frame.size=64",
     "training.epochs=2",
     "training.batch_size=2",
-    "training.precision=fp32",
+    "precision=fp32",
     "training.augment=none",
     "scoring.stand_ins=false",
 ]
@@ -29,23 +31,30 @@ LEVEL_VALUES = sum(c * (64 // s) ** 2 for c, s in ((24, 4), (40, 8), (112, 16)))
 MIRRORED = View(1, True)
 
 
+RECIPE = load_recipe("lite-rgb-normals")
+
+
 @pytest.fixture(scope="module")
-def network() -> TunedReverseDistillation:
-    return build_network(load_recipe("lite-rgb-normals")).train()
+def teacher() -> FrozenTeacher:
+    return FrozenTeacher(TeacherGraph(RECIPE.teacher), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def network(teacher: FrozenTeacher) -> TunedReverseDistillation:
+    return build_network(RECIPE, teacher.channels, teacher.linear_outputs)
 
 
 @pytest.fixture
 def teacher_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many images each call of the teacher in training got."""
+    """How many parts each call of the teacher while fitting got."""
     calls: list[int] = []
-    teacher = TunedReverseDistillation.raw_teacher_pyramids
+    pyramids = FrozenTeacher.pyramids
 
     def counted(self, images):
-        if self.training:
-            calls.append(len(next(iter(images.values()))))
-        return teacher(self, images)
+        calls.append(len(next(iter(images.values()))))
+        return pyramids(self, images)
 
-    monkeypatch.setattr(TunedReverseDistillation, "raw_teacher_pyramids", counted)
+    monkeypatch.setattr(FrozenTeacher, "pyramids", counted)
     return calls
 
 
@@ -55,40 +64,48 @@ def random_parts(count: int) -> list[PreparedSample]:
     return [PreparedSample(f"part-{index}", "good", image, None, None, (64, 64)) for index, image in enumerate(images)]
 
 
-def made(network: TunedReverseDistillation, count: int, views: int = 2, limit: float = 2**30, half: bool = False):
-    settings = {"count": count, "views": views, "limit": limit, "half": half, "device": torch.device("cpu")}
-    return TeacherFeatures(network, {"normals": "y_down"}, **settings)
+@pytest.fixture
+def made(teacher: FrozenTeacher, network: TunedReverseDistillation):
+    def features(count: int, views: int = 2, limit: float = 2**30, half: bool = False) -> TeacherFeatures:
+        settings = {"count": count, "views": views, "limit": limit, "half": half}
+        return TeacherFeatures(teacher, network, {"normals": "y_down"}, **settings)
+
+    return features
 
 
-def anew(network: TunedReverseDistillation, parts: Sequence[PreparedSample], views: Sequence[View]):
-    images: dict[str, list[torch.Tensor]] = {"rgb": [], "normals": []}
-    for part, view in zip(parts, views, strict=True):
-        tensors = {name: torch.from_numpy(image) for name, image in part.images.items()}
-        for name, image in seen(tensors, {"normals": "y_down"}, view).items():
-            images[name].append(image)
-    return network.teacher_pyramids({name: torch.stack(stack) for name, stack in images.items()})
+@pytest.fixture
+def anew(teacher: FrozenTeacher, network: TunedReverseDistillation):
+    def pyramids(parts: Sequence[PreparedSample], views: Sequence[View]):
+        images: dict[str, list[torch.Tensor]] = {"rgb": [], "normals": []}
+        for part, view in zip(parts, views, strict=True):
+            tensors = {name: torch.from_numpy(image) for name, image in part.images.items()}
+            for name, image in seen(tensors, {"normals": "y_down"}, view).items():
+                images[name].append(image)
+        return network.scaled(teacher.pyramids({name: torch.stack(stack) for name, stack in images.items()}))
+
+    return pyramids
 
 
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("limit", [0, 5 * 2 * 2 * 4 * LEVEL_VALUES, 2**30])
-def test_they_are_the_teachers_whether_kept_or_not(network: TunedReverseDistillation, half: bool, limit: float) -> None:
+def test_they_are_the_teachers_whether_kept_or_not(made, anew, half: bool, limit: float) -> None:
     parts = random_parts(6)
-    features = made(network, len(parts), limit=limit, half=half)
+    features = made(len(parts), limit=limit, half=half)
     for turn in (0, 1, 2):  # again and again, in other company
         chosen = parts[turn:] + parts[:turn]
         views = [UPRIGHT if (index + turn) % 2 else MIRRORED for index in range(len(parts))]
         for start in (0, 3):
             ours = features(chosen[start : start + 3], views[start : start + 3])
-            theirs = anew(network, chosen[start : start + 3], views[start : start + 3])
+            theirs = anew(chosen[start : start + 3], views[start : start + 3])
             for name in theirs:
                 for one, other in zip(ours[name], theirs[name], strict=True):
                     assert one.dtype == torch.float32
                     torch.testing.assert_close(one, other, rtol=1e-3 if half else 1e-4, atol=1e-4)
 
 
-def test_the_teacher_sees_each_view_once(network: TunedReverseDistillation, teacher_calls: list[int]) -> None:
+def test_the_teacher_sees_each_view_once(made, teacher_calls: list[int]) -> None:
     parts = random_parts(3)
-    features = made(network, 3)
+    features = made(3)
     first = features(parts, [UPRIGHT, MIRRORED, UPRIGHT])
     assert teacher_calls == [1, 1, 1]
     again = features(parts[::-1], [UPRIGHT, MIRRORED, UPRIGHT])
@@ -100,22 +117,20 @@ def test_the_teacher_sees_each_view_once(network: TunedReverseDistillation, teac
     assert features.size == 0
 
 
-def test_a_part_gets_the_same_to_the_bit_in_any_company(network: TunedReverseDistillation) -> None:
+def test_a_part_gets_the_same_to_the_bit_in_any_company(made) -> None:
     parts = random_parts(4)
-    together = made(network, 4)(parts, [UPRIGHT] * 4)
-    other_order = made(network, 4)
+    together = made(4)(parts, [UPRIGHT] * 4)
+    other_order = made(4)
     other_order(parts[3:], [UPRIGHT])
     alone = other_order(parts[:1], [UPRIGHT])
     assert all(torch.equal(one[:1], two) for one, two in zip(together["normals"], alone["normals"], strict=True))
 
 
-def test_memory_is_bounded_and_the_same_parts_are_kept_in_every_order(
-    network: TunedReverseDistillation, teacher_calls: list[int]
-) -> None:
+def test_memory_is_bounded_and_the_same_parts_are_kept_in_every_order(made, teacher_calls: list[int]) -> None:
     parts, one = random_parts(40), 2 * 4 * LEVEL_VALUES
     kept = []
     for order in (parts, parts[::-1]):
-        features = made(network, 40, views=1, limit=20 * one)
+        features = made(40, views=1, limit=20 * one)
         for part in order:
             features([part], [UPRIGHT])
         assert 10 * one < features.size < 30 * one  # half of them, give or take
@@ -125,24 +140,22 @@ def test_memory_is_bounded_and_the_same_parts_are_kept_in_every_order(
             features([part], [UPRIGHT])
             kept.append((part.id, len(teacher_calls) == before))
     assert kept[:40] == kept[40:]
-    halved = made(network, 40, views=1, half=True)
+    halved = made(40, views=1, half=True)
     halved(parts[:2], [UPRIGHT] * 2)
     assert halved.size == one
 
 
-def test_parts_that_are_not_kept_are_computed_together_also_in_the_first_step(
-    network: TunedReverseDistillation, teacher_calls: list[int]
-) -> None:
+def test_parts_that_are_not_kept_are_computed_together_also_in_the_first_step(made, teacher_calls: list[int]) -> None:
     """A resumed training begins with other parts; what shares a call must not depend on that."""
     parts, one = random_parts(40), 2 * 4 * LEVEL_VALUES
     batch = parts[:8]
-    seen_before = made(network, 40, views=1, limit=20 * one)
+    seen_before = made(40, views=1, limit=20 * one)
     seen_before(parts[20:21], [UPRIGHT])
     teacher_calls.clear()
     later = seen_before(batch, [UPRIGHT] * 8)
     calls = sorted(teacher_calls)
     teacher_calls.clear()
-    first = made(network, 40, views=1, limit=20 * one)(batch, [UPRIGHT] * 8)
+    first = made(40, views=1, limit=20 * one)(batch, [UPRIGHT] * 8)
     together = calls[-1]
     assert 1 < together < 8
     assert teacher_calls[-1] == together
@@ -165,7 +178,7 @@ def test_training_is_the_same_with_and_without(drawn: Path, tmp_path: Path, teac
     assert len(teacher_calls) < 1 + 24
     one, two = (load_file(tmp_path / name / WEIGHTS) for name in ("anew", "kept"))
     for name, tensor in one.items():
-        if tensor.is_floating_point() and name.startswith("network.students"):
+        if tensor.is_floating_point() and name.startswith("reverse_distillation.network.students"):
             difference = float((tensor - two[name]).norm() / (tensor.norm() + 1e-6))
             assert difference < 0.02, name
 
@@ -175,7 +188,7 @@ def test_without_augmentation_the_second_epoch_needs_no_teacher(
 ) -> None:
     fit_class(
         ClassFolder("biscuit", drawn / "biscuit"),
-        load_recipe("lite-rgb-normals", [*PLAIN, "training.precision=bf16"]),
+        load_recipe("lite-rgb-normals", [*PLAIN, "precision=bf16"]),
         tmp_path,
     )
     assert teacher_calls == [6, *[1] * 6]
@@ -199,8 +212,10 @@ def test_accumulated_batches_share_a_step(drawn: Path, tmp_path: Path, monkeypat
         load_recipe("lite-rgb-normals", ["training.accumulate=3"])
 
 
-def test_oblong_frames_reserve_room_for_their_four_views(network: TunedReverseDistillation) -> None:
+def test_oblong_frames_reserve_room_for_their_four_views(
+    teacher: FrozenTeacher, network: TunedReverseDistillation
+) -> None:
     """Twice as many of their parts fit than if there were eight."""
     recipe = load_recipe("lite-rgb-normals", ["frame.size=64"])
-    places = [teacher_features(network, recipe, 10, torch.device("cpu"), square)._places for square in (True, False)]
+    places = [teacher_features(teacher, network, recipe, 10, square)._places for square in (True, False)]
     assert places == [80, 40]

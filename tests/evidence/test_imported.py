@@ -50,7 +50,9 @@ def test_imported_weights_evaluate_and_predict(
     command = ["import-reference", str(checkpoint), "--data", str(drawn), "--recipe", "mvtec3d-rgb-normals"]
     result = runner.invoke(app, [*command, "--out", str(out), "--device", "cpu", *overrides])
     assert result.exit_code == 0, result.output
-    weight = load_file(out / "biscuit" / WEIGHTS)["network.students.normals.decoder.mixes.0.weight"]
+    weight = load_file(out / "biscuit" / WEIGHTS)[
+        "reverse_distillation.network.students.normals.decoder.mixes.0.weight"
+    ]
     assert torch.equal(weight, torch.tensor([1.0, 3.0]))
     record = json.loads((out / "biscuit/training.json").read_text())
     assert record["imported"]["file"] == str(checkpoint)

@@ -85,15 +85,18 @@ def test_int8_networks_are_fitted_and_calibrated_anew(
     job = ExportJob(trained, tmp_path / "int8.trdm", runtime, "int8")  # type: ignore[arg-type]
     made = export(job, Console(quiet=True))
     manifest = made.package.manifest
-    assert {graph.precision for graph in manifest.graphs.values() if graph.role != "score"} == {"int8"}
-    assert {graph.precision for graph in manifest.graphs.values() if graph.role == "score"} == {"fp32"}
+    networks = ("teacher", "student")  # scalers and distances stay in float32
+    assert {graph.precision for graph in manifest.graphs.values() if graph.role in networks} == {"int8"}
+    assert {graph.precision for graph in manifest.graphs.values() if graph.role not in networks} == {"fp32"}
     detector = Detector.load(job.out)
     assert detector.engine.precision == detector.calibration.precision == "int8"
     scores = [detector.predict(part).score for part in samples(drawn)]
     assert np.isfinite(scores).all()
     weights = sum(len(made.package.contents[name]) for name in made.package.contents if "student" in name)
     students = read_detector(trained)[1]
-    plain = sum(value.nbytes for name, value in students.items() if name.startswith("network.students"))
+    plain = sum(
+        value.nbytes for name, value in students.items() if name.startswith("reverse_distillation.network.students")
+    )
     assert weights < 0.5 * plain
 
 

@@ -1,33 +1,31 @@
-"""The graphs of every method compute what its engine computes, for any number of modalities."""
+"""The graphs of every evidence, exported, compute in another runtime what PyTorch's engine computes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
+from fitting import fitted, maps, noise
 from numpy.typing import NDArray
-from trd.engines.pytorch.exportable import Resampled
-from trd.evidence.exportable import Exportable, ExportForm, GraphForm
-from trd.registry import find_method
 
 from trd.config import Recipe, load_recipe
-from trd.engines.base import Placement
+from trd.engines.graphs import GraphForm, Graphs
 from trd.engines.onnx import OnnxGraph
-from trd.engines.steps import StepEngine
-from trd.evidence.base import FitJob
+from trd.engines.pytorch.resampling import Resampled
+from trd.engines.steps import Graph, StepEngine
+from trd.evidence.detection import detector_graphs
 from trd.export import graphs as exporter
-from trd.preprocess.parts import PreparedParts
-from trd.types import PreparedSample
+from trd.preprocess.parts import stacked_images
 
 SIZE = 64
+EVIDENCE = ("reverse_distillation", "memory_bank", "patch_statistics", "crossmodal_mapping")
 
 
 class TorchGraph:
-    """`trd.engines.steps.Graph` of the module itself, so that no exporter is needed."""
+    """The module itself, so that no exporter is needed."""
 
     def __init__(self, form: GraphForm) -> None:
         self.form = form
@@ -39,91 +37,69 @@ class TorchGraph:
         return dict(zip(self.form.outputs, (tensor.numpy() for tensor in given), strict=True))
 
 
-def steps_of(form: ExportForm, graphs: Mapping[str, Any]) -> StepEngine:
-    ready = [graphs[step.graph] for step in form.steps]
-    return StepEngine(ready, form.steps, device="cpu", precision="fp32", form="test", one_by_one=False)
-
-
-def images(recipe: Recipe, count: int, seed: int) -> dict[str, NDArray[np.float32]]:
-    random = np.random.default_rng(seed)
-    return {name: random.random((count, 3, SIZE, SIZE), np.float32) for name in recipe.modalities}
-
-
-def parts(recipe: Recipe) -> PreparedParts:
-    stacks = images(recipe, 6, 1)
-    made = [
-        PreparedSample(str(i), "good", {n: stack[i] for n, stack in stacks.items()}, None, None, (SIZE, SIZE))
-        for i in range(6)
-    ]
-    return PreparedParts(len(made), made.__getitem__)
-
-
-def recipe_of(name: str, modalities: int, *overrides: str) -> Recipe:
-    values = load_recipe(name).model_dump()
+def recipe_of(modalities: int, *kinds: str, weights: str = "random", **network: object) -> Recipe:
+    """network: keys of reverse distillation that differ from the small recipe's."""
+    values = load_recipe("lite-rgb-normals").model_dump()
     values["modalities"] = {f"lamp_{i}": {"representation": "image", "source": f"lamp_{i}"} for i in range(modalities)}
     values["frame"] |= {"size": SIZE, "crop": "none"}
     values["scoring"] |= {"region": "frame", "stand_ins": False}
-    method = values["method"]
-    if "training" in method:
-        method["training"] |= {"epochs": 1, "batch_size": 2, "precision": "fp32"}
-    if "teacher" in method:
-        method["teacher"] |= {"weights": "random"}
-    for override in overrides:
-        path, _, value = override.partition("=")
-        *above, key = path.split(".")
-        place: Any = values
-        for step in above:
-            place = place[step]
-        place[key] = {"true": True, "false": False}.get(value, value)
+    values |= {"precision": "fp32", "teacher": {"weights": weights}}
+    short = {"training": {"epochs": 1, "batch_size": 2}}
+    own = values["evidence"]["reverse_distillation"]
+    own["student"] |= {"filter": True} | network.pop("student", {})
+    own["training"] |= short["training"]
+    values["evidence"] = {"reverse_distillation": own | network, "crossmodal_mapping": short}
+    values["evidence"] = {kind: values["evidence"].get(kind, {}) for kind in kinds}
     return Recipe.model_validate(values)
 
 
 CASES = {
-    "one": recipe_of("lite-rgb-normals", 1, "method.student.filter=true"),
-    "two": recipe_of("lite-rgb-normals", 2),
-    "two with filter": recipe_of("lite-rgb-normals", 2, "method.student.filter=true"),
-    "three": recipe_of("lite-rgb-normals", 3),
-    "four": recipe_of("lite-rgb-normals", 4),
-    "joint teacher": recipe_of("lite-rgb-normals", 2, "method.student.filter=true", "method.student.branches=joint"),
-    "cosine": recipe_of("lite-rgb-normals", 2, "method.distance=cosine"),
-    "memory bank": recipe_of("lite-memory-bank", 2),
-    "mapping": recipe_of("lite-crossmodal-mapping", 3),
-    "statistics": recipe_of("patch-statistics", 2),
+    "one": recipe_of(1, *EVIDENCE[:3]),
+    "two": recipe_of(2, *EVIDENCE),
+    "three": recipe_of(3, *EVIDENCE),
+    "four": recipe_of(4, *EVIDENCE),
+    "joint teacher": recipe_of(2, EVIDENCE[0], student={"branches": "joint"}),
+    "without filter": recipe_of(2, EVIDENCE[0], student={"filter": False}),
+    "cosine": recipe_of(2, EVIDENCE[0], distance="cosine", standardize=False),
+    "wider students": recipe_of(2, EVIDENCE[0], student={"widths": (32, 48, 120)}),
 }
 
 
+def assert_same(recipe: Recipe, folder: Path, graph_of: Callable[[GraphForm], Graph], *counts: int) -> Graphs:
+    """The maps of these many parts at once by the steps as by PyTorch's engine."""
+    state = fitted(recipe, lambda number: noise(recipe, number), folder=folder)
+    graphs = detector_graphs(recipe, state, (SIZE, SIZE))
+    ready = {name: graph_of(form) for name, form in graphs.graphs.items()}
+    runs = [ready[step.graph] for step in graphs.steps]
+    engine = StepEngine(runs, graphs.steps, device="cpu", precision="fp32", form="test", one_by_one=False)
+    for count in counts:
+        parts = [noise(recipe, 100 + number) for number in range(count)]
+        expected = maps(recipe, state, *parts)
+        values = engine.raw_maps(stacked_images(parts))
+        assert list(values) == list(expected) == list(recipe.branches)
+        for name, theirs in expected.items():
+            wrong = np.abs(values[name].reshape(theirs.shape) - theirs) > 2e-3 * theirs.std()
+            assert wrong.mean() < (0.01 if "statistics" in name else 1e-9), name
+    return graphs
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_graphs_compute_what_the_engine_computes(case: str, tmp_path: Path) -> None:
-    recipe = CASES[case]
-    method = find_method(recipe.method.name)
-    good = parts(recipe)
-    state = method.fit(FitJob(recipe, case, good, good, tmp_path, "cpu"))
-    engine = method.engine(recipe, state, Placement("cpu", "fp32"))
-    form = cast(Exportable, method).export_form(recipe, state, (SIZE, SIZE))
-    seen = images(recipe, 3, 2)
-    expected = engine.raw_maps(seen)
-    found = steps_of(form, {name: TorchGraph(graph) for name, graph in form.graphs.items()}).raw_maps(seen)
-    assert list(found) == list(expected)
-    for name in expected:
-        unit = expected[name].std()
-        wrong = np.abs(found[name] - expected[name]) > 2e-3 * unit
-        assert wrong.mean() < (0.01 if "statistics" in name or case == "statistics" else 1e-9), name
+def test_the_steps_compute_what_the_engine_does(case: str, tmp_path: Path) -> None:
+    assert_same(CASES[case], tmp_path, TorchGraph, 3)
 
 
-# of patch statistics whole packages are made elsewhere
-@pytest.mark.parametrize(("name", "modalities"), [("lite-memory-bank", 1), ("lite-crossmodal-mapping", 2)])
-def test_graphs_of_other_methods_run_in_a_runtime(name: str, modalities: int, tmp_path: Path) -> None:
-    # further modalities have the same graphs with other numbers; the teacher's is exported for other tests too
-    recipe = recipe_of(name, modalities, "method.teacher.weights=auto")
-    method = find_method(recipe.method.name)
-    good = parts(recipe)
-    state = method.fit(FitJob(recipe, name, good, good, tmp_path, "cpu"))
-    form = cast(Exportable, method).export_form(recipe, state, (SIZE, SIZE))
-    seen = images(recipe, 3, 2)
-    expected = method.engine(recipe, state, Placement("cpu", "fp32")).raw_maps(seen)
-    graphs = {key: OnnxGraph(exporter.onnx_bytes(graph), "cpu", 1, key) for key, graph in form.graphs.items()}
-    for branch, values in steps_of(form, graphs).raw_maps(seen).items():
-        assert np.abs(values - expected[branch]).max() < 2e-3 * expected[branch].std(), branch
+def test_all_evidence_together_runs_in_a_runtime(tmp_path: Path) -> None:
+    """Batches of one and of three. Further modalities have the same graphs with other numbers."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+
+    def ready(form: GraphForm) -> OnnxGraph:
+        return OnnxGraph(exporter.onnx_bytes(form), "cpu", 1, "a graph")
+
+    recipe = recipe_of(2, *EVIDENCE, weights="auto")  # the teacher is exported for other tests too
+    graphs = assert_same(recipe, tmp_path, ready, 1, 3)
+    assert [step.graph for step in graphs.steps].count("teacher") == 2
+    assert sum(form.role == "teacher" for form in graphs.graphs.values()) == 1
 
 
 @pytest.mark.parametrize("align_corners", [True, False])

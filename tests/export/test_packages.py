@@ -219,7 +219,9 @@ def test_classes_share_the_graphs_that_are_equal(package: Path, monkeypatch: pyt
     one = package_engine(first, Placement("cpu"))
     before = one.raw_maps(images)
     assert len(made) == graphs
-    two = package_engine(with_graph(first, "student_0", 1.5), Placement("cpu"))  # another class of the same teacher
+    two = package_engine(
+        with_graph(first, "reverse_distillation_student_0", 1.5), Placement("cpu")
+    )  # another class of the same teacher
     assert len(made) == graphs + 1
     after = two.raw_maps(images)
     assert (after["rgb"] != before["rgb"]).any()
@@ -230,7 +232,7 @@ def test_classes_share_the_graphs_that_are_equal(package: Path, monkeypatch: pyt
     assert len(made) == 2 * graphs + 1
 
 
-@pytest.mark.parametrize("name", ["teacher", "student_0", "student_1"])
+@pytest.mark.parametrize("name", ["teacher", "reverse_distillation_student_0", "reverse_distillation_student_1"])
 def test_perturbed_weights_are_seen_by_the_self_test(package: Path, name: str) -> None:
     write_package(package, with_graph(read_package(package), name, 1.01))
     with pytest.raises(CheckpointError, match="maps of the golden part differ by"):
@@ -277,7 +279,7 @@ def test_the_golden_part_is_the_same_here(package: Path) -> None:
 
 
 def test_another_precision_is_refused(package: Path) -> None:
-    with pytest.raises(RecipeError, match="computes in 32 and was calibrated in it"):
+    with pytest.raises(RecipeError, match="computes in fp32 and was calibrated in it"):
         Detector.load(package, precision="bf16")
 
 

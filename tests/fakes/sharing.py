@@ -20,7 +20,7 @@ from trd.config import Recipe
 from trd.runs import Run
 
 if TYPE_CHECKING:
-    from trd.evidence.exportable import GraphForm
+    from trd.engines.graphs import GraphForm
     from trd.export.export import Exported
     from trd.packages.manifest import Runtime
 

@@ -57,7 +57,7 @@ def test_the_key_follows_the_content_of_every_file(sample_files: SampleFiles, na
         "modalities.depth={representation='depth_image'}",
         "frame.size=96",
         "frame.margin=0.2",
-        "frame.part_source=xyz",
+        "frame.part.source=xyz",
         "frame.part.clearance=0.002",
         "scoring.region=part",
     ],

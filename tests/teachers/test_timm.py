@@ -33,7 +33,7 @@ TINY = (
     "frame.size=64",
     "training.epochs=1",
     "training.batch_size=2",
-    "training.precision=fp32",
+    "precision=fp32",
     "training.augment=none",
     "student.blocks=[1, 1, 1]",
 )
@@ -175,7 +175,7 @@ def test_a_failed_download_says_what_to_do(timm: Any, monkeypatch: pytest.Monkey
         raise OSError("no route to host")
 
     monkeypatch.setattr(timm.models._builder, "load_state_dict_from_hf", offline)
-    complaint = r"test_resnet\.r160_in1k from https.*no route.* method\.teacher\.weights="
+    complaint = r"test_resnet\.r160_in1k from https.*no route.* teacher\.weights="
     with pytest.raises(CheckpointError, match=complaint):
         build_teacher(CNN, "auto")
 
@@ -190,7 +190,7 @@ def test_a_failed_download_says_what_to_do(timm: Any, monkeypatch: pytest.Monkey
         ("timm:test_maxvit", None, "takes images of 160 x 160 only"),
         ("timm:inception_v3.tv_in1k", None, r"makes maps of .* expected \[\(16, 24\), \(8, 12\), \(4, 6\)\]"),
         (CNN, (1, 2, 3), "teacher.layers is for transformers"),
-        (VIT, (4, 5, 7), r"has 6 blocks: method.teacher.layers is \[4, 5, 7\]"),
+        (VIT, (4, 5, 7), r"has 6 blocks: teacher.layers is \[4, 5, 7\]"),
         (VIT, (6, 3, 4), "three rising numbers of 1 to 6"),
     ],
 )
@@ -230,7 +230,7 @@ def test_a_detector_is_trained_stored_and_loaded(
         assert np.isfinite(after.score)
         assert before.score == pytest.approx(after.score, rel=1e-5)
         np.testing.assert_allclose(before.map, after.map, rtol=1e-4, atol=1e-4)
-    names = [key for key in read_detector(tmp_path)[1] if key.startswith("network.teacher.")]
+    names = [key for key in read_detector(tmp_path)[1] if key.startswith("teacher.")]
     assert names
     assert not any("fc." in key or "head." in key for key in names)
     monkeypatch.setitem(sys.modules, "timm", None)

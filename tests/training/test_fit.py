@@ -14,7 +14,6 @@ import torch
 from rich.console import Console
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from trd.evidence.reverse_distillation.engine import restored
 
 from trd.config import Recipe, load_recipe
 from trd.errors import CheckpointError, OutputError, RecipeError, TRDError
@@ -22,7 +21,8 @@ from trd.evidence.reverse_distillation.training import trainer as fit_module
 from trd.evidence.reverse_distillation.training.checkpoint import SafetensorsIO, read_state
 from trd.evidence.reverse_distillation.training.module import rate_factor
 from trd.evidence.reverse_distillation.training.trainer import CHECKPOINT
-from trd.stored import WEIGHTS, read_detector
+from trd.preprocess.parts import stacked_images
+from trd.stored import WEIGHTS
 from trd.training.fit import fit_class
 from trd.types import ClassFolder
 
@@ -98,7 +98,7 @@ def test_ctrl_c_on_the_command_line_leaves_a_resumable_run(drawn: Path, tmp_path
         "--out",
         str(out),
     ]
-    for value in ("frame.size=64", "training.epochs=500", "training.precision=fp32", "training.checkpoint_every=1"):
+    for value in ("frame.size=64", "training.epochs=500", "precision=fp32", "training.checkpoint_every=1"):
         command += ["--set", value]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
     checkpoint = out / "biscuit" / CHECKPOINT
@@ -153,7 +153,7 @@ def test_training_learns(drawn: Path, tmp_path: Path) -> None:
             "frame.size=64",
             "training.epochs=16",
             "training.batch_size=2",
-            "training.precision=fp32",
+            "precision=fp32",
             "student.filter=true",
             "scoring.stand_ins=false",
         ],
@@ -170,18 +170,17 @@ def test_training_learns(drawn: Path, tmp_path: Path) -> None:
 
 def test_standardised_features_have_mean_0_and_deviation_1(drawn: Path, tmp_path: Path, recipe: Recipe) -> None:
     detector = fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, "cpu")
-    from trd.evidence.reverse_distillation.training.fit import image_tensors
 
     from trd.data.folder import list_class
     from trd.data.loading import load_sample
 
     files = list_class(drawn, "biscuit", recipe.sources, recipe.point_cloud_sources)
-    images = image_tensors([detector.pipeline(load_sample(s, ("xyz",))) for s in files.train], torch.device("cpu"))
-    network, _ = restored(recipe, read_detector(tmp_path)[1])
-    for pyramid in network.teacher_pyramids(images).values():
-        for level in pyramid:
-            torch.testing.assert_close(level.mean((0, 2, 3)), torch.zeros(level.shape[1]), atol=1e-3, rtol=0)
-            torch.testing.assert_close(level.std((0, 2, 3)), torch.ones(level.shape[1]), atol=2e-2, rtol=0)
+    values = detector.engine.values(stacked_images([detector.pipeline(load_sample(s, ("xyz",))) for s in files.train]))
+    scaled = [value for name, value in values.items() if name.startswith("reverse_distillation.scaled.")]
+    assert len(scaled) == 3 * len(recipe.modalities)
+    for level in scaled:
+        torch.testing.assert_close(level.mean((0, 2, 3)), torch.zeros(level.shape[1]), atol=1e-3, rtol=0)
+        torch.testing.assert_close(level.std((0, 2, 3)), torch.ones(level.shape[1]), atol=2e-2, rtol=0)
 
 
 def test_the_callers_choice_of_algorithms_comes_back(drawn: Path, tmp_path: Path, recipe: Recipe) -> None:
@@ -195,7 +194,7 @@ def test_schedules() -> None:
     paper, ours = load_recipe("mvtec3d-rgb-depth"), load_recipe("lite-rgb")
     assert [rate_factor(paper, epoch) for epoch in (0, 1, 10)] == pytest.approx([1, 0.95, 0.95**10])
     assert rate_factor(ours, 0) == 1
-    assert rate_factor(ours, ours.method.training.epochs // 2) == pytest.approx(0.5)
+    assert rate_factor(ours, ours.evidence["reverse_distillation"].training.epochs // 2) == pytest.approx(0.5)
 
 
 def test_checkpoints_hold_any_tree_without_pickle(tmp_path: Path) -> None:

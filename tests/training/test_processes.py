@@ -21,7 +21,7 @@ SETTINGS = [
     "frame.size=64",
     "training.epochs=2",
     "training.batch_size=6",
-    "training.precision=fp32",
+    "precision=fp32",
     "scoring.stand_ins=false",
 ]
 
@@ -66,7 +66,11 @@ def test_two_processes_train_what_one_trains_in_two_halves(drawn: Path, tmp_path
     torch.set_num_threads(threads)
     two, one = (load_file(tmp_path / folder / WEIGHTS) for folder in ("two/biscuit", "one"))
     for name, weights in one.items():
-        if name.startswith("network.students") and "running_" not in name and weights.is_floating_point():
+        if (
+            name.startswith("reverse_distillation.network.students")
+            and "running_" not in name
+            and weights.is_floating_point()
+        ):
             assert torch.equal(two[name], weights), name
 
 

@@ -17,7 +17,7 @@ from trd.errors import CheckpointError, DataError
 from trd.runs import Run
 from trd.stored import FACTS, read_facts
 
-OVERRIDES = ("frame.size=64", "method.components=4")
+OVERRIDES = ("frame.size=64", "components=4")
 
 
 @pytest.fixture(scope="session")
@@ -38,10 +38,15 @@ def test_the_recipe_without_a_source() -> None:
     assert (tuple(colour.modalities), colour.sources, colour.point_cloud_sources) == (("rgb",), ("rgb",), ())
     assert (tuple(surface.modalities), surface.sources) == (("normals",), ("xyz",))
     for reduced in (colour, surface):
-        assert reduced.method.name == "patch_statistics"
+        assert tuple(reduced.evidence) == ("patch_statistics",)
         assert not reduced.scoring.stand_ins
         assert reduced.frame.size == recipe.frame.size
         assert reduced.scoring.sigma == recipe.scoring.sigma
+    bank = load_recipe("lite-rgb-normals", ["evidence.memory_bank=true"]).without("xyz")
+    assert bank is not None
+    assert set(bank.evidence) == {"patch_statistics", "memory_bank"}  # what fits in seconds
+    (kind,) = load_recipe("lite-crossmodal-mapping").without("xyz").evidence
+    assert kind == "patch_statistics"  # where the recipe has nothing of the sort
     assert load_recipe("lite-rgb").without("rgb") is None  # nothing would be left
     assert recipe.without("thermal") is None
 
@@ -122,7 +127,7 @@ def test_the_command_line_needs_only_what_is_left(standing_in: Path, drawn: Path
     trd("evaluate", run, "--without", "xyz")
     assert (tmp_path / "run" / "without-xyz" / "metrics.csv").is_file()
     metrics = json.loads((tmp_path / "run" / "biscuit" / "without" / "xyz" / "metrics.json").read_text())
-    assert metrics["maps"].keys() == {"fused", "rgb"}
+    assert metrics["maps"].keys() == {"fused", "rgb_statistics"}
     assert "--without xyz" in trd("info", run)
     refused = trd("predict", run, "--input", str(colour), "--out", str(out), "--without", "thermal")
     assert "no stand-in without 'thermal'" in refused

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
-from trd.config import crossmodal_mapping, memory_bank, reverse_distillation  # noqa: F401 - they enter EVIDENCE
+import trd.config.crossmodal_mapping
+import trd.config.memory_bank
+import trd.config.reverse_distillation  # noqa: F401 - like the two above it enters EVIDENCE
 from trd.config.evidence import EVIDENCE, EvidenceConfig, evidence_section
 from trd.config.patch_statistics import PATCH_STATISTICS
 from trd.config.sections import (

@@ -308,7 +308,7 @@ def _known_teacher(name: str) -> str:
 
 
 class BackboneConfig(Frozen):
-    """The frozen network whose features a method works on."""
+    """The frozen network whose features evidence works on."""
 
     name: Annotated[
         str,

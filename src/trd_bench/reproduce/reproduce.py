@@ -39,7 +39,7 @@ def reproduce(
     """Train and score every class, seed and variant that `out` does not hold yet, and write the tables.
 
     benchmark: a key of BENCHMARKS. recipe: the benchmark's own by default. classes: by default those of the benchmark
-    that `data` holds. variants: `Method.variants`. label: the tables' heading, the recipe's name by default.
+    that `data` holds. variants: names of `variants.ablation`. label: the tables' heading, the recipe's name by default.
     Writes out/table.md, table.tex and table.csv after every job. Raises TRDError naming the jobs that failed, after all
     others have been done; their reasons are in the run.json of each run folder.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trd.config import REVERSE_DISTILLATION, Recipe
+from trd.config import CROSSMODAL_MAPPING, REVERSE_DISTILLATION, Recipe
 from trd.errors import RecipeError
 from trd.evidence.reverse_distillation.restored import section
 
@@ -70,7 +70,8 @@ def _changed_student(recipe: Recipe, **changes: Any) -> Recipe:
 
 
 def _only(recipe: Recipe, name: str) -> Recipe:
-    """One modality; the part is still found in the same cloud, and overrides of the others' numbers fall away."""
+    """One modality; the part is still found in the same cloud. Overrides of the others' numbers fall away, and so does
+    the evidence that needs two modalities."""
     clouds = recipe.point_cloud_sources
     classes = {
         cls: {**tree, "modalities": {k: v for k, v in tree.get("modalities", {}).items() if k == name}}
@@ -81,7 +82,8 @@ def _only(recipe: Recipe, name: str) -> Recipe:
         "part": {**recipe.frame.part.model_dump(), "source": clouds[0] if clouds else ""},
     }
     modalities = {name: recipe.modalities[name].model_dump()}
-    return _changed(recipe, {"modalities": modalities, "frame": frame, "classes": classes})
+    evidence = {kind: section for kind, section in recipe.evidence.items() if kind != CROSSMODAL_MAPPING}
+    return _changed(recipe, {"modalities": modalities, "frame": frame, "classes": classes, "evidence": evidence})
 
 
 def _changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:

@@ -1,11 +1,11 @@
 import csv
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from meandistance import COLOUR, MeanDistance, toml
 from typer.testing import CliRunner
 
 from trd.cli import app
@@ -13,19 +13,12 @@ from trd.config import Recipe, load_recipe
 from trd.data.demo import draw_demo
 from trd.errors import CheckpointError, DataError, OutputError, RecipeError, TRDError
 from trd.files import locked
-from trd.registry import METHODS
 from trd_bench.compare.compare import compare
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from meandistance import COLOUR, toml
 
 FILES = ("compare.html", "compare.md", "compare.csv", "compare.json")
 
 
-@pytest.fixture(autouse=True)
-def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METHODS, "meandistance", "meandistance")
+pytestmark = pytest.mark.usefixtures("mean_distance")
 
 
 @pytest.fixture
@@ -40,6 +33,20 @@ def written(tmp_path: Path) -> list[Path]:
 @pytest.fixture
 def recipes(written: list[Path]) -> list[Recipe]:
     return [load_recipe(path) for path in written]
+
+
+@pytest.fixture
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recipe that cannot learn the class "scone"."""
+    fit = MeanDistance.fit
+
+    def refusing(self, job, teacher):
+        if job.recipe.name == "broken" and job.title == "scone":
+            raise TRDError("scone is not to be learned")
+        return fit(self, job, teacher)
+
+    monkeypatch.setattr(MeanDistance, "fit", refusing)
+    return _file(tmp_path, "broken", toml("broken"))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +100,6 @@ def test_tables_and_page(drawn: Path, tmp_path: Path, recipes: list[Recipe]) -> 
     assert "Test parts: 2 good, 3 defective (1 chip, 1 dent, 1 stain)." in text
 
 
-@pytest.mark.usefixtures("_registered")
 def test_what_is_done_is_not_done_again(
     drawn: Path, tmp_path: Path, recipes: list[Recipe], request: pytest.FixtureRequest
 ) -> None:
@@ -158,11 +164,12 @@ def test_changed_test_parts_and_calibrations_are_measured_again(
     assert measured[4:] == ["both"]
 
 
-def test_one_failure_costs_one_class_of_one_recipe(data: Path, tmp_path: Path, recipes: list[Recipe]) -> None:
+def test_one_failure_costs_one_class_of_one_recipe(
+    data: Path, tmp_path: Path, recipes: list[Recipe], broken: Path
+) -> None:
     shutil.copytree(data / "biscuit", data / "scone")
-    broken = load_recipe(_file(tmp_path, "broken", toml("broken", method='refuse = "scone"\n')))
     out = tmp_path / "out"
-    comparison, failures = compare(data, out, [*recipes, broken], device="cpu")
+    comparison, failures = compare(data, out, [*recipes, load_recipe(broken)], device="cpu")
     assert failures == ["broken, seed 42: scone: training: scone is not to be learned"]
     assert {row.recipe for row in comparison.mean} == {"both", "colour", "broken"}
     assert comparison.mean_of == ("biscuit",)
@@ -172,10 +179,10 @@ def test_one_failure_costs_one_class_of_one_recipe(data: Path, tmp_path: Path, r
     assert {row["class"] for row in rows_of(out)} == {"mean", "biscuit", "scone"}
 
 
-def test_all_fail(drawn: Path, tmp_path: Path) -> None:
-    broken = load_recipe(_file(tmp_path, "broken", toml("broken", method='refuse = "biscuit"\n')))
-    with pytest.raises(TRDError, match="nothing could be compared:\n  broken, seed 42: biscuit: training"):
-        compare(drawn, tmp_path / "out", [broken], device="cpu")
+def test_all_fail(data: Path, tmp_path: Path, broken: Path) -> None:
+    (data / "biscuit").rename(data / "scone")
+    with pytest.raises(TRDError, match="nothing could be compared:\n  broken, seed 42: scone: training"):
+        compare(data, tmp_path / "out", [load_recipe(broken)], device="cpu")
 
 
 def test_classes_without_labels_are_left_out_where_others_have_them(
@@ -286,7 +293,7 @@ def test_two_at_once_and_foreign_folders(drawn: Path, tmp_path: Path, recipes: l
         compare(drawn, out, recipes, device="cpu")
     compare(drawn, out, recipes[:1], device="cpu")
     with pytest.raises(CheckpointError, match="holds a run of another recipe"):
-        compare(drawn, out, [recipes[0].changed("method.gain=2")], device="cpu")
+        compare(drawn, out, [recipes[0].changed("least=0.1")], device="cpu")
     with pytest.raises(RecipeError, match="two recipes are called 'both'"):
         compare(drawn, out, [recipes[0], recipes[0]], device="cpu")
     with pytest.raises(RecipeError, match="cannot be that of a folder"):
@@ -298,16 +305,16 @@ def test_two_at_once_and_foreign_folders(drawn: Path, tmp_path: Path, recipes: l
 def test_the_command(drawn: Path, tmp_path: Path, written: list[Path]) -> None:
     wanted, out = ",".join(map(str, written)), tmp_path / "out"
     command = ["compare", str(drawn), "--out", str(out), "--recipes", wanted, "--device", "cpu"]
-    own = ["--set", "frame.size=96", "--set", f"{written[0]}:method.gain=3"]
+    own = ["--set", "frame.size=96", "--set", f"{written[0]}:least=0.3"]
     result = CliRunner().invoke(app, [*command, *own, "--seeds", "7"], catch_exceptions=False)
     assert result.exit_code == 0
     assert "Highest image AUROC" in result.output
     values = [(out / f"runs/{name}/seed-7/biscuit/recipe.toml").read_text() for name in ("both", "colour")]
-    assert ["gain = 3.0" in text for text in values] == [True, False]
+    assert ["least = 0.3" in text for text in values] == [True, False]
     assert all("size = 96" in text for text in values)
     for arguments, message in (
-        (["--set", "other:method.gain=3"], "'other' is not among the recipes"),
-        (["--set", "method.loud=3"], "for one recipe only: --set RECIPE:key=value"),
+        (["--set", "other:least=0.3"], "'other' is not among the recipes"),
+        (["--set", "evidence.mean_distance.loud=3"], "for one recipe only: --set RECIPE:key=value"),
         (["--seeds", "one"], "expected whole numbers"),
     ):
         refused = CliRunner().invoke(app, [*command, *arguments])
@@ -316,9 +323,9 @@ def test_the_command(drawn: Path, tmp_path: Path, written: list[Path]) -> None:
     assert "name at least one" in str(nothing.exception)
 
 
-def test_a_failure_is_told_at_the_end(drawn: Path, data: Path, tmp_path: Path, written: list[Path]) -> None:
-    broken = _file(tmp_path, "broken", toml("broken", method='refuse = "biscuit"\n'))
-    command = ["compare", str(drawn / "biscuit"), "--out", str(tmp_path / "out"), "--recipes", f"{written[1]},{broken}"]
+def test_a_failure_is_told_at_the_end(data: Path, tmp_path: Path, written: list[Path], broken: Path) -> None:
+    (data / "biscuit").rename(data / "scone")
+    command = ["compare", str(data / "scone"), "--out", str(tmp_path / "out"), "--recipes", f"{written[1]},{broken}"]
     result = CliRunner().invoke(app, command)
     assert "1 failed, the rest was compared" in str(result.exception)
     assert (tmp_path / "out/compare.html").is_file()
