@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from trd.evidence.reverse_distillation.maps.anomaly_map import anomaly_map
+from trd.evidence.reverse_distillation.maps.cosine import anomaly_map
 
 from trd.config import ScoringConfig
 from trd.decision.calibrate import calibrate
