@@ -1,14 +1,21 @@
 """Imports go one way: a room may only use rooms above it in the list; modules import each other without a circle."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 import trd
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ORDER = [
     ["errors", "extras", "types", "files", "pages", "cluster", "processes", "progress", "statistics"],
@@ -29,9 +36,8 @@ ORDER = [
     ["check"],
     ["predictions", "runs"],
     ["reference"],
-    ["trd_bench"],
-    ["trd_station"],
     ["cli"],
+    ["trd_bench", "trd_station"],
 ]
 """Rooms: the folders and modules of `trd`, and the packages beside it."""
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
@@ -95,6 +101,15 @@ def test_imports_go_one_way() -> None:
             if RANK[pair[1]] > RANK[pair[0]] and pair not in TYPES_ONLY:
                 wrong.append(f"{module} imports {other}")
     assert not wrong
+
+
+def test_the_library_knows_nothing_of_the_packages_beside_it() -> None:
+    """Their commands come to `trd.cli` by the entry points of pyproject.toml, which an installation writes down."""
+    inside = {path: path.read_text("utf-8") for module, path in MODULES.items() if module.split(".")[0] == "trd"}
+    assert not [str(path) for path, source in inside.items() if re.search("trd_(bench|station)", source)]
+    declared = tomllib.loads((SOURCES.parent / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
+    installed = {entry.name: entry.value for entry in entry_points(group="trd.commands")}
+    assert installed == declared["trd.commands"], "install the project again: pip install -e ."
 
 
 def test_modules_import_each_other_without_a_circle() -> None:

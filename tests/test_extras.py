@@ -188,9 +188,7 @@ def test_an_evaluation_without_torch_ends_at_once(
     run = Path(shutil.copytree(trained, tmp_path / "run"))
     before = (run / "report.html").read_bytes()
     for name in [
-        name
-        for name in sys.modules
-        if name.startswith(("trd.evidence.reverse_distillation.", "trd.engines.pytorch"))
+        name for name in sys.modules if name.startswith(("trd.evidence.reverse_distillation.", "trd.engines.pytorch"))
     ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
