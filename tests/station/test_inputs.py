@@ -1,12 +1,9 @@
 """Parts from a watched folder, a replay, a camera; results to a webhook, a broker, an OPC UA client."""
 
 import asyncio
-import contextlib
 import http.server
 import json
 import shutil
-import socket
-import subprocess
 import sys
 import threading
 from contextlib import ExitStack
@@ -34,17 +31,11 @@ from trd_station.station import Station
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
-from stations import client_of, until
+from stations import client_of, free_port, until
 
 
 def inspections(client: TestClient) -> list[dict]:
     return client.get("/v1/inspections?order=oldest").json()["inspections"]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def test_a_watched_folder(station: Station, client: TestClient, tmp_path: Path, test_parts: Path) -> None:
@@ -151,46 +142,6 @@ def test_a_webhook_loses_nothing_while_its_receiver_is_away(station, client, sen
     assert box.delivered == later[-1]["id"]
     with pytest.raises(RecipeError, match="is no address"):
         webhook("file:///etc/passwd")
-
-
-@pytest.fixture
-def broker(tmp_path: Path):
-    """A real mosquitto, which can be stopped and started again."""
-    command = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-    if not Path(command).exists():
-        pytest.skip("mosquitto is not installed")
-    port = free_port()
-    configuration = tmp_path / "mosquitto.conf"
-    (tmp_path / "acl").write_text("topic readwrite line/#\n")
-    configuration.write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {tmp_path}/\n"
-        f"user root\nacl_file {tmp_path}/acl\n"
-    )
-
-    class Broker:
-        address = f"mqtt://127.0.0.1:{port}/line"
-        process: subprocess.Popen | None = None
-
-        def start(self) -> None:
-            self.process = subprocess.Popen([command, "-c", str(configuration)], stderr=subprocess.DEVNULL)
-
-            def listens() -> bool:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    return True
-                return False
-
-            until(listens)
-
-        def stop(self) -> None:
-            if self.process is not None:
-                self.process.kill()
-                self.process.wait()
-
-    one = Broker()
-    one.port = port
-    one.start()
-    yield one
-    one.stop()
 
 
 def test_results_over_mqtt_survive_restarts_of_the_broker(station, send, broker) -> None:
