@@ -74,8 +74,9 @@ def test_a_replay_shows_all_parts(station: Station, client: TestClient, drawn: P
 
 def test_frames_of_a_camera(opened, drawn: Path, tmp_path: Path, test_parts: Path) -> None:
     """Here an image sequence; a USB camera or a stream is opened by the same call."""
-    recipe = load_recipe("lite-rgb", ["frame.size=64", "training.epochs=1", "training.precision=32"])
-    trd.fit(drawn, tmp_path / "rgb", recipe.model_copy(), device="cpu")
+    both = load_recipe("patch-statistics", ["frame.size=64", "scoring.stand_ins=false"])
+    colour = both.model_copy(update={"modalities": {"rgb": both.modalities["rgb"]}})
+    trd.fit(drawn, tmp_path / "rgb", colour, device="cpu")
     pictures = [test_parts / "good/rgb/000.png", test_parts / "stain/rgb/000.png"]
     for number, path in enumerate(pictures):
         shutil.copy(path, tmp_path / f"frame{number}.png")
@@ -202,26 +203,31 @@ def test_results_over_opc_ua(station, send) -> None:
     asyncua = pytest.importorskip("asyncua")
     endpoint = f"opc.tcp://127.0.0.1:{free_port()}"
 
-    async def read(*names: str) -> list:
+    fields = ("Sequence", "Id", "Part", "Decision", "Score", "RejectAbove", "Model", "Time")
+    names = ("id", "part", "decision", "score", "reject_above", "model", "at")
+
+    async def ask() -> None:
         async with asyncua.Client(endpoint) as client:
             place = await client.get_namespace_index("urn:trd:station")
-            nodes = [
-                await client.nodes.objects.get_child([f"{place}:{part}" for part in ("TRD", *name.split("/"))])
-                for name in names
-            ]
-            return [await node.read_value() for node in nodes]
+
+            async def read(*names: str) -> list:
+                paths = [[f"{place}:{part}" for part in ("TRD", *name.split("/"))] for name in names]
+                return [await (await client.nodes.objects.get_child(path)).read_value() for path in paths]
+
+            async def comes(name: str, least: int) -> None:
+                while (await read(name))[0] < least:
+                    await asyncio.sleep(0.05)
+
+            assert await read("State", "biscuit/Sequence") == ["Running", 0]
+            (told,) = await asyncio.to_thread(send, "chip")
+            await asyncio.wait_for(comes("biscuit/Sequence", 1), 20)
+            assert await read(*(f"biscuit/{name}" for name in fields)) == [1, *(told[name] for name in names)]
+            (beat,) = await read("Heartbeat")
+            await asyncio.wait_for(comes("Heartbeat", beat + 1), 20)
 
     with ExitStack() as stack:
         attach(station, Attached(opcua=endpoint), stack)
-        assert asyncio.run(read("State", "biscuit/Sequence")) == ["Running", 0]
-        (told,) = send("chip")
-        fields = ("Sequence", "Id", "Part", "Decision", "Score", "RejectAbove", "Model", "Time")
-        until(lambda: asyncio.run(read("biscuit/Sequence")) == [1])
-        found = asyncio.run(read(*(f"biscuit/{name}" for name in fields)))
-        names = ("id", "part", "decision", "score", "reject_above", "model", "at")
-        assert found == [1, *(told[name] for name in names)]
-        (beat,) = asyncio.run(read("Heartbeat"))
-        until(lambda: asyncio.run(read("Heartbeat"))[0] > beat)
+        asyncio.run(ask())
 
 
 def test_what_cannot_be_attached(station: Station, tmp_path: Path) -> None:
