@@ -57,6 +57,7 @@ def serving(*runs: Path | str, data: Path, roles: tuple[str, ...] = (), port: in
         server = uvicorn.Server(uvicorn.Config(create_app(station), log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
+        bound.listen()  # who asks before the server does is answered then
         try:
             yield Served(f"http://127.0.0.1:{bound.getsockname()[1]}", tokens, station.database)
         finally:
