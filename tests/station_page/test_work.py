@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection, insert, select
 
+from trd_station import times
+from trd_station.store import history
 from trd_station.store.schema import inspection
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
@@ -158,20 +160,18 @@ def test_the_marked_place_is_where_the_mouse_was(browser: Any, served: Served, p
 
 
 def copied(connection: Connection, number: int, count: int) -> None:
-    """Rows as that of inspection `number`, "part-01" and so on, each a second later, whose files are gone."""
+    """Rows as that of inspection `number`, "part-00" and so on, a second apart before it, whose files are gone."""
     row = dict(connection.execute(select(inspection).where(inspection.c.id == number)).mappings().one())
     del row["id"]
-    connection.execute(
-        insert(inspection),
-        [
-            {**row, "uid": f"{n:016x}", "part": f"part-{n:02d}", "at": row["at"] + 1000 * n, "pruned": True}
-            for n in range(1, count + 1)
-        ],
-    )
+    for place in range(count):
+        at = row["at"] - 1000 * (count - place)
+        values = {**row, "uid": f"{place:016x}", "part": f"part-{place:02d}", "at": at, "pruned": True}
+        connection.execute(insert(inspection).values(values))
+        history.count_up(connection, row["class_id"], at // times.HOUR, row["decision"], 1)
 
 
 def test_history_goes_by_pages_and_comes_back_to_them(browser: Any, served: Served, page_parts: Path) -> None:
-    first = send(served, part_files(page_parts, "good", 0), "part-00")
+    first = send(served, part_files(page_parts, "good", 0), "part-51")
     served.database.write(lambda connection: copied(connection, first["id"], 51))
     with window(browser, served) as opened:
         page = opened.open("history")
