@@ -1,14 +1,21 @@
 """Imports go one way: a room may only use rooms above it in the list; modules import each other without a circle."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 import trd
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ORDER = [
     ["errors", "extras", "types", "files", "pages", "cluster", "processes", "progress", "statistics"],
@@ -28,14 +35,45 @@ ORDER = [
     ["check"],
     ["predictions", "runs"],
     ["reference"],
-    ["trd_bench"],
-    ["trd_station"],
     ["cli"],
+    ["trd_bench", "trd_station"],
 ]
 """Rooms: the folders and modules of `trd`, and the packages beside it."""
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 SOURCES = Path(trd.__file__).parent.parent
 PACKAGES = ("trd", "trd_bench", "trd_station")
+STATION_USES = {
+    "trd.cli.app": "DeviceOption app console errors shown terminated_as_interrupted",
+    "trd.data.cameras": "read_camera",
+    "trd.data.clouds": "CLOUD_SUFFIXES read_cloud",
+    "trd.data.images": "IMAGE_SUFFIXES png_header read_image",
+    "trd.data.limits": "max_pixels",
+    "trd.data.listing": "list_class",
+    "trd.data.loading": "load_sample",
+    "trd.decision.calibration": "conformal_threshold",
+    "trd.detector": "Detector ScoredSample checked",
+    "trd.errors": "CheckpointError DataError OutputError RecipeError TRDError",
+    "trd.evaluation.figures": "outlined png",
+    "trd.extras": "explained require",
+    "trd.files": "csv_line delete_scraps folder_to_disk locked to_disk write_bytes write_json",
+    "trd.packages.facts": "facts_at",
+    "trd.packages.package": "SUFFIX is_package read_package",
+    "trd.preprocess.foreground": "border_plane",
+    "trd.preprocess.frame": "Frame",
+    "trd.preprocess.image": "full_scale_of unit_range",
+    "trd.preprocess.measures": "UNITS measures_of",
+    "trd.preprocess.ranges": "TrainingRanges",
+    "trd.preprocess.threads": "in_threads",
+    "trd.statistics.intervals": "share_interval",
+    "trd.stored": "FACTS detector_folder",
+    "trd.types": "Camera Prediction PreparedSample Sample SampleFiles UNLABELLED",
+}
+"""Module of `trd` -> all that the station imports of it: how a detector is trained or computed is not among it."""
+BENCH_USES = {
+    *("cli", "cluster", "config", "data", "detector", "engines", "errors", "evaluation", "evidence", "extras", "files"),
+    *("pages", "preprocess", "progress", "registry", "runs", "statistics", "stored", "training", "types"),
+}
+"""Rooms of `trd`: the bench trains and measures, and knows no package, no export and no decision's inner parts."""
 OUTSIDE = ("__init__", "__main__", "recipes")  # the package's own names, and data
 
 
@@ -92,6 +130,35 @@ def test_imports_go_one_way() -> None:
             if RANK[room(other)] > RANK[room(module)]:
                 wrong.append(f"{module} imports {other}")
     assert not wrong
+
+
+def test_the_library_knows_nothing_of_the_packages_beside_it() -> None:
+    """Their commands come to `trd.cli` by the entry points of pyproject.toml, which an installation writes down."""
+    inside = {path: path.read_text("utf-8") for module, path in MODULES.items() if module.split(".")[0] == "trd"}
+    assert not [str(path) for path, source in inside.items() if re.search("trd_(bench|station)", source)]
+    declared = tomllib.loads((SOURCES.parent / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
+    installed = {entry.name: entry.value for entry in entry_points(group="trd.commands")}
+    assert installed == declared["trd.commands"], "install the project again: pip install -e ."
+
+
+def uses(package: str) -> dict[str, set[str]]:
+    """Module of another of our packages -> names that `package` imports from it."""
+    found: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))) if module.split(".")[0] == package else ():
+            if isinstance(node, ast.ImportFrom) and node.module:
+                found.setdefault(node.module, set()).update(alias.name for alias in node.names)
+            elif isinstance(node, ast.Import):
+                found.update({alias.name: {"*"} for alias in node.names})
+    return {name: names for name, names in found.items() if name.split(".")[0] in {*PACKAGES} - {package}}
+
+
+def test_the_station_uses_these_names_of_the_library_and_no_others() -> None:
+    assert uses("trd_station") == {module: set(names.split()) for module, names in STATION_USES.items()}
+
+
+def test_the_bench_uses_these_rooms_of_the_library_and_no_others() -> None:
+    assert {room(module) for module in uses("trd_bench")} == BENCH_USES
 
 
 def test_modules_import_each_other_without_a_circle() -> None:

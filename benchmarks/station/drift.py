@@ -18,10 +18,10 @@ from trd.data.demo import draw_demo
 from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
+from trd.preprocess.measures import measures_of
 from trd.runs import fit
 from trd.types import Sample
 from trd_station.watch.exchangeable import ExchangeabilityTest
-from trd_station.watch.measures import measures_of
 
 RATE = 0.01
 CHANGED = 60
@@ -58,7 +58,7 @@ def farther(sample: Sample) -> Sample:
 
 
 def measured(detector: Detector, samples: list[Sample]) -> list[dict[str, float]]:
-    return [measures_of(detector, one, detector.pipeline(one)) for one in samples]
+    return [measures_of(detector.recipe, detector.facts.frame, one, detector.pipeline(one)) for one in samples]
 
 
 def delays(before: list[dict[str, float]], after: list[dict[str, float]], orders: int) -> dict[str, list[int | None]]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 import cv2
@@ -13,44 +10,19 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.data.cameras import read_camera
-from trd.data.clouds import read_cloud
-from trd.data.images import read_image
-from trd.data.loading import load_sample
+from trd.data.images import png_header
 from trd.detector import Detector, checked
 from trd.errors import DataError
 from trd.evaluation.figures import outlined, png
 from trd.preprocess.frame import Frame
 from trd.preprocess.image import full_scale_of, unit_range
-from trd.types import UNLABELLED, Camera, Sample, SampleFiles
+from trd.types import Sample
 
 Picture = NDArray[np.uint8]
 Map = NDArray[np.float32]
 Style = Literal["heat", "overlay", "alpha"]
 STRENGTH = 0.55  # of the heat over a picture
 MOST_CONTOURS = 200
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The files of one part as they were sent. camera: of the training data where none was sent with them."""
-
-    sources: Mapping[str, Path]
-    clouds: tuple[str, ...]
-    camera: Camera | None
-    camera_file: Path | None = None
-
-    def sample(self) -> Sample:
-        """Raises DataError."""
-        return load_sample(SampleFiles("part", "predict", UNLABELLED, self.sources), self.clouds, self._camera)
-
-    @property
-    def _camera(self) -> Camera | None:
-        return read_camera(self.camera_file) if self.camera_file else self.camera
-
-    def source(self, name: str, shape: tuple[int, int]) -> NDArray[np.generic]:
-        path = self.sources[name]
-        return read_cloud(path, self._camera, shape) if name in self.clouds else read_image(path)
 
 
 def source_picture(array: NDArray[np.generic], is_cloud: bool) -> Picture:
@@ -145,8 +117,6 @@ def as_npy(values: Map) -> bytes:
 
 def mask_of(data: bytes, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """A brushed mask from PNG: True where it is not 0. Raises DataError for another size or kind."""
-    from trd.data.images import png_header
-
     try:
         height, width, _ = png_header(data[:64])
     except Exception as error:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from trd.detector import Detector
 from trd.errors import TRDError
-from trd_station.pictures import Inputs
+from trd_station.reading import Inputs
 from trd_station.shelf.self_test import Recorded
 from trd_station.shelf.shelf import Shelf
 from trd_station.store import versions

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from trd.evidence.reverse_distillation.maps.cosine import anomaly_map
 
 from trd.config import ScoringConfig
 from trd.decision.calibrate import calibrate
 from trd.decision.calibration import Calibration
 from trd.decision.maps import decide, smooth
+from trd.evidence.reverse_distillation.maps.cosine import anomaly_map
 
 
 def calibrated(raw: dict[str, np.ndarray], regions: list, sigma: float, image_rate: float, pixel_rate: float):

@@ -7,20 +7,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from trd.data.demo import CLASS_NAME
 
+if TYPE_CHECKING:
+    from trd_station.store.database import Database
+
 WAIT_MS = 20000
+HTTP = httpx.Client(verify=False, timeout=120)  # no TLS here: reading the authorities takes longer than a request
 AXE = Path(__file__).parents[1] / "station_page" / "vendor" / "axe-core" / "axe.min.js"
 
 
 @dataclass(frozen=True)
 class Served:
-    """A running station: where it answers, and a token of each role where it has some."""
+    """A running station: where it answers, a token of each role where it has some, and its database."""
 
     address: str
     tokens: dict[str, str]
+    database: Database
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class Files:
 
 
 @contextmanager
-def serving(*runs: Path, data: Path, roles: tuple[str, ...] = (), port: int = 0) -> Iterator[Served]:
+def serving(*runs: Path | str, data: Path, roles: tuple[str, ...] = (), port: int = 0) -> Iterator[Served]:
     """`trd serve` within this process, every part drawn for audit. port: 0 for any free one."""
     import uvicorn
 
@@ -50,8 +57,9 @@ def serving(*runs: Path, data: Path, roles: tuple[str, ...] = (), port: int = 0)
         server = uvicorn.Server(uvicorn.Config(create_app(station), log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
+        bound.listen()  # who asks before the server does is answered then
         try:
-            yield Served(f"http://127.0.0.1:{bound.getsockname()[1]}", tokens)
+            yield Served(f"http://127.0.0.1:{bound.getsockname()[1]}", tokens, station.database)
         finally:
             station.live.end()  # live streams never end by themselves
             server.should_exit = True
@@ -75,12 +83,8 @@ def without_depth(folder: Path) -> Path:
 
 def send(station: Served, files: Files, part: str) -> dict[str, Any]:
     """Inspect a part by the interface; its inspection."""
-    import httpx
-
     given = {name: (path.name, path.read_bytes()) for name, path in (("rgb", files.rgb), ("xyz", files.xyz))}
-    answer = httpx.post(
-        f"{station.address}/v1/classes/{CLASS_NAME}/inspections", files=given, data={"part": part}, timeout=120
-    )
+    answer = HTTP.post(f"{station.address}/v1/classes/{CLASS_NAME}/inspections", files=given, data={"part": part})
     assert answer.status_code == 201, answer.text
     (inspection,) = answer.json()["inspections"]
     return dict(inspection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,12 @@ def upload(folder: Path, *stems: str) -> Upload:
 
 def client_of(station: Station) -> TestClient:
     return TestClient(create_app(station), base_url="http://127.0.0.1", raise_server_exceptions=False)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 def damaged(data: bytes, chance: random.Random) -> bytes:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -18,7 +23,7 @@ from trd_station.station import Station
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
 from sharing import Shared
-from stations import client_of, upload
+from stations import client_of, free_port, until, upload
 
 RECIPE = ("frame.size=64", "scoring.stand_ins=false")
 
@@ -87,3 +92,43 @@ def send(client: TestClient, test_parts: Path) -> Callable[..., list[dict]]:
         return answer.json()["inspections"]
 
     return send_some
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Any]:
+    """A real mosquitto, which can be stopped and started again."""
+    command = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+    if not Path(command).exists():
+        pytest.skip("mosquitto is not installed")
+    port = free_port()
+    configuration = tmp_path / "mosquitto.conf"
+    (tmp_path / "acl").write_text("topic readwrite line/#\n")
+    configuration.write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {tmp_path}/\n"
+        f"user root\nacl_file {tmp_path}/acl\n"
+    )
+
+    class Broker:
+        address = f"mqtt://127.0.0.1:{port}/line"
+        process: subprocess.Popen | None = None
+
+        def start(self) -> None:
+            self.process = subprocess.Popen([command, "-c", str(configuration)], stderr=subprocess.DEVNULL)
+
+            def listens() -> bool:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                    return True
+                return False
+
+            until(listens)
+
+        def stop(self) -> None:
+            if self.process is not None:
+                self.process.kill()
+                self.process.wait()
+
+    one = Broker()
+    one.port = port
+    one.start()
+    yield one
+    one.stop()

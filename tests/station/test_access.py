@@ -1,5 +1,6 @@
 """Who may call what: every route, with every role."""
 
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +9,9 @@ import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from trd.errors import DataError, RecipeError
+from trd.errors import DataError, OutputError, RecipeError
 from trd_station.api.app import MODULES, create_app
-from trd_station.serve import check_address
+from trd_station.serve import check_address, listening
 from trd_station.station import Station
 from trd_station.tokens import ROLES, Tokens
 
@@ -137,6 +138,7 @@ def test_requests_of_other_sites_are_refused(client: TestClient) -> None:
     for headers in (
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Origin": "http://127.0.0.1:9999"},
         {"Sec-Fetch-Site": "cross-site"},
     ):
@@ -226,3 +228,21 @@ def test_tokens_are_kept_as_digests(tmp_path: Path) -> None:
     (tmp_path / "tokens.json").write_text("{}")
     with pytest.raises(DataError, match="cannot be read"):
         Tokens(tmp_path)
+
+
+def test_a_port_is_one_stations_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows gives a port in use to whoever sets SO_REUSEADDR."""
+    chosen: list[int] = []
+
+    class Noted(socket.socket):
+        def setsockopt(self, _level: int, option: int, _value: int) -> None:
+            chosen.append(option)
+
+    with listening("127.0.0.1", 0) as bound:
+        bound.listen()
+        with pytest.raises(OutputError, match="choose another --port"):
+            listening("127.0.0.1", bound.getsockname()[1])
+    monkeypatch.setattr(socket, "socket", Noted)
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", -5, raising=False)
+    listening("127.0.0.1", 0).close()
+    assert chosen == [-5]

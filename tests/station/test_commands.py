@@ -17,9 +17,10 @@ from typer.testing import CliRunner
 
 import trd
 from trd.cli import app
+from trd.cli.training import demo
 from trd.config import load_recipe
 from trd.data.folder import list_class
-from trd.errors import RecipeError
+from trd.errors import MissingExtraError, RecipeError
 from trd_station import serve
 from trd_station.api import app as application
 from trd_station.export import entries
@@ -44,11 +45,18 @@ def called(*words: object) -> str:
 def test_nothing_of_the_station_is_imported_by_other_commands() -> None:
     program = (
         "import sys, trd, trd.cli\n"
-        "heavy = ('fastapi', 'sqlalchemy', 'alembic', 'uvicorn', 'prometheus_client', 'paho', 'asyncua')\n"
+        "heavy = ('torch', 'fastapi', 'sqlalchemy', 'alembic', 'uvicorn', 'prometheus_client', 'paho', 'asyncua')\n"
         "print([name for name in sys.modules if name.split('.')[0] in heavy or name.startswith('trd_station')])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "['trd_station', 'trd_station.settings', 'trd_station.commands']"
+
+
+def test_a_missing_extra_is_named_by_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    result = CliRunner().invoke(app, ["serve", str(tmp_path)])
+    assert isinstance(result.exception, MissingExtraError)
+    assert "pip install 'trd-anomaly[serve]'" in str(result.exception)
 
 
 def test_a_log_of_json_lines(capfd: pytest.CaptureFixture[str]) -> None:
@@ -184,9 +192,10 @@ def test_the_demo_ends_at_the_line(tmp_path: Path, monkeypatch, drawn: Path, run
 
     monkeypatch.setattr(serve._Server, "startup", noted)
     monkeypatch.setattr(webbrowser, "open", opened.append)
-    from trd.cli.station import demo_station
-
-    thread = threading.Thread(target=demo_station, args=(tmp_path, "biscuit", 0, True))
+    monkeypatch.setattr("trd.data.demo.draw_demo", lambda *_, **__: None)
+    monkeypatch.setattr("trd.runs.Run.open", lambda *_, **__: None)
+    monkeypatch.setattr("trd.cli.training._finish", lambda *_: None)
+    thread = threading.Thread(target=demo, args=(tmp_path, 0, True, 0, True))
     thread.start()
     end = time.monotonic() + 60
     while time.monotonic() < end and not opened:

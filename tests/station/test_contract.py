@@ -73,7 +73,7 @@ def test_made_up_requests(station: Station, test_parts: Path) -> None:
             continue
         walked += 1
         chosen = settings(
-            max_examples=12,
+            max_examples=8,
             deadline=None,
             derandomize=True,
             database=None,

@@ -1,12 +1,9 @@
 """Parts from a watched folder, a replay, a camera; results to a webhook, a broker, an OPC UA client."""
 
 import asyncio
-import contextlib
 import http.server
 import json
 import shutil
-import socket
-import subprocess
 import sys
 import threading
 from contextlib import ExitStack
@@ -34,17 +31,11 @@ from trd_station.station import Station
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
-from stations import client_of, until
+from stations import client_of, free_port, until
 
 
 def inspections(client: TestClient) -> list[dict]:
     return client.get("/v1/inspections?order=oldest").json()["inspections"]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def test_a_watched_folder(station: Station, client: TestClient, tmp_path: Path, test_parts: Path) -> None:
@@ -83,8 +74,9 @@ def test_a_replay_shows_all_parts(station: Station, client: TestClient, drawn: P
 
 def test_frames_of_a_camera(opened, drawn: Path, tmp_path: Path, test_parts: Path) -> None:
     """Here an image sequence; a USB camera or a stream is opened by the same call."""
-    recipe = load_recipe("lite-rgb", ["frame.size=64", "training.epochs=1", "training.precision=fp32"])
-    trd.fit(drawn, tmp_path / "rgb", recipe.model_copy(), device="cpu")
+    both = load_recipe("patch-statistics", ["frame.size=64", "scoring.stand_ins=false"])
+    colour = both.model_copy(update={"modalities": {"rgb": both.modalities["rgb"]}})
+    trd.fit(drawn, tmp_path / "rgb", colour, device="cpu")
     pictures = [test_parts / "good/rgb/000.png", test_parts / "stain/rgb/000.png"]
     for number, path in enumerate(pictures):
         shutil.copy(path, tmp_path / f"frame{number}.png")
@@ -153,46 +145,6 @@ def test_a_webhook_loses_nothing_while_its_receiver_is_away(station, client, sen
         webhook("file:///etc/passwd")
 
 
-@pytest.fixture
-def broker(tmp_path: Path):
-    """A real mosquitto, which can be stopped and started again."""
-    command = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-    if not Path(command).exists():
-        pytest.skip("mosquitto is not installed")
-    port = free_port()
-    configuration = tmp_path / "mosquitto.conf"
-    (tmp_path / "acl").write_text("topic readwrite line/#\n")
-    configuration.write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {tmp_path}/\n"
-        f"user root\nacl_file {tmp_path}/acl\n"
-    )
-
-    class Broker:
-        address = f"mqtt://127.0.0.1:{port}/line"
-        process: subprocess.Popen | None = None
-
-        def start(self) -> None:
-            self.process = subprocess.Popen([command, "-c", str(configuration)], stderr=subprocess.DEVNULL)
-
-            def listens() -> bool:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    return True
-                return False
-
-            until(listens)
-
-        def stop(self) -> None:
-            if self.process is not None:
-                self.process.kill()
-                self.process.wait()
-
-    one = Broker()
-    one.port = port
-    one.start()
-    yield one
-    one.stop()
-
-
 def test_results_over_mqtt_survive_restarts_of_the_broker(station, send, broker) -> None:
     client_module = pytest.importorskip("paho.mqtt.client")
     from paho.mqtt.enums import CallbackAPIVersion
@@ -251,26 +203,31 @@ def test_results_over_opc_ua(station, send) -> None:
     asyncua = pytest.importorskip("asyncua")
     endpoint = f"opc.tcp://127.0.0.1:{free_port()}"
 
-    async def read(*names: str) -> list:
+    fields = ("Sequence", "Id", "Part", "Decision", "Score", "RejectAbove", "Model", "Time")
+    names = ("id", "part", "decision", "score", "reject_above", "model", "at")
+
+    async def ask() -> None:
         async with asyncua.Client(endpoint) as client:
             place = await client.get_namespace_index("urn:trd:station")
-            nodes = [
-                await client.nodes.objects.get_child([f"{place}:{part}" for part in ("TRD", *name.split("/"))])
-                for name in names
-            ]
-            return [await node.read_value() for node in nodes]
+
+            async def read(*names: str) -> list:
+                paths = [[f"{place}:{part}" for part in ("TRD", *name.split("/"))] for name in names]
+                return [await (await client.nodes.objects.get_child(path)).read_value() for path in paths]
+
+            async def comes(name: str, least: int) -> None:
+                while (await read(name))[0] < least:
+                    await asyncio.sleep(0.05)
+
+            assert await read("State", "biscuit/Sequence") == ["Running", 0]
+            (told,) = await asyncio.to_thread(send, "chip")
+            await asyncio.wait_for(comes("biscuit/Sequence", 1), 20)
+            assert await read(*(f"biscuit/{name}" for name in fields)) == [1, *(told[name] for name in names)]
+            (beat,) = await read("Heartbeat")
+            await asyncio.wait_for(comes("Heartbeat", beat + 1), 20)
 
     with ExitStack() as stack:
         attach(station, Attached(opcua=endpoint), stack)
-        assert asyncio.run(read("State", "biscuit/Sequence")) == ["Running", 0]
-        (told,) = send("chip")
-        fields = ("Sequence", "Id", "Part", "Decision", "Score", "RejectAbove", "Model", "Time")
-        until(lambda: asyncio.run(read("biscuit/Sequence")) == [1])
-        found = asyncio.run(read(*(f"biscuit/{name}" for name in fields)))
-        names = ("id", "part", "decision", "score", "reject_above", "model", "at")
-        assert found == [1, *(told[name] for name in names)]
-        (beat,) = asyncio.run(read("Heartbeat"))
-        until(lambda: asyncio.run(read("Heartbeat"))[0] > beat)
+        asyncio.run(ask())
 
 
 def test_what_cannot_be_attached(station: Station, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_nothing_to_roll_back_to(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
 
 
-@pytest.mark.parametrize("count", [80, pytest.param(2000, marks=[pytest.mark.slow, pytest.mark.timeout(1500)])])
+@pytest.mark.parametrize("count", [40, pytest.param(2000, marks=[pytest.mark.slow, pytest.mark.timeout(1500)])])
 def test_a_switch_under_load_fails_no_request(two: Station, test_parts: Path, count: int) -> None:
     files = upload(test_parts / "good", "000")
     with client_of(two) as client, ThreadPoolExecutor(4) as pool:

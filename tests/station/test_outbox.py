@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from trd.errors import OutputError
 from trd_station.outputs import outbox
-from trd_station.outputs.outbox import Outbox
+from trd_station.outputs.outbox import Outbox, UndeliverableError, body_of
 from trd_station.station import Station
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
@@ -77,3 +77,25 @@ def test_the_place_is_kept_after_each_result(station: Station, send: Send) -> No
     place = station.settings.data / "outputs/webhook.json"
     until(lambda: json.loads(place.read_text())["delivered"] == sent[0]["id"])
     box.stop()
+
+
+def test_what_can_never_be_sent_is_set_aside(station: Station, client: TestClient, send: Send) -> None:
+    received: list[int] = []
+
+    def deliver(told: dict) -> None:
+        if not received and not asked:
+            asked.append(told["id"])
+            body_of({**told, "score": float("nan")})
+        received.append(told["id"])
+
+    asked: list[int] = []
+    box = Outbox(station, "webhook", deliver)
+    first, second = send()[0]["id"], send()[0]["id"]
+    until(lambda: received)
+    box.stop()
+    assert (asked, received, box.delivered) == ([first], [second], second)
+    (event,) = until(lambda: client.get("/v1/events?kind=output").json()["events"])
+    assert (event["class"], event["data"]) == ("biscuit", {"inspection": first})
+    assert event["text"].startswith(f"webhook never gets inspection {first}: it cannot be written as JSON")
+    with pytest.raises(UndeliverableError):
+        body_of({"part": "\udcff"})

@@ -38,10 +38,10 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory):
-    """Two classes, 3,000 and 400 inspections."""
+    """Two classes, 1,000 and 150 inspections."""
     one = database.Database(f"sqlite:///{tmp_path_factory.mktemp('filled') / 'station.db'}")
-    one.write(lambda connection: add_many(connection, "biscuit", 3000, 1))
-    one.write(lambda connection: add_many(connection, "gear", 400, 2))
+    one.write(lambda connection: add_many(connection, "biscuit", 1000, 1))
+    one.write(lambda connection: add_many(connection, "gear", 150, 2))
     yield one
     one.close()
 
@@ -144,7 +144,7 @@ def test_lists_and_counts_are_complete_and_in_order(filled: database.Database, f
     with filled.reading() as connection:
         rows = [dict(row) for row in connection.execute(select(inspection)).mappings()]
         times_of = sorted(row["at"] for row in rows)
-        for since, until in ((None, None), (times_of[700], times_of[2900]), (times_of[40], None), (None, times_of[9])):
+        for since, until in ((None, None), (times_of[240], times_of[980]), (times_of[40], None), (None, times_of[9])):
             asked = replace(filters, since=since, until=until)
             expected = [row["id"] for row in rows if holds(row, asked)]
             place = {row["id"]: (row["at"], row["id"]) for row in rows}
@@ -153,7 +153,7 @@ def test_lists_and_counts_are_complete_and_in_order(filled: database.Database, f
                 found: list[int] = []
                 cursor = None
                 while True:
-                    some, cursor = history.page(connection, asked, cursor, 171, newest)
+                    some, cursor = history.page(connection, asked, cursor, 61, newest)
                     found += [row["id"] for row in some]
                     if cursor is None:
                         break

@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import urllib.error
 from collections.abc import Iterator
@@ -15,10 +16,15 @@ from pathlib import Path
 import pytest
 
 from trd.errors import OutputError, RecipeError
+from trd_station.addresses import shown
 from trd_station.outputs.mqtt import Mqtt
 from trd_station.outputs.secret import secret
-from trd_station.outputs.tls import Tls, shown
+from trd_station.outputs.tls import Tls
 from trd_station.outputs.webhook import webhook
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+
+from stations import free_port
 
 TOLD = {"id": 7, "class": "biscuit", "score": 1.5}
 
@@ -41,12 +47,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         files = ("-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem")
         openssl(*new, "-subj", f"/CN={name}", *signed, "-addext", "basicConstraints=critical,CA:FALSE", *files)
     return folder
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):

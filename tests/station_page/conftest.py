@@ -54,9 +54,9 @@ def served(page_run: Path, tmp_path: Path) -> Iterator[Served]:
         yield one
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def filled(page_run: Path, page_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A station that has seen good parts, defective ones, and one without depth."""
+    """A station that has seen good parts, defective ones, and one without depth. Nobody sends it more."""
     with serving(page_run, data=tmp_path_factory.mktemp("station")) as one:
         for kind in ("good", "chip", "dent", "stain"):
             for number in range(2):

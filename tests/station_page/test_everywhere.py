@@ -24,35 +24,42 @@ SHOWN = {  # what is there when a page has its data
 }
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_serious_finding_of_axe(browser: Any, filled: Served, theme: str) -> None:
+LOOKS = {
+    "as it comes": (Look(), ("Roll back", "Send a package"), "Cancel"),
+    "dark, German, narrow": (
+        Look(theme="dark", language="de-DE", width=1024, height=768),
+        ("Zurück zum vorigen", "Paket senden"),
+        "Abbrechen",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_every_page_can_be_used_and_asks_nobody_else(browser: Any, filled: Served, name: str) -> None:
+    """No serious finding of axe, nothing wider than the window, no request to another machine, a silent console."""
+    look, buttons, cancel = LOOKS[name]
     found = []
-    with window(browser, filled, Look(theme=theme)) as opened:
+    with window(browser, filled, look) as opened:
         for place in PAGES:
             page = opened.open(place)
             page.locator(SHOWN[place]).first.wait_for()
-            assert page.locator("html").get_attribute("data-theme") == theme
+            assert page.locator("html").get_attribute("data-theme") == look.theme
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
             found += serious_findings(page)
         opened.open("models")
-        for name in ("Roll back", "Send a package"):
-            page.get_by_role("button", name=name).click()
+        for button in buttons:
+            page.get_by_role("button", name=button).click()
             page.locator("dialog[open]").wait_for()
             found += serious_findings(page)
-            page.get_by_role("button", name="Cancel").click()
-    assert not found
-
-
-def test_no_request_leaves_the_machine(browser: Any, filled: Served) -> None:
-    with window(browser, filled) as opened:
-        for place in PAGES:
-            opened.open(place).locator(SHOWN[place]).first.wait_for()
+            page.get_by_role("button", name=cancel).click()
         hosts = {urlparse(one).netloc for one in opened.asked if not one.startswith(("blob:", "data:"))}
         assert len(opened.asked) > 60
+    assert not found
     assert hosts == {urlparse(filled.address).netloc}
 
 
 def test_the_content_policy_allows_nothing_inline(browser: Any, filled: Served) -> None:
-    """The console stays silent on every page (`window` fails otherwise), and what is written into it is not run."""
+    """What is written into the page is not run."""
     with window(browser, filled) as opened:
         page = opened.open("line")
         page.locator(SHOWN["line"]).first.wait_for()
@@ -68,15 +75,6 @@ def test_the_content_policy_allows_nothing_inline(browser: Any, filled: Served) 
         assert page.evaluate("window.ran") is None
         assert any("Content Security Policy" in one for one in opened.faults)
         opened.faults.clear()
-
-
-@pytest.mark.parametrize("look", [Look(), Look(width=1024, height=768, language="de-DE", theme="dark")])
-def test_nothing_is_wider_than_the_window(browser: Any, filled: Served, look: Look) -> None:
-    with window(browser, filled, look) as opened:
-        for place in PAGES:
-            page = opened.open(place)
-            page.locator(SHOWN[place]).first.wait_for()
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
 
 
 def test_language_and_theme_are_kept(browser: Any, filled: Served) -> None:

@@ -4,10 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-from pages import Served, part_files, send, window
+from pages import HTTP, Served, part_files, send, window
 
 
 def test_review_takes_back_and_names_kinds(browser: Any, served: Served, page_parts: Path) -> None:
@@ -39,7 +37,7 @@ def test_review_takes_back_and_names_kinds(browser: Any, served: Served, page_pa
 
 def test_review_hears_of_parts_and_of_verdicts(browser: Any, served: Served, page_parts: Path) -> None:
     def judge_elsewhere(part: dict[str, Any]) -> None:
-        httpx.post(f"{served.address}/v1/inspections/{part['id']}/verdicts", json={"verdict": "good", "who": "ben"})
+        HTTP.post(f"{served.address}/v1/inspections/{part['id']}/verdicts", json={"verdict": "good", "who": "ben"})
 
     with window(browser, served) as opened:
         page = opened.open("review")

@@ -7,18 +7,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-from pages import Look, Served, window
+from pages import HTTP, Look, Served, window
 
 MOST_BYTES = 400_000
 
 
 def test_screenshot_for_the_readme(browser: Any, filled: Served, tmp_path: Path) -> None:
     """The clearest defect, pointed at by the linked cursor."""
-    rejected = httpx.get(f"{filled.address}/v1/inspections?decision=reject").json()["inspections"]
+    rejected = HTTP.get(f"{filled.address}/v1/inspections?decision=reject").json()["inspections"]
     clearest = max(rejected, key=lambda one: one["score"])
     with window(browser, filled, Look(width=1180, height=740)) as opened:
         page = opened.open(f"part/{clearest['id']}")

@@ -11,10 +11,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from pages import Look, Served, serious_findings, serving, window
 
+CLASS = "gear #2+a 5%25?&ü"  # as every address must take it
+
 
 @pytest.fixture(scope="module")
 def guarded(page_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(page_run, data=tmp_path_factory.mktemp("guarded"), roles=("viewer", "operator", "engineer")) as one:
+    with serving(
+        f"{CLASS}={page_run}", data=tmp_path_factory.mktemp("guarded"), roles=("viewer", "operator", "engineer")
+    ) as one:
         yield one
 
 
@@ -54,6 +58,7 @@ def test_a_role_is_offered_what_it_may(browser: Any, guarded: Served, role: str,
         assert page.get_by_role("button", name="Inspect from files").count() == inspects
         page.evaluate("location.hash = '#/threshold'")
         page.locator(".promise b").first.wait_for()
+        assert page.get_by_label("Class of parts").input_value() == CLASS
         assert page.get_by_role("button", name="Make it the new version").count() == sets
         page.evaluate("location.hash = '#/models'")
         page.locator(".model-panel").first.wait_for()

@@ -4,9 +4,9 @@ import json
 import re
 from pathlib import Path
 
-import trd
+import trd_station
 
-SCRIPTS = Path(trd.__file__).parent / "station" / "page" / "js"
+SCRIPTS = Path(trd_station.__file__).parent / "page" / "js"
 ENTRY = re.compile(r'^  ("[^"]+"): \{ en: (".*?"), de: (".*") \},$', re.MULTILINE)
 STRINGS = {
     json.loads(key): (json.loads(en), json.loads(de))

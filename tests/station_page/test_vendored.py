@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import trd
+import trd_station
 
-PAGE = Path(trd.__file__).parent / "station" / "page"
+PAGE = Path(trd_station.__file__).parent / "page"
 VENDORED = {"page": PAGE / "vendor", "tests": Path(__file__).parent / "vendor"}
 LICENCES = {"MIT", "OFL-1.1", "MPL-2.0"}
 OWN = sorted(path for path in PAGE.rglob("*") if path.is_file() and "vendor" not in path.parts)

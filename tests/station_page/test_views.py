@@ -7,23 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import httpx
 import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-from pages import Files, Look, Served, part_files, send, window
+from pages import HTTP, Files, Look, Served, part_files, send, window
 
 MOST_BYTES = 4_000_000
 POINTS = 640_000
 PICTURE_S = 1.5  # of all points, where nobody else takes turns on the processors
-TRIES = 6  # every other one for the first picture, and for that of all points; the best one counts
 
 
 def parts(station: Served) -> list[dict[str, Any]]:
-    return list(httpx.get(f"{station.address}/v1/inspections?order=oldest").json()["inspections"])
+    return list(HTTP.get(f"{station.address}/v1/inspections?order=oldest").json()["inspections"])
 
 
 def part_called(station: Served, name: str) -> dict[str, Any]:
@@ -110,7 +108,7 @@ def test_a_finger_sets_the_cursor(browser: Any, filled: Served) -> None:
 
 def test_the_cursor_reads_the_librarys_map(browser: Any, filled: Served) -> None:
     part = part_called(filled, "chip-0")
-    values = np.load(io.BytesIO(httpx.get(f"{filled.address}/v1/inspections/{part['id']}/maps/fused.npy").content))
+    values = np.load(io.BytesIO(HTTP.get(f"{filled.address}/v1/inspections/{part['id']}/maps/fused.npy").content))
     with window(browser, filled) as opened:
         page = opened.open(f"part/{part['id']}")
         page.get_by_role("button", name="Go to the peak").click()
@@ -136,7 +134,7 @@ def test_the_contour_is_where_the_map_crosses_the_limit(browser: Any, filled: Se
             }""",
             [address, limit],
         )
-    values = np.load(io.BytesIO(httpx.get(filled.address + address).content))
+    values = np.load(io.BytesIO(HTTP.get(filled.address + address).content))
     points = np.array(ends, np.float32).reshape(-1, 2) - 0.5
     assert len(points) > 40
     there = cv2.remap(values, points[:, 0].copy(), points[:, 1].copy(), cv2.INTER_LINEAR)
@@ -157,7 +155,7 @@ def test_the_cloud_is_the_parts_own(browser: Any, filled: Served, page_parts: Pa
         )
     xyz = tifffile.imread(part_files(page_parts, "dent", 1).xyz).reshape(-1, 3)
     values = np.load(
-        io.BytesIO(httpx.get(f"{filled.address}/v1/inspections/{part['id']}/maps/fused.npy").content)
+        io.BytesIO(HTTP.get(f"{filled.address}/v1/inspections/{part['id']}/maps/fused.npy").content)
     ).ravel()
     pixels = np.array(found["pixels"])
     seen = part["window"]
@@ -182,17 +180,25 @@ def large(page_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Files:
     return files
 
 
-def test_many_points_are_shown_at_once(browser: Any, filled: Served, large: Files) -> None:
+@pytest.mark.parametrize("tries", [2, pytest.param(6, marks=pytest.mark.slow)])
+def test_many_points_are_shown_at_once(
+    browser: Any, served: Served, page_parts: Path, large: Files, tries: int
+) -> None:
     """0.64 million points by software rendering: payload, and time from opening the part to its first picture in 3D (of
-    every second row and column, which is still more than one a pixel of the screen) and to the one of all points."""
-    made = send(filled, large, "large")
+    every second row and column, which is still more than one a pixel of the screen) and to the one of all points.
+
+    tries: every other one for the first picture, and for that of all points. The best of several counts; a single one
+    says nothing about time.
+    """
+    chip = send(served, part_files(page_parts, "chip", 0), "chip-0")
+    made = send(served, large, "large")
     cloud = f"/v1/inspections/{made['id']}/cloud.bin"
-    sent = int(httpx.get(filled.address + cloud, headers={"Accept-Encoding": "gzip"}).headers["content-length"])
+    sent = int(HTTP.get(served.address + cloud, headers={"Accept-Encoding": "gzip"}).headers["content-length"])
     first, every = [], []
-    with window(browser, filled) as opened:
-        page = opened.open(f"part/{part_called(filled, 'chip-0')['id']}")  # the scripts are loaded, as at a station
+    with window(browser, served) as opened:
+        page = opened.open(f"part/{chip['id']}")  # the scripts are loaded, as at a station
         points = points_of(page, cloud)
-        for number in range(TRIES):
+        for number in range(tries):
             page.locator(".view-3d[data-frames]").wait_for()
             before = turns()
             begun = time.perf_counter()
@@ -209,7 +215,7 @@ def test_many_points_are_shown_at_once(browser: Any, filled: Served, large: File
     print(f"{points} points, {sent} bytes, (seconds, turns): first {np.round(first, 2)}, all {np.round(every, 2)}")
     assert points >= POINTS
     assert sent <= MOST_BYTES
-    assert min(seconds / shared for seconds, shared in every) <= PICTURE_S
+    assert len(every) == 1 or min(seconds / shared for seconds, shared in every) <= PICTURE_S
 
 
 def turns() -> float:

@@ -1,12 +1,20 @@
-"""The command `trd`: parse, call, print. A file per family of commands."""
+"""The command `trd`: parse, call, print. A file per family of commands.
+
+Packages beside this one add theirs: an entry point of the group `trd.commands` names a module that adds them to `app`.
+"""
 
 from __future__ import annotations
 
-from trd.cli import comparison, deployment, information, prediction, station, training
+from importlib.metadata import entry_points
+
+from trd.cli import deployment, information, prediction, training
 from trd.cli.app import app, errors
 from trd.errors import TRDError
 
-__all__ = ["app", "comparison", "deployment", "information", "main", "prediction", "station", "training"]
+__all__ = ["app", "deployment", "information", "main", "prediction", "training"]
+
+for _commands in entry_points(group="trd.commands"):
+    _commands.load()
 
 
 def main() -> None:

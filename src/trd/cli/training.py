@@ -1,4 +1,4 @@
-"""Commands that train and measure: demo, train, evaluate, import-reference, reproduce."""
+"""Commands that train and measure: demo, train, evaluate, import-reference."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from trd.cli.app import (
     interruptible,
     names,
 )
-from trd.cli.station import demo_station
-from trd.errors import DataError, RecipeError
+from trd.errors import DataError
 from trd.extras import require
 
 if TYPE_CHECKING:  # at run time each command imports what it needs, so that `trd --help` does not wait for torch
@@ -52,7 +51,10 @@ def demo(
     run = Run.open(data, out / "run", recipe, [CLASS_NAME], console)
     _finish(run, "auto")
     if station:
-        demo_station(out, CLASS_NAME, port, browser)
+        replay = ("--replay", f"{CLASS_NAME}={data / CLASS_NAME}", "--every", "3")
+        told = ("--data", str(out / "station"), "--name", "demo", "--port", str(port))
+        audit = ("--audit", "0.1")  # of few parts, some for the review queue
+        app(["serve", str(out / "run"), *told, *replay, *audit, *(("--browser",) * browser)], standalone_mode=False)
 
 
 @app.command()
@@ -142,41 +144,6 @@ def import_reference(
 
     detector = runs.import_reference(file, data, out, load_recipe(recipe, overrides or ()), class_name, device, console)
     console.print(f"{detector.class_name}: imported into {out}; `trd evaluate {out}` scores the test split")
-
-
-@app.command()
-def reproduce(
-    benchmark: Annotated[str, typer.Argument(help="mvtec3d, eyecandies, or folder (any data, nothing published).")],
-    data: DataOption,
-    out: Annotated[Path, typer.Option("--out", help="Folder for all runs and the tables; the same one goes on.")],
-    recipe: Annotated[str | None, typer.Option("--recipe", help="By default the benchmark's published one.")] = None,
-    seeds: Annotated[str | None, typer.Option("--seeds", help="Comma-separated; by default the recipe's.")] = None,
-    classes: ClassesOption = None,
-    ablation: Annotated[bool, typer.Option("--ablation", help="All variants: one modality, no tuners, ...")] = False,
-    variants: Annotated[str | None, typer.Option("--variants", help="Only these, comma-separated.")] = None,
-    executor: Annotated[str, typer.Option("--executor", help="local, or ray (several GPUs or machines).")] = "local",
-    overrides: SetOption = None,
-    device: DeviceOption = "auto",
-) -> None:
-    """Train and score every class and seed; write the published table's layout with our numbers beside it."""
-    require("trd reproduce", "train", "report")
-    from trd.config import load_recipe
-    from trd_bench.reproduce.published import BENCHMARKS
-    from trd_bench.reproduce.reproduce import reproduce as run_all
-    from trd_bench.reproduce.reproduce import variant_names
-    from trd_bench.reproduce.variants import FULL
-
-    default = BENCHMARKS[benchmark].recipe if benchmark in BENCHMARKS else "lite-rgb-normals"
-    chosen = load_recipe(recipe or default, overrides or ())
-    numbers = names(seeds) or [str(chosen.seed)]
-    if not all(number.isdecimal() for number in numbers):
-        raise RecipeError(f"--seeds {seeds}: expected whole numbers, for example 42,43,44")
-    wanted = names(variants) or (variant_names(chosen) if ablation else (FULL,))
-    label = chosen.name + "".join(f", {override}" for override in overrides or ())
-    whole = [int(number) for number in numbers]
-    with interruptible():
-        run_all(benchmark, data, out, chosen, whole, names(classes), wanted, executor, device, console, label)
-    console.print(f"tables: {out / 'table.md'}, {out / 'table.tex'}, {out / 'table.csv'}")
 
 
 def _finish(run: Run, device: str, retrain: bool = False) -> None:

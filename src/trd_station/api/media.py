@@ -12,7 +12,6 @@ from fastapi.responses import FileResponse, Response
 from numpy.typing import NDArray
 
 from trd.errors import DataError
-from trd.preprocess.facts import in_metres
 from trd.preprocess.foreground import border_plane
 from trd.types import Sample
 from trd_station import pictures
@@ -22,7 +21,8 @@ from trd_station.api.answers.parts import Contours
 from trd_station.api.common import Identifier, inspection_of, station_of
 from trd_station.api.problems import Problem
 from trd_station.cloud import CloudFacts, encoded
-from trd_station.pictures import Inputs, Map, Picture
+from trd_station.pictures import Map, Picture
+from trd_station.reading import Inputs
 from trd_station.shelf import facts as model_facts
 from trd_station.station import Station
 from trd_station.store.files import MAPS, kept_in
@@ -183,7 +183,7 @@ def cloud(request: Request, number: Identifier, step: Annotated[int, Query(ge=1,
         raise Problem(404, "no_cloud", f"the class '{station.teller.class_name(row['class_id'])}' has no 3D source")
     _, sample = sample_of(station, row)
     source, frame = facts["clouds"][0], model_facts.frame(facts)
-    xyz = cast(NDArray[np.float32], in_metres(sample, (source,), frame.cloud_scale).arrays[source])
+    xyz = cast(NDArray[np.float32], sample.arrays[source]) * np.float32(frame.cloud_scale)  # metres
     flat = [name for name in facts["sources"] if name not in facts["clouds"]]
     colour = pictures.source_picture(sample.arrays[flat[0]], False) if flat else None
     plane = border_plane(xyz)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from trd_station.addresses import split_address
 from trd_station.api.problems import Problem, answer
 
 CSP = (
@@ -63,7 +63,8 @@ class Shield:
         origin = headers.get("origin")
         foreign = headers.get("sec-fetch-site", "none") not in OWN
         if origin is not None:
-            foreign = foreign or urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+            parts = split_address(origin)
+            foreign = foreign or parts is None or parts.netloc.lower() != headers.get("host", "").lower()
         if foreign:
             return Problem(403, "origin", "requests from another site's page are refused")
         return None

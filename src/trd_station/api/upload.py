@@ -15,10 +15,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.types import Message
 
-from trd.data.clouds import CLOUD_SUFFIXES
-from trd.data.images import IMAGE_SUFFIXES
 from trd.errors import OutputError
 from trd_station.api.problems import Problem
+from trd_station.reading import suffixes
 from trd_station.settings import Settings
 from trd_station.shelf.shelf import Serving
 from trd_station.station import Station
@@ -100,11 +99,11 @@ def parts_in(form: FormData, serving: Serving, settings: Settings) -> tuple[list
     for source, found in files.items():
         if not found:
             raise Problem(422, "missing_source", f"the form has no file '{source}'; {needs}")
-        suffixes = CLOUD_SUFFIXES if source in facts["clouds"] else IMAGE_SUFFIXES
+        known = suffixes(source in facts["clouds"])
         for one in found:
-            if suffix_of(one) not in suffixes:
+            if suffix_of(one) not in known:
                 sent = sent_name(one)
-                raise Problem(415, "format", f"'{source}' is '{sent}'; known endings: {', '.join(suffixes)}")
+                raise Problem(415, "format", f"'{source}' is '{sent}'; known endings: {', '.join(known)}")
     counts = {source: len(found) for source, found in files.items()}
     names = [str(one) for one in form.getlist(PART)]
     if len(set(counts.values())) > 1 or (names and len(names) != counts[sources[0]]):

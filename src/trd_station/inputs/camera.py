@@ -10,8 +10,8 @@ import numpy as np
 
 from trd.errors import DataError
 from trd.types import Sample
+from trd_station.addresses import shown
 from trd_station.inputs.taking import job_of_sample
-from trd_station.outputs.tls import shown
 from trd_station.station import Station
 
 

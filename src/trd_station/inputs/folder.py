@@ -7,10 +7,9 @@ import os
 import threading
 from pathlib import Path
 
-from trd.data.clouds import CLOUD_SUFFIXES
-from trd.data.images import IMAGE_SUFFIXES
 from trd.errors import DataError, OutputError
 from trd_station.inputs.taking import job_of_files, sources_of
+from trd_station.reading import suffixes
 from trd_station.station import Station
 from trd_station.store import history
 from trd_station.store.history import RequestKey
@@ -40,12 +39,12 @@ class WatchedFolder:
         parts: dict[str, dict[str, Path]] = {}
         seen: dict[Path, Facts] = {}
         for source in sources:
-            suffixes = CLOUD_SUFFIXES if source in clouds else IMAGE_SUFFIXES
+            known = suffixes(source in clouds)
             place = self._folder / source
             if not place.is_dir():
                 raise DataError(f"{place} does not exist: make a folder for each of {', '.join(sources)}")
             for path in place.iterdir():
-                if path.suffix.lower() in suffixes and not path.name.startswith("."):
+                if path.suffix.lower() in known and not path.name.startswith("."):
                     facts = path.stat()
                     seen[path] = (facts.st_size, facts.st_mtime_ns)
                     if self._inspected.get(path) == seen[path]:

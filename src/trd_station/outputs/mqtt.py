@@ -1,16 +1,21 @@
-"""Results over MQTT 5 (the extra `mqtt`): PREFIX/CLASS/inspection, and PREFIX/state with a last will."""
+"""Results over MQTT 5 (the extra `mqtt`): PREFIX/CLASS/inspection, and PREFIX/state with a last will.
+
+In CLASS the characters / + # % and control characters are percent-encoded: "gear#2" is the level "gear%232".
+"""
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from typing import Any
 from urllib.parse import unquote
 
 from trd.errors import OutputError, RecipeError
 from trd.extras import explained
+from trd_station.addresses import shown, split_address
+from trd_station.outputs.outbox import UndeliverableError, body_of
 from trd_station.outputs.secret import secret
-from trd_station.outputs.tls import Tls, shown, split_address
+from trd_station.outputs.tls import Tls
 
 ACKNOWLEDGED = 10.0  # seconds that the broker gets
 KEEPALIVE = 5
@@ -34,7 +39,9 @@ class Mqtt:
         parts = split_address(url)
         if parts is None or parts.scheme not in PORTS or not parts.hostname:
             raise RecipeError(f"the broker {shown(url)} is no address: expected mqtt(s)://HOST[:PORT][/PREFIX]")
-        self._prefix = parts.path.strip("/") or f"trd/{station}"
+        self._prefix = parts.path.strip("/") or f"trd/{_level(station)}"
+        if "+" in self._prefix or parts.query or parts.fragment:
+            raise RecipeError(f"the broker {shown(url)}: choose a prefix without + # and ?, which topics cannot hold")
         self._no_entry = ""  # why the broker refused the last connection
         self._refused: dict[int, str] = {}  # message -> why
         self._client: Any = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
@@ -66,12 +73,15 @@ class Mqtt:
             self._refused.pop(message, None)  # of an earlier one: the numbers come again
 
     def deliver(self, told: dict[str, Any]) -> None:
-        """Raises OutputError where the broker is away, does not acknowledge or refuses."""
+        """Raises OutputError where the broker is away, does not acknowledge or refuses, UndeliverableError for what
+        MQTT cannot carry."""
         if not self._client.is_connected():
             raise OutputError(f"the broker is not connected{self._no_entry and f': {self._no_entry}'}")
-        body = json.dumps(told, ensure_ascii=False, allow_nan=False)
-        topic = f"{self._prefix}/{told['class']}/inspection"
-        sent = self._client.publish(topic, body, qos=1)
+        topic = f"{self._prefix}/{_level(told['class'])}/inspection"
+        try:
+            sent = self._client.publish(topic, body_of(told), qos=1)
+        except ValueError as error:
+            raise UndeliverableError(f"MQTT cannot carry it: {error}") from error
         try:
             sent.wait_for_publish(ACKNOWLEDGED)
         except (RuntimeError, ValueError) as error:
@@ -87,3 +97,8 @@ class Mqtt:
             last.wait_for_publish(1.0)
         self._client.disconnect()
         self._client.loop_stop()
+
+
+def _level(name: str) -> str:
+    """One level of a topic, whatever the name holds; `urllib.parse.unquote` gives it back."""
+    return re.sub(r"[%/+#\x00-\x1f\x7f]", lambda found: f"%{ord(found[0]):02X}", name)

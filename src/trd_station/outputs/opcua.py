@@ -17,8 +17,8 @@ from typing import Any
 
 from trd.errors import OutputError, RecipeError
 from trd.extras import require
+from trd_station.addresses import split_address
 from trd_station.outputs.opcua_security import OpcUaSecurity
-from trd_station.outputs.tls import split_address
 
 NAMESPACE = "urn:trd:station"
 FIELDS: dict[str, Any] = {
@@ -33,6 +33,7 @@ FIELDS: dict[str, Any] = {
 }
 BEAT = 1.0  # seconds
 ANSWER = 10.0
+STARTING = 60.0  # asyncua builds its standard nodes first: seconds of computing, more on a busy machine
 
 
 class OpcUa:
@@ -55,7 +56,7 @@ class OpcUa:
         self._thread = threading.Thread(target=self._run, name="station-opcua", daemon=True)
         self._thread.start()
         try:
-            self._begun.result(ANSWER)
+            self._begun.result(STARTING)
         except Exception as error:
             raise OutputError(f"the OPC UA server cannot listen at {endpoint}: {error}") from error
 

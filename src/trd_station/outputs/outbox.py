@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
 
-from trd.errors import TRDError
+from trd.errors import OutputError, TRDError
 from trd.files import write_json
 from trd_station.live import Message
 from trd_station.station import Station
@@ -26,9 +26,22 @@ IDLE = 2.0  # seconds after which it looks without having been woken
 log = logging.getLogger("trd")
 
 
+class UndeliverableError(OutputError):
+    """An inspection that the output can never send, however often it tries."""
+
+
+def body_of(told: Mapping[str, Any]) -> bytes:
+    """JSON in UTF-8. Raises UndeliverableError for what JSON or UTF-8 does not have."""
+    try:
+        return json.dumps(told, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        raise UndeliverableError(f"it cannot be written as JSON: {error}") from error
+
+
 class Outbox:
-    """deliver: sends one inspection (as docs/station-api.md tells it) and returns when the receiver has it; any
-    exception means that it has not. At least once: after a kill the last one may come again, with the same `id`.
+    """deliver: sends one inspection (as docs/station-api.md tells it) and returns when the receiver has it. An
+    UndeliverableError sets this inspection aside, with an event; any other exception means that the receiver does not
+    have it yet. At least once: after a kill the last one may come again, with the same `id`.
 
     A new outbox begins with what comes now. Its place is in DATA/outputs/NAME.json.
     """
@@ -47,7 +60,7 @@ class Outbox:
 
     @property
     def delivered(self) -> int:
-        """The last inspection that the receiver has."""
+        """The last inspection that the receiver has, or that was set aside."""
         return self._last
 
     def stop(self) -> None:
@@ -108,12 +121,18 @@ class Outbox:
             told = self._station.teller.inspection(row)
             try:
                 self._deliver(told)
+                aside = ""
+            except UndeliverableError as error:
+                aside = str(error)
             except Exception as error:
                 self._failed("does not receive", error)
                 return True
             self._last = row["id"]
             self._save()
-            if self._failures:
+            if aside:
+                text = f"{self.name} never gets inspection {row['id']}: {aside[:300]}"
+                self._station.report(NewEvent("warning", "output", text, row["class_id"], {"inspection": row["id"]}))
+            elif self._failures:
                 self._failures = 0
                 self._station.report(NewEvent("info", "output", f"{self.name} receives again"))
         return len(rows) == CHUNK

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
 
 from trd.errors import RecipeError
 
@@ -37,22 +36,6 @@ class Tls:
                     f"--output-cert {both} cannot be used: {_reason(error)}; give both in PEM, the key unencrypted"
                 ) from error
         return context
-
-
-def split_address(url: str) -> SplitResult | None:
-    """None for what is no address: a bracket or a port that is none."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return None
-    return parts
-
-
-def shown(url: str) -> str:
-    """Without user and password: for messages."""
-    scheme, colon, rest = url.partition("://")
-    return f"{scheme}{colon}{rest.rpartition('@')[2]}"
 
 
 def _no_password() -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 from trd.errors import RecipeError
-from trd_station.outputs.tls import Tls, shown, split_address
+from trd_station.addresses import shown, split_address
+from trd_station.outputs.outbox import body_of
+from trd_station.outputs.tls import Tls
 
 TIMEOUT = 10  # seconds
 
@@ -36,9 +37,8 @@ def webhook(url: str, tls: Tls | None = None) -> Callable[[dict[str, Any]], None
     opener = urllib.request.build_opener(*handlers)
 
     def deliver(told: dict[str, Any]) -> None:
-        body = json.dumps(told, ensure_ascii=False, allow_nan=False).encode()
         headers = {"Content-Type": "application/json", "Idempotency-Key": f"inspection-{told['id']}"}
-        with opener.open(urllib.request.Request(url, body, headers, method="POST"), timeout=TIMEOUT) as answer:
+        with opener.open(urllib.request.Request(url, body_of(told), headers, method="POST"), timeout=TIMEOUT) as answer:
             answer.read(1 << 16)
 
     return deliver

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trd.data.clouds import CLOUD_SUFFIXES
-from trd.data.images import IMAGE_SUFFIXES
 from trd.detector import Detector
 from trd.preprocess.frame import Frame
+from trd_station.reading import suffixes
 
 
 def facts_of(detector: Detector) -> dict[str, Any]:
@@ -55,7 +54,7 @@ def sources(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
         {
             "name": name,
             "kind": "cloud" if name in facts["clouds"] else "image",
-            "suffixes": list(CLOUD_SUFFIXES if name in facts["clouds"] else IMAGE_SUFFIXES),
+            "suffixes": list(suffixes(name in facts["clouds"])),
         }
         for name in facts["sources"]
     ]

@@ -12,6 +12,8 @@ from trd.packages.facts import facts_at
 from trd.packages.package import is_package
 from trd.stored import FACTS, detector_folder
 
+LONGEST = 200  # characters of a class's name
+
 
 @dataclass(frozen=True)
 class Found:
@@ -34,7 +36,7 @@ def detectors_at(given: str) -> list[Found]:
     if is_package(path):
         written = path.stat() if path.is_file() else None  # reading it says what is wrong
         class_name, detector = _of_package(path, *((written.st_mtime_ns, written.st_size) if written else (0, 0)))
-        return [Found(path.stem, path.resolve(), wanted or class_name or path.stem, detector)]
+        return [Found(path.stem, path.resolve(), _class_name(wanted or class_name or path.stem, path), detector)]
     folders = [path] if (path / FACTS).is_file() else sorted(p.parent for p in path.glob(f"*/{FACTS}"))
     if not folders:
         folders = [detector_folder(path)]  # says what is missing
@@ -57,7 +59,18 @@ def _found(folder: Path, wanted: str = "") -> Found:
     above = folder.resolve().parent
     if (above / "run.json").is_file():
         name = f"{above.name}/{name}"
-    return Found(name, folder.resolve(), wanted or facts.class_name or folder.resolve().name, facts.id)
+    class_name = _class_name(wanted or facts.class_name or folder.resolve().name, folder)
+    return Found(name, folder.resolve(), class_name, facts.id)
+
+
+def _class_name(name: str, path: Path) -> str:
+    """A name that can be a part of an address and a folder. Raises CheckpointError for another."""
+    if name in (".", "..") or len(name) > LONGEST or not name.isprintable() or set(name) & set("/\\"):
+        raise CheckpointError(
+            f"{path}: '{name[:60]}' cannot be a class of the station: give NAME=PATH, NAME up to {LONGEST} printable "
+            "characters without / and \\"
+        )
+    return name
 
 
 def all_found(given: Iterable[Found], models: Path) -> dict[str, Found]:

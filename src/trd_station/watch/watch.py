@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, delete, insert, select
 
+from trd.preprocess.measures import UNITS
 from trd.preprocess.ranges import TrainingRanges
 from trd_station import times
 from trd_station.store.database import Database
 from trd_station.store.schema import inspection, watch_state
 from trd_station.store.verdicts import NewEvent
 from trd_station.watch.exchangeable import START, ExchangeabilityTest
-from trd_station.watch.measures import UNITS
 
 SAVED = 50  # parts between two savings at least
 SAVED_S = 300.0  # seconds between them, since a save writes all values: a megabyte for each 10,000 parts of 10 measures

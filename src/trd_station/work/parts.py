@@ -11,17 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from trd.data.cameras import read_camera
-from trd.data.loading import load_sample
 from trd.detector import ScoredSample, checked
 from trd.errors import TRDError
-from trd.types import UNLABELLED, PreparedSample, SampleFiles
+from trd.preprocess.measures import measures_of
+from trd.types import PreparedSample
 from trd_station import times
+from trd_station.reading import Inputs
 from trd_station.settings import KeepInputs
 from trd_station.shelf.shelf import Serving
 from trd_station.store.files import INPUT, MAPS, Files, Kept
 from trd_station.store.schema import DECISIONS
-from trd_station.watch.measures import measures_of
 from trd_station.work.jobs import Job, Stored
 
 INVALID = DECISIONS.index("invalid")
@@ -56,13 +55,13 @@ def prepare(job: Job, serving: Serving) -> Part:
     part = Part(job, serving, timings)
     detector = serving.detector
     try:
-        camera = read_camera(job.camera) if job.camera else detector.facts.camera
-        files = SampleFiles(job.part, "predict", UNLABELLED, job.sources)
-        sample = load_sample(files, detector.recipe.point_cloud_sources, camera)
+        inputs = Inputs(job.sources, detector.recipe.point_cloud_sources, detector.facts.camera, job.camera)
+        sample = inputs.sample(job.part)
         read = time.monotonic()
         prepared = detector.pipeline(checked(sample, detector.recipe))
+        measures = measures_of(detector.recipe, detector.facts.frame, sample, prepared)
         timings |= {"decode_ms": _ms(read - begin), "prepare_ms": _ms(time.monotonic() - read)}
-        return replace(part, prepared=prepared, measures=measures_of(detector, sample, prepared))
+        return replace(part, prepared=prepared, measures=measures)
     except TRDError as error:
         return replace(part, fault=as_sent(str(error), job))
     except Exception as error:  # a fault of ours or of a library must not stop the line

@@ -1,4 +1,4 @@
-"""What a part's pictures and cloud say about the sensors, in a few numbers."""
+"""What a part's pictures and cloud say about the sensors, in a few numbers: the station watches them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.detector import Detector
+from trd.config import Recipe
 from trd.preprocess.foreground import border_plane
+from trd.preprocess.frame import Frame
 from trd.preprocess.ranges import STEP, plane_measures, sample_measures
 from trd.types import PreparedSample, Sample
 
@@ -19,17 +20,16 @@ FEWEST_POINTS = 8  # of a part whose place is told
 Floats = NDArray[np.float32]
 
 
-def measures_of(detector: Detector, sample: Sample, prepared: PreparedSample) -> dict[str, float]:
-    """As docs/station-api.md names them; what the preparation has measured already is taken from it.
+def measures_of(recipe: Recipe, frame: Frame, sample: Sample, prepared: PreparedSample) -> dict[str, float]:
+    """Those of `TrainingRanges`, of any sample; what the preparation has measured already is taken from it.
 
-    sample: as it was read.
+    sample: as it was read, clouds in their own unit.
     """
-    recipe = detector.recipe
     found = {name: value for name, value in prepared.measures.items() if name != "part_pixels"}
     if not found:  # of a detector without training ranges
         found = sample_measures(recipe, sample)
     if recipe.point_cloud_sources:
-        source, scale = recipe.point_cloud_sources[0], np.float32(detector.facts.frame.cloud_scale)
+        source, scale = recipe.point_cloud_sources[0], np.float32(frame.cloud_scale)
         cloud = cast(Floats, sample.arrays[source])
         plane = None
         needs_place = "part_mm" not in found and prepared.region is not None
@@ -39,24 +39,24 @@ def measures_of(detector: Detector, sample: Sample, prepared: PreparedSample) ->
         if plane is not None and "plane" not in found:
             found |= plane_measures(plane)
         if needs_place and prepared.region is not None:
-            found |= _place(detector, cloud, prepared.region, plane)
+            found |= _place(cloud, prepared.region, plane, frame, recipe.frame.part.clearance)
     return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
 
 def _place(
-    detector: Detector, cloud: Floats, region: NDArray[np.bool_], plane: NDArray[np.float64] | None
+    cloud: Floats, region: NDArray[np.bool_], plane: NDArray[np.float64] | None, frame: Frame, clearance: float
 ) -> dict[str, float]:
     """Middle and diagonal of what stands on the plane inside the scored region, on every fourth of its pixels."""
-    rows, columns = detector.facts.frame.window_in((cloud.shape[0], cloud.shape[1]))
+    rows, columns = frame.window_in((cloud.shape[0], cloud.shape[1]))
     height, width = region.shape
     at = np.argwhere(region[::STEP, ::STEP]) * STEP
     row = rows.start + ((at[:, 0] + 0.5) * (rows.stop - rows.start) / height).astype(int)
     column = columns.start + ((at[:, 1] + 0.5) * (columns.stop - columns.start) / width).astype(int)
-    points = cloud[row, column] * np.float32(detector.facts.frame.cloud_scale)
+    points = cloud[row, column] * np.float32(frame.cloud_scale)
     points = points[points[:, 2] != 0]
     if plane is not None:
         above = points @ plane[:3].astype(np.float32) + np.float32(plane[3])
-        points = points[above > detector.recipe.frame.part.clearance]
+        points = points[above > clearance]
     if len(points) < FEWEST_POINTS:
         return {}
     low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)

@@ -1,19 +1,20 @@
-"""Commands of the inspection station: serve, and `trd station ...`."""
+"""The commands serve and `trd station ...`; `trd.cli` imports this by its entry point."""
 
 from __future__ import annotations
 
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from trd.cli.app import DeviceOption, app, console, errors, shown, terminated_as_interrupted
 from trd.errors import RecipeError
 from trd.extras import require
-
-KeepInputs = Literal["all", "flagged", "none"]
+from trd.files import locked, write_bytes
+from trd_station.settings import KeepInputs, Settings
 
 station_app = typer.Typer(help="Look after a station's folder.", no_args_is_help=True)
 app.add_typer(station_app, name="station")
@@ -60,6 +61,7 @@ def serve(
     opcua_open: Annotated[
         bool, typer.Option("--opcua-open", help="Other machines may read OPC UA unencrypted, whoever they are.")
     ] = False,
+    browser: Annotated[bool, typer.Option("--browser", help="Open the page here.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="The log as JSON, an object a line.")] = False,
     device: DeviceOption = "auto",
 ) -> None:
@@ -69,7 +71,6 @@ def serve(
     from trd_station.outputs.opcua_security import OpcUaSecurity
     from trd_station.outputs.tls import Tls
     from trd_station.running import Attached, Place, run
-    from trd_station.settings import Settings
 
     if log_json:
         log_as_json()
@@ -97,28 +98,14 @@ def serve(
         tls=Tls(output_ca, output_cert, output_key),
         security=OpcUaSecurity(opcua_cert, opcua_key, opcua_open),
     )
-    with until_stopped():
-        run(settings, runs, Place(host, port, tuple(names or ())), attached, lambda url: tell_where(url, data))
-
-
-def demo_station(out: Path, class_name: str, port: int, browser: bool) -> None:
-    """The demo's detector serves, its test parts come along the line every three seconds, and the page is opened."""
-    import webbrowser
-
-    from trd_station.running import Attached, Place, run
-    from trd_station.settings import Settings
-
-    data = out / "station"
 
     def ready(url: str) -> None:
-        tell_where(url, data)
+        console.print(f"the station answers at {url} (Ctrl-C stops it); its folder is {shown(data)}", highlight=False)
         if browser:
             webbrowser.open(url)
 
-    replay = Attached(replays=(f"{class_name}={out / 'data' / class_name}",), every=3.0)
-    settings = Settings(data, "demo", audit_rate=0.1)  # of few parts, some for the review queue
     with until_stopped():
-        run(settings, [str(out / "run")], Place(port=port), replay, ready)
+        run(settings, runs, Place(host, port, tuple(names or ())), attached, ready)
 
 
 @contextmanager
@@ -129,10 +116,6 @@ def until_stopped() -> Iterator[None]:
             yield
     except KeyboardInterrupt:
         console.print("the station has stopped", highlight=False)
-
-
-def tell_where(url: str, data: Path) -> None:
-    console.print(f"the station answers at {url} (Ctrl-C stops it); its folder is {shown(data)}", highlight=False)
 
 
 @station_app.command()
@@ -163,8 +146,6 @@ def reconcile(
 ) -> None:
     """Bring files and rows into agreement after a crash or a restored backup. The station must be stopped."""
     require("trd station", "serve")
-    from trd.files import locked
-    from trd_station.settings import Settings
     from trd_station.store import retention
     from trd_station.store.database import Database, check_kind, check_there
     from trd_station.store.files import Files
@@ -200,9 +181,7 @@ def export(
 ) -> None:
     """Judged parts as a data folder for `trd train`. The station must be stopped (its page exports too)."""
     require("trd station", "serve")
-    from trd.files import write_bytes
     from trd_station.export import entries
-    from trd_station.settings import Settings
     from trd_station.station import Station
     from trd_station.store.database import check_kind, check_there
 

@@ -1,4 +1,4 @@
-"""The command that compares recipes."""
+"""The commands reproduce and compare; `trd.cli` imports this by its entry point."""
 
 from __future__ import annotations
 
@@ -9,12 +9,57 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from trd.cli.app import ClassesOption, DeviceOption, app, console, errors, interruptible, names
+from trd.cli.app import (
+    ClassesOption,
+    DataOption,
+    DeviceOption,
+    SetOption,
+    app,
+    console,
+    errors,
+    interruptible,
+    names,
+)
 from trd.errors import RecipeError, TRDError
 from trd.extras import require
 
 if TYPE_CHECKING:  # at run time the command imports what it needs, so that `trd --help` does not wait for torch
     from trd.config import Recipe
+
+
+@app.command()
+def reproduce(
+    benchmark: Annotated[str, typer.Argument(help="mvtec3d, eyecandies, or folder (any data, nothing published).")],
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", help="Folder for all runs and the tables; the same one goes on.")],
+    recipe: Annotated[str | None, typer.Option("--recipe", help="By default the benchmark's published one.")] = None,
+    seeds: Annotated[str | None, typer.Option("--seeds", help="Comma-separated; by default the recipe's.")] = None,
+    classes: ClassesOption = None,
+    ablation: Annotated[bool, typer.Option("--ablation", help="All variants: one modality, no tuners, ...")] = False,
+    variants: Annotated[str | None, typer.Option("--variants", help="Only these, comma-separated.")] = None,
+    executor: Annotated[str, typer.Option("--executor", help="local, or ray (several GPUs or machines).")] = "local",
+    overrides: SetOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train and score every class and seed; write the published table's layout with our numbers beside it."""
+    require("trd reproduce", "train", "report")
+    from trd.config import load_recipe
+    from trd_bench.reproduce.published import BENCHMARKS
+    from trd_bench.reproduce.reproduce import reproduce as run_all
+    from trd_bench.reproduce.reproduce import variant_names
+    from trd_bench.reproduce.variants import FULL
+
+    default = BENCHMARKS[benchmark].recipe if benchmark in BENCHMARKS else "lite-rgb-normals"
+    chosen = load_recipe(recipe or default, overrides or ())
+    numbers = names(seeds) or [str(chosen.seed)]
+    if not all(number.isdecimal() for number in numbers):
+        raise RecipeError(f"--seeds {seeds}: expected whole numbers, for example 42,43,44")
+    wanted = names(variants) or (variant_names(chosen) if ablation else (FULL,))
+    label = chosen.name + "".join(f", {override}" for override in overrides or ())
+    whole = [int(number) for number in numbers]
+    with interruptible():
+        run_all(benchmark, data, out, chosen, whole, names(classes), wanted, executor, device, console, label)
+    console.print(f"tables: {out / 'table.md'}, {out / 'table.tex'}, {out / 'table.csv'}")
 
 
 @app.command()
