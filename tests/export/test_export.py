@@ -93,10 +93,8 @@ def test_int8_networks_are_fitted_and_calibrated_anew(
     scores = [detector.predict(part).score for part in samples(drawn)]
     assert np.isfinite(scores).all()
     weights = sum(len(made.package.contents[name]) for name in made.package.contents if "student" in name)
-    students = read_detector(trained)[1]
-    plain = sum(
-        value.nbytes for name, value in students.items() if name.startswith("reverse_distillation.network.students")
-    )
+    students, prefix = read_detector(trained)[1], "reverse_distillation.network.students"
+    plain = sum(value.nbytes for name, value in students.items() if name.startswith(prefix))
     assert weights < 0.5 * plain
 
 

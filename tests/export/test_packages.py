@@ -219,9 +219,8 @@ def test_classes_share_the_graphs_that_are_equal(package: Path, monkeypatch: pyt
     one = package_engine(first, Placement("cpu"))
     before = one.raw_maps(images)
     assert len(made) == graphs
-    two = package_engine(
-        with_graph(first, "reverse_distillation_student_0", 1.5), Placement("cpu")
-    )  # another class of the same teacher
+    another_class = with_graph(first, "reverse_distillation_student_0", 1.5)  # of the same teacher
+    two = package_engine(another_class, Placement("cpu"))
     assert len(made) == graphs + 1
     after = two.raw_maps(images)
     assert (after["rgb"] != before["rgb"]).any()
