@@ -61,11 +61,11 @@ def test_a_users_own_folders(data: Path) -> None:
 def test_held_out_validation_is_seeded_and_disjoint(data: Path) -> None:
     shutil.rmtree(data / "biscuit/validation")
     files = list_class(data, "biscuit", *BOTH)
-    one, two = (with_validation(files, 0.3, seed=5) for _ in range(2))
+    one, two = (with_validation(files, 2, seed=5) for _ in range(2))
     assert one == two
     assert (len(one.train), len(one.validation)) == (4, 2)
     assert not {s.id for s in one.train} & {s.id for s in one.validation}
-    assert with_validation(files, 0.3, seed=6).validation != one.validation
+    assert with_validation(files, 2, seed=6).validation != one.validation
 
 
 def test_missing_class_folder(data: Path) -> None:
@@ -123,7 +123,7 @@ def test_one_training_image(data: Path) -> None:
         path.unlink()
     files = list_class(data, "biscuit", *BOTH)
     with pytest.raises(DataError, match=r"1 training sample\(s\); at least 2 are needed"):
-        with_validation(files, 0.2, seed=0)
+        with_validation(files, 1, seed=0)
 
 
 def test_xyz_of_another_size_than_rgb(data: Path) -> None:

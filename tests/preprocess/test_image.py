@@ -77,5 +77,5 @@ def test_training_warns_of_dark_pictures(data: Path, caplog: pytest.LogCaptureFi
     for overrides, warnings in ((), 1), (("modalities.rgb.full_scale=4095",), 0):
         caplog.clear()
         recipe = load_recipe("lite-rgb", ["frame.size=64", *overrides])
-        prepare_class(with_validation(list_class(data, "biscuit", ("rgb",), ()), 0.2, 0), recipe, {"seconds": {}})
+        prepare_class(with_validation(list_class(data, "biscuit", ("rgb",), ()), 1, 0), recipe, {"seconds": {}})
         assert len(caplog.records) == warnings

@@ -80,7 +80,7 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
     finally:
         log.removeHandler(said)
     facts |= _fitted(files, parts)
-    training = list(parts.training if files.validation else parts.training.and_also(parts.validation))
+    training = list(parts.training.and_also(parts.validation))
     strange = strangeness(training, recipe, console)
     order = np.argsort(-strange.scores, kind="stable")
     worst, usual = order[:STRANGEST], order[len(order) // 2 :][:SHOWN]

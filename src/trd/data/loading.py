@@ -45,22 +45,22 @@ def load_sample(files: SampleFiles, clouds: tuple[str, ...], camera: Camera | No
     return Sample(files.id, arrays, files.defect, mask)
 
 
-def with_validation(files: ClassFiles, fraction: float, seed: int) -> ClassFiles:
-    """`files` itself when it has a validation split, else with a seeded part of training held out for it.
+def with_validation(files: ClassFiles, count: int, seed: int) -> ClassFiles:
+    """`files` with `count` training parts, drawn by the seed, moved behind the validation split.
 
-    At least one sample is held out and one stays; fewer than two training samples raise DataError.
+    One stays, and one is moved where there is no validation split; fewer than two training samples raise DataError.
     """
     if len(files.train) + len(files.validation) < 2 or len(files.train) < 2:
         raise DataError(
             f"{files.root}: {len(files.train)} training sample(s); at least 2 are needed (50 or more for a usable "
             "detector), because batch statistics and the calibration cannot come from one"
         )
-    if files.validation:
+    count = min(count, len(files.train) - 1)
+    if not count:
         return files
-    count = min(max(1, round(fraction * len(files.train))), len(files.train) - 1)
     held = set(np.random.default_rng(seed).choice(len(files.train), count, replace=False).tolist())
     return replace(
         files,
         train=tuple(s for i, s in enumerate(files.train) if i not in held),
-        validation=tuple(s for i, s in enumerate(files.train) if i in held),
+        validation=(*files.validation, *(s for i, s in enumerate(files.train) if i in held)),
     )

@@ -54,7 +54,7 @@ def list_parts(place: ClassFolder, recipe: Recipe, console: Console) -> tuple[Cl
     """The samples of a class, calibration parts held out of training where it has none, and the record's beginning."""
     listed = _without(list_class(place.path, "", recipe.sources, recipe.point_cloud_sources), place.left_out)
     files = replace(with_calibration_parts(listed, recipe), name=place.name)
-    held_out = [] if files.validation == listed.validation else [sample.id for sample in files.validation]
+    held_out = [sample.id for sample in files.validation if sample not in listed.validation]
     record: dict[str, Any] = {
         "class": files.name,
         "data": str(files.root.resolve()),
@@ -68,8 +68,8 @@ def list_parts(place: ClassFolder, recipe: Recipe, console: Console) -> tuple[Cl
     }
     if record["held_out_of_training"]:
         console.print(
-            f"{files.name}: no validation split; {len(files.validation)} of {len(listed.train)} good parts are held "
-            "out of training for calibration (listed in training.json)",
+            f"{files.name}: {len(held_out)} of {len(listed.train)} training parts are held out for calibration (listed "
+            "in training.json)",
             markup=False,
         )
     if len(files.train) < FEW_PARTS:
@@ -210,14 +210,20 @@ def with_calibration_parts(files: ClassFiles, recipe: Recipe) -> ClassFiles:
     """
     if recipe.scoring.calibration == "cross" and len(files.train) > 1:
         return files
-    return with_validation(files, held_out_share(recipe, files), recipe.seed)
+    return with_validation(files, held_out_count(recipe, files), recipe.seed)
 
 
-def held_out_share(recipe: Recipe, files: ClassFiles) -> float:
-    """Of the training parts, for calibration: the recipe's share, or as many as the false-alarm rate needs, at most a
-    third: fewer training parts would cost more than a threshold that promises less."""
-    needed = math.ceil(1 / recipe.scoring.false_alarm_rate) - 1
-    return max(recipe.scoring.holdout, min(needed / max(len(files.train), 1), MOST_HELD_OUT))
+def held_out_count(recipe: Recipe, files: ClassFiles) -> int:
+    """Training parts to calibrate on: the recipe's share where there is no validation split, or as many as are missing
+    (`scoring.calibration_parts`), at most a third: fewer training parts would cost more than a threshold that promises
+    less."""
+    scoring, count = recipe.scoring, len(files.train)
+    enough = scoring.calibration_parts == "enough"
+    if files.validation and not enough:
+        return 0
+    needed = math.ceil((2 if enough else 1) / scoring.false_alarm_rate) - 1 - len(files.validation)
+    at_most = max(0, min(needed, round(MOST_HELD_OUT * count)))
+    return at_most if files.validation else max(1, round(scoring.holdout * count), at_most)
 
 
 def part_digests(parts: Sequence[SampleFiles]) -> dict[str, str]:
