@@ -23,7 +23,7 @@ from trd_station.watch.watch import Watch
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
 from inspections import add_many
-from stations import client_of, upload
+from stations import client_of, until, upload
 
 BASE = "/v1/classes/biscuit"
 ALARM = math.log10(8 / 0.01)  # eight streams, a false alarm of any of them in a hundred lines
@@ -139,7 +139,7 @@ def test_a_dark_lamp_becomes_an_event(station: Station, client: TestClient) -> N
         station.watch.seen(row)
     told = client.get(f"{BASE}/watch").json()
     assert [one["name"] for one in told["streams"] if one["alarm"]] == ["brightness rgb"]
-    alarms = client.get("/v1/events?level=alarm&kind=drift").json()["events"]
+    alarms = until(lambda: client.get("/v1/events?level=alarm&kind=drift").json()["events"])
     assert [event["data"]["name"] for event in alarms] == ["brightness rgb"]
     assert "brightness rgb has changed" in alarms[0]["text"]
     text = client.get("/metrics").text
@@ -166,7 +166,7 @@ def test_a_lowered_table_is_found(station: Station, client: TestClient) -> None:
 def test_a_bright_picture_outside_the_training_range(station: Station, client: TestClient) -> None:
     for row in rows(30, 0.8, 1):
         station.watch.seen(row)
-    events = client.get("/v1/events?kind=range").json()["events"]
+    events = until(lambda: client.get("/v1/events?kind=range").json()["events"])
     assert len(events) == 1
     assert "training" in events[0]["text"]
 
