@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
+
 CONFIDENCE = 0.95
 STEPS = 60  # of bisection: 1e-18 of the unit interval
 
@@ -20,6 +23,21 @@ def share_interval(hits: int, count: int, confidence: float = CONFIDENCE) -> tup
     low = 0.0 if hits == 0 else _root(lambda p: _at_least(hits, count, p) - tail)
     high = 1.0 if hits == count else _root(lambda p: tail - (1 - _at_least(hits + 1, count, p)))
     return low, high
+
+
+def independent_count(hits: NDArray[np.float64], counts: NDArray[np.float64]) -> int:
+    """How many independent observations are worth as much as those of G clusters, which may resemble each other.
+
+    hits, counts: (G,) of each cluster. At most all of them; `share_interval` of so many with the same share is the one
+    for clusters (Korn and Graubard 1998). Where all are hits, or none, nothing shows how alike a cluster's are, and G
+    comes back.
+    """
+    clusters, total = len(counts), float(counts.sum())
+    share = float(hits.sum()) / total
+    if clusters < 2 or share in (0.0, 1.0):
+        return clusters
+    variance = clusters / (clusters - 1) * float(np.square(hits - share * counts).sum()) / total**2
+    return max(1, int(min(total, share * (1 - share) / variance if variance else total)))
 
 
 def _at_least(hits: int, count: int, probability: float) -> float:

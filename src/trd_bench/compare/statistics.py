@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from trd.evaluation.evaluate import FUSED
 from trd.evaluation.tables import number
-from trd.statistics.intervals import share_interval
+from trd.statistics.intervals import independent_count, share_interval
 from trd.statistics.resampling import (
     REPEATS,
     UNKNOWN,
@@ -37,17 +37,19 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Share:
-    """hits of count parts, averaged over seeds, and the interval of the share behind them."""
+    """hits of count parts, averaged over seeds, and the interval of the share behind them. independent: how many
+    independent parts they are worth; None for all."""
 
     hits: float
     count: int
+    independent: int | None = None
 
     @property
     def share(self) -> Interval:
         if not self.count:
             return UNKNOWN
-        low, high = share_interval(round(self.hits), self.count)
-        value = self.hits / self.count
+        value, independent = self.hits / self.count, self.count if self.independent is None else self.independent
+        low, high = share_interval(round(value * independent), independent)
         return Interval(value, min(low, value), max(high, value))
 
 
@@ -185,8 +187,14 @@ class OfClass:
         return self._alarms(recipe, ~self.defective) if self.test.unseen else None
 
     def _alarms(self, recipe: str, which: NDArray[np.bool_]) -> Share:
-        alarms = [float((one.scores[which] > one.threshold).sum()) for one in self.measured[recipe]]
-        return Share(float(np.mean(alarms)), int(which.sum()))
+        """Several defects drawn into one part are found, or not, together: that part is what is independent."""
+        hits = np.mean([one.scores[which] > one.threshold for one in self.measured[recipe]], axis=0)
+        if self.groups is None or not len(hits):
+            return Share(float(hits.sum()), len(hits))
+        _, part = np.unique(self.groups[which], return_inverse=True)
+        count = np.bincount(part).astype(np.float64)
+        of_part = np.bincount(part, hits).astype(np.float64)
+        return Share(float(hits.sum()), len(hits), independent_count(of_part, count))
 
     def table(self) -> ClassTable:
         best = best_of({recipe: value for recipe, (value, _) in self.image_auroc.items()})
@@ -320,7 +328,8 @@ def _mean(pairs: Sequence[tuple[float, Floats]]) -> tuple[float, Floats]:
 
 
 def _added(shares: Sequence[Share]) -> Share:
-    return Share(sum(share.hits for share in shares), sum(share.count for share in shares))
+    worth = [share.count if share.independent is None else share.independent for share in shares]
+    return Share(sum(share.hits for share in shares), sum(share.count for share in shares), sum(worth))
 
 
 def _middle(intervals: Sequence[Interval]) -> Interval:

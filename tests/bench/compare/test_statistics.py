@@ -115,6 +115,23 @@ def test_parts_made_from_one_part_are_drawn_together() -> None:
     assert "-" in cells(row)
 
 
+def test_defects_of_one_part_are_found_together() -> None:
+    """30 good parts, 30 defects drawn into 10 of them, 3 each. Found together: 10 observations, not 30."""
+    base = {f"test/{number}": number if number < 30 else (number - 30) // 3 for number in range(60)}
+    test = TestSet(ClassFolder("nut", Path()), base=base, unseen=False)
+    together, apart = np.zeros(60, np.float32), np.zeros(60, np.float32)
+    together[30:45] = 2.0  # of 5 parts all
+    apart[[30, 31, 33, 34, 36, 37, 39, 40, 42, 43, 45, 48, 51, 54, 57]] = 2.0  # of each part 2 or 1
+    clustered, spread = (OfClass(test, {"a": [measured("a", v)]}, 0).found("a") for v in (together, apart))
+    assert (clustered.hits, clustered.count, clustered.independent) == (15.0, 30, 9)
+    assert spread.independent == 30
+    assert spread.share == Share(15, 30).share
+    wide, narrow = clustered.share, spread.share
+    assert wide.low < 0.25 < narrow.low
+    all_found = OfClass(test, {"a": [measured("a", np.full(60, 2, np.float32))]}, 0).found("a")
+    assert all_found.share.low == pytest.approx(0.025**0.1)  # of 10 parts
+
+
 def test_numbers_as_text() -> None:
     assert ranged(Interval(0.91234, 0.85, 0.96)) == "0.912 (0.850 to 0.960)"
     assert ranged(Interval(-0.0123, -0.05, 0.03), sign=True) == "-0.012 (-0.050 to +0.030)"
