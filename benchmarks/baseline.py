@@ -98,14 +98,14 @@ def predict(plain: Plain, sample: Sample) -> tuple[NDArray[np.float32], float]:
         raw |= {statistics_branch(name): values for name, values in plain.statistics(images).items()}
     maps = {}
     for name, numbers in calibration.maps.items():
-        scores = (raw[name][0].cpu().numpy() - numbers.mean) / numbers.std
+        scores = (raw[name][0].cpu().numpy() - numbers.shift) / numbers.scale
         if prepared.region is not None:
             scores = np.where(prepared.region, scores, numbers.floor)
         maps[name] = np.asarray(ndimage.gaussian_filter(scores.astype(np.float32), calibration.sigma), np.float32)
+    units = np.stack(list(maps.values()))
     if calibration.fusion == "sum":
-        fused = (sum(maps.values()) - np.float32(calibration.fused.mean)) / np.float32(calibration.fused.std)
+        fused = units.sum(axis=0)
     else:
-        units = np.stack([(m - calibration.levels[n].mean) / calibration.levels[n].std for n, m in maps.items()])
         norm = np.sqrt(np.square(np.maximum(units, 0)).sum(axis=0))
         fused = np.where(norm > 0, norm, units.max(axis=0)).astype(np.float32)
     return fused, float(fused.max())

@@ -54,8 +54,8 @@ def decide(
     smoothing: the Gaussian of `calibration.sigma`, by default `smooth`. run: does the branches' steps, perhaps at once.
     """
     gaussian = smoothing or partial(smooth, sigma=calibration.sigma)
-    steps = [partial(branch_map, raw[name], region, units, gaussian, xp) for name, units in calibration.maps.items()]
-    maps = dict(zip(calibration.maps, run(steps), strict=True))
+    steps = [partial(branch_map, raw[name], region, calibration.maps[name], gaussian, xp) for name in raw]
+    maps = dict(zip(raw, run(steps), strict=True))
     fused = RULES[calibration.fusion].fused(list(maps.values()), xp)
     return Decision(maps, fused, xp.amax(fused, (-2, -1)))
 

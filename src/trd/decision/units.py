@@ -46,7 +46,7 @@ class GoodMaps:
     @cached_property
     def counts(self) -> Floats:
         """Scored pixels."""
-        sizes = [len(scored_pixels(self._any[index], region)) for index, region in enumerate(self.regions)]
+        sizes = [len(scored_pixels(self.first[index], region)) for index, region in enumerate(self.regions)]
         return leave_one_out.totals(np.array(sizes, np.float64))
 
     @cached_property
@@ -69,7 +69,7 @@ class GoodMaps:
         return mean + origin, deviation(mean, square), leave_one_out.minima(own[:, 2]) + origin
 
     @property
-    def _any(self) -> NDArray[np.float32]:
+    def first(self) -> NDArray[np.float32]:
         return next(iter(self.raw.values()))
 
 
@@ -84,7 +84,7 @@ def sum_units(good: GoodMaps) -> dict[str, tuple[Floats, Floats]]:
     size, names = len(good.regions), list(good.raw)
     products = []
     for index, region in enumerate(good.regions):
-        outside = np.zeros(good._any.shape[1:], np.float32) if region is None else (~region).astype(np.float32)
+        outside = np.zeros(good.first.shape[1:], np.float32) if region is None else (~region).astype(np.float32)
         terms = [
             np.where(outside > 0, np.float32(0), good.raw[name][index] - np.float32(good.origins[name]))
             for name in names

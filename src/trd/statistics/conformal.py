@@ -37,7 +37,8 @@ class Threshold:
 def p_value(good_scores: Sequence[float] | NDArray[np.float64], score: float) -> float:
     """Share of good parts, with this one, at least as anomalous: (1 + #{good >= score}) / (n + 1).
 
-    good_scores: (n,) ascending.
+    The least there is, 1 / (n + 1), says of a score that no good part reached: fewer than 1 in n + 1. good_scores: (n,)
+    ascending.
     """
     return (1 + len(good_scores) - int(np.searchsorted(good_scores, score, side="left"))) / (len(good_scores) + 1)
 
@@ -45,13 +46,6 @@ def p_value(good_scores: Sequence[float] | NDArray[np.float64], score: float) ->
 def false_alarm_rate(good_scores: Sequence[float] | NDArray[np.float64], limit: float) -> float:
     """What a limit promises a further good part: (1 + #{good > limit}) / (n + 1). good_scores: (n,) ascending."""
     return (1 + len(good_scores) - int(np.searchsorted(good_scores, limit, side="right"))) / (len(good_scores) + 1)
-
-
-def p_value_text(p_value: float, count: int) -> str:
-    """In words, of `count` good parts: "4.8 %", or "fewer than 1 in 21" where none of them reached the score."""
-    if p_value <= 1 / (count + 1):
-        return f"fewer than 1 in {count + 1} good parts look at least as unusual"
-    return f"{p_value:.1%} of good parts look at least as unusual"
 
 
 def conformal_threshold(good_scores: NDArray[np.float64], rate: float) -> Threshold:
