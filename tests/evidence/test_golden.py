@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from trd.errors import CheckpointError
+from trd.evidence.reverse_distillation.graphs import ScoreGraph
+from trd.evidence.reverse_distillation.maps.cosine import CosineDistance
 from trd.evidence.reverse_distillation.network.reference_weights import reference_name, reference_state_dict
 from trd.evidence.reverse_distillation.network.student import Student
 from trd.evidence.reverse_distillation.training.loss import branch_loss
@@ -50,6 +52,9 @@ def test_forward_and_map(student: Student) -> None:
             close(level, f"eval/{part}/{index}")
     values = anomaly_map(output.fused, OWN, (128, 128))
     close(values[0], "eval/anomaly_map")
+    score = ScoreGraph([CosineDistance() for _ in OWN], [level.shape[2:] for level in OWN], (128, 128))
+    with torch.no_grad():
+        close(score(*OWN, *output.fused)[0][0], "eval/anomaly_map")  # what detectors compute
     close(torch.from_numpy(smooth(values.numpy())[0]), "eval/anomaly_map_smooth")
 
 
