@@ -1,5 +1,6 @@
 """A detector on disk: the same again, damaged, of other versions."""
 
+import hashlib
 import json
 import shutil
 import subprocess
