@@ -18,10 +18,13 @@ class EvidenceConfig(Frozen):
 
     reads_teacher: ClassVar[bool] = True
     """Whether its graphs take the teacher's pyramids."""
-    reads_vectors: ClassVar[bool] = False
-    """Whether it depends on which modalities are vectors (`Recipe.vector_maps`), augmentation aside."""
     falls_back: ClassVar[bool] = False
     """Whether it fits in seconds and modality by modality, so that it can decide where a sensor is missing."""
+
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether it depends on which modalities are vectors (`Recipe.vector_maps`)."""
+        return False
 
     def branches(self, modalities: Sequence[str]) -> tuple[str, ...]:
         """Names of its maps; unique within a recipe."""

@@ -48,6 +48,27 @@ class MemoryBankConfig(EvidenceConfig):
         ),
     ] = 10_000
 
+    balance: Annotated[
+        bool,
+        Field(
+            description="Scale the levels to the same total variance, so that one with large features does not decide "
+            "alone (ours)."
+        ),
+    ] = False
+    turned: Annotated[
+        tuple[Annotated[float, Field(ge=-180, le=180)], ...],
+        Field(
+            max_length=36,
+            description="Copies of the training parts, turned in the picture's plane, join the bank: a part that lies "
+            "a little otherwise than all training parts is no anomaly (ours).",
+            json_schema_extra={"unit": "degrees"},
+        ),
+    ] = ()
+
+    @property
+    def reads_vectors(self) -> bool:
+        return bool(self.turned)
+
     def branches(self, modalities: Sequence[str]) -> tuple[str, ...]:
         return tuple(f"{name}_bank" for name in modalities)
 

@@ -16,13 +16,16 @@ class PatchStatisticsConfig(EvidenceConfig):
     """Statistics of colour and of the surface's curvature, compared with good parts' at such a place."""
 
     reads_teacher: ClassVar[bool] = False
-    reads_vectors: ClassVar[bool] = True
     falls_back: ClassVar[bool] = True
 
     components: Annotated[
         int,
         Field(ge=1, le=1000, description="Kinds of places told apart on good parts, per modality (docs/methods.md)."),
     ] = 32
+
+    @property
+    def reads_vectors(self) -> bool:
+        return True
 
     def branches(self, modalities: Sequence[str]) -> tuple[str, ...]:
         return tuple(f"{name}_statistics" for name in modalities)

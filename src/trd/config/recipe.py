@@ -169,7 +169,7 @@ class Recipe(Frozen):
         versions add therefore leave what was recorded before them valid."""
         tree = self.model_dump(mode="json", exclude_defaults=True)
         paths = [("evidence", kind, *path) for kind, one in self.evidence.items() for path in one.without_effect()]
-        if not self._reads_vectors:
+        if not any(one.reads_vectors for one in self.evidence.values()):
             paths += [("modalities", name, "vectors") for name in self.modalities]
         for *sections, key in paths:
             place: Any = tree
@@ -179,14 +179,6 @@ class Recipe(Frozen):
         for kind, section in tree["evidence"].items():
             tree["evidence"][kind] = {key: value for key, value in section.items() if value != {}}
         return tree
-
-    @property
-    def _reads_vectors(self) -> bool:
-        """Whether anything turns or differentiates vectors."""
-        augmented = any(
-            getattr(getattr(one, "training", None), "augment", "none") != "none" for one in self.evidence.values()
-        )
-        return augmented or any(one.reads_vectors for one in self.evidence.values())
 
     def for_class(self, name: str) -> Recipe:
         """This recipe with the overrides of one class applied and the table of overrides emptied."""

@@ -159,6 +159,10 @@ class ReverseDistillationConfig(EvidenceConfig):
         """Whether one student rebuilds all modalities' teachers side by side."""
         return self.student.branches == "joint"
 
+    @property
+    def reads_vectors(self) -> bool:
+        return self.training.augment != "none"
+
     def branches(self, modalities: Sequence[str]) -> tuple[str, ...]:
         """The modalities, or one joint branch."""
         return (JOINT,) if self.joint else tuple(modalities)

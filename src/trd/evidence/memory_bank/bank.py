@@ -19,9 +19,10 @@ from trd.teachers.pyramid import Pyramid
 
 
 class FeatureBank(nn.Module):
-    """Entries (M, C) of one modality, in deviations from the mean: both scalars, over all channels and cells.
+    """Entries (M, C) of one modality, in deviations (C,) from the mean, a scalar over all channels and cells.
 
-    (Published code of two-sensor banks takes one sensor's mean with the other's deviation; here each has its own.)
+    All deviations are one, or one for each level (`MemoryBankConfig.balance`). (Published code of two-sensor banks
+    takes one sensor's mean with the other's deviation; here each has its own.)
     """
 
     entries: Tensor
@@ -32,7 +33,7 @@ class FeatureBank(nn.Module):
         super().__init__()
         self.register_buffer("entries", torch.zeros(count, channels))
         self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("std", torch.ones(()))
+        self.register_buffer("std", torch.ones(channels))
 
 
 class PatchFeatures(nn.Module):

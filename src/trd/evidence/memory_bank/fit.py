@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from trd.evidence.memory_bank.bank import FeatureBank, PatchFeatures, grids_of, 
 from trd.evidence.memory_bank.neighbours import farthest_points
 from trd.evidence.state import tensors_of
 from trd.preprocess.parts import batches
+from trd.preprocess.turning import turned
 from trd.progress import tracked
 from trd.teachers.frozen import FrozenTeacher, scored_cells
 from trd.types import State
@@ -29,7 +31,9 @@ def fit_banks(job: FitJob, teacher: FrozenTeacher) -> State:
     random, state = torch.Generator().manual_seed(job.recipe.seed), dict[str, NDArray[np.generic]]()
     with full_memory_said(REMEDY):
         for number, name in enumerate(job.recipe.modalities):
-            bank = _filled_bank(_training_features(name, job, teacher, random), name, job, random)
+            channels = [teacher.channels[level] for level in levels_of(section(job.recipe))]
+            features = _training_features(name, job, teacher, random)
+            bank = _filled_bank(features, channels, name, job, random)
             state |= tensors_of(bank, f"{number}.")
     return state
 
@@ -38,12 +42,15 @@ def _training_features(name: str, job: FitJob, teacher: FrozenTeacher, random: t
     """(N, C) of the scored cells of one modality, on the teacher's device; of each part at most its share of what is
     used."""
     config, chosen = section(job.recipe), list[Tensor]()
-    most = math.ceil(config.entries / config.share / len(job.training))
+    turns, vectors = (0.0, *config.turned), job.recipe.vector_maps
+    copies = len(job.training) * len(turns)
+    most = math.ceil(config.entries / config.share / copies)
     levels = levels_of(config)
     grids = grids_of([teacher.graph.shapes(job.size)[level] for level in levels])
     patch_features = PatchFeatures(grids, config.patch).to(teacher.device)
-    steps = batches(job.training, BATCH)
-    for parts in tracked(steps, f"{job.title}: features of {name}", math.ceil(len(job.training) / BATCH), job.console):
+    seen = (turned(part, degrees, vectors) for part in job.training for degrees in turns)
+    steps = batches(seen, BATCH)
+    for parts in tracked(steps, f"{job.title}: features of {name}", math.ceil(copies / BATCH), job.console):
         images = torch.stack([torch.from_numpy(part.images[name]) for part in parts])
         pyramid = teacher(images.to(teacher.device))
         features = patch_features([pyramid[level] for level in levels])
@@ -55,10 +62,18 @@ def _training_features(name: str, job: FitJob, teacher: FrozenTeacher, random: t
     return torch.cat(chosen)
 
 
-def _filled_bank(features: Tensor, name: str, job: FitJob, random: torch.Generator) -> FeatureBank:
+def _filled_bank(
+    features: Tensor, channels: Sequence[int], name: str, job: FitJob, random: torch.Generator
+) -> FeatureBank:
+    """channels: of each level."""
     config, bank = section(job.recipe), FeatureBank(0, features.shape[1])
     bank.mean = features.mean().cpu()
-    bank.std = features.std().clamp_min(1e-12).cpu()
+    if config.balance:
+        totals = [level.var(dim=0).sum().sqrt() for level in torch.split(features, list(channels), dim=1)]
+        std = torch.cat([total.expand(count) for total, count in zip(totals, channels, strict=True)])
+    else:
+        std = features.std().expand(features.shape[1])
+    bank.std = std.clamp_min(1e-12).cpu().clone()
     features = (features - bank.mean.to(features.device)) / bank.std.to(features.device)
     count = min(config.entries, math.ceil(config.share * len(features)))
     farthest = farthest_points(features, count, random)
