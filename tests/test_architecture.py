@@ -173,7 +173,18 @@ def test_modules_import_each_other_without_a_circle() -> None:
         pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
 
 
-TORCH_FREE = ("types", "config", "data", "preprocess", "decision", "stored", "detector", "evaluation")
+TORCH_FREE = (
+    "types",
+    "config",
+    "data",
+    "preprocess",
+    "decision",
+    "stored",
+    "packages",
+    "detector",
+    "training",
+    "evaluation",
+)
 
 WITHOUT_TORCH = """
 import sys

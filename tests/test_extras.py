@@ -29,7 +29,6 @@ import contextlib, io, json, os, sys
 for name in json.loads(sys.argv[1]):
     sys.modules[name] = None  # importing it fails from here on
 from trd.cli import main
-METHODS["meandistance"] = "meandistance"
 for arguments in json.loads(sys.argv[2]):
     sys.argv = ["trd", *arguments]
     out, err = io.StringIO(), io.StringIO()

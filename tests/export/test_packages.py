@@ -136,7 +136,7 @@ def test_newer_version(package: Path) -> None:
     values["format_version"] = 99
     text = json.dumps(values).encode()
     changed(package, MANIFEST, text, _digest(text).encode())
-    with pytest.raises(CheckpointError, match=r"newer version \(format 99, this one reads up to 2\)"):
+    with pytest.raises(CheckpointError, match=r"newer version \(format 99, this one reads up to 3\)"):
         read_package(package)
 
 

@@ -28,7 +28,6 @@ from trd import processes
 from trd.engines.base import Engine, Maps, Placement
 from trd.errors import RecipeError
 from trd.evidence.base import FitJob
-from trd.evidence.detection import detector_engine
 from trd.files import write_whole
 from trd.preprocess.parts import PreparedParts
 from trd.types import State
@@ -75,6 +74,8 @@ def out_of_fold_maps(job: FitJob, fit: Callable[[FitJob], State], raw_maps: RawM
 def _of_fold(
     job: FitJob, fit: Callable[[FitJob], State], raw_maps: RawMaps, held_out: Sequence[int], folder: Path, title: str
 ) -> Maps:
+    from trd.evidence.detection import detector_engine  # torch, without which packages are calibrated too
+
     others = sorted(set(range(len(job.training))) - set(held_out))
     of_fold = replace(job, title=title, training=job.training.chosen(others), folder=folder, record={})
     state = fit(of_fold)
