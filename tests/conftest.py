@@ -120,7 +120,7 @@ def data(drawn: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def recipe() -> Recipe:
-    return load_recipe("lite-rgb-normals", TINY)
+    return load_recipe("lite-residual", TINY)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def mean_distance() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def trained(drawn: Path, shared: Shared[Path]) -> Path:
     """A run folder over the drawn data, trained for two epochs and evaluated. Read only."""
-    return shared("trained", lambda folder: run_of(drawn, folder, load_recipe("lite-rgb-normals", TINY)))
+    return shared("trained", lambda folder: run_of(drawn, folder, load_recipe("lite-residual", TINY)))
 
 
 @pytest.fixture(scope="session")

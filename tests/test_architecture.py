@@ -203,7 +203,7 @@ from trd.decision.maps import decide
 from trd.evaluation.figures import overlay
 from trd.preprocess.pipeline import Pipeline
 
-recipe = load_recipe("lite-rgb-normals", ["frame.size=64"])
+recipe = load_recipe("lite-residual", ["frame.size=64"])
 (place,) = class_folders(Path(sys.argv[2]))
 files = list_class(place.path, "", recipe.sources, recipe.point_cloud_sources)
 samples = [load_sample(sample, recipe.point_cloud_sources) for sample in files.train]

@@ -58,7 +58,7 @@ def test_every_command_explains_itself() -> None:
 
 def test_info_of_a_detector(trained: Path) -> None:
     output = runner.invoke(app, ["info", str(trained)]).output
-    assert "lite-rgb-normals" in output
+    assert "lite-residual" in output
     assert "from 4 good parts" in " ".join(output.split())
 
 

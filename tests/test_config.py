@@ -14,7 +14,8 @@ def test_shipped_recipes_load_and_round_trip(name: str) -> None:
 
 
 def test_the_promised_recipes_are_shipped() -> None:
-    promised = {"lite-rgb-normals", "lite-rgb-depth", "lite-rgb", "lite-rgb-memory-bank",
+    promised = {"lite-rgb-normals", "lite-bank-statistics", "lite-residual", "lite-rgb-depth",
+                "lite-rgb", "lite-rgb-memory-bank",
                 "mvtec3d-rgb-normals", "mvtec3d-rgb-depth", "eyecandies-rgb-normals", "eyecandies-all",
                 "timm-dinov2-rgb-normals", "timm-resnet-rgb-normals"}  # fmt: skip
     assert promised <= set(recipe_names())
@@ -106,7 +107,7 @@ def test_overrides_replace_single_values() -> None:
 )
 def test_bad_values_are_refused_by_name(override: str, complaint: str) -> None:
     with pytest.raises(RecipeError, match=complaint):
-        load_recipe("lite-rgb-normals", [override])
+        load_recipe("lite-residual", [override])
 
 
 def test_values_of_several_types_are_refused_by_their_key() -> None:
@@ -122,7 +123,7 @@ def test_contradictions_are_refused(override: str) -> None:
 
 
 def test_unknown_recipe_lists_the_known_ones() -> None:
-    with pytest.raises(RecipeError, match="lite-rgb-normals"):
+    with pytest.raises(RecipeError, match="lite-residual"):
         load_recipe("light")
 
 
@@ -140,41 +141,41 @@ def test_override_values_are_toml_or_plain_text() -> None:
 
 
 def test_where_the_part_is_found() -> None:
-    recipe = load_recipe("lite-rgb-normals", ["frame.part.source=depth", "frame.part.clearance=0.001"])
+    recipe = load_recipe("lite-residual", ["frame.part.source=depth", "frame.part.clearance=0.001"])
     assert recipe.sources == ("rgb", "xyz", "depth")
-    classes = load_recipe("lite-rgb-normals", ["classes.gear.frame.part.source=depth"])
+    classes = load_recipe("lite-residual", ["classes.gear.frame.part.source=depth"])
     assert classes.for_class("gear").frame.part.source == "depth"
     with pytest.raises(RecipeError, match="part_source: unknown key"):
-        load_recipe("lite-rgb-normals", ["frame.part_source=depth"])
+        load_recipe("lite-residual", ["frame.part_source=depth"])
 
 
 def test_a_key_of_one_evidence_may_stand_by_itself() -> None:
-    recipe = load_recipe("lite-rgb-normals", ["training.epochs=3", "components=5"])
+    recipe = load_recipe("lite-residual", ["training.epochs=3", "components=5"])
     assert recipe == load_recipe(
-        "lite-rgb-normals",
+        "lite-residual",
         ["evidence.reverse_distillation.training.epochs=3", "evidence.patch_statistics.components=5"],
     )
     assert recipe.changed("training.epochs=4").evidence[REVERSE_DISTILLATION].training.epochs == 4
     of_class = recipe.changed("classes.gear.training.epochs=7").for_class("gear")
     assert of_class.evidence[REVERSE_DISTILLATION].training.epochs == 7
     with pytest.raises(RecipeError, match="share: unknown key"):  # of an evidence that is not listed
-        load_recipe("lite-rgb-normals", ["share=0.5"])
+        load_recipe("lite-residual", ["share=0.5"])
 
 
 def test_a_key_of_two_evidences_must_be_named_in_full() -> None:
     both = ["evidence.crossmodal_mapping=true"]
     complaint = "'training' is a key of reverse_distillation and crossmodal_mapping: name it evidence.reverse"
     with pytest.raises(RecipeError, match=complaint):
-        load_recipe("lite-rgb-normals", [*both, "training.epochs=3"])
-    named = load_recipe("lite-rgb-normals", [*both, "evidence.crossmodal_mapping.training.epochs=3"])
+        load_recipe("lite-residual", [*both, "training.epochs=3"])
+    named = load_recipe("lite-residual", [*both, "evidence.crossmodal_mapping.training.epochs=3"])
     assert named.evidence["crossmodal_mapping"].training.epochs == 3
     assert named.evidence[REVERSE_DISTILLATION].training.epochs == 60
 
 
 def test_evidence_is_added_and_taken_away() -> None:
-    recipe = load_recipe("lite-rgb-normals", ["evidence.memory_bank=true"])
+    recipe = load_recipe("lite-residual", ["evidence.memory_bank=true"])
     assert recipe.branches == (*("rgb", "normals", "rgb_statistics", "normals_statistics", "rgb_bank", "normals_bank"),)
-    assert recipe == load_recipe("lite-rgb-normals", ["evidence.memory_bank={}"])
+    assert recipe == load_recipe("lite-residual", ["evidence.memory_bank={}"])
     fewer = recipe.changed("evidence.patch_statistics=false")
     assert tuple(fewer.evidence) == ("reverse_distillation", "memory_bank")
     assert fewer.changed("evidence.memory_bank.share=0.5").evidence["memory_bank"].share == 0.5
@@ -208,7 +209,7 @@ def test_recipes_of_before_are_refused_with_the_remedy(tmp_path, text: str) -> N
 )
 def test_bad_settings_of_the_part_are_refused(override: str, complaint: str) -> None:
     with pytest.raises(RecipeError, match=complaint):
-        load_recipe("lite-rgb-normals", [override])
+        load_recipe("lite-residual", [override])
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,7 @@ def test_bad_settings_of_the_part_are_refused(override: str, complaint: str) -> 
 )
 def test_values_that_nothing_can_be_made_of(override: str, complaint: str) -> None:
     with pytest.raises(RecipeError, match=re.escape(complaint)):
-        load_recipe("lite-rgb-normals", [override])
+        load_recipe("lite-residual", [override])
 
 
 def test_seeds_are_what_pytorch_takes() -> None:

@@ -122,7 +122,7 @@ def test_the_base_alone(trained: Path, drawn: Path, tmp_path: Path) -> None:
     parts = str(drawn / "biscuit/test/chip")
     calls = {
         "--help": (0, ""),
-        "recipes lite-rgb-normals": (0, ""),
+        "recipes lite-residual": (0, ""),
         "info": (0, ""),
         f"info {run}": (0, ""),
         f"calibrate {run} --rate 0.2": (0, ""),
@@ -147,7 +147,7 @@ def test_the_base_alone(trained: Path, drawn: Path, tmp_path: Path) -> None:
             assert said.count("\n") == 1, said
     described = results[list(calls).index(f"info {run}")][1]
     assert "nothing here: the detector" in described
-    assert "lite-rgb-normals" in described
+    assert "lite-residual" in described
 
 
 def test_a_package_needs_its_runtime_only(quick_package: Path, drawn: Path, tmp_path: Path) -> None:

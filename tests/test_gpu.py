@@ -55,7 +55,7 @@ def test_compiled_prediction_with_cuda_graphs(trained: Path, samples: list[Sampl
 def test_training_repeats_to_the_bit_and_its_detector_works_on_the_cpu(
     drawn: Path, tmp_path: Path, samples: list[Sample], precision: str
 ) -> None:
-    recipe = load_recipe("lite-rgb-normals", [*TINY, f"precision={precision}"])
+    recipe = load_recipe("lite-residual", [*TINY, f"precision={precision}"])
     for run in ("first", "second"):
         fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path / run, DEVICE)
     first, second = (load_file(tmp_path / run / WEIGHTS) for run in ("first", "second"))
@@ -65,7 +65,7 @@ def test_training_repeats_to_the_bit_and_its_detector_works_on_the_cpu(
 
 
 def test_training_compiled(drawn: Path, tmp_path: Path) -> None:
-    recipe = load_recipe("lite-rgb-normals", [*TINY, "training.compile=true"])
+    recipe = load_recipe("lite-residual", [*TINY, "training.compile=true"])
     detector = fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, DEVICE)
     assert detector.engine.device.startswith(DEVICE)
 

@@ -35,7 +35,7 @@ def test_metrics_tables_and_report(trained: Path) -> None:
     assert report.count("data:image/jpeg;base64,") > 10
     assert "http" not in report.replace("http-equiv", "")  # self-contained
     record = json.loads((trained / "run.json").read_text())
-    assert record["recipe"]["name"] == "lite-rgb-normals"
+    assert record["recipe"]["name"] == "lite-residual"
     assert record["progress"]["biscuit"]["training"]["state"] == "done"
     assert record["progress"]["biscuit"]["training"]["peak_memory_mb"] > 100
 

@@ -76,7 +76,7 @@ def test_the_table_beside_the_published_numbers(mvtec: Path, tmp_path: Path) -> 
 
 
 def test_variants_of_the_ablation(mvtec: Path, tmp_path: Path) -> None:
-    recipe = load_recipe("lite-rgb-normals", [*SHORT, "scoring.stand_ins=true"])
+    recipe = load_recipe("lite-residual", [*SHORT, "scoring.stand_ins=true"])
     names = tuple(ablation(recipe))
     assert names == (
         "only-rgb", "only-normals", "no-tuners", "filter", "both-tuners", "full", "joint-teacher",
@@ -144,7 +144,7 @@ def test_a_failed_job_is_named_and_the_others_are_done(mvtec: Path, tmp_path: Pa
 
 
 def test_wrong_names_are_refused(mvtec: Path, tmp_path: Path, drawn: Path) -> None:
-    recipe = load_recipe("lite-rgb-normals", SHORT)
+    recipe = load_recipe("lite-residual", SHORT)
     with pytest.raises(RecipeError, match="no benchmark is called 'mvtec'; there are: mvtec3d, eyecandies, folder"):
         reproduce("mvtec", mvtec, tmp_path, recipe)
     with pytest.raises(RecipeError, match="no variant is called 'none'"):
@@ -160,7 +160,7 @@ def test_wrong_names_are_refused(mvtec: Path, tmp_path: Path, drawn: Path) -> No
     assert not (tmp_path / "out").exists()  # nothing was trained before
     with pytest.raises(RecipeError, match="nothing can be taken away"):
         ablation(load_recipe("lite-rgb"))
-    joint = load_recipe("lite-rgb-normals", ["student.filter=true", "student.branches=joint"])
+    joint = load_recipe("lite-residual", ["student.filter=true", "student.branches=joint"])
     with pytest.raises(RecipeError, match="has a joint teacher"):
         ablation(joint)
 
@@ -176,7 +176,7 @@ def test_wrong_names_are_refused(mvtec: Path, tmp_path: Path, drawn: Path) -> No
 )
 def test_an_ablation_lists_the_tuners_that_the_recipe_has_not(own: tuple[bool, bool], others: list[str]) -> None:
     switches = [f"student.{tuner}={str(on).lower()}" for tuner, on in zip(("filter", "amplifier"), own, strict=True)]
-    recipe = load_recipe("lite-rgb-normals", [*switches, "evidence.patch_statistics=false"])
+    recipe = load_recipe("lite-residual", [*switches, "evidence.patch_statistics=false"])
     variants = ablation(recipe)
     assert list(variants) == ["only-rgb", "only-normals", *others, "full", "joint-teacher"]
     assert variants["full"] == recipe
@@ -191,7 +191,7 @@ def test_an_ablation_lists_the_tuners_that_the_recipe_has_not(own: tuple[bool, b
 
 
 def test_an_ablation_takes_each_evidence_away() -> None:
-    recipe = load_recipe("lite-rgb-normals")
+    recipe = load_recipe("lite-residual")
     variants = ablation(recipe)
     assert variants["no-patch_statistics"].branches == ("rgb", "normals")
     assert variants["no-patch_statistics"].evidence == {"reverse_distillation": recipe.evidence["reverse_distillation"]}
@@ -267,7 +267,7 @@ def test_ray_runs_the_same_jobs(mvtec: Path, tmp_path: Path, quick: Recipe) -> N
 def test_without_ray_the_remedy_is_named(mvtec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"--executor ray needs the extra 'ray'"):
-        reproduce("mvtec3d", mvtec, tmp_path, load_recipe("lite-rgb-normals", SHORT), executor="ray")
+        reproduce("mvtec3d", mvtec, tmp_path, load_recipe("lite-residual", SHORT), executor="ray")
 
 
 def test_a_job_killed_after_its_detector_is_put_right(

@@ -124,7 +124,7 @@ def test_planted_defects_of_colour_and_of_shape_come_first(tmp_path: Path) -> No
         for source, ending in (("rgb", "png"), ("xyz", "tiff")):
             (broken,) = sorted((place / "test" / kind / source).iterdir())
             shutil.copyfile(broken, place / "train/good" / source / f"{stem}.{ending}")
-    found = check_class(ClassFolder("biscuit", place), load_recipe("lite-rgb-normals", ["frame.size=128"]))
+    found = check_class(ClassFolder("biscuit", place), load_recipe("lite-residual", ["frame.size=128"]))
     assert {part.id for part in found.strangest[:2]} == {"train/good/004", "train/good/011"}
 
 

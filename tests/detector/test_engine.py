@@ -81,7 +81,7 @@ def test_a_detector_keeps_the_precision_that_it_was_calibrated_in(
     """On a machine whose "auto" means another one; what is asked for by name still counts."""
     place, sizes = ClassFolder("biscuit", drawn / "biscuit"), ["frame.size=64", "training.epochs=1"]
     monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": True})
-    recipe = load_recipe("lite-rgb-normals", sizes)
+    recipe = load_recipe("lite-residual", sizes)
     assert fit_class(place, recipe, tmp_path, "cpu").engine.precision == "bf16"
     monkeypatch.setattr("torch.cpu.get_capabilities", dict)
     assert Detector.load(tmp_path, "cpu").engine.precision == "bf16"

@@ -26,7 +26,7 @@ TINY = [
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on CPUs")
 def test_compiled_training_and_inference(drawn: Path, tmp_path: Path) -> None:
-    fit_class(ClassFolder("biscuit", drawn / "biscuit"), load_recipe("lite-rgb-normals", TINY), tmp_path, "cpu")
+    fit_class(ClassFolder("biscuit", drawn / "biscuit"), load_recipe("lite-residual", TINY), tmp_path, "cpu")
     plain, fast = Detector.load(tmp_path, "cpu"), Detector.load(tmp_path, "cpu", compiled=True)
     files = list_class(drawn, "biscuit", plain.recipe.sources, plain.recipe.point_cloud_sources)
     samples = [load_sample(sample, plain.recipe.point_cloud_sources) for sample in files.test]

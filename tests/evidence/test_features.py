@@ -31,7 +31,7 @@ LEVEL_VALUES = sum(c * (64 // s) ** 2 for c, s in ((24, 4), (40, 8), (112, 16)))
 MIRRORED = View(1, True)
 
 
-RECIPE = load_recipe("lite-rgb-normals")
+RECIPE = load_recipe("lite-residual")
 
 
 @pytest.fixture(scope="module")
@@ -167,12 +167,12 @@ def test_training_is_the_same_with_and_without(drawn: Path, tmp_path: Path, teac
     flips = [*PLAIN, "training.augment=flips", "training.epochs=4"]
     fit_class(
         ClassFolder("biscuit", drawn / "biscuit"),
-        load_recipe("lite-rgb-normals", [*flips, "training.feature_memory=0"]),
+        load_recipe("lite-residual", [*flips, "training.feature_memory=0"]),
         tmp_path / "anew",
     )
     assert teacher_calls == [6, *[2] * 12]  # 6 parts: one batch of 8 for the scalers, then 4 epochs of 3 steps
     teacher_calls.clear()
-    fit_class(ClassFolder("biscuit", drawn / "biscuit"), load_recipe("lite-rgb-normals", flips), tmp_path / "kept")
+    fit_class(ClassFolder("biscuit", drawn / "biscuit"), load_recipe("lite-residual", flips), tmp_path / "kept")
     assert teacher_calls[0] == 6
     assert set(teacher_calls[1:]) == {1}
     assert len(teacher_calls) < 1 + 24
@@ -188,7 +188,7 @@ def test_without_augmentation_the_second_epoch_needs_no_teacher(
 ) -> None:
     fit_class(
         ClassFolder("biscuit", drawn / "biscuit"),
-        load_recipe("lite-rgb-normals", [*PLAIN, "precision=bf16"]),
+        load_recipe("lite-residual", [*PLAIN, "precision=bf16"]),
         tmp_path,
     )
     assert teacher_calls == [6, *[1] * 6]
@@ -204,18 +204,18 @@ def test_accumulated_batches_share_a_step(drawn: Path, tmp_path: Path, monkeypat
         return step(self, parts, index)
 
     monkeypatch.setattr(fit_module.TrainingModule, "training_step", noted)
-    recipe = load_recipe("lite-rgb-normals", [*PLAIN, "training.batch_size=4", "training.accumulate=2"])
+    recipe = load_recipe("lite-residual", [*PLAIN, "training.batch_size=4", "training.accumulate=2"])
     fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path)
     assert sizes == [2] * 6
     assert steps == [0, 0, 1, 2, 2, 3]  # 6 parts: a batch of 4, then one of 2
     with pytest.raises(RecipeError, match="multiple of training.accumulate"):
-        load_recipe("lite-rgb-normals", ["training.accumulate=3"])
+        load_recipe("lite-residual", ["training.accumulate=3"])
 
 
 def test_oblong_frames_reserve_room_for_their_four_views(
     teacher: FrozenTeacher, network: TunedReverseDistillation
 ) -> None:
     """Twice as many of their parts fit than if there were eight."""
-    recipe = load_recipe("lite-rgb-normals", ["frame.size=64"])
+    recipe = load_recipe("lite-residual", ["frame.size=64"])
     places = [teacher_features(teacher, network, recipe, 10, square)._places for square in (True, False)]
     assert places == [80, 40]

@@ -111,7 +111,7 @@ def test_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
 def test_recipes_and_classes_that_do_not_fit(drawn: Path, tmp_path: Path) -> None:
     checkpoint = tmp_path / "reference.pth"  # not read
     with pytest.raises(RecipeError, match="does not have the paper's two students"):
-        import_reference(checkpoint, drawn, tmp_path / "a", load_recipe("lite-rgb-normals"), device="cpu")
+        import_reference(checkpoint, drawn, tmp_path / "a", load_recipe("lite-residual"), device="cpu")
     for name in ("one", "two"):
         (tmp_path / "data" / name / "train").mkdir(parents=True)
     with pytest.raises(DataError, match="holds 2 classes, the checkpoint is of one"):

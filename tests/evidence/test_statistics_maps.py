@@ -95,9 +95,7 @@ def test_saved_and_loaded_it_says_the_same(drawn: Path, tmp_path: Path) -> None:
 
 
 def test_beside_a_network_each_has_the_maps_that_it_has_alone(tmp_path: Path) -> None:
-    both = load_recipe(
-        "lite-rgb-normals", [f"frame.size={SIZE}", "training.epochs=1", "precision=fp32", "components=6"]
-    )
+    both = load_recipe("lite-residual", [f"frame.size={SIZE}", "training.epochs=1", "precision=fp32", "components=6"])
     state = fitted(both, part, folder=tmp_path)
     network, statistics = (
         both.changed(f"evidence.{kind}=false") for kind in ("patch_statistics", "reverse_distillation")

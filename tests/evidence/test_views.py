@@ -42,7 +42,7 @@ def test_ready_made_normals_turn_too_also_with_y_up() -> None:
     for view in {View(turns, mirrored) for turns in range(4) for mirrored in (False, True)}:
         turned = seen({"normals": field, "rgb": field}, recipe.vector_maps, view)
         torch.testing.assert_close(turned["normals"], field)
-    assert load_recipe("lite-rgb-normals").vector_maps == {"normals": "y_down"}
+    assert load_recipe("lite-residual").vector_maps == {"normals": "y_down"}
     assert load_recipe("lite-rgb").vector_maps == {}
 
 

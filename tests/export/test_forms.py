@@ -39,7 +39,7 @@ class TorchGraph:
 
 def recipe_of(modalities: int, *kinds: str, weights: str = "random", **network: object) -> Recipe:
     """network: keys of reverse distillation that differ from the small recipe's."""
-    values = load_recipe("lite-rgb-normals").model_dump()
+    values = load_recipe("lite-residual").model_dump()
     values["modalities"] = {f"lamp_{i}": {"representation": "image", "source": f"lamp_{i}"} for i in range(modalities)}
     values["frame"] |= {"size": SIZE, "crop": "none"}
     values["scoring"] |= {"region": "frame", "stand_ins": False}

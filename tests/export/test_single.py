@@ -78,7 +78,7 @@ def test_it_says_all_that_is_needed(single: Path, done: Exported) -> None:
     assert json.loads(told["trd.threshold"]) == facts.calibration.image_threshold.value
     assert json.loads(told["trd.frame"])["size"] == [64, 64]
     assert told["trd.format"] == "trd-single/1"
-    assert "lite-rgb-normals" in told["trd.recipe"]
+    assert "lite-residual" in told["trd.recipe"]
 
 
 def test_only_in_float32_and_with_its_graphs(done: Exported, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def sample_files(tmp_path: Path) -> SampleFiles:
 
 
 def key_of(files: SampleFiles, *overrides: str, frame: Frame = FRAME, camera: Camera | None = CAMERA) -> str:
-    key = sample_key(Pipeline(load_recipe("lite-rgb-normals", overrides), frame), camera, files)
+    key = sample_key(Pipeline(load_recipe("lite-residual", overrides), frame), camera, files)
     assert key is not None
     return key
 

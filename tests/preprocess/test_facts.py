@@ -30,7 +30,7 @@ def decoded_ids(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ids
 
 
-@pytest.mark.parametrize("name", ["lite-rgb-normals", "mvtec3d-rgb-depth", "lite-rgb"])
+@pytest.mark.parametrize("name", ["lite-residual", "mvtec3d-rgb-depth", "lite-rgb"])
 def test_a_second_run_decodes_nothing(drawn: Path, name: str, folder: Path, decoded_ids: list[str]) -> None:
     recipe = load_recipe(name, ["frame.size=64"])
     first = prepare_biscuits(drawn, recipe)
@@ -45,10 +45,10 @@ def test_a_second_run_decodes_nothing(drawn: Path, name: str, folder: Path, deco
 
 def test_facts_follow_what_they_depend_on_alone(drawn: Path, folder: Path, decoded_ids: list[str]) -> None:
     overrides = ["frame.size=64"]
-    prepare_biscuits(drawn, load_recipe("lite-rgb-normals", overrides))
+    prepare_biscuits(drawn, load_recipe("lite-residual", overrides))
     decoded_ids.clear()
     for override, count in (("frame.margin=0.2", 10), ("frame.part.clearance=0.002", 16), ("frame.cloud_scale=1", 16)):
-        prepare_biscuits(drawn, load_recipe("lite-rgb-normals", [*overrides, override]))
+        prepare_biscuits(drawn, load_recipe("lite-residual", [*overrides, override]))
         assert len(decoded_ids) == count, override
         decoded_ids.clear()
 

@@ -26,7 +26,7 @@ def with_strays(sample: Sample, count: int = 40) -> Sample:
 
 @pytest.mark.parametrize("strays", [0, 40])
 def test_the_border_is_that_of_what_was_measured(strays: int) -> None:
-    recipe = load_recipe("lite-rgb-normals", STRICT)
+    recipe = load_recipe("lite-residual", STRICT)
     whole = scan(block(), tilt=3)
     rimless = with_strays(whole, strays)
     frame = Pipeline.fit(recipe, [rimless]).frame
@@ -39,7 +39,7 @@ def test_the_border_is_that_of_what_was_measured(strays: int) -> None:
 
 def test_gaps_in_the_part_are_scored_and_a_part_elsewhere_is_not_waved_through() -> None:
     sample = flat_sample(150, 200)
-    pipeline = Pipeline.fit(load_recipe("lite-rgb-normals", ["frame.size=128"]), [sample])
+    pipeline = Pipeline.fit(load_recipe("lite-residual", ["frame.size=128"]), [sample])
     whole = pipeline(sample).region
     xyz = np.array(sample.arrays["xyz"])
     xyz[55:68, 90:110] = 0  # not measured

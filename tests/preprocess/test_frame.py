@@ -21,7 +21,7 @@ from scans import STRICT, block, flat_sample, in_millimetres, rough_border, scan
 
 def test_no_part_found_names_the_likely_reason() -> None:
     sample = flat_sample(120, 160)
-    recipe = load_recipe("lite-rgb-normals", ["frame.crop=part", "frame.cloud_scale=1.0"])
+    recipe = load_recipe("lite-residual", ["frame.crop=part", "frame.cloud_scale=1.0"])
     noisy = sample.arrays["xyz"] + np.random.default_rng(0).normal(0, 1e-4, (120, 160, 1)).astype(np.float32)
     Pipeline.fit(recipe, [Sample("one", {**sample.arrays, "xyz": noisy}, "good")])
     millimetres = Sample("one", {**sample.arrays, "xyz": noisy * 1000}, "good")
@@ -40,7 +40,7 @@ def sprinkled(sample: Sample) -> Sample:
 
 
 def test_the_typical_plane_is_robust() -> None:
-    recipe = load_recipe("lite-rgb-normals", STRICT)
+    recipe = load_recipe("lite-residual", STRICT)
     samples = [scan(block(), tilt=t, name=str(t)) for t in (4.9, 5.0, 5.1, 40.0)]
     a, b, c, d = Pipeline.fit(recipe, samples).frame.planes["xyz"]
     assert np.degrees(np.arccos(-c)) == pytest.approx(5.05, abs=0.2)
@@ -60,29 +60,29 @@ def test_the_typical_plane_is_robust() -> None:
 )  # fmt: skip
 def test_what_was_seen_instead_of_the_part_is_told(sample: Sample, said: str) -> None:
     with pytest.raises(DataError, match=said):
-        Pipeline.fit(load_recipe("lite-rgb-normals", STRICT), [sample, sample])
+        Pipeline.fit(load_recipe("lite-residual", STRICT), [sample, sample])
 
 
 def test_the_remedies_help() -> None:
-    flat = load_recipe("lite-rgb-normals", [*STRICT, "frame.part.clearance=0.0007"])
+    flat = load_recipe("lite-residual", [*STRICT, "frame.part.clearance=0.0007"])
     assert Pipeline.fit(flat, [scan(block(0.002))]).frame.window[2:] != (120, 160)
-    steep = load_recipe("lite-rgb-normals", [*STRICT, "frame.part.facing=0.1"])
+    steep = load_recipe("lite-residual", [*STRICT, "frame.part.facing=0.1"])
     assert Pipeline.fit(steep, [scan(block(), 80)]).frame.window[2:] != (120, 160)
     field = block() + np.random.default_rng(0).normal(0, 0.004, (120, 160)) * (block() == 0)
     uneven = [*STRICT, "frame.part.clearance=0.008", "frame.part.roughness=0.01", "frame.part.border=0.1"]
-    assert Pipeline.fit(load_recipe("lite-rgb-normals", uneven), [scan(field)]).frame.planes
+    assert Pipeline.fit(load_recipe("lite-residual", uneven), [scan(field)]).frame.planes
 
 
 def test_clouds_of_two_units_are_refused() -> None:
     sample = scan(block())
     other = Sample("other", in_millimetres(sample).arrays, "good")
     with pytest.raises(DataError, match=r"other looks like millimetres, one like metres.*frame\.cloud_scale"):
-        Pipeline.fit(load_recipe("lite-rgb-normals"), [sample, sample, other])
+        Pipeline.fit(load_recipe("lite-residual"), [sample, sample, other])
 
 
 def test_the_window_holds_the_part_and_maps_find_their_way_back() -> None:
     sample = flat_sample(150, 200)
-    recipe = load_recipe("lite-rgb-normals", ["frame.size=128", "frame.aspect=keep"])
+    recipe = load_recipe("lite-residual", ["frame.size=128", "frame.aspect=keep"])
     pipeline = Pipeline.fit(recipe, [sample, sample])
     frame = pipeline.frame
     rows, columns = frame.window_in((150, 200))
@@ -150,7 +150,7 @@ def test_a_window_of_ones_own_is_all_that_is_seen() -> None:
 
 def test_a_window_of_ones_own_comes_before_where_the_part_is() -> None:
     sample = flat_sample(150, 200)
-    recipe = load_recipe("lite-rgb-normals", ["frame.crop=[10, 20, 100, 120]"])
+    recipe = load_recipe("lite-residual", ["frame.crop=[10, 20, 100, 120]"])
     pipeline = Pipeline.fit(recipe, [sample, sample])
     assert pipeline.frame.window == (20, 10, 120, 100)
     assert pipeline.record["crop"] == (10, 20, 100, 120)
@@ -174,7 +174,7 @@ def test_no_part_in_any_training_sample(recipe: Recipe) -> None:
         Pipeline.fit(recipe, [Sample("flat", {**sample.arrays, "xyz": xyz})])
 
 
-@pytest.mark.parametrize("name", ["lite-rgb-normals", "lite-rgb", "mvtec3d-rgb-depth"])
+@pytest.mark.parametrize("name", ["lite-residual", "lite-rgb", "mvtec3d-rgb-depth"])
 @pytest.mark.parametrize("crop", ["none", "auto", "part"])
 def test_training_frames_of_two_sizes(name: str, crop: str) -> None:
     if (name, crop) == ("lite-rgb", "part"):

@@ -23,7 +23,7 @@ from scans import STRICT, block, flat_sample, in_millimetres, rough_border, scan
 
 def test_a_sample_without_a_plane_borrows_the_training_sets(caplog: pytest.LogCaptureFixture) -> None:
     """Its normals stay in the frame of the support, and it is scored on the part; both are said."""
-    recipe = load_recipe("lite-rgb-normals", STRICT)
+    recipe = load_recipe("lite-residual", STRICT)
     good = scan(block(), tilt=17)
     bad = rough_border(good, "bad")
     pipeline = Pipeline.fit(recipe, [good, *[scan(block(), tilt=17 + t) for t in (-0.5, 0.5)], bad])
@@ -45,7 +45,7 @@ def test_a_sample_without_a_plane_borrows_the_training_sets(caplog: pytest.LogCa
 
 def test_without_any_plane_all_is_as_before(caplog: pytest.LogCaptureFixture) -> None:
     bad = rough_border(scan(block(), tilt=17), "bad")
-    pipeline = Pipeline.fit(load_recipe("lite-rgb-normals", ["frame.crop=none", "scoring.region=frame"]), [bad, bad])
+    pipeline = Pipeline.fit(load_recipe("lite-residual", ["frame.crop=none", "scoring.region=frame"]), [bad, bad])
     assert pipeline.frame.planes == {}
     assert pipeline(bad).notes == ()
     assert not caplog.records
@@ -53,12 +53,12 @@ def test_without_any_plane_all_is_as_before(caplog: pytest.LogCaptureFixture) ->
 
 def test_auto_takes_the_part_where_nine_in_ten_show_it(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "trd")
-    recipe = load_recipe("lite-rgb-normals", ["frame.size=64"])
+    recipe = load_recipe("lite-residual", ["frame.size=64"])
     assert (recipe.frame.crop, recipe.scoring.region) == ("auto", "auto")
     good, empty = scan(block()), scan(np.zeros((120, 160)), name="empty")
     pipeline = Pipeline.fit(recipe, [good] * 9 + [empty])
     assert pipeline.region == pipeline.frame.region == "part"
-    assert pipeline.frame.window == Pipeline.fit(load_recipe("lite-rgb-normals", STRICT), [good]).frame.window
+    assert pipeline.frame.window == Pipeline.fit(load_recipe("lite-residual", STRICT), [good]).frame.window
     assert pipeline.record | {"crop": "part", "region": "part", "parts_found": 9} == pipeline.record
     assert pipeline(good).region is not None
     assert pipeline(empty).notes == ("no part found: the whole window is scored",)
@@ -86,15 +86,15 @@ def test_auto_means_the_whole_frame_without_clouds() -> None:
 def test_frames_of_earlier_versions_leave_the_region_to_the_recipe(region: str) -> None:
     frame = Frame.from_json({"source": [120, 160], "window": [40, 50, 50, 70], "size": [64, 64]})
     assert (frame.cloud_scale, frame.planes) == (1.0, {})
-    assert Pipeline(load_recipe("lite-rgb-normals", [f"scoring.region={region}"]), frame).region == region
+    assert Pipeline(load_recipe("lite-residual", [f"scoring.region={region}"]), frame).region == region
 
 
 @pytest.mark.parametrize("setting", ["auto", "0.001"])
 def test_clouds_in_millimetres_mean_the_same(setting: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "trd")
     sample = scan(block())
-    metres = Pipeline.fit(load_recipe("lite-rgb-normals", STRICT), [sample])
-    recipe = load_recipe("lite-rgb-normals", [*STRICT, f"frame.cloud_scale={setting}"])
+    metres = Pipeline.fit(load_recipe("lite-residual", STRICT), [sample])
+    recipe = load_recipe("lite-residual", [*STRICT, f"frame.cloud_scale={setting}"])
     scaled = Pipeline.fit(recipe, [in_millimetres(sample)])
     assert (metres.frame.cloud_scale, scaled.frame.cloud_scale) == (1.0, 0.001)
     assert scaled.frame.window == metres.frame.window
@@ -135,6 +135,6 @@ def test_16_bit_colour_means_the_same() -> None:
 
 def test_a_missing_source_is_named() -> None:
     sample = flat_sample(64, 64)
-    pipeline = Pipeline.fit(load_recipe("lite-rgb-normals", ["frame.size=64"]), [sample])
+    pipeline = Pipeline.fit(load_recipe("lite-residual", ["frame.size=64"]), [sample])
     with pytest.raises(DataError, match="sample blind has no 'xyz'"):
         pipeline(Sample("blind", {"rgb": sample.arrays["rgb"]}))

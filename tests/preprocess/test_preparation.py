@@ -34,7 +34,7 @@ def dome(number: int, height: int = 310, width: int = 277, missing: float = 0.05
 
 
 DOMES = [dome(number) for number in range(5)]
-RECIPE = load_recipe("lite-rgb-normals", ["frame.size=160"])
+RECIPE = load_recipe("lite-residual", ["frame.size=160"])
 
 
 def by_one_thread(pipeline: Pipeline, samples: Sequence[Sample]) -> list[PreparedSample]:
@@ -104,7 +104,7 @@ def test_many_at_once_in_shared_threads(threads: str) -> None:
 
 def test_two_modalities_of_one_cloud_come_in_the_recipes_order(threads: str) -> None:
     recipe = load_recipe(
-        "lite-rgb-normals",
+        "lite-residual",
         ["frame.size=96", 'modalities.coarse={representation="surface_normals", source="xyz", sigma=4.0}'],
     )
     pipeline = Pipeline.fit(recipe, DOMES)

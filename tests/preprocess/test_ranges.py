@@ -141,6 +141,6 @@ def test_a_small_part_is_measured_alike_in_training_and_prediction() -> None:
         xyz = np.stack([(columns - 101) * z / 300, (rows - 101) * z / 300, z], axis=-1).astype(np.float32)
         samples.append(Sample(str(index), {"rgb": np.full((203, 203, 3), 90, np.uint8), "xyz": xyz}, "good"))
     for margin in (0.08, 0.1, 0.13, 0.2):
-        pipeline = Pipeline.fit(load_recipe("lite-rgb-normals", [f"frame.margin={margin}"]), samples)
+        pipeline = Pipeline.fit(load_recipe("lite-residual", [f"frame.margin={margin}"]), samples)
         for sample in samples:
             assert pipeline(sample).notes == ()

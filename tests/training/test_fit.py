@@ -148,7 +148,7 @@ def test_training_learns(drawn: Path, tmp_path: Path) -> None:
     import csv
 
     recipe = load_recipe(
-        "lite-rgb-normals",
+        "lite-residual",
         [
             "frame.size=64",
             "training.epochs=16",

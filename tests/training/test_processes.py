@@ -61,7 +61,7 @@ def test_two_processes_train_what_one_trains_in_two_halves(drawn: Path, tmp_path
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as above: another number sums in another order
-    halves = load_recipe("lite-rgb-normals", [*SETTINGS, "training.accumulate=2"])
+    halves = load_recipe("lite-residual", [*SETTINGS, "training.accumulate=2"])
     fit_class(ClassFolder("biscuit", drawn / "biscuit"), halves, tmp_path / "one")
     torch.set_num_threads(threads)
     two, one = (load_file(tmp_path / folder / WEIGHTS) for folder in ("two/biscuit", "one"))

@@ -31,7 +31,7 @@ def standing_in(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_recipe_without_a_source() -> None:
-    recipe = load_recipe("lite-rgb-normals")
+    recipe = load_recipe("lite-residual")
     colour, surface = recipe.without("xyz"), recipe.without("rgb")
     assert colour is not None
     assert surface is not None
@@ -42,7 +42,7 @@ def test_the_recipe_without_a_source() -> None:
         assert not reduced.scoring.stand_ins
         assert reduced.frame.size == recipe.frame.size
         assert reduced.scoring.sigma == recipe.scoring.sigma
-    bank = load_recipe("lite-rgb-normals", ["evidence.memory_bank=true"]).without("xyz")
+    bank = load_recipe("lite-residual", ["evidence.memory_bank=true"]).without("xyz")
     assert bank is not None
     assert set(bank.evidence) == {"patch_statistics", "memory_bank"}  # what fits in seconds
     (kind,) = load_recipe("lite-crossmodal-mapping").without("xyz").evidence

@@ -1,0 +1,89 @@
+"""The default recipe: what it lists, and that its wide students, bank of turned copies and statistics work together."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from trd.config import DEFAULT_RECIPE, Recipe, load_recipe
+from trd.detector import Detector
+from trd.evidence.reverse_distillation.network.student import Student
+from trd.preprocess.turning import turned
+from trd.stored import read_detector
+from trd.training.fit import fit_class
+from trd.types import ClassFolder, PreparedSample
+
+SMALL = ["frame.size=64", "training.epochs=1", "training.batch_size=2", "precision=fp32", "scoring.stand_ins=false"]
+
+
+@pytest.fixture(scope="module")
+def default() -> Recipe:
+    return load_recipe(DEFAULT_RECIPE, SMALL)
+
+
+def test_network_bank_and_statistics_decide_together(default: Recipe, drawn: Path, tmp_path: Path) -> None:
+    detector = fit_class(ClassFolder("biscuit", drawn / "biscuit"), default, tmp_path / "run", "cpu")
+    branches = ["rgb", "normals", "rgb_bank", "normals_bank", "rgb_statistics", "normals_statistics"]
+    assert list(detector.calibration.maps) == branches
+    again = Detector.load(tmp_path / "run", "cpu")
+    rgb = np.full((192, 192, 3), 90, np.uint8)
+    xyz = np.dstack([*np.mgrid[:192, :192] * 1e-3, np.full((192, 192), 0.4)]).astype(np.float32)
+    one, two = (made.predict({"rgb": rgb, "xyz": xyz}) for made in (detector, again))
+    assert one.score == two.score
+    assert set(one.share) == set(branches)
+    assert sum(one.share.values()) == pytest.approx(1)
+    # 4 validation parts are fewer than 39: two of the six training parts calibrate too, not more
+    assert len(detector.calibration.good_scores) == 6
+
+
+def test_wide_students_rebuild_the_teacher_in_its_own_channels() -> None:
+    student = Student((24, 40, 112), widths=(64, 112, 192), use_filter=False, linear=True).eval()
+    pyramid = tuple(torch.randn(1, c, 64 // s, 64 // s) for c, s in ((24, 4), (40, 8), (112, 16)))
+    output = student(pyramid, pyramid)
+    for name in ("amplified", "plain", "fused"):
+        assert [level.shape for level in getattr(output, name)] == [level.shape for level in pyramid]
+    for level, mix in enumerate(reversed(student.decoder.mixes)):  # coarse to fine
+        share = mix.weight.softmax(dim=0)
+        mixed = share[0] * output.plain[level] + share[1] * output.amplified[level]
+        torch.testing.assert_close(output.fused[level], mixed, rtol=1e-3, atol=1e-3)
+    assert (output.fused[0] < 0).any()
+
+
+@pytest.mark.parametrize("axes", ["y_down", "y_up"])
+def test_a_quarter_turn_is_that_of_the_picture_and_turns_vectors(axes: str) -> None:
+    """As numpy turns: counterclockwise on the screen. A slope to the right then points up."""
+    rng = np.random.default_rng(0)
+    grey = rng.random((3, 8, 8), np.float32)
+    vectors = np.broadcast_to(np.float32([0.9, 0.5, 0.7])[:, None, None], (3, 8, 8)).copy()
+    part = PreparedSample("part", "good", {"rgb": grey, "normals": vectors}, np.eye(8, dtype=bool), None, (8, 8))
+    quarter = turned(part, 90, {"normals": axes})
+    np.testing.assert_allclose(quarter.images["rgb"], np.rot90(grey, 1, (1, 2)), atol=1e-5)
+    assert (quarter.region == np.rot90(part.region)).all()
+    up = 0.1 if axes == "y_down" else 0.9
+    np.testing.assert_allclose(quarter.images["normals"][:, 4, 4], [0.5, up, 0.7], atol=1e-5)
+    assert turned(part, 0, {}) is part
+
+
+def test_a_bank_of_turned_copies_knows_turned_parts(drawn: Path, tmp_path: Path) -> None:
+    place = ClassFolder("biscuit", drawn / "biscuit")
+    small = ["frame.size=96", "scoring.stand_ins=false", "precision=fp32", "scoring.calibration_parts=validation"]
+    scores = {}
+    for name, turns in (("plain", "[]"), ("turned", "[-20.0, -10.0, 10.0, 20.0]")):
+        recipe = load_recipe("lite-memory-bank", [*small, f"evidence.memory_bank.turned={turns}", "share=1"])
+        detector = fit_class(place, recipe, tmp_path / name, "cpu")
+        rng = np.random.default_rng(1)
+        image = rng.random((3, 96, 96), np.float32)
+        part = PreparedSample("part", "good", {"rgb": image, "normals": image}, None, None, (96, 96))
+        scores[name] = float(detector.raw_maps([turned(part, 20, recipe.vector_maps)])["rgb_bank"].mean())
+    assert scores["turned"] <= scores["plain"]  # more entries: nothing is farther from its nearest
+
+
+def test_balanced_levels_have_a_deviation_each(drawn: Path, tmp_path: Path) -> None:
+    place, small = ClassFolder("biscuit", drawn / "biscuit"), ["frame.size=96", "scoring.stand_ins=false"]
+    for balance, deviations in ((True, 2), (False, 1)):
+        recipe = load_recipe("lite-memory-bank", [*small, f"evidence.memory_bank.balance={str(balance).lower()}"])
+        fit_class(place, recipe, tmp_path / str(balance), "cpu")
+        std = read_detector(tmp_path / str(balance))[1]["memory_bank.0.std"]
+        assert len(np.unique(std)) == deviations
+        assert len(np.unique(std[:40])) == len(np.unique(std[40:])) == 1  # 40 and 112 channels at strides 8 and 16
