@@ -50,7 +50,6 @@ STATION_USES = {
     "trd.data.limits": "max_pixels",
     "trd.data.listing": "list_class",
     "trd.data.loading": "load_sample",
-    "trd.decision.calibration": "conformal_threshold",
     "trd.detector": "Detector ScoredSample checked",
     "trd.errors": "CheckpointError DataError OutputError RecipeError TRDError",
     "trd.evaluation.figures": "outlined png",
@@ -64,6 +63,7 @@ STATION_USES = {
     "trd.preprocess.measures": "UNITS measures_of",
     "trd.preprocess.ranges": "TrainingRanges",
     "trd.preprocess.threads": "in_threads",
+    "trd.statistics.conformal": "conformal_threshold false_alarm_rate p_value",
     "trd.statistics.intervals": "share_interval",
     "trd.stored": "FACTS detector_folder",
     "trd.types": "Camera Prediction PreparedSample Sample SampleFiles UNLABELLED",
@@ -71,7 +71,7 @@ STATION_USES = {
 """Module of `trd` -> all that the station imports of it: how a detector is trained or computed is not among it."""
 BENCH_USES = {
     *("cli", "cluster", "config", "data", "detector", "engines", "errors", "evaluation", "evidence", "extras", "files"),
-    *("pages", "preprocess", "progress", "registry", "runs", "statistics", "stored", "training", "types"),
+    *("pages", "preprocess", "progress", "runs", "statistics", "stored", "training", "types"),
 }
 """Rooms of `trd`: the bench trains and measures, and knows no package, no export and no decision's inner parts."""
 OUTSIDE = ("__init__", "__main__", "recipes")  # the package's own names, and data

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -20,9 +21,14 @@ from trd.runs import Run
 
 
 def add_part(data: Path, name: str = "900") -> None:
+    """A further training part: another one's picture, a little darker."""
     for source in ("rgb", "xyz"):
         (first,) = (data / f"biscuit/validation/good/{source}").glob("000.*")
-        shutil.copy(first, data / f"biscuit/train/good/{source}/{name}{first.suffix}")
+        added = data / f"biscuit/train/good/{source}/{name}{first.suffix}"
+        shutil.copy(first, added)
+        if source == "rgb":
+            picture = cv2.imread(str(added))
+            cv2.imwrite(str(added), picture - picture // 16)
 
 
 def test_more_good_parts_are_noticed(data: Path, tmp_path: Path, quick: Recipe) -> None:

@@ -73,7 +73,7 @@ def test_another_precision_is_noted(run: Path, drawn: Path, tmp_path: Path) -> N
     other = runner.invoke(app, [*command, "--out", str(tmp_path / "other"), "--precision", "bf16"])
     assert other.exit_code == 0, other.output
     rows = [json.loads(line) for line in (tmp_path / "other/scores.jsonl").read_text().splitlines()]
-    assert all("computed in precision bf16, calibrated in 32" in row["notes"] for row in rows)
+    assert all("computed in precision bf16, calibrated in fp32" in row["notes"] for row in rows)
 
 
 def test_parts_that_it_was_trained_on_are_refused(run: Path, drawn: Path) -> None:

@@ -12,6 +12,7 @@ from trd.cli import app
 from trd.config import Recipe, load_recipe
 from trd.data.listing import list_class, list_unlabelled
 from trd.data.loading import load_sample
+from trd.decision.calibrate import calibrate
 from trd.detector import Detector
 from trd.errors import CheckpointError, DataError
 from trd.runs import Run
@@ -68,10 +69,11 @@ def test_a_part_with_one_sensor_is_scored_as_in_calibration(
     recipe = detector.recipe
     assert recipe.sources == (left,)
     files = list_class(drawn / "biscuit", "", recipe.sources, recipe.point_cloud_sources).validation
-    predictions = [detector.predict(load_sample(one, recipe.point_cloud_sources, None)) for one in files]
-    assert all(one.used == (left,) for one in predictions)
-    scores = sorted(one.score for one in predictions)
-    np.testing.assert_allclose(scores, detector.calibration.good_scores, rtol=1e-4, atol=1e-4)
+    samples = [load_sample(file, recipe.point_cloud_sources, None) for file in files]
+    assert all(detector.predict(sample).used == (left,) for sample in samples)
+    parts = [detector.pipeline(sample) for sample in samples]
+    again = calibrate(detector.raw_maps(parts), [part.region for part in parts], recipe.scoring)
+    np.testing.assert_allclose(again.good_scores, detector.calibration.good_scores, rtol=1e-4, atol=1e-4)
 
 
 def test_the_window_is_that_of_all_sensors_and_the_part_is_found_in_colour(standing_in: Path, drawn: Path) -> None:

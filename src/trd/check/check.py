@@ -80,7 +80,8 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
     finally:
         log.removeHandler(said)
     facts |= _fitted(files, parts)
-    training = list(parts.training.and_also(parts.validation))
+    trained = {sample.id for sample in files.train}
+    training = [part for part in parts.training.and_also(parts.validation) if part.id in trained]
     strange = strangeness(training, recipe, console)
     order = np.argsort(-strange.scores, kind="stable")
     worst, usual = order[:STRANGEST], order[len(order) // 2 :][:SHOWN]

@@ -281,7 +281,7 @@ class ScoringConfig(Frozen):
         Probability,
         Field(
             description="Share of the training parts held out for calibration where there is no validation split; "
-            "where `calibration_parts` needs more parts, more of them, up to a third. `split` only."
+            "where the false-alarm rate needs more parts, more of them, up to a third. `split` only."
         ),
     ] = 0.15
     calibration_parts: Annotated[
@@ -289,8 +289,8 @@ class ScoringConfig(Frozen):
         Field(
             description="`validation`: the validation split, or what is held out, at least as many as the false-alarm "
             "rate needs (19 for 5 %). The greatest good score is then the threshold, and a single odd part sets it. "
-            "`enough`: so many that the second greatest is (39 for 5 %); what a validation split lacks is held out of "
-            "training too, up to a third. `split` only."
+            "`enough`: what a validation split lacks is held out of training too, up to a third of it for that "
+            "number, and up to `holdout` so that the second greatest score is the threshold (39 for 5 %). `split` only."
         ),
     ] = "validation"
     folds: Annotated[int, Field(ge=2, le=20, description="Detectors trained for calibration. `cross` only.")] = 5

@@ -214,16 +214,20 @@ def with_calibration_parts(files: ClassFiles, recipe: Recipe) -> ClassFiles:
 
 
 def held_out_count(recipe: Recipe, files: ClassFiles) -> int:
-    """Training parts to calibrate on: the recipe's share where there is no validation split, or as many as are missing
-    (`scoring.calibration_parts`), at most a third: fewer training parts would cost more than a threshold that promises
-    less."""
-    scoring, count = recipe.scoring, len(files.train)
-    enough = scoring.calibration_parts == "enough"
-    if files.validation and not enough:
+    """Training parts to calibrate on (`scoring.calibration_parts`).
+
+    For the least number that the false-alarm rate needs up to a third of them: fewer training parts would cost more
+    than a threshold that promises less. For the second greatest score as threshold no more than the recipe's share.
+    """
+    scoring, count, there = recipe.scoring, len(files.train), len(files.validation)
+    if there and scoring.calibration_parts == "validation":
         return 0
-    needed = math.ceil((2 if enough else 1) / scoring.false_alarm_rate) - 1 - len(files.validation)
-    at_most = max(0, min(needed, round(MOST_HELD_OUT * count)))
-    return at_most if files.validation else max(1, round(scoring.holdout * count), at_most)
+    least, enough = (math.ceil(times / scoring.false_alarm_rate) - 1 - there for times in (1, 2))
+    share = round(scoring.holdout * count)
+    wanted = min(least, round(MOST_HELD_OUT * count))
+    if there:
+        return max(0, wanted, min(enough, share))
+    return max(1, wanted, share)
 
 
 def part_digests(parts: Sequence[SampleFiles]) -> dict[str, str]:
