@@ -176,15 +176,6 @@ def test_a_misspelt_class_is_not_trained(data: Path, tmp_path: Path, recipe: Rec
         trd.fit(data / "biscuit", tmp_path / "run", recipe, classes=["bisquit"])
 
 
-def test_results_of_version_0_1_are_read(trained: Path, tmp_path: Path, drawn: Path) -> None:
-    out = Path(shutil.copytree(trained, tmp_path / "run"))
-    content = json.loads((out / "biscuit/metrics.json").read_text())
-    earlier = {**content["maps"], "by_defect": content["by_defect"], "sampled_aupro": content["sampled_aupro"]}
-    (out / "biscuit/metrics.json").write_text(json.dumps(earlier))
-    Run.reopen(out, drawn, None).write_results()
-    assert (out / "metrics.csv").read_text() == (trained / "metrics.csv").read_text()
-
-
 def test_two_trainings_in_one_folder(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "trd", "train", "--data", str(data), "--out", str(out), "--device", "cpu"]

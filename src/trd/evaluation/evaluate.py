@@ -174,13 +174,9 @@ def class_metrics(
 
 
 def read_metrics(folder: Path) -> dict[str, Any] | None:
-    """A class folder's metrics.json, also as version 0.1 wrote it; None where there is none that can be read."""
+    """A class folder's metrics.json; None where there is none that can be read."""
     try:
         content = json.loads((folder / METRICS).read_text("utf-8"))
-        if "maps" in content:
-            return dict(content)
-        others = {key: content[key] for key in ("by_defect", "sampled_aupro") if key in content}
-        maps = {name: values for name, values in content.items() if name not in others}
-        return {"format": METRICS_FORMAT, "maps": maps, **others} if FUSED in maps else None
-    except (OSError, ValueError, TypeError):
+        return dict(content) if FUSED in content["maps"] else None
+    except (OSError, ValueError, TypeError, KeyError):
         return None

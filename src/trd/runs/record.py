@@ -47,7 +47,7 @@ class Record:
             write_json(self.out / RUN_FILE, record)
 
     def class_names(self) -> list[str]:
-        return names_in(self.read())
+        return list(self.read().get("classes", []))
 
     def enter(self, data: Path, recipe: Recipe, classes: Iterable[str]) -> None:
         """Note a start. Raises CheckpointError when the run is of another recipe or other data."""
@@ -64,7 +64,7 @@ class Record:
         facts = facts_of(data, recipe)
         if record:
             facts["continued"] = [*record.get("continued", []), facts.pop("started")]
-        known = names_in(record)
+        known = list(record.get("classes", []))
         names = [*known, *(name for name in classes if name not in known)]
         self._write({**record, **facts, "classes": names})
 
@@ -137,11 +137,6 @@ def _processor() -> str:
     from trd.engines.pytorch.precision import processor_name
 
     return processor_name()
-
-
-def names_in(record: dict[str, Any]) -> list[str]:
-    """The classes of a run.json; version 0.1 wrote "" for the class of a folder that is itself one class."""
-    return [name or Path(record["data"]).name for name in record.get("classes", [])]
 
 
 def _identity(record: dict[str, Any]) -> dict[str, Any] | None:

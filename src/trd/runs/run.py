@@ -22,7 +22,7 @@ from trd.evaluation.evaluate import METRICS, evaluate_class, read_metrics
 from trd.evaluation.report import SECTION, class_section
 from trd.extras import explained
 from trd.files import locked, write_json
-from trd.runs.record import RUN_FILE, Record, facts_of, names_in
+from trd.runs.record import RUN_FILE, Record, facts_of
 from trd.runs.results import is_evaluated, is_reported, write_tables
 from trd.stored import WITHOUT
 from trd.training.fit import CHECKPOINTS, fit_class, is_finished
@@ -68,7 +68,7 @@ class Run:
         try:
             run.data = data or Path(record["data"])
             run.recipe = Recipe.model_validate(record["recipe"])
-            names = names_in(record)
+            names = list(record.get("classes", []))
         except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(f"{out / RUN_FILE} is damaged or of another version: {error}") from error
         unknown = [name for name in classes or () if name not in names]
