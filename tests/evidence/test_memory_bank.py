@@ -14,12 +14,13 @@ from trd.runs import Run
 from trd.types import PreparedSample
 
 SIZE = 128
+PLAIN = (f"frame.size={SIZE}", "evidence.memory_bank.turned=[]")  # copies have tests with the default recipe
 ENTRIES = "memory_bank.0.entries"  # of colour, the first modality
 
 
 @pytest.fixture
 def bank() -> Recipe:
-    return load_recipe("lite-memory-bank", ["frame.size=128"])
+    return load_recipe("lite-memory-bank", [*PLAIN])
 
 
 def part(seed: int, region: np.ndarray | None = None) -> PreparedSample:
@@ -56,16 +57,16 @@ def test_the_seed_decides_what_the_bank_holds(bank: Recipe) -> None:
 def test_share_cap_and_region_bound_the_bank(bank: Recipe) -> None:
     cells = 6 * (SIZE // 8) ** 2
     assert fitted(bank, part)[ENTRIES].shape == (-(-cells // 10), 152)
-    few = load_recipe("lite-memory-bank", ["frame.size=128", "share=0.5", "entries=20"])
+    few = load_recipe("lite-memory-bank", [*PLAIN, "share=0.5", "entries=20"])
     assert len(fitted(few, part)[ENTRIES]) == 20
     region = np.zeros((SIZE, SIZE), bool)
     region[:32, :30] = True  # 4 x 4 cells, the last column of them partly
-    every = load_recipe("lite-memory-bank", ["frame.size=128", "share=1"])
+    every = load_recipe("lite-memory-bank", [*PLAIN, "share=1"])
     assert len(fitted(every, partial(part, region=region))[ENTRIES]) == 6 * 16
 
 
 def test_with_every_cell_kept_a_training_part_is_at_no_distance(bank: Recipe) -> None:
-    every = load_recipe("lite-memory-bank", ["frame.size=128", "share=1"])
+    every = load_recipe("lite-memory-bank", [*PLAIN, "share=1"])
     state = fitted(every, part)
     again = maps(every, state, part(3))
     assert max(m.max() for m in again.values()) < 1e-2 * maps(every, state, part(100))["rgb_bank"].mean()
@@ -73,7 +74,7 @@ def test_with_every_cell_kept_a_training_part_is_at_no_distance(bank: Recipe) ->
 
 def test_a_state_of_another_recipe_is_refused(bank: Recipe) -> None:
     state = fitted(bank, part)
-    fine = load_recipe("lite-memory-bank", ["frame.size=128", "strides=[4, 8]"])
+    fine = load_recipe("lite-memory-bank", [*PLAIN, "strides=[4, 8]"])
     with pytest.raises(CheckpointError, match="do not fit the recipe"):
         maps(fine, state, part(0))
     del state[ENTRIES]

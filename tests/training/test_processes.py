@@ -45,7 +45,8 @@ def test_two_processes_train_what_one_trains_in_two_halves(drawn: Path, tmp_path
     done = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-            *("-m", "trd", "train", "--data", drawn, "--out", tmp_path / "two", "--device", "cpu", *options),
+            *("-m", "trd", "train", "--data", drawn, "--out", tmp_path / "two", "--device", "cpu"),
+            *("--recipe", "lite-residual", *options),
         ],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
