@@ -77,7 +77,8 @@ def frozen(module: nn.Module, device: torch.device, dtype: torch.dtype, fuse: bo
 
     fuse: `onednn` where this processor can; False for what torch.compile shall fuse.
     """
-    with torch.inference_mode(False):  # a copy made while predicting may serve training too
+    # a copy made while predicting may serve training too, and what is trained must not hang on whether there is one
+    with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
         copied = folded(module).to(device=device, dtype=dtype)
         copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         fuse = fuse and onednn_takes(device, dtype) and not getattr(copied, "keeps_layers", False)
