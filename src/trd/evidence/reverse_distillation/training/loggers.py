@@ -30,7 +30,7 @@ def logger(name: str, folder: Path, title: str) -> Logger:
             return MLFlowLogger(experiment_name="trd", run_name=title, tracking_uri=place)
         return WandbLogger(project="trd", name=title, save_dir=folder / "logs")
     except ModuleNotFoundError as error:
-        raise missing(f"'{name}' in method.training.loggers", name, name) from error  # Lightning's error names none
+        raise missing(f"'{name}' in training.loggers", name, name) from error  # Lightning's error names none
 
 
 @contextmanager
