@@ -57,6 +57,7 @@ STATION_USES = {
     "trd.files": "csv_line delete_scraps folder_to_disk locked to_disk write_bytes write_json",
     "trd.packages.facts": "facts_at",
     "trd.packages.package": "SUFFIX is_package read_package",
+    "trd.preprocess.facts": "in_metres",
     "trd.preprocess.foreground": "border_plane",
     "trd.preprocess.frame": "Frame",
     "trd.preprocess.image": "full_scale_of unit_range",

@@ -39,7 +39,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         station = Station.open(Settings(Path(folder), device="cpu", keep_inputs="none"), [str(args.run)])
         (name,) = station.shelf.classes
-        recipe = station.shelf.serving(name).detector.recipe  # type: ignore[union-attr]  # just opened with it
+        serving = station.shelf.serving(name)
+        assert serving is not None  # just opened with it
+        recipe = serving.detector.recipe
         files = list_unlabelled(args.parts, recipe.sources, recipe.point_cloud_sources)[0]
         form = [(source, (path.name, path.read_bytes())) for source, path in files.sources.items()]
         url = f"/v1/classes/{name}/inspections"

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -189,7 +190,9 @@ def main() -> None:
         args.out.write_text(json.dumps(told, indent=1))
 
 
-def at_rate(send, names: list[str], rate: float, seconds: float) -> tuple[Counter[int], list[float]]:  # type: ignore[no-untyped-def]  # send: any callable
+def at_rate(
+    send: Callable[[str], tuple[int, float]], names: list[str], rate: float, seconds: float
+) -> tuple[Counter[int], list[float]]:
     """Requests begun at even intervals, whether or not those before were answered; latencies of those that were 201."""
     status: Counter[int] = Counter()
     latencies: list[float] = []

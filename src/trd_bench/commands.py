@@ -43,13 +43,13 @@ def reproduce(
 ) -> None:
     """Train and score every class and seed; write the published table's layout with our numbers beside it."""
     require("trd reproduce", "train", "report")
-    from trd.config import load_recipe
+    from trd.config import DEFAULT_RECIPE, load_recipe
     from trd_bench.reproduce.published import BENCHMARKS
     from trd_bench.reproduce.reproduce import reproduce as run_all
     from trd_bench.reproduce.reproduce import variant_names
     from trd_bench.reproduce.variants import FULL
 
-    default = BENCHMARKS[benchmark].recipe if benchmark in BENCHMARKS else "lite-rgb-normals"
+    default = BENCHMARKS[benchmark].recipe if benchmark in BENCHMARKS else DEFAULT_RECIPE
     chosen = load_recipe(recipe or default, overrides or ())
     numbers = names(seeds) or [str(chosen.seed)]
     if not all(number.isdecimal() for number in numbers):

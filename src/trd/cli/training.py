@@ -21,6 +21,7 @@ from trd.cli.app import (
     interruptible,
     names,
 )
+from trd.config import DEFAULT_RECIPE
 from trd.errors import DataError
 from trd.extras import require
 
@@ -52,16 +53,16 @@ def demo(
     _finish(run, "auto")
     if station:
         replay = ("--replay", f"{CLASS_NAME}={data / CLASS_NAME}", "--every", "3")
-        told = ("--data", str(out / "station"), "--name", "demo", "--port", str(port))
+        settings = ("--data", str(out / "station"), "--name", "demo", "--port", str(port))
         audit = ("--audit", "0.1")  # of few parts, some for the review queue
-        app(["serve", str(out / "run"), *told, *replay, *audit, *(("--browser",) * browser)], standalone_mode=False)
+        app(["serve", str(out / "run"), *settings, *replay, *audit, *(("--browser",) * browser)], standalone_mode=False)
 
 
 @app.command()
 def train(
     data: DataOption,
     out: Annotated[Path, typer.Option("--out", help="Run folder; the same one again goes on where it stopped.")],
-    recipe: RecipeOption = "lite-rgb-normals",
+    recipe: RecipeOption = DEFAULT_RECIPE,
     classes: ClassesOption = None,
     overrides: SetOption = None,
     device: DeviceOption = "auto",

@@ -1,4 +1,4 @@
-"""Recipes: `sections` says what each key means, `recipe` reads, checks and changes them."""
+"""Recipes: `sections` says what each key means, `recipe` checks and changes them, `trees` reads and merges them."""
 
 from trd.config.crossmodal_mapping import CROSSMODAL_MAPPING, CrossmodalMappingConfig
 from trd.config.evidence import EVIDENCE, EvidenceConfig, evidence_section
@@ -8,7 +8,6 @@ from trd.config.recipe import (
     DEFAULT_RECIPE,
     Recipe,
     load_recipe,
-    parse_override,
     recipe_from_toml,
     recipe_names,
 )
@@ -27,6 +26,7 @@ from trd.config.sections import (
     SurfaceNormalsInput,
     VectorAxes,
 )
+from trd.config.trees import parse_override
 
 __all__ = [
     "CROSSMODAL_MAPPING",

@@ -6,6 +6,7 @@ What an evidence computes is in `trd.evidence`; this is what can be known of it 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -26,9 +27,9 @@ class EvidenceConfig(Frozen):
         """Whether it depends on which modalities are vectors (`Recipe.vector_maps`)."""
         return False
 
+    @abstractmethod
     def branches(self, modalities: Sequence[str]) -> tuple[str, ...]:
         """Names of its maps; unique within a recipe."""
-        raise NotImplementedError
 
     def check(self, modalities: Sequence[str]) -> None:
         """Raises ValueError where the section contradicts itself or does not suit the modalities."""

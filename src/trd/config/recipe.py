@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +13,7 @@ from pydantic import Field, SerializeAsAny, ValidationError, field_validator, mo
 import trd.config.crossmodal_mapping
 import trd.config.memory_bank
 import trd.config.reverse_distillation  # noqa: F401 - like the two above it enters EVIDENCE
-from trd.config.evidence import EVIDENCE, EvidenceConfig, evidence_section
+from trd.config.evidence import EvidenceConfig
 from trd.config.patch_statistics import PATCH_STATISTICS
 from trd.config.sections import (
     BackboneConfig,
@@ -29,26 +28,21 @@ from trd.config.sections import (
     SurfaceNormalsInput,
     VectorAxes,
 )
+from trd.config.trees import (
+    TEXT_BYTES,
+    arranged,
+    evidence_sections,
+    listed_kinds,
+    merged_trees,
+    overridden,
+    parsed,
+    refusals,
+)
 from trd.errors import RecipeError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 DEFAULT_RECIPE = "lite-rgb-normals"
 
 RESERVED = ("fused",)  # what results call the map over all branches
-EARLIER = (  # a recipe, or a detector's, of before recipes listed their evidence
-    "it names a method: recipes list their evidence now. Write [evidence.reverse_distillation], "
-    "[evidence.memory_bank], [evidence.patch_statistics] or [evidence.crossmodal_mapping] in place of [method] and "
-    "[teacher] beside it (docs/recipe.md), and train again"
-)
-
-TEXT_BYTES = 1 << 20  # of a recipe file
-KEY_PARTS = 500  # in a line; the parser's time and memory grow with the square of a dotted key's parts
-MOST_KEYS = 20  # in an override; a recipe is five deep
-SHOWN = 300  # characters of what pydantic says about a value, which it may quote whole
 
 
 class Recipe(Frozen):
@@ -93,7 +87,7 @@ class Recipe(Frozen):
     @classmethod
     def _of_their_kinds(cls, table: Any) -> Any:
         """Every section as its kind's own type."""
-        return _sections(table) if isinstance(table, Mapping) else table
+        return evidence_sections(table) if isinstance(table, Mapping) else table
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
@@ -183,14 +177,14 @@ class Recipe(Frozen):
     def for_class(self, name: str) -> Recipe:
         """This recipe with the overrides of one class applied and the table of overrides emptied."""
         tree = self.model_dump(mode="json")
-        overrides = arranged(tree.pop("classes").get(name, {}), self.evidence)
-        return _validated(_merge(tree, overrides), f"recipe '{self.name}', class '{name}'")
+        overrides = arranged(tree.pop("classes").get(name, {}), self.evidence, Recipe.model_fields)
+        return _validated(merged_trees(tree, overrides), f"recipe '{self.name}', class '{name}'")
 
     def changed(self, *overrides: str) -> Recipe:
         """With `section.key=value` overrides, as on the command line. Raises RecipeError."""
         tree: dict[str, Any] = self.model_dump(mode="json")
         for override in overrides:
-            tree = _overridden(tree, override)
+            tree = overridden(tree, override, Recipe.model_fields)
         return _validated(tree, f"recipe '{self.name}'")
 
     def without(self, source: str) -> Recipe | None:
@@ -232,91 +226,15 @@ def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Reci
     Raises RecipeError for an unknown name, unreadable file, unknown key or contradicting values.
     """
     text, origin = _recipe_text(name_or_file)
-    tree = _parsed(text, origin)
+    tree = parsed(text, origin)
     for override in overrides:
-        tree = _overridden(tree, override)
+        tree = overridden(tree, override, Recipe.model_fields)
     return _validated(tree, origin)
-
-
-def _overridden(tree: Mapping[str, Any], override: str) -> dict[str, Any]:
-    return _merge(tree, arranged(parse_override(override), _listed(tree)))
-
-
-def arranged(tree: Mapping[str, Any], kinds: Iterable[str]) -> dict[str, Any]:
-    """A recipe's tree (or overrides of it) with every key where it belongs.
-
-    A key of one evidence may stand without `evidence.KIND.` where no other listed kind has it: `[training]`,
-    `--set training.epochs=20`. kinds: those of the recipe.
-    """
-    if "method" in tree:
-        raise RecipeError(EARLIER)
-    result: dict[str, Any] = {}
-    for key, value in tree.items():
-        owners = [] if key in Recipe.model_fields else [k for k in kinds if key in evidence_section(k).model_fields]
-        if len(owners) > 1:
-            raise RecipeError(f"'{key}' is a key of {' and '.join(owners)}: name it evidence.{owners[0]}.{key}")
-        result = _merge(result, {"evidence": {owners[0]: {key: value}}} if owners else {key: value})
-    return result
-
-
-def _listed(tree: Mapping[str, Any]) -> tuple[str, ...]:
-    """The kinds of evidence that a recipe's tree lists and that there are."""
-    table = tree.get("evidence")
-    return tuple(kind for kind in table if kind in EVIDENCE) if isinstance(table, Mapping) else ()
-
-
-def _sections(table: Mapping[str, Any]) -> dict[str, EvidenceConfig]:
-    """Every section as its kind's own type. Raises ValueError with a line for each value that is refused."""
-    sections, lines = dict[str, EvidenceConfig](), list[str]()
-    for kind, values in table.items():
-        if values is False:
-            continue
-        try:
-            section = evidence_section(kind)
-            given = {} if values is True else values
-            sections[kind] = given if isinstance(given, section) else section.model_validate(given)
-        except RecipeError as error:
-            lines.append(f"  evidence: {error}")
-        except ValidationError as error:
-            lines += _lines(error, f"evidence.{kind}.")
-    if lines:
-        raise ValueError("\n".join(lines))
-    return sections
 
 
 def recipe_from_toml(text: str, origin: str) -> Recipe:
     """Read back what `Recipe.to_toml` wrote; `origin` names the file in errors."""
-    return _validated(_parsed(text, origin), origin)
-
-
-def _parsed(text: str, origin: str) -> dict[str, Any]:
-    if len(text) > TEXT_BYTES:
-        raise RecipeError(f"{origin} has more than {TEXT_BYTES} characters: it is no recipe")
-    if any(line.count(".") > KEY_PARTS for line in text.splitlines()):
-        raise RecipeError(f"{origin} is no recipe: a line of it has more than {KEY_PARTS} dots")
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, brackets in brackets
-        raise RecipeError(f"{origin} is not valid TOML: {str(error)[:SHOWN]}") from error
-
-
-def parse_override(override: str) -> dict[str, Any]:
-    """`training.epochs=20` -> {"training": {"epochs": 20}}; a value that is not TOML is taken as a string."""
-    path, equals, value = override.partition("=")
-    keys = [key.strip() for key in path.split(".")]
-    if not equals or not all(keys) or len(keys) > MOST_KEYS:
-        raise RecipeError(f"override '{override[:SHOWN]}': expected section.key=value, for example training.epochs=20")
-    try:
-        tree = tomllib.loads(f"value = {value.strip()}")
-    except tomllib.TOMLDecodeError:
-        tree = {}
-    except (ValueError, RecursionError) as error:
-        raise RecipeError(f"override '{override[:SHOWN]}': the value cannot be read: {error}") from error
-    parsed: Any = tree["value"] if set(tree) == {"value"} else value.strip()
-    for key in reversed(keys):
-        parsed = {key: parsed}
-    assert isinstance(parsed, dict)
-    return parsed
+    return _validated(parsed(text, origin), origin)
 
 
 def _recipe_text(name_or_file: str | Path) -> tuple[str, str]:
@@ -337,43 +255,15 @@ def _recipe_text(name_or_file: str | Path) -> tuple[str, str]:
 
 def _validated(tree: Mapping[str, Any], origin: str) -> Recipe:
     try:
-        tree = arranged(tree, _listed(tree))
+        tree = arranged(tree, listed_kinds(tree), Recipe.model_fields)
         if isinstance(tree.get("evidence"), Mapping):  # by themselves first: pydantic would wrap their messages
-            tree = {**tree, "evidence": _sections(tree["evidence"])}
+            tree = {**tree, "evidence": evidence_sections(tree["evidence"])}
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        raise RecipeError("\n".join([f"{origin} is not a valid recipe:", *_lines(error, "")])) from error
+        raise RecipeError("\n".join([f"{origin} is not a valid recipe:", *refusals(error, "")])) from error
     except ValueError as error:
         raise RecipeError(f"{origin} is not a valid recipe:\n{error}") from error
     except RecipeError as error:
         raise RecipeError(f"{origin} is not a valid recipe: {error}") from error
     except RecursionError as error:
         raise RecipeError(f"{origin} is not a valid recipe: it is nested too deeply") from error
-
-
-def _place(keys: tuple[int | str, ...]) -> str:
-    """The path of a key, without the types that pydantic names where a value may be of several."""
-    return ".".join(str(key) for key in keys if "[" not in str(key))
-
-
-def _lines(error: ValidationError, prefix: str) -> list[str]:
-    """One for each value that was refused."""
-    return [f"  {prefix}{_place(e['loc']) or 'recipe'}: {_plain(e)}" for e in error.errors()]
-
-
-def _plain(error: Mapping[str, Any]) -> str:
-    if error["type"] == "extra_forbidden":
-        return "unknown key"
-    if error["type"] == "union_tag_invalid":
-        facts = error["ctx"]
-        return f"{facts['discriminator']} is '{facts['tag'][:60]}', expected one of {facts['expected_tags']}"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return message if len(message) <= SHOWN else f"{message[:SHOWN]} ..."
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = _merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return merged

@@ -12,7 +12,7 @@ import torch
 from trd.config import Recipe
 from trd.engines.base import Placement
 from trd.engines.graphs import Graphs
-from trd.engines.pytorch.engine import PyTorchEngine, pytorch_engine
+from trd.engines.pytorch.engine import PyTorchEngine
 from trd.engines.pytorch.out_of_memory import TRAINING_REMEDY, full_memory_said
 from trd.engines.pytorch.precision import PRECISIONS, prediction_dtype, resolve_device
 from trd.evidence.base import FitJob, GraphContext, Observations
@@ -76,8 +76,9 @@ def detector_graphs(recipe: Recipe, state: State, size: tuple[int, int], precisi
 
 def detector_engine(recipe: Recipe, state: State, size: tuple[int, int], placement: Placement) -> PyTorchEngine:
     """Raises CheckpointError for a state that does not fit the recipe, RecipeError for what this machine lacks."""
-    dtype = prediction_dtype(placement.precision or recipe.precision, resolve_device(placement.device))
-    return pytorch_engine(detector_graphs(recipe, state, size, PRECISIONS[dtype]), placement, recipe.precision)
+    device = torch.device(resolve_device(placement.device))
+    dtype = prediction_dtype(placement.precision or recipe.precision, device)
+    return PyTorchEngine(detector_graphs(recipe, state, size, PRECISIONS[dtype]), device, dtype, placement.compiled)
 
 
 def refitted(recipe: Recipe, state: State, region: str, training: Observations, held_out: Observations) -> State:

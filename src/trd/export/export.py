@@ -146,7 +146,7 @@ def _in_precision(
         )
     before = form.without_scores().steps
     if job.precision == "bf16":
-        graphs |= {name: replace(graph, precision="bf16") for name, graph in graphs.items()}
+        graphs |= {n: replace(graph, precision="bf16") for n, graph in graphs.items() if graph.role == "student"}
     else:
         for role in ("teacher", "student"):  # students are quantised for what the quantised teacher gives
             names = [name for name, graph in graphs.items() if graph.role == role]

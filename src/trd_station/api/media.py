@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse, Response
 from numpy.typing import NDArray
 
 from trd.errors import DataError
+from trd.preprocess.facts import in_metres
 from trd.preprocess.foreground import border_plane
 from trd.types import Sample
 from trd_station import pictures
@@ -182,8 +183,9 @@ def cloud(request: Request, number: Identifier, step: Annotated[int, Query(ge=1,
     if not facts["clouds"]:
         raise Problem(404, "no_cloud", f"the class '{station.teller.class_name(row['class_id'])}' has no 3D source")
     _, sample = sample_of(station, row)
-    source, frame = facts["clouds"][0], model_facts.frame(facts)
-    xyz = cast(NDArray[np.float32], sample.arrays[source]) * np.float32(frame.cloud_scale)  # metres
+    frame, clouds = model_facts.frame(facts), tuple(facts["clouds"])
+    sample = in_metres(sample, clouds, frame.cloud_scale)
+    xyz = cast(NDArray[np.float32], sample.arrays[clouds[0]])
     flat = [name for name in facts["sources"] if name not in facts["clouds"]]
     colour = pictures.source_picture(sample.arrays[flat[0]], False) if flat else None
     plane = border_plane(xyz)

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trd.engines.base import Maps, Placement
+from trd.engines.base import Maps
 from trd.engines.graphs import IMAGE, MAP, GraphForm, Graphs, Step
 from trd.engines.pytorch.frozen import frozen, images_at_once
 from trd.engines.pytorch.onednn import onednn_takes
 from trd.engines.pytorch.out_of_memory import PREDICTION_REMEDY, full_memory_said
-from trd.engines.pytorch.precision import PRECISIONS, prediction_dtype, resolve_device
+from trd.engines.pytorch.precision import PRECISIONS
 
 
 class PyTorchEngine:
@@ -87,10 +87,3 @@ class PyTorchEngine:
         for own, output in zip(form.outputs, outputs, strict=True):
             for step, value in zip(steps, output.chunk(len(steps)), strict=True):
                 values[step.outputs[own]] = value
-
-
-def pytorch_engine(graphs: Graphs, placement: Placement, precision: str) -> PyTorchEngine:
-    """precision: the recipe's, for a placement that names none. Raises RecipeError for what this machine lacks."""
-    device = torch.device(resolve_device(placement.device))
-    dtype = prediction_dtype(placement.precision or precision, device)
-    return PyTorchEngine(graphs, device, dtype, placement.compiled)

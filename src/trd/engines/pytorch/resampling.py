@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 Grid = tuple[int, int]
 
@@ -28,6 +29,14 @@ class Resampled(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x if self.same else self.rows @ (x @ self.columns)
+
+
+def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, C, h, w) -> (B, C, H, W), bilinear, corners not aligned; as products while exporting."""
+    if torch.compiler.is_exporting():
+        resampled: Tensor = Resampled((int(x.shape[2]), int(x.shape[3])), size, align_corners=False)(x)
+        return resampled
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 class ResampledSum(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -48,7 +49,8 @@ def _training_features(name: str, job: FitJob, teacher: FrozenTeacher, random: t
     levels = levels_of(config)
     grids = grids_of([teacher.graph.shapes(job.size)[level] for level in levels])
     patch_features = PatchFeatures(grids, config.patch).to(teacher.device)
-    seen = (turned(part, degrees, vectors) for part in job.training for degrees in turns)
+    of_modality = (replace(part, images={name: part.images[name]}) for part in job.training)
+    seen = (turned(part, degrees, vectors) for part in of_modality for degrees in turns)
     steps = batches(seen, BATCH)
     for parts in tracked(steps, f"{job.title}: features of {name}", math.ceil(copies / BATCH), job.console):
         images = torch.stack([torch.from_numpy(part.images[name]) for part in parts])

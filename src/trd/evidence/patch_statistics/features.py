@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trd.engines.pytorch.resampling import Resampled
+from trd.engines.pytorch.resampling import resized
 
 STRIDE = 4  # pixels per cell
 TRUNCATE = 3.0  # standard deviations at which a Gaussian ends
@@ -82,7 +82,7 @@ class ColourFeatures(nn.Module):
         half, first, second, third, fourth = self.scales(opponent)
         fine, level = _halved(first), _halved(second)
         gradients = [self.edge(_halved(_slope(scale[:, :1]))) for scale in (first, second)]
-        behind = _doubled(third[:, :1])
+        behind = resized(third[:, :1], (second.shape[2], second.shape[3]))
         textures = [
             around(_halved((half[:, :1] - base).square())).clamp_min(0).sqrt()
             for base, around in ((second[:, :1], self.near), (behind, self.wide))
@@ -126,15 +126,6 @@ def _halved(images: Tensor) -> Tensor:
         return F.avg_pool2d(images, 2)
     rows = images[:, :, ::2] + images[:, :, 1::2]
     return (rows[..., ::2] + rows[..., 1::2]) / 4
-
-
-def _doubled(images: Tensor) -> Tensor:
-    """(B, C, h, w) -> (B, C, 2 h, 2 w), bilinear, corners not aligned; as products while exporting."""
-    height, width = int(images.shape[2]), int(images.shape[3])
-    if torch.compiler.is_exporting():
-        doubled: Tensor = Resampled((height, width), (2 * height, 2 * width), align_corners=False)(images)
-        return doubled
-    return F.interpolate(images, size=(2 * height, 2 * width), mode="bilinear", align_corners=False)
 
 
 def _differences(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trd.config import PATCH_STATISTICS, PatchStatisticsConfig, Recipe, VectorAxes
-from trd.engines.pytorch.resampling import Resampled
+from trd.engines.pytorch.resampling import resized
 from trd.evidence.patch_statistics.features import STRIDE, features_of
 from trd.evidence.patch_statistics.mixture import PlaceMixture, fit_mixture
 from trd.preprocess.parts import PreparedParts
@@ -31,14 +31,6 @@ class StatisticsMap(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         cells = self.mixture(self.features(image))[:, None]
         return (resized(cells, (image.shape[2], image.shape[3]))[:, 0],)
-
-
-def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, C, h, w) -> (B, C, H, W), bilinear, corners not aligned; as products while exporting."""
-    if torch.compiler.is_exporting():
-        resampled: Tensor = Resampled((int(x.shape[2]), int(x.shape[3])), size, align_corners=False)(x)
-        return resampled
-    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def statistics_map(recipe: Recipe, modality: str) -> StatisticsMap:

@@ -69,7 +69,7 @@ class ModelsPage {
           // what could not be read has no facts, only the error
           model.promise !== null && fact("models.promise", t("models.promise_text", { rate: percent(model.guaranteed_rate), promise: t(`threshold.${model.promise}`), n: model.good_count ?? 0 })),
           fact("models.inspections", num(model.inspections, 0)),
-          model.recipe !== null && fact("models.recipe", `${model.recipe} (${model.evidence.join(", ")})`),
+          model.recipe !== null && fact("models.recipe", `${model.recipe} (${(model.evidence ?? []).join(", ")})`),
           model.engine !== null && fact("models.engine", `${model.engine}, ${model.device}, ${model.precision}`),
           fact("models.detector", h("code", {}, model.detector)),
           model.calibration && fact("models.calibration", h("code", {}, model.calibration)),
