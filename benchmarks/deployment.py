@@ -64,7 +64,7 @@ def main() -> None:
             pipeline(sample)
             times["preparation alone"].append(time.perf_counter() - begin)
     measured = {name: np.array(values[len(samples) :]) * 1000 for name, values in times.items()}
-    plain = np.median(measured["PyTorch, 32"])
+    plain = np.median(measured["PyTorch, fp32"])
     shape = "x".join(map(str, next(iter(samples[0].arrays.values())).shape[:2]))
     print(f"{processor_name()}, {thread_count()} threads, parts of {shape}, {options.rounds} rounds of {len(samples)}")
     for name, values in measured.items():

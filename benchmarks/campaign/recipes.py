@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from bench import Bench
@@ -161,8 +162,14 @@ def recipes(bench: Bench, minutes: float, count: int | None) -> tuple[list[str],
             shown = f"{'.'.join(path)} = {repr(value)[:40]}"
             _tried(lambda tree=tree: _validated(tree, "it"), path[-1], shown, of_values, findings, not large)
     for override in ODD_OVERRIDES:
-        call = lambda override=override: load_recipe("lite-rgb-normals", [override])  # noqa: E731
-        _tried(call, "", f"override {override[:30]!r}", of_overrides, findings, False)
+        _tried(
+            partial(load_recipe, "lite-rgb-normals", [override]),
+            "",
+            f"override {override[:30]!r}",
+            of_overrides,
+            findings,
+            False,
+        )
     end = time.monotonic() + 60 * minutes
     texts = [load_recipe(name).to_toml().encode() for name in recipe_names()]
     file = bench.folder / "recipe.toml"

@@ -1,4 +1,4 @@
-"""What docs/results.md says of the default recipe and its peers, from folders of parts.
+"""What docs/results.md says of `lite-residual` and its peers, from folders of parts.
 
     python benchmarks/judgement plan --train TRAIN --test TEST [--bad BAD] > plan.jsonl
     python benchmarks/judgement run plan.jsonl RESULTS [--device cpu] [--workers 1]

@@ -102,8 +102,8 @@ class Detector:
         package = read_package(path)
         if without and without != package.facts.without:
             raise CheckpointError(
-                f"{path} is of one detector: export its stand-in to a package of its own (trd export RUN --without "
-                f"{without})"
+                f"{path} is of one detector: export its fallback detector to a package of its own (trd export RUN "
+                f"--without {without})"
             )
         with explained(f"{path}, a package for {package.manifest.runtime},"):
             detector = cls(package.facts, package_engine(package, placement))
@@ -260,7 +260,7 @@ def checked(sample: Sample, recipe: Recipe) -> Sample:
     for source in recipe.sources:
         array = sample.arrays.get(source)
         if array is None:
-            remedy = f"; a stand-in may do without (--without {source})" if recipe.scoring.stand_ins else ""
+            remedy = f"; a fallback detector may do without (--without {source})" if recipe.scoring.stand_ins else ""
             raise DataError(f"sample {sample.id} has no '{source}'; the recipe '{recipe.name}' needs it{remedy}")
         if not isinstance(array, np.ndarray):
             raise DataError(f"sample {sample.id}: '{source}' must be a numpy array, got {type(array).__name__}")

@@ -158,7 +158,7 @@ def stand_in_folder(path: Path, source: str) -> Path:
     if source not in facts.stand_ins:
         known = ", ".join(facts.stand_ins)
         remedy = f"it can do without {known}" if known else "train it with --set scoring.stand_ins=true"
-        raise CheckpointError(f"{folder} holds no stand-in without '{source}': {remedy}")
+        raise CheckpointError(f"{folder} holds no fallback detector without '{source}': {remedy}")
     below = folder / WITHOUT / source
     found, _ = read_facts(below)
     if found.id != facts.stand_ins[source]:

@@ -39,7 +39,7 @@ PrecisionName = Literal["fp32", "bf16", "fp16", "int8"]
 """What an engine computes in; "int8" is that of exported students."""
 
 State = Mapping[str, NDArray[np.generic]]
-"""What a method learned, as named arrays: what is saved beside recipe and calibration."""
+"""What the evidence learned, as named arrays: what is saved beside recipe and calibration."""
 
 GOOD = "good"
 UNLABELLED = "unlabelled"
@@ -138,8 +138,8 @@ class Prediction:
     score: maximum of the fused map, in units that `decision.calibration.Calibration.fusion` tells. threshold: of the
     score; is_anomalous: score above it. p_value: share of good parts at least as anomalous (conformal); its
     least value, 1 / (n + 1) with n good parts, says "fewer than 1 in n + 1". map: (H, W) float32 at the input's own
-    size, fused. modality_maps: each branch's (H, W) map in it: the modalities', and
-    those of their patch statistics where the recipe has them. share: each branch's part of the score at the peak, 0 to
+    size, fused. modality_maps: each branch's (H, W) map in it, one of each kind of evidence and modality (`rgb`,
+    `rgb_bank`, `rgb_statistics`) or of all (`mapping`). share: each branch's part of the score at the peak, 0 to
     1, adding up to 1. peak: (row, column) of the maximum in the input. pixel_threshold: of the map.
     notes: what makes the score doubtful, a sentence each (`PreparedSample.notes`, `Detector.doubts`).
     used: sources that were looked at.

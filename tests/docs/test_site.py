@@ -88,7 +88,7 @@ def test_a_wrong_command_would_be_found() -> None:
     assert unknown(["station", "nothing"]) == ["nothing"]
 
 
-@pytest.mark.parametrize("name", ["patch-statistics", "lite-residual"])
+@pytest.mark.parametrize("name", ["patch-statistics", "lite-rgb-normals", "lite-residual"])
 def test_a_recipe_of_3d_only_is_made_as_the_page_says(name: str, tmp_path: Path) -> None:
     printed = CliRunner().invoke(app, ["recipes", name]).output
     tables = re.split(r"^(?=\[)", printed, flags=re.M)

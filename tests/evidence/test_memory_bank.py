@@ -65,7 +65,7 @@ def test_share_cap_and_region_bound_the_bank(bank: Recipe) -> None:
     assert len(fitted(every, partial(part, region=region))[ENTRIES]) == 6 * 16
 
 
-def test_with_every_cell_kept_a_training_part_is_at_no_distance(bank: Recipe) -> None:
+def test_with_every_cell_kept_a_training_part_is_at_no_distance() -> None:
     every = load_recipe("lite-memory-bank", [*PLAIN, "share=1"])
     state = fitted(every, part)
     again = maps(every, state, part(3))
@@ -78,7 +78,7 @@ def test_a_state_of_another_recipe_is_refused(bank: Recipe) -> None:
     with pytest.raises(CheckpointError, match="do not fit the recipe"):
         maps(fine, state, part(0))
     del state[ENTRIES]
-    with pytest.raises(CheckpointError, match="entries|mean"):
+    with pytest.raises(CheckpointError, match="Missing key.*entries"):
         maps(bank, state, part(0))
     with pytest.raises(RecipeError, match="fine to coarse"):
         load_recipe("lite-memory-bank", ["strides=[16, 8]"])

@@ -81,6 +81,13 @@ def test_states_of_another_number_of_components_are_refused(recipe: Recipe) -> N
         maps(other, state, part(0))
 
 
+def test_a_lower_precision_changes_nothing(recipe: Recipe) -> None:
+    state = fitted(recipe, part)
+    plain, lower = maps(recipe, state, part(100)), maps(recipe, state, part(100), precision="bf16")
+    for name, values in plain.items():
+        np.testing.assert_array_equal(lower[name], values)
+
+
 def test_saved_and_loaded_it_says_the_same(drawn: Path, tmp_path: Path) -> None:
     recipe = load_recipe("patch-statistics", ["frame.size=64", "components=4"])
     detector = fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, "cpu")

@@ -99,7 +99,7 @@ print(detector.predict(load_sample(files.test[0], ("xyz",), files.camera)).score
 
 
 def test_a_package_decides_without_torch(made: object, drawn: Path) -> None:
-    path = made.package.path  # type: ignore[attr-defined]
+    path = made.package.path
     done = subprocess.run([sys.executable, "-c", BARE, path, drawn], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) > -10

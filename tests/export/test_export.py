@@ -82,7 +82,7 @@ def test_int8_networks_are_fitted_and_calibrated_anew(
     runtime: str, trained: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trd.export.equivalence.LOWER", 0.1)  # two epochs and five test parts: 0.01 is noise here
-    job = ExportJob(trained, tmp_path / "int8.trdm", runtime, "int8")  # type: ignore[arg-type]
+    job = ExportJob(trained, tmp_path / "int8.trdm", runtime, "int8")
     made = export(job, Console(quiet=True))
     manifest = made.package.manifest
     networks = ("teacher", "student")  # scalers and distances stay in float32
@@ -133,7 +133,7 @@ def test_a_package_that_decides_otherwise_is_not_written(
     plain = graphs.onnx_bytes
     altered: list[object] = []  # one of two students
 
-    def perturbed(form):  # type: ignore[no-untyped-def]
+    def perturbed(form):
         if form.role == "student" and not altered:
             altered.append(form)
             weight = next(p for p in form.module.parameters() if p.dim() == 4)

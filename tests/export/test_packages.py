@@ -207,7 +207,7 @@ def test_classes_share_the_graphs_that_are_equal(package: Path, monkeypatch: pyt
 
     made, plain = [], engine.OnnxGraph
 
-    class Counted(plain):  # type: ignore[misc, valid-type]
+    class Counted(plain):
         def __init__(self, *rest: object) -> None:
             made.append(rest)
             super().__init__(*rest)
@@ -244,7 +244,7 @@ def test_another_resize_filter_is_seen_by_the_self_test(package: Path, monkeypat
     plain = Image.Image.resize
 
     def other(image: Image.Image, size: tuple[int, int], resample: object = None, **options: object) -> Image.Image:
-        return plain(image, size, Image.Resampling.LANCZOS, **options)  # type: ignore[arg-type]
+        return plain(image, size, Image.Resampling.LANCZOS, **options)
 
     monkeypatch.setattr(Image.Image, "resize", other)
     with pytest.raises(CheckpointError, match="prepares the golden part otherwise"):

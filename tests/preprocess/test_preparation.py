@@ -113,10 +113,24 @@ def test_two_modalities_of_one_cloud_come_in_the_recipes_order(threads: str) -> 
     assert_same(sample, *by_one_thread(pipeline, DOMES[1:2]))
 
 
+def turn_upright(plane: np.ndarray) -> np.ndarray:
+    """(3, 3): the least turn of the plane's normal to (0, 0, -1), by Rodrigues' formula."""
+    normal, up = plane[:3] / np.linalg.norm(plane[:3]), np.array([0, 0, -1.0])
+    axis = np.cross(normal, up)
+    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    return np.eye(3) + cross + cross @ cross / (1 + normal @ up)
+
+
+@pytest.mark.parametrize("support", ["camera", "plane"])
 @pytest.mark.parametrize("sigma", [0.5, 1.3, 2.0, 6.0])
-def test_slopes_are_those_of_weighted_least_squares(sigma: float) -> None:
-    xyz = np.asarray(DOMES[2].arrays["xyz"], np.float64)
-    slopes, known = surface_slopes(DOMES[2].arrays["xyz"], sigma, None)
+def test_slopes_are_those_of_weighted_least_squares(sigma: float, support: str) -> None:
+    cloud = DOMES[2].arrays["xyz"]
+    plane = border_plane(cloud) if support == "plane" else None
+    xyz = np.asarray(cloud, np.float64)
+    turn = np.eye(3) if plane is None else turn_upright(plane)
+    if plane is not None:
+        assert abs(turn - np.eye(3)).max() > 0.05, "the table is tilted"
+    slopes, known = surface_slopes(cloud, sigma, plane)
     assert 0 < known.mean() < 1
     kernel = cv2.getGaussianKernel(round(8 * sigma + 1) | 1, sigma)
     weights, reach = kernel @ kernel.T, len(kernel) // 2
@@ -124,7 +138,7 @@ def test_slopes_are_those_of_weighted_least_squares(sigma: float) -> None:
     rows, columns = (rng.integers(reach, side - reach, 40) for side in known.shape)
     for row, column in zip(rows, columns, strict=True):
         around = (slice(row - reach, row + reach + 1), slice(column - reach, column + reach + 1))
-        points = xyz[around].reshape(-1, 3)
+        points = xyz[around].reshape(-1, 3) @ turn.T
         root = np.sqrt(weights * (xyz[around][..., 2] != 0)).ravel()
         if known[row, column]:
             fit = np.column_stack([points[:, :2] - points[:, :2].mean(axis=0), np.ones(len(points))])
@@ -132,6 +146,17 @@ def test_slopes_are_those_of_weighted_least_squares(sigma: float) -> None:
             np.testing.assert_allclose(slopes[row, column], expected[:2], atol=1e-5)
         else:
             assert (slopes[row, column] == 0).all()
+
+
+def test_normals_are_those_of_the_slopes_enlarged() -> None:
+    xyz, gain = DOMES[2].arrays["xyz"], 3.0
+    slopes, known = surface_slopes(xyz, 2.0, None)
+    normals = np.dstack([-gain * slopes, np.ones(known.shape)])
+    expected = (normals / np.linalg.norm(normals, axis=2, keepdims=True) + 1) / 2
+    image = np.moveaxis(surface_normals_image(xyz, 2.0, gain), 0, -1)
+    assert abs(slopes[known]).max() > 0.1
+    np.testing.assert_allclose(image[known], expected[known], atol=1e-6)
+    assert (image[~known] == [0.5, 0.5, 0]).all()
 
 
 def test_a_window_at_the_corner_and_any_strips_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ def opened(tmp_path: Path, run_folder: Path) -> Iterator[Callable[..., Station]]
     with ExitStack() as stack:
 
         def open_one(*runs: Path | str, data: str = "data", **settings: object) -> Station:
-            chosen = Settings(tmp_path / data, device="cpu", **settings)  # type: ignore[arg-type]
+            chosen = Settings(tmp_path / data, device="cpu", **settings)
             station = Station.open(chosen, [str(run) for run in runs or (run_folder,)])
             stack.callback(station.close)
             return station

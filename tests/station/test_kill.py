@@ -43,7 +43,7 @@ class Served:
         )
         with httpx.Client(base_url=self.url, verify=False) as client:  # one: each reads authorities that nobody needs
             while True:
-                assert self.process.poll() is None, self.process.stderr.read().decode()[-2000:]  # type: ignore[union-attr]
+                assert self.process.poll() is None, self.process.stderr.read().decode()[-2000:]
                 with contextlib.suppress(httpx.TransportError):
                     if client.get("/readyz").status_code == 200:
                         return time.monotonic() - begin
@@ -53,7 +53,7 @@ class Served:
         assert self.process is not None
         self.process.send_signal(how)
         code = self.process.wait(60)
-        self.process.stderr.close()  # type: ignore[union-attr]
+        self.process.stderr.close()
         return code
 
 

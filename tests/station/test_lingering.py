@@ -21,7 +21,7 @@ SENT = 2**25  # more than a connection's buffers hold
 @contextmanager
 def answering(app: object) -> Iterator[int]:
     with listening("127.0.0.1", 0) as bound:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None))  # type: ignore[arg-type]
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
         while not server.started:

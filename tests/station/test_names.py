@@ -52,7 +52,7 @@ def test_what_cannot_be_a_folder_or_a_part_of_an_address_is_no_class(name: str, 
 
 
 def test_a_class_of_any_name_goes_over_mqtt(
-    opened: Callable[..., Station], run_folder: Path, test_parts: Path, broker, monkeypatch: pytest.MonkeyPatch
+    opened: Callable[..., Station], run_folder: Path, test_parts: Path, broker
 ) -> None:
     paho = pytest.importorskip("paho.mqtt.client")
     from paho.mqtt.enums import CallbackAPIVersion

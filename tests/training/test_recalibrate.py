@@ -4,10 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from trd.cli import app
+from trd.data.listing import list_unlabelled
+from trd.data.loading import load_sample
+from trd.decision.calibrate import calibrate as calibrate_on
 from trd.detector import Detector
 from trd.errors import CheckpointError, DataError, RecipeError
 
@@ -37,12 +41,17 @@ def test_another_rate_takes_the_stored_scores_alone(run: Path) -> None:
     assert json.loads(kept.read_text()) == before
 
 
-def test_new_good_parts_move_the_threshold(run: Path, drawn: Path, tmp_path: Path) -> None:
+def test_new_good_parts_move_the_threshold(run: Path, drawn: Path) -> None:
     good = drawn / "biscuit/test/good"
     command = ["calibrate", str(run), "--good", str(good), "--rate", "0.3", "--device", "cpu"]
     result = runner.invoke(app, [*command, "--defective", str(drawn / "biscuit/test")], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     detector = Detector.load(run, "cpu")
+    recipe = detector.recipe
+    files = list_unlabelled(good, recipe.sources, recipe.point_cloud_sources)
+    parts = [detector.pipeline(load_sample(file, recipe.point_cloud_sources)) for file in files]
+    expected = calibrate_on(detector.raw_maps(parts), [part.region for part in parts], recipe.scoring)
+    np.testing.assert_allclose(detector.calibration.good_scores, expected.good_scores, rtol=1e-4)
     assert detector.calibration.image_threshold.count == 2
     assert "of 3 found" in result.output
     assert "95 % interval" in result.output

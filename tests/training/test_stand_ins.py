@@ -95,7 +95,7 @@ def test_all_sensors_are_asked_for_unless_one_is_said_to_be_missing(standing_in:
     assert detector.facts.stand_ins.keys() == {"rgb", "xyz"}
     with pytest.raises(DataError, match="has no 'xyz'.*--without xyz"):
         detector.predict({"rgb": np.zeros((192, 192, 3), np.uint8)})
-    with pytest.raises(CheckpointError, match="no stand-in without 'thermal': it can do without rgb, xyz"):
+    with pytest.raises(CheckpointError, match="no fallback detector without 'thermal': it can do without rgb, xyz"):
         Detector.load(standing_in, "cpu", without="thermal")
 
 
@@ -132,7 +132,7 @@ def test_the_command_line_needs_only_what_is_left(standing_in: Path, drawn: Path
     assert metrics["maps"].keys() == {"fused", "rgb_statistics"}
     assert "--without xyz" in trd("info", run)
     refused = trd("predict", run, "--input", str(colour), "--out", str(out), "--without", "thermal")
-    assert "no stand-in without 'thermal'" in refused
+    assert "no fallback detector without 'thermal'" in refused
 
 
 def test_a_network_gets_stand_ins_too_and_keeps_its_weights(

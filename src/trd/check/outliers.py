@@ -5,7 +5,7 @@ others, so that no part explains itself. A modality's smoothed map is measured i
 place: its median and robust deviation over all parts, which a few bad ones do not move. The norm over modalities of
 what lies above it is the map that is shown, and its maximum the part's strangeness.
 
-Neighbours of a teacher's features find fewer, and the greater of both scores finds no more: docs/data.md.
+Neighbours of a teacher's features find fewer, and the greater of both scores finds no more.
 """
 
 from __future__ import annotations

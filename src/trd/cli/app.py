@@ -32,7 +32,8 @@ SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override, e.
 ClassesOption = Annotated[str | None, typer.Option("--classes", help="Comma-separated; all by default.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 WithoutOption = Annotated[
-    str, typer.Option("--without", help="A source that is missing, e.g. xyz: the stand-in of the others decides.")
+    str,
+    typer.Option("--without", help="A source that is missing, e.g. xyz: its fallback detector decides."),
 ]
 
 

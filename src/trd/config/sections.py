@@ -297,8 +297,8 @@ class ScoringConfig(Frozen):
     stand_ins: Annotated[
         bool,
         Field(
-            description="For every sensor, also fit and calibrate a detector that does without it, by patch statistics "
-            "of the others: `trd predict --without xyz` (docs/missing-sensor.md)."
+            description="For every sensor, also fit and calibrate a detector that does without it, by the recipe's "
+            "bank and patch statistics of the others: `trd predict --without xyz` (docs/missing-sensor.md)."
         ),
     ] = False
 

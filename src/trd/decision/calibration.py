@@ -1,7 +1,7 @@
 """The numbers that turn raw maps into scores and decisions.
 
-All come from good parts that the method was not trained on: a validation split, held-out training parts, or every good
-part as scored by a detector that was trained without it ("cross").
+All come from good parts that the detector was not trained on: a validation split, held-out training parts, or every
+good part as scored by a detector that was trained without it ("cross").
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A module's tensors as a method's state, and back."""
+"""A module's tensors as an evidence's state, and back."""
 
 from __future__ import annotations
 

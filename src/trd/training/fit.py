@@ -129,7 +129,7 @@ def _fit_stand_ins(parts: PreparedClass, out: Path, device: str, console: Consol
         reduced = parts_without(parts, source)
         if reduced is None:
             continue
-        with console.status(escape(f"{parts.files.name}: stand-in without {source}")):
+        with console.status(escape(f"{parts.files.name}: fallback detector without {source}")):
             ids[source] = fit_prepared(reduced, fit_evidence, out / WITHOUT / source, device).facts.id
     parts.record["seconds"]["stand_ins"] = time.monotonic() - begin
     return ids

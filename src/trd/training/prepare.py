@@ -35,7 +35,7 @@ LOG = logging.getLogger(__name__)
 RECORD = "training.json"
 MOST_HELD_OUT = 1 / 3
 NAMED = 3  # parts in a message
-FEW_PARTS = 20  # below this accuracy was seen to fall by more than its interval (docs/results.md)
+FEW_PARTS = 20  # below this lite-residual's accuracy fell by more than its interval (docs/results.md)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ def list_parts(place: ClassFolder, recipe: Recipe, console: Console) -> tuple[Cl
     if len(files.train) < FEW_PARTS:
         console.print(
             f"{files.name}: {len(files.train)} good parts to train on are few: on rendered parts 10 instead of 60 cost "
-            "0.03 image AUROC and 5 cost 0.07, with no recipe better than the default; more good parts help most",
+            "0.03 image AUROC and 5 cost 0.07 (lite-residual; patch statistics were no better); more good parts help "
+            "most",
             markup=False,
         )
     return files, record

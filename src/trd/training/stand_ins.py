@@ -1,8 +1,9 @@
 """Detectors for when a sensor is missing: one for each source, which does without it.
 
-Patch statistics are kept per modality and need nothing of each other, so those of the modalities that are left can
-stand in at once: seconds of fitting, nothing lost while all sensors work. Each stand-in is a whole detector with a
-calibration of its own, since what good parts score depends on what is looked at (docs/missing-sensor.md).
+Memory banks and patch statistics are kept per modality and need nothing of each other, so those of the modalities that
+are left can stand in at once: seconds of fitting, nothing lost while all sensors work. Each stand-in is a whole
+detector with a calibration of its own, since what good parts score depends on what is looked at
+(docs/missing-sensor.md).
 
 The prepared images are the detector's own, of the same window. Where the missing source is the cloud that told which
 pixels are part, a `PartFinder` takes its place, in training too.

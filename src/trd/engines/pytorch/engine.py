@@ -23,7 +23,7 @@ class PyTorchEngine:
 
     compiled: by torch.compile; the first call of every batch size takes a minute or two. Meant for GPUs, where it fuses
     what surrounds the convolutions and replays all kernels as CUDA graphs; on CPUs oneDNN's fused operators are
-    faster (docs/results.md).
+    faster (docs/archive.md).
     """
 
     def __init__(self, graphs: Graphs, device: torch.device, dtype: torch.dtype, compiled: bool = False) -> None:

@@ -8,7 +8,7 @@ not:
 - "direction": the paper's 1 - cos, averaged.
 Each is divided by what is usual for such a place. Edges and seeds never fit well; the student's own features tell where
 they are, so log distance is regressed (ridge) on their local mean and deviation. Then both are brought to mean 0 and
-deviation 1 on good parts and added. They miss different defects: see docs/methods.md.
+deviation 1 on good parts and added. They miss different defects (docs/archive.md).
 """
 
 from __future__ import annotations
