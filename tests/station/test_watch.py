@@ -237,7 +237,7 @@ def test_a_start_reads_only_what_came_since_the_last_saving(tmp_path: Path) -> N
         with database.reading() as connection:
             parts = [dict(row) for row in connection.execute(select(inspection).order_by(inspection.c.id)).mappings()]
         before = Noting(database)
-        before.seen({**parts[0], "measures": {**parts[0]["measures"], "tilt": 1.0}})
+        before.seen({**parts[0], "measures": {**parts[0]["measures"], "part_mm": 61.0}})
         for row in parts[1:25]:
             before.seen(row)
         before.save()
@@ -245,7 +245,7 @@ def test_a_start_reads_only_what_came_since_the_last_saving(tmp_path: Path) -> N
         again.start([parts[0]["class_id"]])
         assert again.taken == [row["id"] for row in parts[25:]]
         counts = {one["name"]: one["count"] for one in again.told(parts[0]["class_id"])["streams"]}
-        assert (counts["plane"], counts["tilt"]) == (30, 1)
+        assert (counts["plane"], counts["part_mm"]) == (30, 1)
 
 
 def test_scores_of_a_model_that_does_not_serve_are_left_out(tmp_path: Path) -> None:
