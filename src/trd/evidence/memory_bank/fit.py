@@ -80,5 +80,6 @@ def _filled_bank(
     count = min(config.entries, math.ceil(config.share * len(features)))
     farthest = farthest_points(features, count, random)
     chosen = list(tracked(farthest, f"{job.title}: bank of {name}", count, job.console))
-    bank.entries = features[torch.tensor(chosen, device=features.device)].cpu()
+    # of float16's digits, far finer than entries lie apart: the rest would be half of what a package stores of them
+    bank.entries = features[torch.tensor(chosen, device=features.device)].cpu().half().float()
     return bank
