@@ -49,11 +49,11 @@ def fit_statistics(recipe: Recipe, parts: PreparedParts, device: torch.device) -
         scored = scored_cells(part)
         if len(scored) > most:
             scored = scored[torch.randperm(len(scored), generator=random)[:most]]
-        for name, of_modality in maps.items():
+        for name, modality_map in maps.items():
             image = torch.from_numpy(part.images[name])[None].to(device)
-            cells[name].append(of_modality.features(image)[0].flatten(1).T[scored.to(device)])
-    for name, of_modality in maps.items():
-        of_modality.mixture = fit_mixture(cells[name], section(recipe).components, random)
+            cells[name].append(modality_map.features(image)[0].flatten(1).T[scored.to(device)])
+    for name, modality_map in maps.items():
+        modality_map.mixture = fit_mixture(cells[name], section(recipe).components, random)
     return list(maps.values())
 
 
