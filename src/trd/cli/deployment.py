@@ -38,7 +38,7 @@ def export(
     if single is not None and precision != "fp32":  # said before the work, not after it
         raise RecipeError(f"--single is in float32, the package in {precision}: export with --precision fp32")
     from trd.data.listing import list_unlabelled
-    from trd.export.equivalence import LARGEST_MAP, said
+    from trd.export.equivalence import LARGEST_MAP, worded_change
     from trd.export.export import ExportJob, export
     from trd.stored import detector_folder, read_facts
 
@@ -65,7 +65,8 @@ def export(
             change = exported.equivalence.change.get(metric)
             console.print(
                 f"{metric} of the test parts: {exported.equivalence.metrics[metric]:.4f}, of the detector in float32 "
-                f"{exported.equivalence.before[metric]:.4f}" + (f": {said(change)}" if change and change.value else ""),
+                f"{exported.equivalence.before[metric]:.4f}"
+                + (f": {worded_change(change)}" if change and change.value else ""),
                 highlight=False,
             )
     size = out.stat().st_size / 1e6
