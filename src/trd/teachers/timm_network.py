@@ -86,11 +86,11 @@ class TimmTeacher(nn.Module):
                 f"{PREFIX}{name} does not take images of every size ({height} x {width} was tried: {error}): "
                 "choose another network, docs/teachers.md names some"
             ) from error
-        found = [tuple(level.shape[-2:]) for level in levels]
+        grids = [tuple(level.shape[-2:]) for level in levels]
         expected = [(height // stride, width // stride) for stride in STRIDES]
-        if found != expected:
+        if grids != expected:
             raise RecipeError(
-                f"{PREFIX}{name} makes maps of {found} of an image of {height} x {width}, expected {expected}: "
+                f"{PREFIX}{name} makes maps of {grids} of an image of {height} x {width}, expected {expected}: "
                 "choose another network, docs/teachers.md names some"
             )
         return tuple(level.shape[1] for level in levels)

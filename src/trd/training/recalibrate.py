@@ -28,17 +28,18 @@ from trd.types import Camera, PreparedSample, SampleFiles
 class Recall:
     """Of defective parts: how many are found at the threshold, and the 95 % interval of the share (Clopper-Pearson)."""
 
-    found: int
+    detected: int
     count: int
 
     @property
     def interval(self) -> tuple[float, float]:
-        return share_interval(self.found, self.count)
+        return share_interval(self.detected, self.count)
 
     def __str__(self) -> str:
         low, high = self.interval
         return (
-            f"{self.found} of {self.count} found ({self.found / self.count:.0%}; 95 % interval {low:.0%} to {high:.0%})"
+            f"{self.detected} of {self.count} found ({self.detected / self.count:.0%}; "
+            f"95 % interval {low:.0%} to {high:.0%})"
         )
 
 
@@ -73,7 +74,7 @@ def recall(detector: Detector, defective: Sequence[SampleFiles], camera: Camera 
         console,
     )
     threshold = detector.calibration.image_threshold.value
-    return Recall(sum(one.score > threshold for one in scored), len(defective))
+    return Recall(sum(scored_part.score > threshold for scored_part in scored), len(defective))
 
 
 def refuse_trained_on(place: Path, good: Sequence[SampleFiles]) -> None:
@@ -91,7 +92,7 @@ def refuse_trained_on(place: Path, good: Sequence[SampleFiles]) -> None:
 
 
 def _prepared(detector: Detector, files: Iterable[SampleFiles], camera: Camera | None) -> Iterable[PreparedSample]:
-    def prepared(one: SampleFiles) -> PreparedSample:
-        return detector.pipeline(load_sample(one, detector.recipe.point_cloud_sources, camera))
+    def prepared(part: SampleFiles) -> PreparedSample:
+        return detector.pipeline(load_sample(part, detector.recipe.point_cloud_sources, camera))
 
     return in_threads(prepared, files)
