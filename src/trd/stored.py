@@ -156,8 +156,8 @@ def stand_in_folder(path: Path, source: str) -> Path:
     folder = detector_folder(path)
     facts, _ = read_facts(folder)
     if source not in facts.stand_ins:
-        known = ", ".join(facts.stand_ins)
-        remedy = f"it can do without {known}" if known else "train it with --set scoring.stand_ins=true"
+        sources = ", ".join(facts.stand_ins)
+        remedy = f"it can do without {sources}" if sources else "train it with --set scoring.stand_ins=true"
         raise CheckpointError(f"{folder} holds no fallback detector without '{source}': {remedy}")
     below = folder / WITHOUT / source
     stand_in_facts, _ = read_facts(below)

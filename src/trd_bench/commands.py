@@ -50,15 +50,15 @@ def reproduce(
     from trd_bench.reproduce.variants import FULL
 
     default = BENCHMARKS[benchmark].recipe if benchmark in BENCHMARKS else DEFAULT_RECIPE
-    chosen = load_recipe(recipe or default, overrides or ())
-    numbers = names(seeds) or [str(chosen.seed)]
+    base = load_recipe(recipe or default, overrides or ())
+    numbers = names(seeds) or [str(base.seed)]
     if not all(number.isdecimal() for number in numbers):
         raise RecipeError(f"--seeds {seeds}: expected whole numbers, for example 42,43,44")
-    wanted = names(variants) or (variant_names(chosen) if ablation else (FULL,))
-    label = chosen.name + "".join(f", {override}" for override in overrides or ())
-    whole = [int(number) for number in numbers]
+    selected = names(variants) or (variant_names(base) if ablation else (FULL,))
+    label = base.name + "".join(f", {override}" for override in overrides or ())
+    seed_numbers = [int(number) for number in numbers]
     with interruptible():
-        run_all(benchmark, data, out, chosen, whole, names(classes), wanted, executor, device, console, label)
+        run_all(benchmark, data, out, base, seed_numbers, names(classes), selected, executor, device, console, label)
     console.print(f"tables: {out / 'table.md'}, {out / 'table.tex'}, {out / 'table.csv'}")
 
 

@@ -123,13 +123,13 @@ def _levels(good: GoodMaps, name: str) -> tuple[Floats, Floats]:
     for least in np.unique(minimum):
         smoothed, highest = [], []
         for values, region in zip(good.raw[name], good.regions, strict=True):
-            whole = smooth(values if region is None else np.where(region, values, np.float32(least)), good.sigma)
-            smoothed.append(scored_pixels(whole, region))
-            highest.append(float(whole.max()))
-        which = minimum == least
+            smoothed_map = smooth(values if region is None else np.where(region, values, np.float32(least)), good.sigma)
+            smoothed.append(scored_pixels(smoothed_map, region))
+            highest.append(float(smoothed_map.max()))
+        same_minimum = minimum == least
         parts = leave_one_out.totals(np.ones(len(highest)))
-        median[which] = leave_one_out.medians(smoothed)[which]
-        height[which] = (leave_one_out.totals(np.array(highest)) / parts)[which] - median[which]
+        median[same_minimum] = leave_one_out.medians(smoothed)[same_minimum]
+        height[same_minimum] = (leave_one_out.totals(np.array(highest)) / parts)[same_minimum] - median[same_minimum]
     return median, np.where(height > 0, height, std)
 
 

@@ -64,8 +64,8 @@ class Record:
         facts = facts_of(data, recipe)
         if record:
             facts["continued"] = [*record.get("continued", []), facts.pop("started")]
-        known = list(record.get("classes", []))
-        names = [*known, *(name for name in classes if name not in known)]
+        recorded = list(record.get("classes", []))
+        names = [*recorded, *(name for name in classes if name not in recorded)]
         self._write({**record, **facts, "classes": names})
 
     def note(self, name: str, stage: str, state: dict[str, Any]) -> None:

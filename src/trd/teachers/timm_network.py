@@ -140,11 +140,11 @@ def _config(timm: Any, name: str) -> Any:
     """timm's record of a network and its weights."""
     architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture):
-        known = timm.list_models()
-        near = difflib.get_close_matches(architecture, known, 4)
+        architectures = timm.list_models()
+        suggestions = difflib.get_close_matches(architecture, architectures, 4)
         raise RecipeError(
             f"timm {timm.__version__} has no network '{architecture}' (teacher.name = '{PREFIX}{name}')"
-            + (f"; near it: {', '.join(near)}" if near else "")
+            + (f"; near it: {', '.join(suggestions)}" if suggestions else "")
         )
     config = None
     try:

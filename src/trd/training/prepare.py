@@ -106,9 +106,9 @@ def prepare_class(
     facts = _facts(recipe, parts[0], files.camera, cache)
     pipeline = Pipeline.from_facts(recipe, list(shown(facts, f"{files.name}: looking for the part", len(files.train))))
     training, validation = (_prepared(part, pipeline, files.camera, cache) for part in parts)
-    both = training.and_also(validation)
-    pixel_digests = in_threads(lambda index: _pixels_digest(both[index]), range(len(both)))  # all bad files show now
-    digests = list(shown(pixel_digests, f"{files.name}: preparation", len(both)))
+    good = training.and_also(validation)
+    pixel_digests = in_threads(lambda index: _pixels_digest(good[index]), range(len(good)))  # all bad files show now
+    digests = list(shown(pixel_digests, f"{files.name}: preparation", len(good)))
     _look_for_copies(files, recipe, digests)
     record["frame"] = pipeline.record
     record["seconds"]["preparation"] = time.monotonic() - begin
@@ -220,15 +220,15 @@ def held_out_count(recipe: Recipe, files: ClassFiles) -> int:
     For the least number that the false-alarm rate needs up to a third of them: fewer training parts would cost more
     than a threshold that promises less. For the second greatest score as threshold no more than the recipe's share.
     """
-    scoring, count, there = recipe.scoring, len(files.train), len(files.validation)
-    if there and scoring.calibration_parts == "validation":
+    scoring, count, validation_count = recipe.scoring, len(files.train), len(files.validation)
+    if validation_count and scoring.calibration_parts == "validation":
         return 0
-    least, enough = (math.ceil(times / scoring.false_alarm_rate) - 1 - there for times in (1, 2))
+    least, enough = (math.ceil(times / scoring.false_alarm_rate) - 1 - validation_count for times in (1, 2))
     share = round(scoring.holdout * count)
-    wanted = min(least, round(MOST_HELD_OUT * count))
-    if there:
-        return max(0, wanted, min(enough, share))
-    return max(1, wanted, share)
+    held_out = min(least, round(MOST_HELD_OUT * count))
+    if validation_count:
+        return max(0, held_out, min(enough, share))
+    return max(1, held_out, share)
 
 
 def part_digests(parts: Sequence[SampleFiles]) -> dict[str, str]:
@@ -258,17 +258,17 @@ def _content_digest(path: Path, size: int, changed: int) -> str:
     return digest.hexdigest()
 
 
-def changed_parts(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+def changed_parts(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     """What is different, in words: "2 parts were added (train/good/060, ...)"; empty where nothing is."""
     differences = {
-        "added": sorted(now.keys() - before.keys()),
-        "removed": sorted(before.keys() - now.keys()),
-        "changed": sorted(name for name in now.keys() & before.keys() if now[name] != before[name]),
+        "added": sorted(after.keys() - before.keys()),
+        "removed": sorted(before.keys() - after.keys()),
+        "changed": sorted(name for name in after.keys() & before.keys() if after[name] != before[name]),
     }
     return ", ".join(
-        f"{len(names)} good part{'s were' if len(names) > 1 else ' was'} {what} ({', '.join(names[:NAMED])}"
+        f"{len(names)} good part{'s were' if len(names) > 1 else ' was'} {change} ({', '.join(names[:NAMED])}"
         f"{', ...' if len(names) > NAMED else ''})"
-        for what, names in differences.items()
+        for change, names in differences.items()
         if names
     )
 

@@ -83,10 +83,10 @@ def refuse_trained_on(place: Path, good: Sequence[SampleFiles]) -> None:
     place: the detector's folder or package. Raises CheckpointError naming the first of them.
     """
     digests = digests_of_parts(place)
-    known = [name for name, digest in part_digests(good).items() if digest in digests]
-    if known:
+    used = [name for name, digest in part_digests(good).items() if digest in digests]
+    if used:
         raise CheckpointError(
-            f"{len(known)} of these good parts ({', '.join(known[:3])}{', ...' if len(known) > 3 else ''}) were used "
+            f"{len(used)} of these good parts ({', '.join(used[:3])}{', ...' if len(used) > 3 else ''}) were used "
             f"to train or calibrate the detector in {place}: give parts that it has not seen"
         )
 

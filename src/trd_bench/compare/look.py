@@ -48,8 +48,8 @@ class Loaded:
         self.parts: dict[str, SampleFiles] = {}
         for detector in self.detectors.values():
             for part in test.files(detector.recipe).test:
-                known = self.parts.get(part.id)
-                sources = {**(known.sources if known else {}), **part.sources}
+                earlier = self.parts.get(part.id)
+                sources = {**(earlier.sources if earlier else {}), **part.sources}
                 self.parts[part.id] = SampleFiles(part.id, part.split, part.defect, sources, part.mask)
         self.clouds = tuple(dict.fromkeys(c for d in self.detectors.values() for c in d.recipe.point_cloud_sources))
         trained = next((d.facts.camera for d in self.detectors.values() if d.facts.camera is not None), None)

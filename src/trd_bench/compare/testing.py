@@ -220,8 +220,8 @@ def _drawn(
             for (owner, defect, kind), strength in _with_strengths(plan):
                 if owner == number:
                     rng = np.random.default_rng([SEED, crc32(files.id.encode()), defect])
-                    made = with_defect(sample, kind, strength, rng, part, images, clouds)
-                    _write(made, _files(folder, number, defect, kind, listed))
+                    altered = with_defect(sample, kind, strength, rng, part, images, clouds)
+                    _write(altered, _files(folder, number, defect, kind, listed))
         write_json(folder / MARKER, facts)
     test = [_files(folder, number, None, GOOD, listed) for number in range(len(base))]
     test += [_files(folder, number, defect, kind, listed) for number, defect, kind in plan]

@@ -64,9 +64,9 @@ def section(recipe: Recipe) -> PatchStatisticsConfig:
 def scored_cells(part: PreparedSample) -> Tensor:
     """Indices of the cells of which enough is scored; of all where the part has no region, or too small a one."""
     height, width = (math.floor(side / STRIDE) for side in next(iter(part.images.values())).shape[1:])
-    every = torch.arange(height * width)
+    all_cells = torch.arange(height * width)
     if part.region is None:
-        return every
+        return all_cells
     share = F.avg_pool2d(torch.from_numpy(part.region).float()[None], STRIDE).flatten()
     scored = (share >= ENOUGH).nonzero().flatten()
-    return scored if len(scored) else every
+    return scored if len(scored) else all_cells
