@@ -276,7 +276,7 @@ def test_an_interrupted_cross_calibration_goes_on_with_the_next_fold(data: Path,
 
     cross = quick.changed(*CROSS)
     detector = trd.fit(data, tmp_path / "a", cross, device="cpu")["biscuit"]
-    done, real = [], module._of_fold
+    done, real = [], module._fold_maps
 
     def second_fails(*rest):
         done.append(rest[-1])
@@ -285,7 +285,7 @@ def test_an_interrupted_cross_calibration_goes_on_with_the_next_fold(data: Path,
         return real(*rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_of_fold", second_fails)
+        patch.setattr(module, "_fold_maps", second_fails)
         with pytest.raises(KeyboardInterrupt):
             trd.fit(data, tmp_path / "b", cross, device="cpu")
         again = trd.fit(data, tmp_path / "b", cross, device="cpu")["biscuit"]

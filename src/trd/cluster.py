@@ -34,23 +34,23 @@ def connected(device: str) -> Iterator[Resources]:
 
     joined_before = ray.is_initialized()
     try:
-        with _signals_kept():
+        with _preserved_sigterm():
             ray.init(ignore_reinit_error=True, log_to_driver=False, configure_logging=False)
     except ConnectionError as error:
         raise RecipeError(f"no Ray cluster answers at the address in RAY_ADDRESS: {error}") from error
     try:
-        found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        gpus = 0 if device == "cpu" else int(sum(node.get("GPU", 0) for node in found))
+        node_resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        gpus = 0 if device == "cpu" else int(sum(node.get("GPU", 0) for node in node_resources))
         if device.startswith("cuda") and not gpus:
             raise RecipeError(f"--device {device}: the Ray cluster has no GPU")
-        yield Resources(tuple(int(node.get("CPU", 0)) for node in found), gpus)
+        yield Resources(tuple(int(node.get("CPU", 0)) for node in node_resources), gpus)
     finally:
         if not joined_before:
             ray.shutdown()
 
 
 @contextmanager
-def _signals_kept() -> Iterator[None]:
+def _preserved_sigterm() -> Iterator[None]:
     """Ray takes SIGTERM for itself, and the caller's handler would not be asked."""
     if threading.current_thread() is not threading.main_thread():  # only the main one may take signals
         yield
@@ -73,23 +73,23 @@ def in_order(workers: Sequence[Any], chunks: Iterable[Any], ahead: int = 4) -> I
 
     busy = {worker.ready.remote(): worker for worker in workers}  # by the answer that they owe
     idle: deque[Any] = deque()
-    begun: deque[Any] = deque()  # results not given away yet, in order
-    left, exhausted = iter(chunks), False
+    results: deque[Any] = deque()  # results not given away yet, in order
+    remaining, exhausted = iter(chunks), False
     while True:
-        while idle and not exhausted and len(begun) < ahead * len(workers):
-            chunk = next(left, None)
+        while idle and not exhausted and len(results) < ahead * len(workers):
+            chunk = next(remaining, None)
             exhausted = chunk is None
             if not exhausted:
                 worker = idle.popleft()
-                begun.append(worker.work.remote(chunk))
-                busy[begun[-1]] = worker
-        if begun and begun[0] not in busy:
-            yield _result(begun.popleft())
-        elif not begun and exhausted:
+                results.append(worker.work.remote(chunk))
+                busy[results[-1]] = worker
+        if results and results[0] not in busy:
+            yield _result(results.popleft())
+        elif not results and exhausted:
             return
         else:
-            (done,), _ = ray.wait(list(busy), num_returns=1, fetch_local=False)
-            idle.append(busy.pop(done))
+            (finished,), _ = ray.wait(list(busy), num_returns=1, fetch_local=False)
+            idle.append(busy.pop(finished))
 
 
 def _result(reference: Any) -> Any:

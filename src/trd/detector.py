@@ -83,7 +83,7 @@ class Detector:
         its maps is not installed.
         """
         if is_package(Path(path)):
-            return cls._of_package(Path(path), Placement(device, precision, compiled), without)
+            return cls._from_package(Path(path), Placement(device, precision, compiled), without)
         if without:
             path = stand_in_folder(Path(path), without)
         facts, state = read_detector(Path(path))
@@ -98,7 +98,7 @@ class Detector:
         return cls(facts, engine)
 
     @classmethod
-    def _of_package(cls, path: Path, placement: Placement, without: str) -> Detector:
+    def _from_package(cls, path: Path, placement: Placement, without: str) -> Detector:
         package = read_package(path)
         if without and without != package.facts.without:
             raise CheckpointError(
@@ -205,10 +205,10 @@ class Detector:
                     yield Failure(item.id, error)
 
     def _prepared(self, numbered: tuple[int, Sample | Arrays | Failure]) -> PreparedSample | Failure:
-        index, given = numbered
-        if isinstance(given, Failure):
-            return given
-        sample = given if isinstance(given, Sample) else Sample(f"sample-{index}", given)
+        index, item = numbered
+        if isinstance(item, Failure):
+            return item
+        sample = item if isinstance(item, Sample) else Sample(f"sample-{index}", item)
         try:
             return self.pipeline(checked(sample, self.recipe))
         except TRDError as error:
@@ -249,7 +249,7 @@ class Detector:
 def _at_once(work: Sequence[Callable[[], Map]]) -> list[Map]:
     """The branches' maps, in the threads that all share."""
     steps = Steps()
-    results = [steps.add(one) for one in work]
+    results = [steps.add(compute) for compute in work]
     steps.run()
     return [result.result() for result in results]
 

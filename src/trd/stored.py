@@ -145,7 +145,7 @@ def facts_from(content: Mapping[str, Any], recipe_text: str, where: Path) -> Det
             id=str(content["id"]),
             without=str(content.get("without", "")),
             finder=PartFinder.from_json(content["finder"]) if content.get("finder") else None,
-            stand_ins={str(source): str(one) for source, one in content.get("stand_ins", {}).items()},
+            stand_ins={str(source): str(detector_id) for source, detector_id in content.get("stand_ins", {}).items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{where / FACTS} is damaged: {error}; train again or restore the file") from error
@@ -156,12 +156,12 @@ def stand_in_folder(path: Path, source: str) -> Path:
     folder = detector_folder(path)
     facts, _ = read_facts(folder)
     if source not in facts.stand_ins:
-        known = ", ".join(facts.stand_ins)
-        remedy = f"it can do without {known}" if known else "train it with --set scoring.stand_ins=true"
+        sources = ", ".join(facts.stand_ins)
+        remedy = f"it can do without {sources}" if sources else "train it with --set scoring.stand_ins=true"
         raise CheckpointError(f"{folder} holds no fallback detector without '{source}': {remedy}")
     below = folder / WITHOUT / source
-    found, _ = read_facts(below)
-    if found.id != facts.stand_ins[source]:
+    stand_in_facts, _ = read_facts(below)
+    if stand_in_facts.id != facts.stand_ins[source]:
         raise CheckpointError(
             f"{below} is of another training than {folder}: restore the files of one training, or train again"
         )

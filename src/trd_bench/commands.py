@@ -50,15 +50,15 @@ def reproduce(
     from trd_bench.reproduce.variants import FULL
 
     default = BENCHMARKS[benchmark].recipe if benchmark in BENCHMARKS else DEFAULT_RECIPE
-    chosen = load_recipe(recipe or default, overrides or ())
-    numbers = names(seeds) or [str(chosen.seed)]
+    base = load_recipe(recipe or default, overrides or ())
+    numbers = names(seeds) or [str(base.seed)]
     if not all(number.isdecimal() for number in numbers):
         raise RecipeError(f"--seeds {seeds}: expected whole numbers, for example 42,43,44")
-    wanted = names(variants) or (variant_names(chosen) if ablation else (FULL,))
-    label = chosen.name + "".join(f", {override}" for override in overrides or ())
-    whole = [int(number) for number in numbers]
+    selected = names(variants) or (variant_names(base) if ablation else (FULL,))
+    label = base.name + "".join(f", {override}" for override in overrides or ())
+    seed_numbers = [int(number) for number in numbers]
     with interruptible():
-        run_all(benchmark, data, out, chosen, whole, names(classes), wanted, executor, device, console, label)
+        run_all(benchmark, data, out, base, seed_numbers, names(classes), selected, executor, device, console, label)
     console.print(f"tables: {out / 'table.md'}, {out / 'table.tex'}, {out / 'table.csv'}")
 
 
@@ -104,25 +104,25 @@ def compare(
         raise TRDError(f"{len(failures)} failed, the rest was compared:\n" + "\n".join(f"  {f}" for f in failures))
 
 
-def _recipes(wanted: Sequence[str], overrides: Sequence[str]) -> list[Recipe]:
+def _recipes(requested: Sequence[str], overrides: Sequence[str]) -> list[Recipe]:
     """Raises RecipeError for fewer than one recipe, and for an override of a recipe that is not compared."""
     from trd.config import load_recipe
 
-    if not wanted:
+    if not requested:
         raise RecipeError("--recipes: name at least one, better two: `trd recipes` lists them")
-    common, own = [], {name: list[str]() for name in wanted}
+    common, recipe_overrides = [], {name: list[str]() for name in requested}
     for override in overrides:
-        name, colon, rest = override.partition(":")
+        name, colon, setting = override.partition(":")
         if not colon or "=" in name:  # a colon in a value is none of ours
             common.append(override)
-        elif name in own:
-            own[name].append(rest)
+        elif name in recipe_overrides:
+            recipe_overrides[name].append(setting)
         else:
-            raise RecipeError(f"--set {override}: '{name}' is not among the recipes; there are: {', '.join(wanted)}")
+            raise RecipeError(f"--set {override}: '{name}' is not among the recipes; there are: {', '.join(requested)}")
     recipes = []
-    for name in wanted:
+    for name in requested:
         try:
-            recipes.append(load_recipe(name, [*common, *own[name]]))
+            recipes.append(load_recipe(name, [*common, *recipe_overrides[name]]))
         except RecipeError as error:
             hint = "; to set it for one recipe only: --set RECIPE:key=value" if common else ""
             raise RecipeError(f"{error}{hint}") from error

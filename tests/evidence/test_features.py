@@ -11,7 +11,7 @@ from trd.evidence.reverse_distillation.network.network import TunedReverseDistil
 from trd.evidence.reverse_distillation.restored import build_network
 from trd.evidence.reverse_distillation.training import trainer as fit_module
 from trd.evidence.reverse_distillation.training.features import TeacherFeatures, teacher_features
-from trd.evidence.reverse_distillation.training.views import UPRIGHT, View, seen
+from trd.evidence.reverse_distillation.training.views import UPRIGHT, View, images_in_view
 from trd.stored import WEIGHTS
 from trd.teachers.frozen import FrozenTeacher, TeacherGraph
 from trd.training.fit import fit_class
@@ -79,7 +79,7 @@ def anew(teacher: FrozenTeacher, network: TunedReverseDistillation):
         images: dict[str, list[torch.Tensor]] = {"rgb": [], "normals": []}
         for part, view in zip(parts, views, strict=True):
             tensors = {name: torch.from_numpy(image) for name, image in part.images.items()}
-            for name, image in seen(tensors, {"normals": "y_down"}, view).items():
+            for name, image in images_in_view(tensors, {"normals": "y_down"}, view).items():
                 images[name].append(image)
         return network.scaled(teacher.pyramids({name: torch.stack(stack) for name, stack in images.items()}))
 

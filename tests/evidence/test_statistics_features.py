@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from trd.evidence.patch_statistics.features import STRIDE, ColourFeatures, Gaussian, SurfaceFeatures, features_of
-from trd.evidence.reverse_distillation.training.views import View, seen
+from trd.evidence.reverse_distillation.training.views import View, images_in_view
 
 SIZE = 96
 LEVELS, BANDS = slice(0, 3), slice(3, 16)  # of colour; bands, gradients and textures
@@ -54,8 +54,8 @@ def test_turned_and_mirrored_parts_have_the_same_features(view: View) -> None:
     ):
         vectors = {} if axes == "none" else {"part": axes}
         cells = features(image[None])[0]
-        turned = features(seen({"part": image}, vectors, view)["part"][None])[0]
-        expected = seen({"part": cells}, {}, view)["part"]
+        turned = features(images_in_view({"part": image}, vectors, view)["part"][None])[0]
+        expected = images_in_view({"part": cells}, {}, view)["part"]
         assert cells.shape == (features.channels, SIZE // STRIDE, SIZE // STRIDE)
         assert cells.flatten(1).std(dim=1).min() > 1e-3  # every feature has something to say
         torch.testing.assert_close(turned, expected, atol=2e-5, rtol=1e-4)
@@ -65,8 +65,8 @@ def test_vectors_that_are_not_turned_with_the_part_are_others() -> None:
     """So the test above can fail."""
     quarter = View(1, False)
     features = SurfaceFeatures()
-    left_as_they_were = features(seen({"part": surface()}, {}, quarter)["part"][None])[0]
-    expected = seen({"part": features(surface()[None])[0]}, {}, quarter)["part"]
+    left_as_they_were = features(images_in_view({"part": surface()}, {}, quarter)["part"][None])[0]
+    expected = images_in_view({"part": features(surface()[None])[0]}, {}, quarter)["part"]
     assert (left_as_they_were - expected).abs()[CURVATURES].max() > 0.05
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trd.config import load_recipe
-from trd.evidence.reverse_distillation.training.views import UPRIGHT, View, all_views, random_views, seen
+from trd.evidence.reverse_distillation.training.views import UPRIGHT, View, all_views, images_in_view, random_views
 
 
 def test_turning_a_picture_of_vectors_turns_the_vectors() -> None:
@@ -16,7 +16,7 @@ def test_turning_a_picture_of_vectors_turns_the_vectors() -> None:
     field = torch.tensor(np.stack([(x + 1) / 2, (y + 1) / 2, np.ones_like(x)]), dtype=torch.float32)
     views = {View(turns, mirrored) for turns in range(4) for mirrored in (False, True)}
     for view in views:
-        turned = seen({"normals": field, "rgb": field}, {"normals": "y_down"}, view)
+        turned = images_in_view({"normals": field, "rgb": field}, {"normals": "y_down"}, view)
         torch.testing.assert_close(turned["normals"], field)
         assert torch.equal(turned["rgb"], field) == (view == UPRIGHT)
     assert set(all_views("flips", square=True)) == views
@@ -40,7 +40,7 @@ def test_ready_made_normals_turn_too_also_with_y_up() -> None:
     recipe = load_recipe("eyecandies-rgb-normals")
     assert recipe.vector_maps == {"normals": "y_up"}
     for view in {View(turns, mirrored) for turns in range(4) for mirrored in (False, True)}:
-        turned = seen({"normals": field, "rgb": field}, recipe.vector_maps, view)
+        turned = images_in_view({"normals": field, "rgb": field}, recipe.vector_maps, view)
         torch.testing.assert_close(turned["normals"], field)
     assert load_recipe("lite-residual").vector_maps == {"normals": "y_down"}
     assert load_recipe("lite-rgb").vector_maps == {}
@@ -50,11 +50,11 @@ def test_oblong_pictures_are_only_turned_by_half() -> None:
     views = set(random_views("flips", 100, False, np.random.default_rng(0)))
     assert views == {View(turns, mirrored) for turns in (0, 2) for mirrored in (False, True)}
     image = torch.rand(3, 20, 30)
-    assert all(seen({"rgb": image}, [], view)["rgb"].shape == image.shape for view in views)
+    assert all(images_in_view({"rgb": image}, [], view)["rgb"].shape == image.shape for view in views)
 
 
 def test_empty_pixels_of_a_vector_map_stay_empty() -> None:
     image = torch.rand(3, 16, 16)
     image[:, :4, :] = 0
-    turned = seen({"normals": image}, {"normals": "y_down"}, View(3, True))["normals"]
+    turned = images_in_view({"normals": image}, {"normals": "y_down"}, View(3, True))["normals"]
     assert (turned == 0).all(dim=0).sum() == 4 * 16

@@ -62,44 +62,44 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
     except TRDError as error:
         return ClassCheck(place.name, (str(error),))
     facts = _counted(files)
-    everything = (*files.train, *files.validation, *files.test)
-    bad = unreadable(everything, recipe.point_cloud_sources, files.camera)
+    samples = (*files.train, *files.validation, *files.test)
+    bad = unreadable(samples, recipe.point_cloud_sources, files.camera)
     if bad:
         problems = [reason if str(path) in reason else f"{path}: {reason}" for path, reason in bad]
         return ClassCheck(place.name, tuple(problems), (), facts)
-    said = _Said()
+    preparation_warnings = _WarningLines()
     log = logging.getLogger("trd")
-    log.addHandler(said)
+    log.addHandler(preparation_warnings)
     try:
-        chosen = with_calibration_parts(files, recipe)
+        split_files = with_calibration_parts(files, recipe)
         if recipe.scoring.calibration == "cross":
             dealt(len(files.train) + len(files.validation), recipe.scoring.folds, recipe.seed)
-        parts = prepare_class(chosen, recipe, {"seconds": {}}, console)
+        parts = prepare_class(split_files, recipe, {"seconds": {}}, console)
     except TRDError as error:
-        return ClassCheck(place.name, (str(error),), tuple(said.lines), facts)
+        return ClassCheck(place.name, (str(error),), tuple(preparation_warnings.lines), facts)
     finally:
-        log.removeHandler(said)
+        log.removeHandler(preparation_warnings)
     facts |= _fitted(files, parts)
     trained = {sample.id for sample in files.train}
     training = [part for part in parts.training.and_also(parts.validation) if part.id in trained]
-    strange = strangeness(training, recipe, console)
-    order = np.argsort(-strange.scores, kind="stable")
-    worst, usual = order[:STRANGEST], order[len(order) // 2 :][:SHOWN]
-    warnings = [*said.lines, *_doubts(recipe, files, parts), *_noted(list(parts.training))]
-    look = [training[index].id for index in order if strange.scores[index] > LOOK]
-    if look:
-        warnings.append(f"unlike the other training parts, look at them: {', '.join(look)}")
+    outliers = strangeness(training, recipe, console)
+    order = np.argsort(-outliers.scores, kind="stable")
+    worst, ordinary = order[:STRANGEST], order[len(order) // 2 :][:SHOWN]
+    warnings = [*preparation_warnings.lines, *_doubts(recipe, files, parts), *_noted(list(parts.training))]
+    suspicious = [training[index].id for index in order if outliers.scores[index] > LOOK]
+    if suspicious:
+        warnings.append(f"unlike the other training parts, look at them: {', '.join(suspicious)}")
     return ClassCheck(
         place.name,
         (),
         tuple(warnings),
         facts,
-        tuple(_picture(training[index], float(strange.scores[index]), strange.maps[index]) for index in worst),
-        tuple(_picture(training[index], float(strange.scores[index]), strange.maps[index]) for index in usual),
+        tuple(_picture(training[index], float(outliers.scores[index]), outliers.maps[index]) for index in worst),
+        tuple(_picture(training[index], float(outliers.scores[index]), outliers.maps[index]) for index in ordinary),
     )
 
 
-class _Said(logging.Handler):
+class _WarningLines(logging.Handler):
     """Keeps what preparation warns of."""
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ def _noted(training: list[PreparedSample]) -> list[str]:
     return [f"{count} training parts: {note}" for note, count in counts.items()]
 
 
-def _picture(part: PreparedSample, strange: float, where: NDArray[np.float32]) -> PartPicture:
+def _picture(part: PreparedSample, score: float, anomaly_map: NDArray[np.float32]) -> PartPicture:
     pictures = []
     for name, image in part.images.items():
         picture = as_picture(image)
@@ -173,5 +173,5 @@ def _picture(part: PreparedSample, strange: float, where: NDArray[np.float32]) -
             picture = outlined(picture, part.region, (255, 255, 255))
         pictures.append((name, data_uri(picture)))
     first = as_picture(next(iter(part.images.values())))
-    values = np.asarray(cv2.resize(where, first.shape[1::-1]), np.float32)
-    return PartPicture(part.id, strange, (*pictures, (WHERE, data_uri(overlay(first, values, LOOK)))))
+    values = np.asarray(cv2.resize(anomaly_map, first.shape[1::-1]), np.float32)
+    return PartPicture(part.id, score, (*pictures, (WHERE, data_uri(overlay(first, values, LOOK)))))

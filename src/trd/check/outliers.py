@@ -50,9 +50,9 @@ def strangeness(parts: Sequence[PreparedSample], recipe: Recipe, console: Consol
     if len(parts) < 3:
         images = [next(iter(part.images.values())) for part in parts]
         return Strangeness(np.zeros(len(parts)), tuple(np.zeros_like(image[0, ::4, ::4]) for image in images))
-    found = _distances(parts, recipe, console or Console(quiet=True))
-    levelled = [_levelled(maps) for maps in found.values()]
-    maps = tuple(RULES["norm"].fused(of_part) for of_part in zip(*levelled, strict=True))
+    distances = _distances(parts, recipe, console or Console(quiet=True))
+    levelled = [_levelled(maps) for maps in distances.values()]
+    maps = tuple(RULES["norm"].fused(part_maps) for part_maps in zip(*levelled, strict=True))
     return Strangeness(np.array([values.max() for values in maps], np.float64), maps)
 
 
@@ -78,29 +78,31 @@ def _distances(parts: Sequence[PreparedSample], recipe: Recipe, console: Console
     scored = [scored_cells(part) for part in parts]
     vectors = recipe.vector_maps
     steps = [(name, fold) for name in parts[0].images for fold in range(min(FOLDS, count))]
-    found: dict[str, list[Floats]] = {}
+    distances: dict[str, list[Floats]] = {}
     with torch.no_grad():
         for name, fold in tracked(steps, "comparing training parts", len(steps), console):
             if fold == 0:
                 extract = features_of(vectors.get(name, "none"))
                 features = [extract(torch.from_numpy(part.images[name])[None]) for part in parts]
-                cells = [one[0].flatten(1).T[its] for one, its in zip(features, scored, strict=True)]
-                found[name] = [np.empty(0, np.float32)] * count
+                cells = [
+                    feature_map[0].flatten(1).T[indices] for feature_map, indices in zip(features, scored, strict=True)
+                ]
+                distances[name] = [np.empty(0, np.float32)] * count
             others = [index for index in range(count) if folds[index] != fold]
             most = max(1, CELLS // len(others))
-            known = [cells[i][torch.randperm(len(cells[i]), generator=random)[:most]] for i in others]
-            mixture = fit_mixture(known, COMPONENTS, random)
+            reference_cells = [cells[i][torch.randperm(len(cells[i]), generator=random)[:most]] for i in others]
+            mixture = fit_mixture(reference_cells, COMPONENTS, random)
             for index in np.flatnonzero(folds == fold):
-                found[name][index] = mixture(features[index])[0].numpy()
-    return {name: _without_rest(maps, [its.numpy() for its in scored]) for name, maps in found.items()}
+                distances[name][index] = mixture(features[index])[0].numpy()
+    return {name: _without_rest(maps, [indices.numpy() for indices in scored]) for name, maps in distances.items()}
 
 
 def _without_rest(maps: Sequence[Floats], scored: Sequence[NDArray[np.int64]]) -> list[Floats]:
     """The cells that are not scored become the least of those that are, of all parts."""
-    least = min(values.ravel()[its].min() for values, its in zip(maps, scored, strict=True))
+    least = min(values.ravel()[indices].min() for values, indices in zip(maps, scored, strict=True))
     cut = []
-    for values, its in zip(maps, scored, strict=True):
-        kept = np.full_like(values, least)
-        kept.ravel()[its] = values.ravel()[its]
-        cut.append(kept)
+    for values, indices in zip(maps, scored, strict=True):
+        filled = np.full_like(values, least)
+        filled.ravel()[indices] = values.ravel()[indices]
+        cut.append(filled)
     return cut

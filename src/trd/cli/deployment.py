@@ -38,42 +38,43 @@ def export(
     if single is not None and precision != "fp32":  # said before the work, not after it
         raise RecipeError(f"--single is in float32, the package in {precision}: export with --precision fp32")
     from trd.data.listing import list_unlabelled
-    from trd.export.equivalence import LARGEST_MAP, said
+    from trd.export.equivalence import LARGEST_MAP, worded_change
     from trd.export.export import ExportJob, export
     from trd.stored import detector_folder, read_facts
 
     facts, _ = read_facts(detector_folder(run))
     files = list_unlabelled(good, facts.recipe.sources, facts.recipe.point_cloud_sources) if good else ()
     job = ExportJob(run, out, runtime, precision, data, files, without, keep_onnx=single is not None)
-    done = export(job, console)
+    exported = export(job, console)
     table = Table(
         "parts", "count", f"maps over {LARGEST_MAP:g} apart", "largest", "mean", "of scores", "decided otherwise"
     )
-    for name, split in done.equivalence.splits.items():
+    for name, split in exported.equivalence.splits.items():
         differences = (f"{value:.2g}" for value in (split.largest, split.mean, split.score))
         table.add_row(name, str(split.parts), str(split.beyond), *differences, str(len(split.flipped)))
     console.print(table)
-    promised = done.package.facts.calibration.image_threshold.guaranteed_rate
-    if (test := done.equivalence.splits.get("test")) is not None:
+    promised = exported.package.facts.calibration.image_threshold.guaranteed_rate
+    if (test := exported.equivalence.splits.get("test")) is not None:
         console.print(
             f"false alarms on the {test.good} good test parts: {test.false_alarms}, of the detector in float32 "
             f"{test.false_alarms_before}; the threshold promises {promised:.1%}",
             highlight=False,
         )
     for metric in ("image_auroc", "pixel_auroc", "aupro_30"):
-        if metric in done.equivalence.metrics:
-            change = done.equivalence.change.get(metric)
+        if metric in exported.equivalence.metrics:
+            change = exported.equivalence.change.get(metric)
             console.print(
-                f"{metric} of the test parts: {done.equivalence.metrics[metric]:.4f}, of the detector in float32 "
-                f"{done.equivalence.before[metric]:.4f}" + (f": {said(change)}" if change and change.value else ""),
+                f"{metric} of the test parts: {exported.equivalence.metrics[metric]:.4f}, of the detector in float32 "
+                f"{exported.equivalence.before[metric]:.4f}"
+                + (f": {worded_change(change)}" if change and change.value else ""),
                 highlight=False,
             )
     size = out.stat().st_size / 1e6
-    console.print(f"package: {out} ({size:.1f} MB, {done.seconds:.0f} s)", highlight=False)
+    console.print(f"package: {out} ({size:.1f} MB, {exported.seconds:.0f} s)", highlight=False)
     if single is not None:
         from trd.export.single import export_single
 
-        export_single(done, single)
+        export_single(exported, single)
         console.print(f"single ONNX file: {single}", highlight=False)
 
 
@@ -101,13 +102,13 @@ def check_device(
         raise CheckpointError(f"{package} holds no golden part: export it anew")
     goldens = [Golden.from_bytes(opened.contents[name], f"{package}, {name}") for name in manifest.golden]
     for name, golden in zip(manifest.golden, goldens, strict=True):
-        apart = deviation(golden, pipeline, engine, facts.calibration.maps)
+        measured = deviation(golden, pipeline, engine, facts.calibration.maps)
         console.print(
-            f"{name}: prepared images differ by {apart.images:.2g}, maps by {apart.maps:.2g} deviations (allowed "
+            f"{name}: prepared images differ by {measured.images:.2g}, maps by {measured.maps:.2g} deviations (allowed "
             f"{manifest.tolerance:g})",
             highlight=False,
         )
-        refuse_deviation(apart, manifest.tolerance, str(package))
+        refuse_deviation(measured, manifest.tolerance, str(package))
     detector = Detector(facts, engine)
     seconds = []
     for _ in range(repeats + 1):

@@ -25,8 +25,8 @@ def recipes(
         typer.echo(load_recipe(name, overrides or ()).to_toml())
         return
     table = Table("recipe", "what it is")
-    for known in recipe_names():
-        table.add_row(known, load_recipe(known).description)
+    for recipe_name in recipe_names():
+        table.add_row(recipe_name, load_recipe(recipe_name).description)
     console.print(table)
 
 
@@ -35,17 +35,17 @@ def info(run: Annotated[Path | None, typer.Argument(help="Also describe this det
     """Versions and hardware; of a detector: recipe, calibration, thresholds."""
     from importlib import metadata
 
-    about = f"trd-anomaly {metadata.version('trd-anomaly')}"
+    version_label = f"trd-anomaly {metadata.version('trd-anomaly')}"
     runtimes = [f"{name} {metadata.version(name)}" for name in ("onnxruntime", "openvino") if installed(name)]
     if installed("torch"):
-        _print_with_torch(about, runtimes)
+        _print_with_torch(version_label, runtimes)
     else:
-        console.print(", ".join([about, "without torch", *runtimes]))
+        console.print(", ".join([version_label, "without torch", *runtimes]))
     if run is not None:
         _describe(run)
 
 
-def _print_with_torch(about: str, runtimes: list[str]) -> None:
+def _print_with_torch(version_label: str, runtimes: list[str]) -> None:
     import torch
 
     from trd.engines.pytorch.precision import processor_name, resolve_precision
@@ -54,7 +54,7 @@ def _print_with_torch(about: str, runtimes: list[str]) -> None:
     name = (
         torch.cuda.get_device_name() if device == "cuda" else f"{processor_name()}, {torch.get_num_threads()} threads"
     )
-    console.print(", ".join([about, f"torch {torch.__version__}", *runtimes, f"{device} ({name})"]))
+    console.print(", ".join([version_label, f"torch {torch.__version__}", *runtimes, f"{device} ({name})"]))
     console.print(f"precision 'auto' means {resolve_precision('auto', device)} here")
 
 
@@ -77,7 +77,7 @@ def _describe(run: Path) -> None:
     if is_package(run):
         manifest = read_package(run).manifest
         table.add_row("exported with", ", ".join(f"{name} {version}" for name, version in manifest.tools.items()))
-        table.add_row("licences", "; ".join(f"{what}: {licence}" for what, licence in manifest.licences.items()))
+        table.add_row("licences", "; ".join(f"{item}: {licence}" for item, licence in manifest.licences.items()))
     for label, threshold in (("image", calibration.image_threshold), ("map", calibration.pixel_threshold)):
         table.add_row(
             f"{label} threshold",

@@ -147,10 +147,10 @@ def calibrate(
             keep_calibration(run, replace(facts, calibration=calibration))
     _tell(calibration)
     if defective is not None:
-        files = _of_all_kinds(defective, sources, clouds)
+        files = _list_defective(defective, sources, clouds)
         camera = camera_near(files, clouds, facts.camera)
-        share_found = recall(detector.calibrated(calibration), files, camera, console)
-        console.print(f"of the defective parts, {share_found}", highlight=False)
+        detected = recall(detector.calibrated(calibration), files, camera, console)
+        console.print(f"of the defective parts, {detected}", highlight=False)
 
 
 def _alone(run: Path) -> AbstractContextManager[object]:
@@ -165,7 +165,7 @@ def _alone(run: Path) -> AbstractContextManager[object]:
     return locked(folder.parent if (folder.parent / "run.json").is_file() else folder, "a calibration")
 
 
-def _of_all_kinds(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...]:
+def _list_defective(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...]:
     """Parts of a folder, or of the folders in it, one for each kind of defect: a test split."""
     from dataclasses import replace
 

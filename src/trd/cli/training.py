@@ -122,8 +122,8 @@ def _evaluate_package(path: Path, data: Path | None, classes: str | None, device
     result = evaluate_class(detector, place, console)
     shown = ("image_auroc", "pixel_auroc", "aupro_30", "aupro_1")
     table = Table("map", *(COLUMNS[metric] for metric in shown))
-    for name, of_map in result.metrics["maps"].items():
-        cells = (of_map.get(metric) for metric in shown)
+    for name, map_metrics in result.metrics["maps"].items():
+        cells = (map_metrics.get(metric) for metric in shown)
         table.add_row(name, *("" if value is None else f"{value:.4f}" for value in cells))
     console.print(table)
 

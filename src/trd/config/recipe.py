@@ -85,7 +85,7 @@ class Recipe(Frozen):
 
     @field_validator("evidence", mode="before")
     @classmethod
-    def _of_their_kinds(cls, table: Any) -> Any:
+    def _typed_evidence_sections(cls, table: Any) -> Any:
         """Every section as its kind's own type."""
         return evidence_sections(table) if isinstance(table, Mapping) else table
 
@@ -162,8 +162,10 @@ class Recipe(Frozen):
         """What makes it the same experiment: all values but defaults and those that change no weight. Keys that later
         versions add therefore leave what was recorded before them valid."""
         tree = self.model_dump(mode="json", exclude_defaults=True)
-        paths = [("evidence", kind, *path) for kind, one in self.evidence.items() for path in one.without_effect()]
-        if not any(one.reads_vectors for one in self.evidence.values()):
+        paths = [
+            ("evidence", kind, *path) for kind, config in self.evidence.items() for path in config.without_effect()
+        ]
+        if not any(config.reads_vectors for config in self.evidence.values()):
             paths += [("modalities", name, "vectors") for name in self.modalities]
         for *sections, key in paths:
             place: Any = tree

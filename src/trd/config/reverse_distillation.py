@@ -179,8 +179,8 @@ class ReverseDistillationConfig(EvidenceConfig):
     def check(self, modalities: Sequence[str]) -> None:
         if self.distance == "residual" and self.training.loss != "squared":
             raise ValueError("distance = 'residual' needs training.loss = 'squared': cosine leaves the scale open")
-        one_branch = len(self.branches(modalities)) == 1
-        if one_branch and not (self.student.filter and self.student.amplifier):
+        single_branch = len(self.branches(modalities)) == 1
+        if single_branch and not (self.student.filter and self.student.amplifier):
             raise ValueError("student.filter / amplifier are switched off, but one branch has no tuners to switch")
         if self.training.batch_size % self.training.accumulate:
             raise ValueError("training.batch_size must be a multiple of training.accumulate")

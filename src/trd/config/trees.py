@@ -58,22 +58,22 @@ def parse_override(override: str) -> dict[str, Any]:
     return nested
 
 
-def overridden(tree: Mapping[str, Any], override: str, own: Collection[str]) -> dict[str, Any]:
-    """own: as `arranged` takes it."""
-    return merged_trees(tree, arranged(parse_override(override), listed_kinds(tree), own))
+def overridden(tree: Mapping[str, Any], override: str, recipe_keys: Collection[str]) -> dict[str, Any]:
+    """recipe_keys: as `arranged` takes it."""
+    return merged_trees(tree, arranged(parse_override(override), listed_kinds(tree), recipe_keys))
 
 
-def arranged(tree: Mapping[str, Any], kinds: Iterable[str], own: Collection[str]) -> dict[str, Any]:
+def arranged(tree: Mapping[str, Any], kinds: Iterable[str], recipe_keys: Collection[str]) -> dict[str, Any]:
     """A recipe's tree (or overrides of it) with every key where it belongs.
 
     A key of one evidence may stand without `evidence.KIND.` where no other listed kind has it: `[training]`,
-    `--set training.epochs=20`. kinds: those of the recipe. own: the recipe's own keys.
+    `--set training.epochs=20`. kinds: those of the recipe. recipe_keys: the recipe's own keys.
     """
     if "method" in tree:
         raise RecipeError(EARLIER)
     result: dict[str, Any] = {}
     for key, value in tree.items():
-        owners = [] if key in own else [k for k in kinds if key in evidence_section(k).model_fields]
+        owners = [] if key in recipe_keys else [k for k in kinds if key in evidence_section(k).model_fields]
         if len(owners) > 1:
             raise RecipeError(f"'{key}' is a key of {' and '.join(owners)}: name it evidence.{owners[0]}.{key}")
         result = merged_trees(result, {"evidence": {owners[0]: {key: value}}} if owners else {key: value})
@@ -102,8 +102,8 @@ def evidence_sections(table: Mapping[str, Any]) -> dict[str, EvidenceConfig]:
             continue
         try:
             section = evidence_section(kind)
-            given = {} if values is True else values
-            sections[kind] = given if isinstance(given, section) else section.model_validate(given)
+            content = {} if values is True else values
+            sections[kind] = content if isinstance(content, section) else section.model_validate(content)
         except RecipeError as error:
             lines.append(f"  evidence: {error}")
         except ValidationError as error:

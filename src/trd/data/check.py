@@ -28,7 +28,7 @@ def unreadable(
         return _faults(sample, tuple(clouds), camera)
 
     with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        return [fault for of_one_sample in pool.map(faults, samples) for fault in of_one_sample]
+        return [fault for sample_faults in pool.map(faults, samples) for fault in sample_faults]
 
 
 def _faults(sample: SampleFiles, clouds: tuple[str, ...], camera: Camera | None) -> list[tuple[Path, str]]:

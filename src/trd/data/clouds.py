@@ -158,9 +158,9 @@ def _tiff(path: Path) -> NDArray[np.generic]:
             raise ValueError("its numbers are of an unknown type")
         _check_grid(path, part.shape, part.dtype)
         if page.compression not in TIFF_COMPRESSIONS:
-            known = ", ".join(dict.fromkeys(TIFF_COMPRESSIONS.values()))
+            compressions = ", ".join(dict.fromkeys(TIFF_COMPRESSIONS.values()))
             raise DataError(
-                f"{path}: TIFF compression {str(page.compression)[:40]} is not read for 3D; save it with {known}"
+                f"{path}: TIFF compression {str(page.compression)[:40]} is not read for 3D; save it with {compressions}"
             )
         # Strips and tiles are unpacked whole, also where they reach far beyond the picture.
         check_cloud(path, math.prod(page.chunks) // 3, f"a strip or tile of {page.chunks} numbers")
@@ -196,9 +196,9 @@ def _read_pcd(path: Path, shape: tuple[int, int] | None) -> NDArray[np.float32]:
 
 def _organised(points: NDArray[np.float32], shape: tuple[int, int] | None, path: Path) -> NDArray[np.float32]:
     if shape is None or shape[0] * shape[1] != len(points):
-        wanted = NO_PICTURE if shape is None else f"{shape[0]} x {shape[1]} = {shape[0] * shape[1]} points"
+        expected = NO_PICTURE if shape is None else f"{shape[0]} x {shape[1]} = {shape[0] * shape[1]} points"
         raise DataError(
-            f"{path}: holds {len(points)} points, needs {wanted}: only organised clouds (one point per pixel, row by "
+            f"{path}: holds {len(points)} points, needs {expected}: only organised clouds (one point per pixel, row by "
             "row, missing ones as NaN or zero) can be compared with an image; export it organised"
         )
     return points.reshape(*shape, 3)

@@ -62,8 +62,8 @@ def list_class(root: Path, name: str, sources: Sequence[str], clouds: Sequence[s
     """
     folder = root / name if name else root
     if not folder.is_dir():
-        known = ", ".join(class_names(root)) if root.is_dir() else "none: the data folder does not exist"
-        raise DataError(f"class folder {folder} is missing; classes there: {known}")
+        listed_classes = ", ".join(class_names(root)) if root.is_dir() else "none: the data folder does not exist"
+        raise DataError(f"class folder {folder} is missing; classes there: {listed_classes}")
     train = _split(folder, "train", sources, clouds)
     if train is None:
         train = _good_samples(folder, "train", sources, clouds)
@@ -254,16 +254,16 @@ def _masks(folder: Path, defect: str) -> dict[str, Path] | None:
 
 
 def _same_stems(name: str, files: dict[str, Path], other: str, others: dict[str, Path], folder: Path) -> None:
-    for missing, have, lacking in (
+    for missing, present, lacking in (
         (files.keys() - others.keys(), name, other),
         (others.keys() - files.keys(), other, name),
     ):
         if missing:
             named = ", ".join(f"'{stem}'" for stem in sorted(missing)[:NAMED_FAULTS])
             more = f" and {len(missing) - NAMED_FAULTS} more" if len(missing) > NAMED_FAULTS else ""
-            has = "has" if len(missing) == 1 else "have"
+            verb = "has" if len(missing) == 1 else "have"
             raise DataError(
-                f"{folder}: {named}{more} {has} a {have} file but no {lacking} file; files of one "
+                f"{folder}: {named}{more} {verb} a {present} file but no {lacking} file; files of one "
                 "sample carry the same name up to the ending: add the partner or remove the file"
             )
 
@@ -302,9 +302,9 @@ def _holds_sources(folder: Path) -> bool:
 
 def _holds_files(folder: Path) -> bool:
     """Whether pictures or 3D files, also of kinds that are not read, lie in the folder itself."""
-    known = {*CLOUD_SUFFIXES, *IMAGE_SUFFIXES, *UNREAD_SUFFIXES}
+    endings = {*CLOUD_SUFFIXES, *IMAGE_SUFFIXES, *UNREAD_SUFFIXES}
     return any(
-        path.suffix.lower() in known and not path.name.startswith(".") and path.is_file() for path in folder.iterdir()
+        path.suffix.lower() in endings and not path.name.startswith(".") and path.is_file() for path in folder.iterdir()
     )
 
 

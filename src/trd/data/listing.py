@@ -25,8 +25,8 @@ def class_folders(root: Path, names: Sequence[str] | None = None, any_name: bool
         return (ClassFolder(names[0] if names else root.resolve().name, root),)
     unknown = [name for name in names or () if name not in classes]
     if unknown:
-        known = root.resolve().name if alone else ", ".join(classes)
-        raise DataError(f"{root} holds no class '{unknown[0]}'; there are: {known}")
+        available = root.resolve().name if alone else ", ".join(classes)
+        raise DataError(f"{root} holds no class '{unknown[0]}'; there are: {available}")
     return tuple(ClassFolder(name, root / name) for name in names or classes)
 
 

@@ -190,12 +190,12 @@ def _transplanted(
     candidates = np.argwhere(part)[rng.integers(part.sum(), size=30)]
     patches: list[tuple[float, Floats]] = []
     for row, column in candidates:
-        there = rows + round(row - centre[0]), columns + round(column - centre[1])
-        if min(there[0].min(), there[1].min()) < 0 or there[0].max() >= part.shape[0]:
+        patch_index = rows + round(row - centre[0]), columns + round(column - centre[1])
+        if min(patch_index[0].min(), patch_index[1].min()) < 0 or patch_index[0].max() >= part.shape[0]:
             continue
-        if there[1].max() >= part.shape[1] or not part[there].all():
+        if patch_index[1].max() >= part.shape[1] or not part[patch_index].all():
             continue
-        texture = values[there]
+        texture = values[patch_index]
         patches.append((float(np.abs(texture - values[rows, columns]).mean()), texture))
     if not patches:  # the part is hardly larger than the patch: its own texture, upside down
         patches = [(0.0, values[rows, columns][::-1])]

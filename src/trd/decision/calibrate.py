@@ -31,13 +31,13 @@ def calibrate(
     """
     if not all(np.isfinite(maps).all() for maps in raw.values()):
         raise TRDError("the anomaly maps of good parts are not finite: training diverged; lower training.learning_rate")
-    *of_others, of_all = units_without_each(GoodMaps(raw, regions, scoring.sigma), scoring.fusion)
+    *leave_one_out_units, all_units = units_without_each(GoodMaps(raw, regions, scoring.sigma), scoring.fusion)
     unset = Threshold(0.0, 0.0, 1.0, 1)
     calibration = Calibration(
-        of_all, scoring.sigma, (), unset, unset, scoring.calibration, precision, fusion=scoring.fusion
+        all_units, scoring.sigma, (), unset, unset, scoring.calibration, precision, fusion=scoring.fusion
     )
     scores, pixels = [], []
-    for index, (units, region) in enumerate(zip(of_others, regions, strict=True)):
+    for index, (units, region) in enumerate(zip(leave_one_out_units, regions, strict=True)):
         part = decide(replace(calibration, maps=units), {name: maps[index] for name, maps in raw.items()}, region)
         scores.append(float(part.score))
         pixels.append(scored_pixels(part.fused, region))

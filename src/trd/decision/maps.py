@@ -81,7 +81,9 @@ def smooth(maps: NDArray[np.float32], sigma: float = PAPER_SIGMA) -> NDArray[np.
         return maps
     kernel = _kernel(sigma)
     flat = np.ascontiguousarray(maps, np.float32).reshape(-1, *maps.shape[-2:])
-    smoothed = [cv2.sepFilter2D(one, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT) for one in flat]
+    smoothed = [
+        cv2.sepFilter2D(single_map, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT) for single_map in flat
+    ]
     return np.asarray(np.stack(smoothed).reshape(maps.shape), np.float32)
 
 

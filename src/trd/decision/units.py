@@ -64,9 +64,9 @@ class GoodMaps:
         for values, region in zip(maps, self.regions, strict=True):
             pixels = scored_pixels(values, region).astype(np.float64) - origin
             rows.append([pixels.sum(), np.square(pixels).sum(), pixels.min()])
-        own = np.array(rows)
-        mean, square = (leave_one_out.totals(own[:, place]) / self.counts for place in (0, 1))
-        return mean + origin, deviation(mean, square), leave_one_out.minima(own[:, 2]) + origin
+        part_sums = np.array(rows)
+        mean, square = (leave_one_out.totals(part_sums[:, place]) / self.counts for place in (0, 1))
+        return mean + origin, deviation(mean, square), leave_one_out.minima(part_sums[:, 2]) + origin
 
     @property
     def first(self) -> NDArray[np.float32]:
@@ -123,13 +123,13 @@ def _levels(good: GoodMaps, name: str) -> tuple[Floats, Floats]:
     for least in np.unique(minimum):
         smoothed, highest = [], []
         for values, region in zip(good.raw[name], good.regions, strict=True):
-            whole = smooth(values if region is None else np.where(region, values, np.float32(least)), good.sigma)
-            smoothed.append(scored_pixels(whole, region))
-            highest.append(float(whole.max()))
-        which = minimum == least
+            smoothed_map = smooth(values if region is None else np.where(region, values, np.float32(least)), good.sigma)
+            smoothed.append(scored_pixels(smoothed_map, region))
+            highest.append(float(smoothed_map.max()))
+        same_minimum = minimum == least
         parts = leave_one_out.totals(np.ones(len(highest)))
-        median[which] = leave_one_out.medians(smoothed)[which]
-        height[which] = (leave_one_out.totals(np.array(highest)) / parts)[which] - median[which]
+        median[same_minimum] = leave_one_out.medians(smoothed)[same_minimum]
+        height[same_minimum] = (leave_one_out.totals(np.array(highest)) / parts)[same_minimum] - median[same_minimum]
     return median, np.where(height > 0, height, std)
 
 
@@ -140,5 +140,7 @@ def units_without_each(good: GoodMaps, fusion: Fusion) -> list[dict[str, MapStat
     """N + 1 times branch -> statistics and units: without each part, and of all."""
     units = UNITS[fusion](good)
     columns = {name: zip(*good.plain[name], *units[name], strict=True) for name in good.raw}
-    rows = {name: [MapStatistics(*map(float, row)) for row in of_branch] for name, of_branch in columns.items()}
-    return [{name: of_branch[index] for name, of_branch in rows.items()} for index in range(len(good.regions) + 1)]
+    rows = {
+        name: [MapStatistics(*map(float, row)) for row in branch_columns] for name, branch_columns in columns.items()
+    }
+    return [{name: branch_rows[index] for name, branch_rows in rows.items()} for index in range(len(good.regions) + 1)]

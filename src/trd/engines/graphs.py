@@ -55,5 +55,5 @@ class Graphs:
 
     def without_scores(self) -> Graphs:
         """What comes before the distances."""
-        kept = {name: form for name, form in self.graphs.items() if form.role != "score"}
-        return Graphs(kept, tuple(step for step in self.steps if step.graph in kept))
+        graphs = {name: form for name, form in self.graphs.items() if form.role != "score"}
+        return Graphs(graphs, tuple(step for step in self.steps if step.graph in graphs))

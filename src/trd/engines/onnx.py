@@ -44,20 +44,20 @@ class OnnxGraph:
         return dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))
 
 
-def onnx_device(wanted: str) -> str:
+def onnx_device(requested: str) -> str:
     """ "auto" is CUDA where this build of ONNX Runtime has it. Raises RecipeError for what it lacks."""
     import onnxruntime
 
     available = onnxruntime.get_available_providers()
-    if wanted == "auto":
+    if requested == "auto":
         return "cuda" if PROVIDERS["cuda"][0] in available else "cpu"
-    if wanted not in PROVIDERS:
-        raise RecipeError(f"--device {wanted}: a package for ONNX Runtime takes auto, {', '.join(PROVIDERS)}")
-    if PROVIDERS[wanted][0] not in available:
+    if requested not in PROVIDERS:
+        raise RecipeError(f"--device {requested}: a package for ONNX Runtime takes auto, {', '.join(PROVIDERS)}")
+    if PROVIDERS[requested][0] not in available:
         raise RecipeError(
-            f"--device {wanted}: this ONNX Runtime has {', '.join(available)}; onnxruntime-gpu has CUDA and TensorRT"
+            f"--device {requested}: this ONNX Runtime has {', '.join(available)}; onnxruntime-gpu has CUDA and TensorRT"
         )
-    return wanted
+    return requested
 
 
 def onnx_form() -> str:

@@ -57,19 +57,19 @@ class OpenVINOGraph:
         self._request = compiled.create_infer_request()
         self._names = [port.get_any_name() for port in compiled.outputs]
         # OpenVINO drops inputs that no operator reads: the levels of another modality that a student does without
-        self._taken = {name for port in compiled.inputs for name in port.get_names()}
+        self._input_names = {name for port in compiled.inputs for name in port.get_names()}
 
     def __call__(self, inputs: Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[np.float32]]:
-        given = {name: values for name, values in inputs.items() if name in self._taken}
-        self._request.infer(given, share_inputs=True, share_outputs=True)
+        graph_inputs = {name: values for name, values in inputs.items() if name in self._input_names}
+        self._request.infer(graph_inputs, share_inputs=True, share_outputs=True)
         return {name: self._request.get_output_tensor(index).data for index, name in enumerate(self._names)}
 
 
-def openvino_device(wanted: str) -> str:
+def openvino_device(requested: str) -> str:
     """Raises RecipeError for another than the CPU."""
-    if wanted not in ("auto", "cpu"):
+    if requested not in ("auto", "cpu"):
         raise RecipeError(
-            f"--device {wanted}: a package for OpenVINO runs on the CPU; for GPUs export with --runtime onnx"
+            f"--device {requested}: a package for OpenVINO runs on the CPU; for GPUs export with --runtime onnx"
         )
     return "cpu"
 

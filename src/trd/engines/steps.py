@@ -34,8 +34,8 @@ def abreast(steps: Sequence[Step]) -> dict[str, int]:
     for step in steps:
         depth = 1 + max((depths.get(name, 0) for name in step.inputs.values()), default=0)
         depths |= dict.fromkeys(step.outputs.values(), depth)
-    of_step = [depths[next(iter(step.outputs.values()))] for step in steps]
-    return {step.graph: of_step.count(depth) for step, depth in zip(steps, of_step, strict=True)}
+    step_depths = [depths[next(iter(step.outputs.values()))] for step in steps]
+    return {step.graph: step_depths.count(depth) for step, depth in zip(steps, step_depths, strict=True)}
 
 
 class StepEngine:
@@ -74,24 +74,25 @@ class StepEngine:
         return stacks | self._computed(stacks)
 
     def _maps(self, stacks: Values) -> Maps:
-        found = {name.removeprefix(MAP): v for name, v in self._computed(stacks).items() if name.startswith(MAP)}
-        return {name: np.array(value, np.float32) for name, value in found.items()}  # copies: the next call overwrites
+        maps = {name.removeprefix(MAP): v for name, v in self._computed(stacks).items() if name.startswith(MAP)}
+        return {name: np.array(value, np.float32) for name, value in maps.items()}  # copies: the next call overwrites
 
     def _computed(self, stacks: Values) -> Values:
         """What the steps give."""
-        made: dict[str, Future[Values]] = {}
+        futures: dict[str, Future[Values]] = {}
         steps, values = Steps(), Values()
 
-        def given(step: Step, graph: Graph) -> Values:
+        def run_step(step: Step, graph: Graph) -> Values:
             inputs = {
-                own: stacks[name] if name in stacks else made[name].result()[name] for own, name in step.inputs.items()
+                port: stacks[name] if name in stacks else futures[name].result()[name]
+                for port, name in step.inputs.items()
             }
             outputs = graph(inputs)
-            return {name: outputs[own] for own, name in step.outputs.items()}
+            return {name: outputs[port] for port, name in step.outputs.items()}
 
         for step, graph in self._work:
-            made |= dict.fromkeys(step.outputs.values(), steps.add(partial(given, step, graph)))
+            futures |= dict.fromkeys(step.outputs.values(), steps.add(partial(run_step, step, graph)))
         steps.run(alone=not self._one_by_one)
-        for future in made.values():
+        for future in futures.values():
             values |= future.result()
         return values

@@ -145,8 +145,8 @@ def pixel_curves(maps: Scores, masks: Mask, chosen: Mask | None = None, device: 
     step = max(1, CHUNK // max(maps[0].size, 1)) if len(maps) else 1
     parts: list[slice | NDArray[np.intp]] = [slice(start, start + step) for start in range(0, len(maps), step)]
     if chosen is not None:
-        which = np.flatnonzero(chosen)
-        parts = [which[start : start + step] for start in range(0, len(which), step)]
+        image_indices = np.flatnonzero(chosen)
+        parts = [image_indices[start : start + step] for start in range(0, len(image_indices), step)]
     scores, regions, sizes = [], [], [np.zeros(1, np.int64)]
     for part in parts:
         mask = np.asarray(masks[part], bool)
@@ -241,11 +241,11 @@ def _counted(chunk: Scores, ascending: Scores) -> Counts:
 def _counted_on_gpu(device: str, chunk: Scores, ascending: Scores) -> Counts:
     import torch  # only where there is a GPU to sort on
 
-    wanted = torch.from_numpy(ascending.copy()).to(device)
+    thresholds = torch.from_numpy(ascending.copy()).to(device)
     values = torch.from_numpy(chunk).to(device).sort().values
     if len(values) and bool(values[-1].isnan()):
         raise ValueError("scores contain NaN")
-    right, left = (torch.searchsorted(values, wanted, right=side).cpu().numpy() for side in (True, False))
+    right, left = (torch.searchsorted(values, thresholds, right=side).cpu().numpy() for side in (True, False))
     return len(chunk) - right, len(chunk) - left, len(chunk)
 
 

@@ -118,9 +118,9 @@ def _result(
     scores = {name: np.empty(count, np.float32) for name in floors}
     ids, defects, ground_truth = [], [], []
     for index, part in enumerate(scored):
-        for of_map, values in {FUSED: part.fused, **part.branch_maps}.items():
-            maps[of_map][index] = frame.to_canvas(values, floors[of_map])
-            scores[of_map][index] = values.max()  # not of the canvas, whose scale may be smaller
+        for map_name, values in {FUSED: part.fused, **part.branch_maps}.items():
+            maps[map_name][index] = frame.to_canvas(values, floors[map_name])
+            scores[map_name][index] = values.max()  # not of the canvas, whose scale may be smaller
         ids.append(part.sample.id)
         defects.append(part.sample.defect)
         ground_truth.append(part.sample.mask)
@@ -156,14 +156,14 @@ def class_metrics(
     metrics: dict[str, Any] = {"format": METRICS_FORMAT, "maps": {}, "by_defect": {}}
     pro: dict[str, Line] = {}
     for name, values in maps.items():
-        of_map = image_metrics(image_curves(scores[name], defective))
+        map_metrics = image_metrics(image_curves(scores[name], defective))
         if masks is not None:
             curves = pixel_curves(values, masks, device=device)
-            of_map |= pixel_metrics(curves)
+            map_metrics |= pixel_metrics(curves)
             pro[name] = pro_line(curves)
             if name == FUSED:
                 metrics["sampled_aupro"] = {"thresholds": PAPERS_THRESHOLDS, **aupro_metrics(curves, PAPERS_THRESHOLDS)}
-        metrics["maps"][name] = of_map
+        metrics["maps"][name] = map_metrics
     for kind in sorted(set(defects) - {GOOD}):
         chosen = np.array([defect in (kind, GOOD) for defect in defects])
         subset = image_metrics(image_curves(scores[FUSED][chosen], defective[chosen]))

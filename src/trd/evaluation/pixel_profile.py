@@ -38,8 +38,8 @@ class PixelProfile:
         """`pixel_auroc`, and `aupro_L` for the limits, of each resample; (R,) each, good to about 0.001."""
         weights = counts.astype(np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
-            good, found, overlap = weights @ self.good, weights @ self.defective, weights @ self.overlap
-            rate, recall = good / good[:, -1:], found / found[:, -1:]
+            good, detected, overlap = weights @ self.good, weights @ self.defective, weights @ self.overlap
+            rate, recall = good / good[:, -1:], detected / detected[:, -1:]
             pro = overlap / (weights @ self.regions)[:, None]
         result = {"pixel_auroc": _areas(rate, recall, 1.0)}
         return result | {f"aupro_{round(100 * limit)}": _areas(rate, pro, limit) / limit for limit in limits}
@@ -48,21 +48,21 @@ class PixelProfile:
 def pixel_profile(maps: NDArray[np.float32], masks: NDArray[np.bool_]) -> PixelProfile:
     """Of (N, H, W) maps and masks."""
     step = max(1, maps.size // SAMPLED)
-    some = np.concatenate([np.asarray(m)[~k][::step] for m, k in zip(maps, masks, strict=True)])
-    if not some.size:
-        some = np.zeros(1, np.float32)
+    sampled = np.concatenate([np.asarray(m)[~k][::step] for m, k in zip(maps, masks, strict=True)])
+    if not sampled.size:
+        sampled = np.zeros(1, np.float32)
     rates = np.geomspace(FINEST, 1, GRID)
-    thresholds = np.quantile(some, 1 - rates).astype(np.float32)  # descending
-    highest = np.nextafter(np.float32(max(some.max(), np.max(maps))), np.float32(np.inf))
-    above_good = np.nextafter(some.max(), np.float32(np.inf))
+    thresholds = np.quantile(sampled, 1 - rates).astype(np.float32)  # descending
+    highest = np.nextafter(np.float32(max(sampled.max(), np.max(maps))), np.float32(np.inf))
+    above_good = np.nextafter(sampled.max(), np.float32(np.inf))
     thresholds = np.concatenate([[highest, above_good], thresholds, [np.float32(-np.inf)]]).astype(np.float32)
     good, defective, overlap, regions = [], [], [], []
     for values, mask in zip(maps, masks, strict=True):
-        here = np.asarray(values)
+        scores = np.asarray(values)
         labels, sizes = region_labels(np.asarray(mask)[None])
-        good.append(_passed(here[~mask], thresholds))
-        defective.append(_passed(here[mask], thresholds))
-        shares = [_passed(here[labels[0] == label], thresholds) / sizes[label] for label in range(1, len(sizes))]
+        good.append(_passed(scores[~mask], thresholds))
+        defective.append(_passed(scores[mask], thresholds))
+        shares = [_passed(scores[labels[0] == label], thresholds) / sizes[label] for label in range(1, len(sizes))]
         overlap.append(np.sum(shares, axis=0) if shares else np.zeros(len(thresholds)))
         regions.append(float(len(sizes) - 1))
     return PixelProfile(np.array(good), np.array(defective), np.array(overlap), np.array(regions))

@@ -31,14 +31,14 @@ def class_rows(metrics: Mapping[str, Mapping[str, Any]]) -> Rows:
     maps = dict.fromkeys(name for content in metrics.values() for name in content["maps"])
     rows: Rows = []
     for name in maps:
-        of_map: Rows = [
+        map_rows: Rows = [
             {"class": cls, "map": name, **{key: number(content["maps"][name].get(key)) for key in COLUMNS}}
             for cls, content in metrics.items()
             if name in content["maps"]
         ]
-        rows += of_map
-        if len(of_map) > 1:
-            rows.append({"class": "mean", "map": name, **_mean(of_map, COLUMNS)})
+        rows += map_rows
+        if len(map_rows) > 1:
+            rows.append({"class": "mean", "map": name, **_mean(map_rows, COLUMNS)})
     return rows
 
 

@@ -13,7 +13,7 @@ from trd.config import Recipe
 from trd.engines.base import Placement
 from trd.engines.graphs import Graphs
 from trd.engines.pytorch.engine import PyTorchEngine
-from trd.engines.pytorch.out_of_memory import TRAINING_REMEDY, full_memory_said
+from trd.engines.pytorch.out_of_memory import TRAINING_REMEDY, explained_out_of_memory
 from trd.engines.pytorch.precision import PRECISIONS, prediction_dtype, resolve_device
 from trd.evidence.base import FitJob, GraphContext, Observations
 from trd.evidence.initialisation import WithoutInitialisation
@@ -33,7 +33,7 @@ def fit_evidence(job: FitJob) -> State:
     """
     recipe, state = job.recipe, dict[str, State]()
     order = sorted(recipe.evidence, key=lambda kind: not recipe.evidence[kind].falls_back)
-    with full_memory_said(TRAINING_REMEDY), repeatable(recipe.seed):
+    with explained_out_of_memory(TRAINING_REMEDY), repeatable(recipe.seed):
         teacher = None
         if reads_teacher(recipe):
             graph = TeacherGraph(recipe.teacher)

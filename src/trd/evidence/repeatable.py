@@ -19,12 +19,12 @@ def repeatable(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def deterministic(wanted: bool) -> Iterator[None]:
+def deterministic(enabled: bool) -> Iterator[None]:
     """Whether algorithms must repeat to the bit; afterwards the caller's choice holds again."""
     choice: Any = torch.utils.deterministic  # a module with a property, of which its types say nothing
     before = torch.are_deterministic_algorithms_enabled(), choice.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on GPUs need it
-    torch.use_deterministic_algorithms(wanted)
+    torch.use_deterministic_algorithms(enabled)
     # Filling every fresh tensor with NaN guards against reading unset memory, which nothing here does, and costs time.
     choice.fill_uninitialized_memory = False
     try:

@@ -19,13 +19,13 @@ def fill(module: nn.Module, state: State, prefix: str = "") -> None:
 
     Raises CheckpointError where one is missing, left over or of another shape.
     """
-    own = {
+    tensors = {
         name.removeprefix(prefix): torch.from_numpy(value) for name, value in state.items() if name.startswith(prefix)
     }
     for name, parameter in module.named_parameters():
-        if name in own:  # `assign` takes the tensor as it is
-            own[name].requires_grad_(parameter.requires_grad)
+        if name in tensors:  # `assign` takes the tensor as it is
+            tensors[name].requires_grad_(parameter.requires_grad)
     try:
-        module.load_state_dict(own, assign=True)
+        module.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise CheckpointError(f"the weights do not fit the recipe: {error}") from error

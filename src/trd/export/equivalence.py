@@ -72,13 +72,13 @@ def compared(before: Detector, package: Detector, parts: Iterable[PreparedSample
     flipped, alarms, alarms_before, beyond = list[str](), 0, 0, 0
     first, second = tee(parts)
     for old, new in zip(before.score(first), package.score(second), strict=True):
-        apart = np.abs(old.fused - new.fused)
-        largest, total = max(largest, float(apart.max())), total + float(apart.mean())
-        beyond += bool(apart.max() > LARGEST_MAP)
+        differences = np.abs(old.fused - new.fused)
+        largest, total = max(largest, float(differences.max())), total + float(differences.mean())
+        beyond += bool(differences.max() > LARGEST_MAP)
         score = max(score, abs(old.score - new.score))
-        was, now = _alarm(before, old), _alarm(package, new)
-        alarms, alarms_before = alarms + now, alarms_before + was
-        if was != now and abs(old.score - before.calibration.image_threshold.value) > NEAR:
+        old_alarm, new_alarm = _alarm(before, old), _alarm(package, new)
+        alarms, alarms_before = alarms + new_alarm, alarms_before + old_alarm
+        if old_alarm != new_alarm and abs(old.score - before.calibration.image_threshold.value) > NEAR:
             flipped.append(new.sample.id)
     mean, both = total / max(count, 1), (alarms, alarms_before)
     return Split(count, beyond, largest, mean, score, tuple(flipped), *both, count, *both)
@@ -86,61 +86,61 @@ def compared(before: Detector, package: Detector, parts: Iterable[PreparedSample
 
 def compared_results(before: Detector, package: Detector, old: ClassResult, new: ClassResult) -> Split:
     """The same of an evaluated test split."""
-    apart = np.abs(np.asarray(old.maps[FUSED]) - np.asarray(new.maps[FUSED]))
+    differences = np.abs(np.asarray(old.maps[FUSED]) - np.asarray(new.maps[FUSED]))
     thresholds = before.calibration.image_threshold.value, package.calibration.image_threshold.value
-    was, now = old.scores[FUSED] > thresholds[0], new.scores[FUSED] > thresholds[1]
+    old_alarm, new_alarm = old.scores[FUSED] > thresholds[0], new.scores[FUSED] > thresholds[1]
     far = np.abs(old.scores[FUSED] - thresholds[0]) > NEAR
-    flipped = tuple(old.ids[index] for index in np.flatnonzero((was != now) & far))
+    flipped = tuple(old.ids[index] for index in np.flatnonzero((old_alarm != new_alarm) & far))
     score = float(np.abs(old.scores[FUSED] - new.scores[FUSED]).max())
-    beyond = int((apart.max(axis=(1, 2)) > LARGEST_MAP).sum())
-    largest, mean, good = float(apart.max()), float(apart.mean()), ~old.defective
-    false = int((now & good).sum()), int((was & good).sum())
-    alarms = int(now.sum()), int(was.sum())
+    beyond = int((differences.max(axis=(1, 2)) > LARGEST_MAP).sum())
+    largest, mean, good = float(differences.max()), float(differences.mean()), ~old.defective
+    false = int((new_alarm & good).sum()), int((old_alarm & good).sum())
+    alarms = int(new_alarm.sum()), int(old_alarm.sum())
     return Split(len(old.ids), beyond, largest, mean, score, flipped, *alarms, int(good.sum()), *false)
 
 
 def numbers_of(result: ClassResult) -> dict[str, float]:
     """Of the fused map; a metric that needs both kinds of parts is left out where one is missing."""
-    of_map = result.metrics["maps"][FUSED]
-    return {name: float(value) for name, value in of_map.items() if value is not None and math.isfinite(value)}
+    fused_metrics = result.metrics["maps"][FUSED]
+    return {name: float(value) for name, value in fused_metrics.items() if value is not None and math.isfinite(value)}
 
 
 def change_of(old: ClassResult, new: ClassResult) -> dict[str, Interval]:
     """New minus old of the judged metrics, both on the same resamples; without those that one of them lacks."""
     before, after, counts = numbers_of(old), numbers_of(new), resampled(old.defective)
-    found = {}
+    changes = {}
     for metric in JUDGED:
         if metric not in before or metric not in after:
             continue
-        replicates, about = _resampled_change(metric, old, new, counts)
+        replicates, approximation = _resampled_change(metric, old, new, counts)
         value = after[metric] - before[metric]
-        found[metric] = interval(value, replicates - about + value)
-    return found
+        changes[metric] = interval(value, replicates - approximation + value)
+    return changes
 
 
 def _resampled_change(
     metric: str, old: ClassResult, new: ClassResult, counts: Counts
 ) -> tuple[NDArray[np.float64], float]:
     """Of each resample, and of the parts as they are, by the same approximation."""
-    every = np.concatenate([np.ones_like(counts[:1]), counts])
+    all_counts = np.concatenate([np.ones_like(counts[:1]), counts])
     if metric == "image_auroc":
-        values = [resampled_auroc(one.scores[FUSED], one.defective, every) for one in (new, old)]
+        values = [resampled_auroc(result.scores[FUSED], result.defective, all_counts) for result in (new, old)]
     else:
         assert old.masks is not None  # without masks there is no such metric
-        profiles = [pixel_profile(one.maps[FUSED], old.masks) for one in (new, old)]
-        values = [profile.resampled(every, (0.30,))[metric] for profile in profiles]
+        profiles = [pixel_profile(result.maps[FUSED], old.masks) for result in (new, old)]
+        values = [profile.resampled(all_counts, (0.30,))[metric] for profile in profiles]
     change = values[0] - values[1]
     return change[1:], float(change[0])
 
 
-def judged(found: Equivalence) -> Equivalence:
+def judged(report: Equivalence) -> Equivalence:
     """With the reasons against using the package, if any.
 
     A metric that is lower by more than LOWER counts, in less than float32 only where that is more than chance: where
     the interval of the change holds zero, other parts might have shown the reverse. In float32 nothing may move so far.
     """
     reasons = []
-    for name, split in found.splits.items() if found.precision == "fp32" else ():
+    for name, split in report.splits.items() if report.precision == "fp32" else ():
         if not split.largest <= LARGEST_MAP:
             reasons.append(
                 f"{name}: the fused maps of {split.beyond} of {split.parts} parts differ by more than {LARGEST_MAP}, "
@@ -150,28 +150,28 @@ def judged(found: Equivalence) -> Equivalence:
             reasons.append(f"{name}: the scores differ by up to {split.score:.2g} (allowed {LARGEST_SCORE})")
         if split.flipped:
             reasons.append(f"{name}: {len(split.flipped)} parts are decided otherwise ({', '.join(split.flipped[:3])})")
-    for metric in (name for name in JUDGED if name in found.before):
-        change = found.change.get(metric, UNKNOWN)
-        chance = found.precision != "fp32" and change.holds_zero
+    for metric in (name for name in JUDGED if name in report.before):
+        change = report.change.get(metric, UNKNOWN)
+        chance = report.precision != "fp32" and change.holds_zero
         if not (change.value >= -LOWER or chance):
             reasons.append(
-                f"{metric} of the test parts is {found.metrics.get(metric, math.nan):.3f}, where the detector has "
-                f"{found.before[metric]:.3f}: {said(change)} (allowed {LOWER} lower, or what may be chance)"
+                f"{metric} of the test parts is {report.metrics.get(metric, math.nan):.3f}, where the detector has "
+                f"{report.before[metric]:.3f}: {worded_change(change)} (allowed {LOWER} lower, or what may be chance)"
             )
-    return replace(found, refused=tuple(reasons))
+    return replace(report, refused=tuple(reasons))
 
 
-def said(change: Interval) -> str:
+def worded_change(change: Interval) -> str:
     return f"a difference of {change.value:+.4f}, 95 % from {change.low:+.4f} to {change.high:+.4f}"
 
 
-def refuse(found: Equivalence) -> None:
+def refuse(report: Equivalence) -> None:
     """Raises TRDError where there is a reason."""
-    if found.refused:
+    if report.refused:
         raise TRDError(
             "the package does not decide as the detector does, nothing was written: "
-            + "; ".join(found.refused)
-            + ("" if found.precision == "fp32" else ". Export with --precision fp32")
+            + "; ".join(report.refused)
+            + ("" if report.precision == "fp32" else ". Export with --precision fp32")
         )
 
 

@@ -101,10 +101,10 @@ def export(job: ExportJob, console: Console) -> Exported:
         golden = golden_of(parts.example, detector.pipeline, engine)
         package = _with_members(draft, calibration, {"golden/0.safetensors": golden.to_bytes()})
         package = write_package(Path(scratch) / "package.trdm", package, packing.not_at_all)
-        found = _equivalence(detector, Detector.load(package.path, "cpu"), parts, job, console)
-    refuse(found)
-    package = replace(package, contents={**package.contents, EQUIVALENCE: _json(found)})
-    return Exported(write_package(job.out, package), found, time.monotonic() - begin, onnx)
+        equivalence = _equivalence(detector, Detector.load(package.path, "cpu"), parts, job, console)
+    refuse(equivalence)
+    package = replace(package, contents={**package.contents, EQUIVALENCE: _json(equivalence)})
+    return Exported(write_package(job.out, package), equivalence, time.monotonic() - begin, onnx)
 
 
 def _refuse_precision(job: ExportJob, calibrated: str) -> None:
@@ -151,13 +151,13 @@ def _in_precision(
         for role in ("teacher", "student"):  # students are quantised for what the quantised teacher gives
             names = [name for name, graph in graphs.items() if graph.role == role]
             values = _values(detector, graphs, before, job)
-            seen = _graph_inputs(values, parts, before, names, detector.recipe.seed)
+            graph_inputs = _graph_inputs(values, parts, before, names, detector.recipe.seed)
             for name in tracked(names, f"quantising, {role}", len(names), console):
-                graphs[name] = quantised(graphs[name], seen[name], job.runtime)
+                graphs[name] = quantised(graphs[name], graph_inputs[name], job.runtime)
     values = _values(detector, graphs, before, job)
 
-    def observations(some: PreparedParts) -> Iterator[tuple[dict[str, Tensor], Tensor | None]]:
-        for part in tracked(some, "fitting distances anew", len(some), console):
+    def observations(split_parts: PreparedParts) -> Iterator[tuple[dict[str, Tensor], Tensor | None]]:
+        for part in tracked(split_parts, "fitting distances anew", len(split_parts), console):
             tensors = {name: torch.from_numpy(v) for name, v in values.values(stacked_images([part])).items()}
             yield tensors, None if part.region is None else torch.from_numpy(part.region)[None]
 
@@ -186,13 +186,13 @@ def _graph_inputs(
     count = min(QUANTISING_PARTS, len(parts.training))
     chosen = np.linspace(0, len(parts.training) - 1, count).round().astype(int).tolist()
     images = (stacked_images([parts.training[index]]) for index in chosen)
-    seen: dict[str, list[dict[str, NDArray[np.float32]]]] = {name: [] for name in names}
-    for one in with_altered(images, seed):
-        values = engine.values(one)
+    inputs: dict[str, list[dict[str, NDArray[np.float32]]]] = {name: [] for name in names}
+    for stack in with_altered(images, seed):
+        values = engine.values(stack)
         for step in steps:
-            if step.graph in seen:
-                seen[step.graph].append({own: np.array(values[name]) for own, name in step.inputs.items()})
-    return seen
+            if step.graph in inputs:
+                inputs[step.graph].append({port: np.array(values[name]) for port, name in step.inputs.items()})
+    return inputs
 
 
 def _draft(detector: Detector, steps: Sequence[Step], graphs: Mapping[str, ExportedGraph], job: ExportJob) -> Package:
@@ -249,12 +249,17 @@ def _equivalence(
 ) -> Equivalence:
     good = {"training": parts.training, "calibration": parts.calibration}
     splits = {
-        name: compared(before, package, tracked(some, f"comparing {name} parts", len(some), console), len(some))
-        for name, some in good.items()
+        name: compared(
+            before,
+            package,
+            tracked(split_parts, f"comparing {name} parts", len(split_parts), console),
+            len(split_parts),
+        )
+        for name, split_parts in good.items()
     }
     if parts.test is None:
         return judged(Equivalence(job.precision, job.runtime, splits))
-    old, new = (evaluate_files(one, before.class_name, parts.test, console) for one in (before, package))
+    old, new = (evaluate_files(detector, before.class_name, parts.test, console) for detector in (before, package))
     splits["test"] = compared_results(before, package, old, new)
     return judged(
         Equivalence(job.precision, job.runtime, splits, numbers_of(new), numbers_of(old), change_of(old, new))
@@ -262,16 +267,16 @@ def _equivalence(
 
 
 def _tools() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in TOOLS:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
-def _json(found: Equivalence) -> bytes:
+def _json(equivalence: Equivalence) -> bytes:
     import json
 
-    return (json.dumps(found.to_json(), indent=1) + "\n").encode()
+    return (json.dumps(equivalence.to_json(), indent=1) + "\n").encode()

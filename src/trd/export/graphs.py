@@ -39,10 +39,10 @@ class ExportedGraph:
 def exported(form: GraphForm, runtime: Runtime, keep_onnx: bool = False) -> ExportedGraph:
     """Raises TRDError where PyTorch's exporter fails."""
     model = onnx_bytes(form)
-    kept = model if keep_onnx else b""
+    onnx_copy = model if keep_onnx else b""
     if runtime == "onnx":
-        return ExportedGraph(model, b"", form.role, onnx=kept)
-    return replace(openvino_graph(read_for_openvino(model), form.role), onnx=kept)
+        return ExportedGraph(model, b"", form.role, onnx=onnx_copy)
+    return replace(openvino_graph(read_for_openvino(model), form.role), onnx=onnx_copy)
 
 
 def onnx_bytes(form: GraphForm) -> bytes:
@@ -67,7 +67,9 @@ def onnx_bytes(form: GraphForm) -> bytes:
         except Exception as error:  # whatever PyTorch's exporter stumbles over
             raise TRDError(f"PyTorch's exporter failed: {str(error).strip().splitlines()[-1][:300]}") from error
     proto = cast(Any, program).model_proto
-    fixed = [one.name for one in proto.graph.input if not one.type.tensor_type.shape.dim[0].dim_param]
+    fixed = [
+        graph_input.name for graph_input in proto.graph.input if not graph_input.type.tensor_type.shape.dim[0].dim_param
+    ]
     if fixed:  # something reads the batch as a number; the exporter then fixes it without a word
         raise TRDError(f"PyTorch's exporter fixed the batch of {', '.join(fixed)} at {EXAMPLES}")
     _strip(proto.graph)

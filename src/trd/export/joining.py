@@ -26,9 +26,9 @@ def joined(
     whole = onnx.GraphProto(name="trd")
     for name, model in models.items():
         for tensor in model.graph.initializer:
-            own = whole.initializer.add()
-            own.CopyFrom(tensor)
-            own.name = f"{name}/{tensor.name}"
+            initializer = whole.initializer.add()
+            initializer.CopyFrom(tensor)
+            initializer.name = f"{name}/{tensor.name}"
     for number, step in enumerate(steps):
         _add_call(whole, models[step.graph], step, number)
     for place, values in ((whole.input, inputs), (whole.output, outputs)):
@@ -46,10 +46,10 @@ def _add_call(whole: Any, model: Any, step: Step, number: int) -> None:
     weights = {tensor.name for tensor in model.graph.initializer}
     known = {**step.inputs, **step.outputs, "": ""}  # "": an optional input that is left out
 
-    def renamed(own: str) -> str:
-        if own in known:
-            return known[own]
-        return f"{step.graph}/{own}" if own in weights else f"{number}/{own}"
+    def renamed(local_name: str) -> str:
+        if local_name in known:
+            return known[local_name]
+        return f"{step.graph}/{local_name}" if local_name in weights else f"{number}/{local_name}"
 
     for node in model.graph.node:
         assert not any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute), node.op_type

@@ -14,5 +14,5 @@ def licences_of(recipe: Recipe) -> dict[str, str]:
     """What -> licence. The students are of the user's own parts."""
     reads = any(section.reads_teacher for section in recipe.evidence.values())
     name = recipe.teacher.name
-    known = {f"teacher {name}": TEACHERS.get(name, "see the network's page")} if reads else {}
-    return {"trd-anomaly": "Apache-2.0", **known, "students, banks, statistics, calibration": "of who trained them"}
+    teacher = {f"teacher {name}": TEACHERS.get(name, "see the network's page")} if reads else {}
+    return {"trd-anomaly": "Apache-2.0", **teacher, "students, banks, statistics, calibration": "of who trained them"}

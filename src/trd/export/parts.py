@@ -41,12 +41,12 @@ def parts_of(detector: Detector, folder: Path, data: Path | None, good: Sequence
     recipe = detector.recipe
     listed = list_class(place, "", recipe.sources, recipe.point_cloud_sources)
     left_out = set(record.get("left_out", ()))
-    kept = replace(
+    remaining = replace(
         listed,
         train=tuple(part for part in listed.train if part.id not in left_out),
         validation=tuple(part for part in listed.validation if part.id not in left_out),
     )
-    files = with_calibration_parts(kept, recipe)
+    files = with_calibration_parts(remaining, recipe)
     _refuse_others(files, record, detector, place)
     calibration = tuple(good) or files.validation or files.train  # "cross" calibrates on all of them
     camera = camera_near(calibration, recipe.point_cloud_sources, files.camera or detector.facts.camera)
@@ -84,8 +84,8 @@ def _refuse_others(files: ClassFiles, record: dict[str, Any], detector: Detector
 
 def _prepared(detector: Detector, files: Sequence[SampleFiles], camera: Camera | None) -> PreparedParts:
     clouds = detector.recipe.point_cloud_sources
-    near = camera_near(files, clouds, camera or detector.facts.camera)
-    parts = PreparedParts(len(files), lambda index: detector.pipeline(load_sample(files[index], clouds, near)))
+    known_camera = camera_near(files, clouds, camera or detector.facts.camera)
+    parts = PreparedParts(len(files), lambda index: detector.pipeline(load_sample(files[index], clouds, known_camera)))
     for _ in in_threads(parts.__getitem__, range(len(parts))):
         pass
     return parts

@@ -32,8 +32,8 @@ def with_altered(
     for images in parts:
         yield images
         names = sorted(images)
-        chosen = names[int(rng.integers(len(names)))]
-        yield {**images, chosen: _transplanted(images[chosen], rng)}
+        modality = names[int(rng.integers(len(names)))]
+        yield {**images, modality: _transplanted(images[modality], rng)}
 
 
 def _transplanted(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -60,7 +60,7 @@ def _for_openvino(graph: ExportedGraph, inputs: Inputs) -> ExportedGraph:
     model = openvino.Core().read_model(graph.model, openvino.Tensor(np.frombuffer(graph.weights, np.uint8)))
     smaller = nncf.quantize(
         model,
-        nncf.Dataset([dict(one) for one in inputs]),
+        nncf.Dataset([dict(feed) for feed in inputs]),
         preset=nncf.QuantizationPreset.MIXED,  # students' values take both signs
         subset_size=len(inputs),
     )
@@ -76,8 +76,8 @@ def _for_onnx(graph: ExportedGraph, inputs: Inputs) -> ExportedGraph:
             self.left = iter(inputs)
 
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-            one = next(self.left, None)
-            return None if one is None else dict(one)
+            feed = next(self.left, None)
+            return None if feed is None else dict(feed)
 
     with tempfile.TemporaryDirectory() as folder:
         plain, ready, smaller = (str(Path(folder) / name) for name in ("plain.onnx", "ready.onnx", "int8.onnx"))

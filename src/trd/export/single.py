@@ -50,28 +50,28 @@ class Decided(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         *raw, region = inputs
-        of_branch = dict(zip(self.calibration.maps, raw, strict=True))
-        decision = decide(self.calibration, of_branch, region > 0.5, self._smoothed, torch)
+        branch_maps = dict(zip(self.calibration.maps, raw, strict=True))
+        decision = decide(self.calibration, branch_maps, region > 0.5, self._smoothed, torch)
         return *decision.maps.values(), decision.fused, decision.score
 
     def _smoothed(self, maps: Tensor) -> Tensor:
         return self.rows @ (maps @ self.columns)
 
 
-def export_single(done: Exported, out: Path) -> None:
+def export_single(exported: Exported, out: Path) -> None:
     """The graphs of a package in float32, and its calibration, as one file; its golden part is compared.
 
-    done: of a job that kept its ONNX. Raises RecipeError for another, TRDError, with nothing written, where the file
-    does not compute what the package does.
+    exported: of a job that kept its ONNX. Raises RecipeError for another, TRDError, with nothing written, where the
+    file does not compute what the package does.
     """
-    package = done.package
+    package = exported.package
     if package.manifest.precision != "fp32":
         raise RecipeError(
             f"--single is in float32, the package in {package.manifest.precision}: export with --precision fp32"
         )
-    if done.onnx.keys() != package.manifest.graphs.keys():
+    if exported.onnx.keys() != package.manifest.graphs.keys():
         raise RecipeError("the export kept no ONNX for a single file: ask for it (keep_onnx)")
-    data = single_bytes(package, done.onnx)
+    data = single_bytes(package, exported.onnx)
     _refuse_another(data, package)
     write_bytes(out, data)
 
@@ -87,13 +87,13 @@ def single_bytes(package: Package, graphs: Mapping[str, bytes]) -> bytes:
     steps = [
         Step(
             step.graph,
-            {own: public.get(name, name) for own, name in step.inputs.items()},
-            {own: public.get(name, name) for own, name in step.outputs.items()},
+            {port: public.get(name, name) for port, name in step.inputs.items()},
+            {port: public.get(name, name) for port, name in step.outputs.items()},
         )
         for step in package.manifest.steps
     ]
-    own = {name: name for name in (*raw, REGION)}
-    steps.append(Step(DECISION, own, {name: name for name in ends}))
+    decision_inputs = {name: name for name in (*raw, REGION)}
+    steps.append(Step(DECISION, decision_inputs, {name: name for name in ends}))
     inputs: dict[str, tuple[int, ...]] = {**dict.fromkeys(modalities, (3, *size)), REGION: size}
     outputs: dict[str, tuple[int, ...]] = {**dict.fromkeys((*raw, *maps, "fused_map"), size), "score": ()}
     return joined({**graphs, DECISION: onnx_bytes(decided)}, steps, inputs, outputs, _metadata(package))
@@ -103,8 +103,8 @@ def _refuse_another(data: bytes, package: Package) -> None:
     """The golden part by the file and by the package."""
     import onnxruntime
 
-    where = package.manifest.golden[0]
-    golden = Golden.from_bytes(package.contents[where], where)
+    member = package.manifest.golden[0]
+    golden = Golden.from_bytes(package.contents[member], member)
     detector = Detector.load(package.path, "cpu")
     part = detector.pipeline(Sample("golden", golden.sources))
     (expected,) = detector.score([part])
@@ -112,17 +112,17 @@ def _refuse_another(data: bytes, package: Package) -> None:
     region = np.ones(expected.fused.shape, np.float32) if part.region is None else part.region.astype(np.float32)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     score, fused = session.run(["score", "fused_map"], {**images, REGION: region[None]})
-    apart = float(np.abs(fused[0] - expected.fused).max())
-    if not (apart <= LARGEST_MAP and abs(float(score[0]) - expected.score) <= LARGEST_SCORE):
+    difference = float(np.abs(fused[0] - expected.fused).max())
+    if not (difference <= LARGEST_MAP and abs(float(score[0]) - expected.score) <= LARGEST_SCORE):
         raise TRDError(
-            f"the single file does not compute what the package does (its map of the golden part is {apart:.2g} apart, "
-            f"{LARGEST_MAP:g} is allowed); it was not written"
+            f"the single file does not compute what the package does (its map of the golden part is {difference:.2g} "
+            f"apart, {LARGEST_MAP:g} is allowed); it was not written"
         )
 
 
 def _metadata(package: Package) -> Mapping[str, str]:
     facts, calibration = package.facts, package.facts.calibration
-    told = {
+    properties = {
         "format": FORMAT,
         "detector": facts.id,
         "class_name": facts.class_name,
@@ -135,4 +135,4 @@ def _metadata(package: Package) -> Mapping[str, str]:
         "recipe": facts.recipe.to_toml(),
         "licences": dict(package.manifest.licences),
     }
-    return {f"trd.{key}": value if isinstance(value, str) else json.dumps(value) for key, value in told.items()}
+    return {f"trd.{key}": value if isinstance(value, str) else json.dumps(value) for key, value in properties.items()}

@@ -58,17 +58,17 @@ def _model(package: Package, name: str, device: str, threads: int, at_once: int)
         weights = package.contents[files.weights] if files.weights else b""
     except KeyError as error:
         raise CheckpointError(f"{package.path} lacks {error}: export it anew") from error
-    where, runtime = f"{package.path}, {files.model}", package.manifest.runtime
+    label, runtime = f"{package.path}, {files.model}", package.manifest.runtime
     digests = (hashlib.sha256(data).digest() for data in (model, weights))
     key = (runtime, device, files.precision, threads, at_once, *digests)
     with _making:
-        ready = _in_use.get(key)
-        if ready is None and runtime == "onnx":
-            ready = OnnxGraph(model, device, threads, where)
-        elif ready is None:
-            ready = OpenVINOModel(model, weights, files.precision, threads, at_once, where)
-        _in_use[key] = ready
-    return ready
+        model_in_use = _in_use.get(key)
+        if model_in_use is None and runtime == "onnx":
+            model_in_use = OnnxGraph(model, device, threads, label)
+        elif model_in_use is None:
+            model_in_use = OpenVINOModel(model, weights, files.precision, threads, at_once, label)
+        _in_use[key] = model_in_use
+    return model_in_use
 
 
 def self_tested(package: Package, pipeline: Pipeline, engine: Engine) -> None:
@@ -76,5 +76,5 @@ def self_tested(package: Package, pipeline: Pipeline, engine: Engine) -> None:
     manifest = package.manifest
     if manifest.golden:
         golden = Golden.from_bytes(package.contents[manifest.golden[0]], f"{package.path}, {manifest.golden[0]}")
-        found = deviation(golden, pipeline, engine, package.facts.calibration.maps)
-        refuse_deviation(found, manifest.tolerance, str(package.path))
+        measured = deviation(golden, pipeline, engine, package.facts.calibration.maps)
+        refuse_deviation(measured, manifest.tolerance, str(package.path))

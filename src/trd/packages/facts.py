@@ -42,21 +42,21 @@ def earlier_calibrations(path: Path) -> dict[str, Calibration]:
         texts = [contents[name] for name in sorted(contents) if name.startswith("calibrations/")]
     else:
         texts = [file.read_bytes() for file in sorted((detector_folder(path) / "calibrations").glob("*.json"))]
-    known = {}
+    calibrations = {}
     for text in texts:
         with suppress(ValueError):
             calibration = Calibration.from_json(json.loads(text))
-            known[calibration.id] = calibration
-    return known
+            calibrations[calibration.id] = calibration
+    return calibrations
 
 
-def earlier_calibration(path: Path, wanted: str) -> Calibration:
+def earlier_calibration(path: Path, calibration_id: str) -> Calibration:
     """Raises CheckpointError naming those that there are."""
-    known = earlier_calibrations(path)
-    if wanted not in known:
-        remedy = f"there are {', '.join(known)}" if known else "it was never calibrated anew"
-        raise CheckpointError(f"{path} keeps no earlier calibration '{wanted}': {remedy}")
-    return known[wanted]
+    calibrations = earlier_calibrations(path)
+    if calibration_id not in calibrations:
+        remedy = f"there are {', '.join(calibrations)}" if calibrations else "it was never calibrated anew"
+        raise CheckpointError(f"{path} keeps no earlier calibration '{calibration_id}': {remedy}")
+    return calibrations[calibration_id]
 
 
 def digests_of_parts(path: Path) -> frozenset[str]:

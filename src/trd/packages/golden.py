@@ -51,7 +51,12 @@ class Golden:
         """Raises CheckpointError."""
         try:
             arrays = load(data)
-            return cls(_of(arrays, SOURCE), _of(arrays, IMAGE), _of(arrays, MAP), np.asarray(arrays[REGION], np.uint8))
+            return cls(
+                _with_prefix(arrays, SOURCE),
+                _with_prefix(arrays, IMAGE),
+                _with_prefix(arrays, MAP),
+                np.asarray(arrays[REGION], np.uint8),
+            )
         except (SafetensorError, KeyError, ValueError) as error:
             raise CheckpointError(f"{where} is damaged: {error}; export it anew") from error
 
@@ -103,17 +108,17 @@ def deviation(golden: Golden, pipeline: Pipeline, engine: Engine, units: Mapping
     )
 
 
-def refuse_deviation(found: Deviation, tolerance: float, where: str) -> None:
+def refuse_deviation(measured: Deviation, tolerance: float, where: str) -> None:
     """Raises CheckpointError for a machine that does not compute what the exporting one did."""
-    if not found.images <= PREPARED or found.region > 0.001:
+    if not measured.images <= PREPARED or measured.region > 0.001:
         raise CheckpointError(
-            f"{where}: this machine prepares the golden part otherwise (by {found.images:.2g} of 1, where "
+            f"{where}: this machine prepares the golden part otherwise (by {measured.images:.2g} of 1, where "
             f"{PREPARED:.2g} is allowed): another version of OpenCV, Pillow or trd-anomaly than it was exported with "
             "(trd info PACKAGE lists them); install those, or export it here"
         )
-    if not found.maps <= tolerance:
+    if not measured.maps <= tolerance:
         raise CheckpointError(
-            f"{where}: this machine's maps of the golden part differ by {found.maps:.2g} deviations, where "
+            f"{where}: this machine's maps of the golden part differ by {measured.maps:.2g} deviations, where "
             f"{tolerance:.2g} is allowed: it would not decide as the exporting machine did. Look for a precision that "
             "the runtime takes by itself, or export and calibrate on this kind of machine"
         )
@@ -125,9 +130,9 @@ def _thin_images(prepared: PreparedSample) -> dict[str, NDArray[np.float32]]:
 
 def _thin_region(prepared: PreparedSample) -> NDArray[np.uint8]:
     height, width = next(iter(prepared.images.values())).shape[1:]
-    whole = np.ones((height, width), bool) if prepared.region is None else prepared.region
-    return np.ascontiguousarray(whole[::THIN, ::THIN]).astype(np.uint8)
+    region = np.ones((height, width), bool) if prepared.region is None else prepared.region
+    return np.ascontiguousarray(region[::THIN, ::THIN]).astype(np.uint8)
 
 
-def _of(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+def _with_prefix(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

@@ -47,14 +47,14 @@ class Package:
     @property
     def equivalence(self) -> dict[str, Any]:
         """The report of the export; empty where there is none."""
-        found = self.contents.get(EQUIVALENCE)
-        return {} if found is None else dict(json.loads(found))
+        report = self.contents.get(EQUIVALENCE)
+        return {} if report is None else dict(json.loads(report))
 
     def calibrated(self, facts: DetectorFacts) -> Package:
         """With the facts' calibration; the one before is kept inside."""
         before = self.facts.calibration
-        kept = {f"calibrations/{before.id}.json": _json(before.to_json())}
-        return replace(self, facts=facts, contents={**self.contents, **kept, **facts_members(facts)})
+        earlier = {f"calibrations/{before.id}.json": _json(before.to_json())}
+        return replace(self, facts=facts, contents={**self.contents, **earlier, **facts_members(facts)})
 
 
 def is_package(path: Path) -> bool:
@@ -77,17 +77,17 @@ def write_package(path: Path, package: Package, pack: Callable[[bytes], Packed] 
     def manifest() -> Manifest:
         return package.manifest.model_copy(update={"members": dict(members)})
 
-    def add(archive: zipfile.ZipFile, name: str, one: Packed) -> None:
+    def add(archive: zipfile.ZipFile, name: str, packed: Packed) -> None:
         entry = zipfile.ZipInfo(name, DATE)
-        entry.compress_type, entry.external_attr = one.method, 0o644 << 16
-        archive.writestr(entry, one.data, compresslevel=one.level)
+        entry.compress_type, entry.external_attr = packed.method, 0o644 << 16
+        archive.writestr(entry, packed.data, compresslevel=packed.level)
 
     def write(temporary: Path) -> None:
         with zipfile.ZipFile(temporary, "w") as archive:
             for name, data in package.contents.items():
-                one = pack(data)
-                members[name] = Member(sha256=_digest(data), bytes=len(data), word=one.word)
-                add(archive, name, one)
+                packed = pack(data)
+                members[name] = Member(sha256=_digest(data), bytes=len(data), word=packed.word)
+                add(archive, name, packed)
             text = _json(manifest().model_dump(mode="json"))
             archive.comment = _digest(text).encode()
             add(archive, MANIFEST, packing.as_it_is(text))

@@ -54,22 +54,24 @@ def packed(data: bytes) -> Packed:
 
 def _smallest(data: bytes, lzma_too: bool) -> Packed:
     orders: list[tuple[bytes, Word]] = [(data, 1), (_byte_by_byte(data), 4)]
-    found = [(len(zlib.compress(stored, LEVEL)), Packed(stored, zipfile.ZIP_DEFLATED, word)) for stored, word in orders]
+    candidates = [
+        (len(zlib.compress(stored, LEVEL)), Packed(stored, zipfile.ZIP_DEFLATED, word)) for stored, word in orders
+    ]
     if lzma_too:
-        found += [(len(lzma.compress(stored)), Packed(stored, zipfile.ZIP_LZMA, word)) for stored, word in orders]
-    return min(found, key=lambda one: one[0])[1]
+        candidates += [(len(lzma.compress(stored)), Packed(stored, zipfile.ZIP_LZMA, word)) for stored, word in orders]
+    return min(candidates, key=lambda candidate: candidate[0])[1]
 
 
 def unpacked(stored: bytes, word: Word) -> bytes:
     if word == 1:
         return stored
-    whole = len(stored) // word * word
-    numbers = np.frombuffer(stored, np.uint8, whole).reshape(word, -1)
-    return numbers.T.tobytes() + stored[whole:]
+    length = len(stored) // word * word
+    numbers = np.frombuffer(stored, np.uint8, length).reshape(word, -1)
+    return numbers.T.tobytes() + stored[length:]
 
 
 def _byte_by_byte(data: bytes) -> bytes:
     """The first bytes of all float32, then all second ones, and so on; what is left over at the end stays there."""
-    whole = len(data) // 4 * 4
-    numbers = np.frombuffer(data, np.uint8, whole).reshape(-1, 4)
-    return numbers.T.tobytes() + data[whole:]
+    length = len(data) // 4 * 4
+    numbers = np.frombuffer(data, np.uint8, length).reshape(-1, 4)
+    return numbers.T.tobytes() + data[length:]

@@ -158,9 +158,9 @@ def picture(detector: Detector, sample: Sample, prediction: Prediction) -> NDArr
     array = sample.arrays[source]
     if source in detector.recipe.point_cloud_sources:
         depth = np.asarray(array[..., 2], np.float32)
-        known = depth != 0
-        low, high = float(depth[known].min()), float(depth[known].max())
-        array = np.where(known, (high - depth) / max(high - low, 1e-9), 0).astype(np.float32)
+        measured = depth != 0
+        low, high = float(depth[measured].min()), float(depth[measured].max())
+        array = np.where(measured, (high - depth) / max(high - low, 1e-9), 0).astype(np.float32)
     if array.dtype == np.uint8 and array.ndim == 3:
         image = np.asarray(array, np.uint8)
     else:

@@ -98,8 +98,9 @@ def write_results(begin: Callable[[int], Iterable[PartResult]], output: Output, 
                 lines.write(json.dumps(result.row) + "\n")
                 lines.flush()
                 written.add(result.row)
-            kept = bad is not None and complete  # a complete earlier result is worth more than a part of this one
-            if written.count and not kept:
+            # a complete earlier result is worth more than a part of this one
+            keeps_earlier = bad is not None and complete
+            if written.count and not keeps_earlier:
                 stack.close()
                 _write_csv(out)
                 # The partial file is still there, so that after a kill the next call knows all parts of this one too.
@@ -111,7 +112,7 @@ def write_results(begin: Callable[[int], Iterable[PartResult]], output: Output, 
         except (OSError, OutputError) as error:
             where = f"; {partial_file} holds the {written.count} parts done so far" if written.count else ""
             raise OutputError(f"{error}{where}") from error
-    if bad is not None and kept and written.scored:
+    if bad is not None and keeps_earlier and written.scored:
         where = f"{partial_file} holds the {written.scored} parts before it; earlier scores are as they were"
         raise type(bad)(f"{bad}; {where}") from bad
     if bad is not None:

@@ -76,8 +76,8 @@ def sample_facts(recipe: Recipe, sample: Sample) -> SampleFacts:
     planes = {source: None if fit.plane is None else _plane(fit.plane) for source, fit in fits.items()}
     if fits and (plane := next(iter(fits.values())).plane) is not None:
         measures |= plane_measures(plane)
-    known = None if setting == "auto" and not depth else scale
-    return SampleFacts(sample.id, shape_of(sample), known, planes, box, depth * scale, border, highest, measures)
+    known_scale = None if setting == "auto" and not depth else scale
+    return SampleFacts(sample.id, shape_of(sample), known_scale, planes, box, depth * scale, border, highest, measures)
 
 
 def in_metres(sample: Sample, clouds: tuple[str, ...], scale: float) -> Sample:

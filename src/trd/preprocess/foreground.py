@@ -79,16 +79,16 @@ class BorderFit(NamedTuple):
     """What the border showed: the support plane, or why there is none, with the numbers that decided.
 
     points: measured ones in the border. share: of the border's pixels that were measured. residual: metres, median
-    distance of the points from the best plane. kept: share of the points that lie on it. facing: cosine between its
-    normal and the viewing direction. fault: "" with a plane; else too few points, all on one side, points too far off
-    ("rough"), too many off ("cut", as by a part across the border), or a plane seen too steeply.
+    distance of the points from the best plane. inlier_share: of the points, those that lie on it. facing: cosine
+    between its normal and the viewing direction. fault: "" with a plane; else too few points, all on one side, points
+    too far off ("rough"), too many off ("cut", as by a part across the border), or a plane seen too steeply.
     """
 
     plane: NDArray[np.float64] | None
     points: int
     share: float
     residual: float = 0.0
-    kept: float = 0.0
+    inlier_share: float = 0.0
     facing: float = 0.0
     fault: Literal["", "few", "one side", "rough", "cut", "steep"] = ""
 
@@ -122,11 +122,11 @@ def _fit_plane(xyz: Floats, points: NDArray[np.float64], share: float, config: P
         return BorderFit(None, count, share, fault="few")
     origin = points.mean(axis=1)  # near the points, so that squares lose no digits
     points -= origin[:, None]
-    kept, number, squares = np.ones(count), count, np.empty((3, 3))
+    inliers, number, squares = np.ones(count), count, np.empty((3, 3))
     plane, typical, width = np.zeros(4), np.inf, 0.0
     for _ in range(ROUNDS):
-        centre = np.einsum("cn,n->c", points, kept) / number
-        weighted = points if number == count else points * kept
+        centre = np.einsum("cn,n->c", points, inliers) / number
+        weighted = points if number == count else points * inliers
         # each product once, in the order of summing that all nine at once have
         squares[0] = squares[:, 0] = np.einsum("n,jn->j", weighted[0], points)
         squares[1:, 1:] = np.einsum("in,jn->ij", weighted[1:], points[1:])
@@ -139,15 +139,15 @@ def _fit_plane(xyz: Floats, points: NDArray[np.float64], share: float, config: P
         np.abs(residual, out=residual)
         typical = _median(residual)
         # 3 x the robust deviation (median absolute residual -> sigma), never under 0.2 mm: sensor resolution
-        near = residual <= max(3 * 1.4826 * typical, 2e-4)
-        np.copyto(kept, near)
-        number = np.count_nonzero(near)
+        on_plane = residual <= max(3 * 1.4826 * typical, 2e-4)
+        np.copyto(inliers, on_plane)
+        number = np.count_nonzero(on_plane)
         if number < FEWEST:
             break
     fit = BorderFit(None, count, share, typical, number / count, float(abs(plane[2])))
     if typical > config.roughness:
         return fit._replace(fault="rough")
-    if number < FEWEST or fit.kept < 0.5:
+    if number < FEWEST or fit.inlier_share < 0.5:
         return fit._replace(fault="cut")
     if fit.facing < config.facing:
         return fit._replace(fault="steep")
@@ -166,9 +166,9 @@ def _median(values: NDArray[np.float64]) -> float:
 
 def _lateral_variance(xyz: Floats) -> float:
     """Of all points in x and y, along the direction in which they spread less; from every 16th pixel, metres^2."""
-    some = xyz[::16, ::16].reshape(-1, 3)
-    some = some[some[:, 2] != 0][:, :2].astype(np.float64)
-    return float(np.linalg.eigvalsh(np.cov(some.T))[0]) if len(some) > 2 else 0.0
+    sampled = xyz[::16, ::16].reshape(-1, 3)
+    sampled = sampled[sampled[:, 2] != 0][:, :2].astype(np.float64)
+    return float(np.linalg.eigvalsh(np.cov(sampled.T))[0]) if len(sampled) > 2 else 0.0
 
 
 def _border_points(xyz: Floats, band: int) -> tuple[NDArray[np.float64], float]:

@@ -140,11 +140,11 @@ def fit_frame(recipe: Recipe, facts: Sequence[SampleFacts]) -> Frame:
                 "leave some out"
             )
     scale, planes = _cloud_scale(facts), _typical_planes(facts)
-    region: Literal["part", "frame"] = "part" if wanted(recipe.scoring.region, facts) else "frame"
+    region: Literal["part", "frame"] = "part" if means_part(recipe.scoring.region, facts) else "frame"
     window = (0, 0, *shape)
     if isinstance(config.crop, tuple):
         window = _own_window(shape, config.crop)
-    elif wanted(config.crop, facts):
+    elif means_part(config.crop, facts):
         window = _part_window(shape, facts, config.margin, recipe)
     if config.aspect == "square":
         return Frame(shape, window, (config.size, config.size), region, scale, planes)
@@ -165,12 +165,12 @@ def _own_window(shape: tuple[int, int], crop: tuple[int, int, int, int]) -> tupl
     return top, left, height, width
 
 
-def wanted(setting: str | tuple[int, ...], facts: Sequence[SampleFacts]) -> bool:
+def means_part(setting: str | tuple[int, ...], facts: Sequence[SampleFacts]) -> bool:
     """Whether `frame.crop` or `scoring.region` means the part, for these training samples."""
-    return setting == "part" or (setting == "auto" and parts_found(facts) >= ENOUGH * len(facts))
+    return setting == "part" or (setting == "auto" and detected_count(facts) >= ENOUGH * len(facts))
 
 
-def parts_found(facts: Sequence[SampleFacts]) -> int:
+def detected_count(facts: Sequence[SampleFacts]) -> int:
     """Number of samples that show a part on a plane."""
     return sum(sample.box is not None for sample in facts)
 
@@ -231,11 +231,11 @@ def why_no_part(recipe: Recipe, facts: Sequence[SampleFacts]) -> str:
             "frame.cloud_scale=0.001 for millimetres, divide millimetres by 1000, or set depth_scale in camera.json"
         )
     fault = Counter(sample.border.fault for sample in measured if sample.border).most_common(1)[0][0]
-    alike = [sample for sample in measured if sample.border and sample.border.fault == fault]
-    return _told(recipe, alike[0], f"{len(alike)} of {len(facts)} samples", whole)
+    fault_samples = [sample for sample in measured if sample.border and sample.border.fault == fault]
+    return _described_fault(recipe, fault_samples[0], f"{len(fault_samples)} of {len(facts)} samples", whole)
 
 
-def _told(recipe: Recipe, example: SampleFacts, alike: str, whole: str) -> str:
+def _described_fault(recipe: Recipe, example: SampleFacts, samples: str, whole: str) -> str:
     config, border = recipe.frame.part, example.border
     assert border is not None
     more, height = "show more of the support around the part", example.highest or 0.0
@@ -249,8 +249,8 @@ def _told(recipe: Recipe, example: SampleFacts, alike: str, whole: str) -> str:
             )
         case "cut":
             rest = (
-                f"but only {border.kept:.0%} of them lie on it, because the part reaches across the border or other "
-                f"things stand there: {more}"
+                f"but only {border.inlier_share:.0%} of them lie on it, because the part reaches across the border or "
+                f"other things stand there: {more}"
             )
         case "steep":
             degrees = np.degrees(np.arccos(border.facing))
@@ -270,6 +270,6 @@ def _told(recipe: Recipe, example: SampleFacts, alike: str, whole: str) -> str:
             )
     distance = "" if border.fault == "few" else f", {1000 * border.residual:.2g} mm from their plane in the median"
     return (
-        f"in {example.id}, and likewise in {alike}, {border.points} border points ({border.share:.0%} of the border) "
+        f"in {example.id}, and likewise in {samples}, {border.points} border points ({border.share:.0%} of the border) "
         f"were measured{distance}, {rest}, or {whole}"
     )

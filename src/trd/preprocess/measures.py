@@ -25,22 +25,22 @@ def measures_of(recipe: Recipe, frame: Frame, sample: Sample, prepared: Prepared
 
     sample: as it was read, clouds in their own unit.
     """
-    found = {name: value for name, value in prepared.measures.items() if name != "part_pixels"}
-    if not found:  # of a detector without training ranges
-        found = sample_measures(recipe, sample)
+    measures = {name: value for name, value in prepared.measures.items() if name != "part_pixels"}
+    if not measures:  # of a detector without training ranges
+        measures = sample_measures(recipe, sample)
     if recipe.point_cloud_sources:
         source, scale = recipe.point_cloud_sources[0], np.float32(frame.cloud_scale)
         cloud = cast(Floats, sample.arrays[source])
         plane = None
-        needs_place = "part_mm" not in found and prepared.region is not None
-        if source in recipe.plane_sources and ("plane" not in found or needs_place):
+        needs_place = "part_mm" not in measures and prepared.region is not None
+        if source in recipe.plane_sources and ("plane" not in measures or needs_place):
             # every second pixel each way: the plane of the border is the same, its fit a quarter of the work
             plane = border_plane(cloud[::2, ::2] * scale, recipe.frame.part)
-        if plane is not None and "plane" not in found:
-            found |= plane_measures(plane)
+        if plane is not None and "plane" not in measures:
+            measures |= plane_measures(plane)
         if needs_place and prepared.region is not None:
-            found |= _place(cloud, prepared.region, plane, frame, recipe.frame.part.clearance)
-    return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+            measures |= _place(cloud, prepared.region, plane, frame, recipe.frame.part.clearance)
+    return {name: float(value) for name, value in measures.items() if math.isfinite(value)}
 
 
 def _place(

@@ -103,8 +103,8 @@ class SurfaceNormals:
         plane: Callable[[], NDArray[np.float64] | None],
     ) -> None:
         """Make these rows of the image. `centre` and `plane`, the support, are asked for when they are needed."""
-        of_cloud = slice(self._rows.start + rows.start, self._rows.start + rows.stop)
-        slopes, known = self._fits.strip(of_cloud, centre, lambda: _to_plane_frame(plane()))
+        cloud_rows = slice(self._rows.start + rows.start, self._rows.start + rows.stop)
+        slopes, known = self._fits.strip(cloud_rows, centre, lambda: _to_plane_frame(plane()))
         image, unknown = self.image[:, rows], ~known[:, self._columns]
         steep, z = image[:2], image[2]
         np.copyto(steep, slopes[..., self._columns], casting="same_kind")

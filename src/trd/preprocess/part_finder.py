@@ -94,7 +94,7 @@ def fit_part_finder(modality: str, training: PreparedParts, held_out: PreparedPa
     target = np.concatenate([share for _, share in labelled_cells])
     if target.min() == target.max():  # parts that fill the window
         return None
-    finder = _of_weights(modality, _logistic(_products(values), target))
+    finder = _finder_from_weights(modality, _logistic(_products(values), target))
     checked = islice((part for part in (held_out or training) if part.region is not None), CHECKED)
     overlaps = [_overlap(finder(part.images[modality]), part.region) for part in checked]
     overlap = float(np.median(overlaps)) if overlaps else 0.0
@@ -151,7 +151,7 @@ def _logistic(regressors: NDArray[np.float64], target: NDArray[np.float64]) -> N
     return np.asarray(plain)
 
 
-def _of_weights(modality: str, weights: NDArray[np.float64]) -> PartFinder:
+def _finder_from_weights(modality: str, weights: NDArray[np.float64]) -> PartFinder:
     quadratic = np.zeros((_COUNT, _COUNT))
     quadratic[_ROWS, _COLUMNS] = weights[1 + _COUNT :]
     rows = tuple(tuple(row) for row in quadratic.tolist())

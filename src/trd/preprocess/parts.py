@@ -26,7 +26,7 @@ class PreparedParts:
         self.count = count
         self._prepare = prepare
         self._limit = limit
-        self._kept: dict[int, PreparedSample] = {}
+        self._cached: dict[int, PreparedSample] = {}
         self._bytes = 0
         self._lock = Lock()  # over what is kept; preparing goes on in parallel
 
@@ -37,13 +37,13 @@ class PreparedParts:
         return (self[index] for index in range(self.count))
 
     def __getitem__(self, index: int) -> PreparedSample:
-        if index in self._kept:
-            return self._kept[index]
+        if index in self._cached:
+            return self._cached[index]
         sample = self._prepare(index)
         size = sum(image.nbytes for image in sample.images.values())
         with self._lock:
-            if index not in self._kept and self._bytes + size <= self._limit:
-                self._kept[index] = sample
+            if index not in self._cached and self._bytes + size <= self._limit:
+                self._cached[index] = sample
                 self._bytes += size
         return sample
 

@@ -17,7 +17,7 @@ from trd.config import PartConfig, Recipe, SurfaceNormalsInput
 from trd.errors import DataError
 from trd.preprocess.facts import Plane, SampleFacts, in_metres, sample_facts, shape_of
 from trd.preprocess.foreground import PART_REACH, border_plane, filled_outline, part_foreground
-from trd.preprocess.frame import ENOUGH, Frame, fit_frame, parts_found, wanted, why_no_part
+from trd.preprocess.frame import ENOUGH, Frame, detected_count, fit_frame, means_part, why_no_part
 from trd.preprocess.image import resize_mask
 from trd.preprocess.part_finder import PartFinder
 from trd.preprocess.ranges import TrainingRanges, part_measures, plane_measures, sample_measures
@@ -57,18 +57,18 @@ class Pipeline:
         pipeline = cls(recipe, frame, TrainingRanges.of(frame.sensor, (sample.measures for sample in facts)))
         if not recipe.point_cloud_sources:
             return pipeline
-        own = isinstance(recipe.frame.crop, tuple)
-        crop = recipe.frame.crop if own else "part" if wanted(recipe.frame.crop, facts) else "none"
+        fixed_window = isinstance(recipe.frame.crop, tuple)
+        crop = recipe.frame.crop if fixed_window else "part" if means_part(recipe.frame.crop, facts) else "none"
         without = [sample.id for sample in facts if any(sample.planes[source] is None for source in frame.planes)]
         pipeline.record = {"crop": crop, "region": frame.region, "cloud_scale": frame.cloud_scale}
         if recipe.looks_for_part:
-            pipeline.record["parts_found"] = parts_found(facts)
+            pipeline.record["parts_found"] = detected_count(facts)
         pipeline.record["without_plane"] = without
         log = logging.getLogger("trd")
         if "auto" in (recipe.frame.crop, recipe.scoring.region):
-            message = f"a part on a plane was found in {parts_found(facts)} of {len(facts)} training samples: "
+            message = f"a part on a plane was found in {detected_count(facts)} of {len(facts)} training samples: "
             message += f"frame.crop is {crop!r}, scoring.region '{frame.region}'"
-            enough = parts_found(facts) >= ENOUGH * len(facts)
+            enough = detected_count(facts) >= ENOUGH * len(facts)
             log.info(message if enough else f"{message}; {why_no_part(recipe, facts)}")
         if recipe.frame.cloud_scale == "auto":
             log.info("the clouds are taken to be in units of %g metres (frame.cloud_scale)", frame.cloud_scale)
@@ -155,8 +155,8 @@ class Pipeline:
         return sample_measures(self.recipe, sample) if self.ranges else {}
 
     def _plane_measures(self, planes: _Planes) -> dict[str, float]:
-        own = planes.own(next(iter(self.recipe.plane_sources), "")) if self.ranges else None
-        return plane_measures(own) if own is not None else {}  # no plane is fitted for this alone
+        plane = planes.fitted(next(iter(self.recipe.plane_sources), "")) if self.ranges else None
+        return plane_measures(plane) if plane is not None else {}  # no plane is fitted for this alone
 
     def _part(self, sample: Sample, planes: _Planes) -> _Part:
         """Pixels on and near the part and in gaps of its outline (holes, unmeasured points: they may be the defect).
@@ -207,13 +207,13 @@ class _Planes:
 
     def of(self, source: str) -> NDArray[np.float64] | None:
         """Waits for the step that fits it, which is begun earlier than the one that asks."""
-        own = self._fits[source].result()
-        return np.array(self._typical[source]) if own is None and source in self._typical else own
+        fitted = self._fits[source].result()
+        return np.array(self._typical[source]) if fitted is None and source in self._typical else fitted
 
-    def own(self, source: str) -> NDArray[np.float64] | None:
+    def fitted(self, source: str) -> NDArray[np.float64] | None:
         """None also where none was asked for."""
         return self._fits[source].result() if source in self._fits else None
 
     def notes(self) -> tuple[str, ...]:
-        borrowed = [source for source in self._fits if self.own(source) is None and source in self._typical]
+        borrowed = [source for source in self._fits if self.fitted(source) is None and source in self._typical]
         return tuple(f"no support plane found in '{source}': the training samples' stands in" for source in borrowed)

@@ -39,9 +39,9 @@ class PlaneFits:
     def centre(self) -> Doubles:
         """(3,) about the middle of the cloud. Coordinates relative to it keep the sums of squares small against
         float64 rounding."""
-        some = self._xyz[::CENTRE_STEP, ::CENTRE_STEP].reshape(-1, 3)
-        some = np.compress(some[:, 2] != 0, some, axis=0)
-        return np.asarray(some.mean(axis=0, dtype=np.float64)) if len(some) else np.zeros(3)
+        sampled = self._xyz[::CENTRE_STEP, ::CENTRE_STEP].reshape(-1, 3)
+        sampled = np.compress(sampled[:, 2] != 0, sampled, axis=0)
+        return np.asarray(sampled.mean(axis=0, dtype=np.float64)) if len(sampled) else np.zeros(3)
 
     def strip(
         self, rows: slice, centre: Callable[[], Doubles], rotation: Callable[[], Doubles]
@@ -59,14 +59,14 @@ class PlaneFits:
         moments[0, :, width:] = 0
         self._blur(weight[:, :width], moments[0, :, :width])
         middle, turn, spare = centre(), rotation(), _aligned((3, ROWS, moments.shape[2]))
-        for some in strips(len(cloud), ROWS):
-            _expand(cloud[some], weight[some], middle, turn, moments[1:, some], spare)
+        for strip_rows in strips(len(cloud), ROWS):
+            _expand(cloud[strip_rows], weight[strip_rows], middle, turn, moments[1:, strip_rows], spare)
         for moment in moments[1:, :, :width]:
             self._blur(moment, moment)
         inner = moments[:, rows.start - first : rows.stop - first]
         known = np.empty(inner.shape[1:], bool)
-        for some in strips(inner.shape[1], ROWS):
-            _solve(inner[:, some], known[some], spare)
+        for strip_rows in strips(inner.shape[1], ROWS):
+            _solve(inner[:, strip_rows], known[strip_rows], spare)
         return inner[1:3, :, :width], known[:, :width]
 
     def _blur(self, values: Doubles, out: Doubles) -> None:

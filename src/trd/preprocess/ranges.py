@@ -62,8 +62,8 @@ class TrainingRanges:
         for name, value in measures.items():
             if name.partition(" ")[0] not in NOTED or (name == "part_pixels" and size != self.size):
                 continue
-            usual = self.widened(name)
-            if usual is not None and not usual[0] <= value <= usual[1]:
+            widened = self.widened(name)
+            if widened is not None and not widened[0] <= value <= widened[1]:
                 notes.append(_worded(name, value, *self.values[name]))
         return tuple(notes)
 
@@ -111,9 +111,9 @@ def sample_measures(recipe: Recipe, sample: Sample) -> dict[str, float]:
     measures = {}
     for source in dict.fromkeys(m.source for m in recipe.modalities.values() if isinstance(m, ImageInput)):
         image = sample.arrays[source]
-        some = image[::STEP, ::STEP].astype(np.float32)
-        full_scale, grey = full_scale_of(image), some.mean(axis=2) if some.ndim == 3 else some
-        measures[f"brightness {source}"] = float(some.mean()) / full_scale
+        sampled = image[::STEP, ::STEP].astype(np.float32)
+        full_scale, grey = full_scale_of(image), sampled.mean(axis=2) if sampled.ndim == 3 else sampled
+        measures[f"brightness {source}"] = float(sampled.mean()) / full_scale
         measures[f"contrast {source}"] = float(grey.std()) / full_scale
     if recipe.point_cloud_sources:
         depth = sample.arrays[recipe.point_cloud_sources[0]][::STEP, ::STEP, 2]

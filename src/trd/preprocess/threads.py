@@ -44,21 +44,21 @@ def in_threads(
     threads = thread_count()
     pool = _pool(threads)
     groups = ([pool.submit(function, item) for item in batch] for batch in batches(items, max(group, threads * ahead)))
-    begun: list[Future[Result]] = []
+    pending: list[Future[Result]] = []
     try:
-        for futures in _one_ahead(_noted(groups, begun)) if ahead else _noted(groups, begun):
+        for futures in _one_ahead(_noted(groups, pending)) if ahead else _noted(groups, pending):
             wait(futures)
             for future in futures:
                 yield future.result()
     finally:
-        for future in begun:
+        for future in pending:
             future.cancel()  # what nobody asks for any more is not begun
 
 
-def _noted(groups: Iterator[list[Future[Result]]], begun: list[Future[Result]]) -> Iterator[list[Future[Result]]]:
-    """The same groups; `begun` holds the futures of the last two."""
+def _noted(groups: Iterator[list[Future[Result]]], pending: list[Future[Result]]) -> Iterator[list[Future[Result]]]:
+    """The same groups; `pending` holds the futures of the last two."""
     for futures in groups:
-        begun[:] = [*begun[-len(futures) :], *futures]
+        pending[:] = [*pending[-len(futures) :], *futures]
         yield futures
 
 

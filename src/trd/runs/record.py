@@ -64,8 +64,8 @@ class Record:
         facts = facts_of(data, recipe)
         if record:
             facts["continued"] = [*record.get("continued", []), facts.pop("started")]
-        known = list(record.get("classes", []))
-        names = [*known, *(name for name in classes if name not in known)]
+        recorded = list(record.get("classes", []))
+        names = [*recorded, *(name for name in classes if name not in recorded)]
         self._write({**record, **facts, "classes": names})
 
     def note(self, name: str, stage: str, state: dict[str, Any]) -> None:
@@ -103,8 +103,8 @@ class Record:
 
     def end_retraining(self, classes: Iterable[str]) -> None:
         record, done = self.read(), set(classes)
-        left = {name: begun for name, begun in record.pop(RETRAINING).items() if name not in done}
-        self._write({**record, **({RETRAINING: left} if left else {})})
+        remaining = {name: begun for name, begun in record.pop(RETRAINING).items() if name not in done}
+        self._write({**record, **({RETRAINING: remaining} if remaining else {})})
 
 
 def facts_of(data: Path, recipe: Recipe) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def facts_of(data: Path, recipe: Recipe) -> dict[str, Any]:
         "seed": recipe.seed,
         "trd": metadata.version("trd-anomaly"),
         "python": platform.python_version(),
-        "versions": {name: found for name in VERSIONS_OF if (found := _version(name))},
+        "versions": {name: version for name in VERSIONS_OF if (version := _version(name))},
         "processor": _processor(),
         "processes": processes.count(),
         "command": " ".join(sys.argv),

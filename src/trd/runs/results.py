@@ -23,7 +23,7 @@ def write_tables(
 
     folders: of every class's results. facts: of the run; its texts head the report. failures: class -> reason.
     """
-    metrics = {name: found for name, folder in folders.items() if (found := read_metrics(folder))}
+    metrics = {name: class_metrics for name, folder in folders.items() if (class_metrics := read_metrics(folder))}
     if metrics:
         rows = class_rows(metrics)
         write_text(out / "metrics.csv", to_csv(rows))

@@ -175,7 +175,7 @@ class Run:
                 )
             elif tested:
                 self.evaluate(device, stale)
-            return {place.name: found for place in tested if (found := read_metrics(self.folder(place.name)))}
+            return {place.name: metrics for place in tested if (metrics := read_metrics(self.folder(place.name)))}
 
     def evaluate(self, device: str, classes: Sequence[ClassFolder], without: str = "") -> dict[str, dict[str, Any]]:
         """Evaluate these classes; tables and report cover all classes of the run that have results.

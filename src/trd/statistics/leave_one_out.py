@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-def totals(own: Floats) -> Floats:
+def totals(values: Floats) -> Floats:
     """(N, ...) of each part -> (N + 1, ...) sums of the others'."""
-    total = own.sum(axis=0)
-    return np.concatenate([total - own if len(own) > 1 else own, total[None]])
+    total = values.sum(axis=0)
+    return np.concatenate([total - values if len(values) > 1 else values, total[None]])
 
 
-def minima(own: Floats) -> Floats:
+def minima(values: Floats) -> Floats:
     """(N,) of each part -> (N + 1,) the least of the others'."""
-    order = np.argsort(own, kind="stable")
-    least = np.full(len(own) + 1, own[order[0]])
-    if len(own) > 1:
-        least[order[0]] = own[order[1]]
+    order = np.argsort(values, kind="stable")
+    least = np.full(len(values) + 1, values[order[0]])
+    if len(values) > 1:
+        least[order[0]] = values[order[1]]
     return least
 
 
@@ -37,7 +37,7 @@ def medians(parts: Sequence[NDArray[np.float32]]) -> Floats:
     """
     sizes = np.array([len(values) for values in parts])
     left_out = np.append(sizes if len(parts) > 1 else 0 * sizes, 0)
-    kept = sizes.sum() - left_out
+    remaining = sizes.sum() - left_out
     total, most = int(sizes.sum()), int(sizes.max())
     places = [max((total - most - 1) // 2, 0), min((total + most) // 2, total - 1)]
     low, high = np.partition(np.concatenate(parts), places)[places]
@@ -47,7 +47,7 @@ def medians(parts: Sequence[NDArray[np.float32]]) -> Floats:
     order = np.argsort(np.concatenate(between), kind="stable")
     owner, ordered = owner[order], np.concatenate(between)[order]
     result = np.empty(len(parts) + 1)
-    for index, count in enumerate(kept):
+    for index, count in enumerate(remaining):
         without = ordered if left_out[index] == 0 else ordered[owner != index]
         before = up_to_low.sum() - (up_to_low[index] if left_out[index] else 0)
         middle = [(count - 1) // 2 - before, count // 2 - before]

@@ -70,21 +70,21 @@ def resampled_auroc(scores: NDArray[np.floating], defective: NDArray[np.bool_], 
     bad = scores[defective]
     if not (good.size and bad.size):
         return np.full(len(counts), np.nan)
-    of_good, of_bad = counts[:, ~defective][:, order].astype(np.float64), counts[:, defective].astype(np.float64)
-    below = np.concatenate([np.zeros((len(counts), 1)), np.cumsum(of_good, axis=1)], axis=1)
+    good_draws, bad_draws = counts[:, ~defective][:, order].astype(np.float64), counts[:, defective].astype(np.float64)
+    below = np.concatenate([np.zeros((len(counts), 1)), np.cumsum(good_draws, axis=1)], axis=1)
     halves = below[:, np.searchsorted(good, bad, side="left")] + below[:, np.searchsorted(good, bad, side="right")]
-    pairs = of_good.sum(axis=1) * of_bad.sum(axis=1)
+    pairs = good_draws.sum(axis=1) * bad_draws.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((of_bad * halves).sum(axis=1) / (2 * pairs))
+        return np.asarray((bad_draws * halves).sum(axis=1) / (2 * pairs))
 
 
 def interval(value: float, replicates: Floats, confidence: float = CONFIDENCE) -> Interval:
     """The percentile interval of resampled values, widened where it does not hold `value`; nan for none."""
-    known = replicates[np.isfinite(replicates)]
-    if not known.size or not np.isfinite(value):
+    finite = replicates[np.isfinite(replicates)]
+    if not finite.size or not np.isfinite(value):
         return Interval(value, float("nan"), float("nan"))
     tail = (1 - confidence) / 2
-    low, high = np.quantile(known, [tail, 1 - tail])
+    low, high = np.quantile(finite, [tail, 1 - tail])
     return Interval(value, min(float(low), value), max(float(high), value))
 
 
@@ -97,15 +97,15 @@ def auroc_interval(value: float, replicates: Floats, pairs: int, confidence: flo
     without a part that is in two of them. Were the AUROC p, all of them would be in the right order with probability
     p^pairs: the lowest p for which that is not rarer than the interval's tail is its lower end then.
     """
-    known = replicates[np.isfinite(replicates)]
-    if not known.size or not np.isfinite(value):
+    finite = replicates[np.isfinite(replicates)]
+    if not finite.size or not np.isfinite(value):
         return Interval(value, float("nan"), float("nan"))
     limit = ((1 - confidence) / 2) ** (1 / max(pairs, 1))
     if value >= 1:
         return Interval(value, limit, 1.0)
     if value <= 0:
         return Interval(value, 0.0, 1 - limit)
-    reach = NormalDist().inv_cdf((1 + confidence) / 2) * float(known.std()) / (value * (1 - value))
+    reach = NormalDist().inv_cdf((1 + confidence) / 2) * float(finite.std()) / (value * (1 - value))
     odds = value / (1 - value)
     low, high = (1 / (1 + np.exp(np.clip(sign * reach, -700, 700)) / odds) for sign in (1, -1))
     return Interval(value, float(low), float(high))

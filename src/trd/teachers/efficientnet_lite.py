@@ -129,10 +129,10 @@ class EfficientNetLite0(nn.Module):
 
         Raises KeyError naming the first tensor that is missing.
         """
-        own = {}
+        tensors = {}
         for name in self.state_dict():
-            own[name] = weights[_published_name(name)]
-        self.load_state_dict(own)
+            tensors[name] = weights[_published_name(name)]
+        self.load_state_dict(tensors)
 
 
 def _published_name(name: str) -> str:

@@ -86,11 +86,11 @@ class TimmTeacher(nn.Module):
                 f"{PREFIX}{name} does not take images of every size ({height} x {width} was tried: {error}): "
                 "choose another network, docs/teachers.md names some"
             ) from error
-        found = [tuple(level.shape[-2:]) for level in levels]
+        grids = [tuple(level.shape[-2:]) for level in levels]
         expected = [(height // stride, width // stride) for stride in STRIDES]
-        if found != expected:
+        if grids != expected:
             raise RecipeError(
-                f"{PREFIX}{name} makes maps of {found} of an image of {height} x {width}, expected {expected}: "
+                f"{PREFIX}{name} makes maps of {grids} of an image of {height} x {width}, expected {expected}: "
                 "choose another network, docs/teachers.md names some"
             )
         return tuple(level.shape[1] for level in levels)
@@ -140,11 +140,11 @@ def _config(timm: Any, name: str) -> Any:
     """timm's record of a network and its weights."""
     architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture):
-        known = timm.list_models()
-        near = difflib.get_close_matches(architecture, known, 4)
+        architectures = timm.list_models()
+        suggestions = difflib.get_close_matches(architecture, architectures, 4)
         raise RecipeError(
             f"timm {timm.__version__} has no network '{architecture}' (teacher.name = '{PREFIX}{name}')"
-            + (f"; near it: {', '.join(near)}" if near else "")
+            + (f"; near it: {', '.join(suggestions)}" if suggestions else "")
         )
     config = None
     try:

@@ -47,7 +47,7 @@ def dealt(count: int, folds: int, seed: int) -> list[list[int]]:
     return [sorted(order[fold::folds].tolist()) for fold in range(folds)]
 
 
-def out_of_fold_maps(job: FitJob, fit: Callable[[FitJob], State], raw_maps: RawMaps) -> Maps:
+def out_of_fold_maps(job: FitJob, fit_state: Callable[[FitJob], State], raw_maps: RawMaps) -> Maps:
     """branch -> (N, h, w) raw maps of all N training parts of the job, each by the detector that did not see it.
 
     A fold that is done is kept in the job's folder, so that an interrupted work goes on with the next one.
@@ -58,10 +58,10 @@ def out_of_fold_maps(job: FitJob, fit: Callable[[FitJob], State], raw_maps: RawM
     collected: dict[str, list[np.ndarray]] = {}
     for number, held_out in enumerate(folds):
         path = job.folder / FOLDS / f"{number}.safetensors"
-        maps = _kept(path)
+        maps = _stored_maps(path)
         if maps is None:
             title = f"{job.title}: fold {number + 1} of {len(folds)}"
-            maps = _of_fold(job, fit, raw_maps, held_out, job.folder / FOLDS / str(number), title)
+            maps = _fold_maps(job, fit_state, raw_maps, held_out, job.folder / FOLDS / str(number), title)
             write_whole(path, partial(save_file, dict(maps)))
             shutil.rmtree(job.folder / FOLDS / str(number), ignore_errors=True)
         for name, values in maps.items():
@@ -71,19 +71,24 @@ def out_of_fold_maps(job: FitJob, fit: Callable[[FitJob], State], raw_maps: RawM
     return {name: np.concatenate(values)[order] for name, values in collected.items()}
 
 
-def _of_fold(
-    job: FitJob, fit: Callable[[FitJob], State], raw_maps: RawMaps, held_out: Sequence[int], folder: Path, title: str
+def _fold_maps(
+    job: FitJob,
+    fit_state: Callable[[FitJob], State],
+    raw_maps: RawMaps,
+    held_out: Sequence[int],
+    folder: Path,
+    title: str,
 ) -> Maps:
     from trd.evidence.detection import detector_engine  # torch, without which packages are calibrated too
 
     others = sorted(set(range(len(job.training))) - set(held_out))
-    of_fold = replace(job, title=title, training=job.training.chosen(others), folder=folder, record={})
-    state = fit(of_fold)
+    fold_job = replace(job, title=title, training=job.training.chosen(others), folder=folder, record={})
+    state = fit_state(fold_job)
     engine = detector_engine(job.recipe, state, job.size, Placement(job.device))
     return raw_maps(engine, job.training.chosen(held_out), job.console, title)
 
 
-def _kept(path: Path) -> Maps | None:
+def _stored_maps(path: Path) -> Maps | None:
     try:
         return load_file(path)
     except (OSError, SafetensorError):

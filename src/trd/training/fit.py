@@ -62,12 +62,12 @@ def is_finished(place: ClassFolder, recipe: Recipe, folder: Path) -> bool:
 
 def fit_prepared(
     parts: PreparedClass,
-    fit: Callable[[FitJob], State],
+    fit_state: Callable[[FitJob], State],
     out: Path,
     device: str = "auto",
     console: Console | None = None,
 ) -> Detector:
-    """The rest of `fit_class` with parts that are prepared; `fit` may be another than `fit_evidence`."""
+    """The rest of `fit_class` with parts that are prepared; `fit_state` may be another than `fit_evidence`."""
     from trd.evidence.detection import detector_engine
 
     console = console or Console(quiet=True)
@@ -87,8 +87,8 @@ def fit_prepared(
         record=record,
     )
     begin = time.monotonic()
-    raw, good = (out_of_fold_maps(job, fit, raw_maps), job.training) if cross else ({}, parts.validation)
-    state = fit(job)
+    raw, good = (out_of_fold_maps(job, fit_state, raw_maps), job.training) if cross else ({}, parts.validation)
+    state = fit_state(job)
     if not first:
         while not (out / FACTS).exists():  # should the first process fail, torchrun ends this one
             time.sleep(POLL)

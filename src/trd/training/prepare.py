@@ -106,9 +106,9 @@ def prepare_class(
     facts = _facts(recipe, parts[0], files.camera, cache)
     pipeline = Pipeline.from_facts(recipe, list(shown(facts, f"{files.name}: looking for the part", len(files.train))))
     training, validation = (_prepared(part, pipeline, files.camera, cache) for part in parts)
-    both = training.and_also(validation)
-    seen = in_threads(lambda index: _pixels_digest(both[index]), range(len(both)))  # all bad files show now
-    digests = list(shown(seen, f"{files.name}: preparation", len(both)))
+    good = training.and_also(validation)
+    pixel_digests = in_threads(lambda index: _pixels_digest(good[index]), range(len(good)))  # all bad files show now
+    digests = list(shown(pixel_digests, f"{files.name}: preparation", len(good)))
     _look_for_copies(files, recipe, digests)
     record["frame"] = pipeline.record
     record["seconds"]["preparation"] = time.monotonic() - begin
@@ -144,8 +144,8 @@ def _look_for_copies(files: ClassFiles, recipe: Recipe, digests: Sequence[bytes]
     if pairs := doubled + doubled_too:
         LOG.warning(f"{files.name}: {len(pairs)} good parts stand twice ({_named(pairs)}): delete the copies")
     good, test = [*files.train, *files.validation], files.test
-    of_good, of_test = part_digests(good), part_digests(test)
-    pairs = _copies([(part, of_good[part.id]) for part in good], [(part, of_test[part.id]) for part in test])
+    good_digests, test_digests = part_digests(good), part_digests(test)
+    pairs = _copies([(part, good_digests[part.id]) for part in good], [(part, test_digests[part.id]) for part in test])
     if pairs:
         LOG.warning(
             f"{files.name}: {len(pairs)} test parts are copies of good parts that are trained or calibrated on "
@@ -157,14 +157,14 @@ def _copies(
     first: Sequence[tuple[SampleFiles, Hashable]], second: Sequence[tuple[SampleFiles, Hashable]]
 ) -> list[tuple[str, str]]:
     """Ids of parts of `second`, each with that of the first part of `first` that equals it."""
-    known: dict[Hashable, str] = {}
+    first_ids: dict[Hashable, str] = {}
     for part, digest in first:
-        known.setdefault(digest, part.id)
-    return [(part.id, known[digest]) for part, digest in second if known.get(digest, part.id) != part.id]
+        first_ids.setdefault(digest, part.id)
+    return [(part.id, first_ids[digest]) for part, digest in second if first_ids.get(digest, part.id) != part.id]
 
 
 def _named(pairs: Sequence[tuple[str, str]]) -> str:
-    return ", ".join(f"{one} is {other}" for one, other in pairs[:NAMED]) + (", ..." if len(pairs) > NAMED else "")
+    return ", ".join(f"{copy} is {first}" for copy, first in pairs[:NAMED]) + (", ..." if len(pairs) > NAMED else "")
 
 
 class _Part:
@@ -220,15 +220,15 @@ def held_out_count(recipe: Recipe, files: ClassFiles) -> int:
     For the least number that the false-alarm rate needs up to a third of them: fewer training parts would cost more
     than a threshold that promises less. For the second greatest score as threshold no more than the recipe's share.
     """
-    scoring, count, there = recipe.scoring, len(files.train), len(files.validation)
-    if there and scoring.calibration_parts == "validation":
+    scoring, count, validation_count = recipe.scoring, len(files.train), len(files.validation)
+    if validation_count and scoring.calibration_parts == "validation":
         return 0
-    least, enough = (math.ceil(times / scoring.false_alarm_rate) - 1 - there for times in (1, 2))
+    least, enough = (math.ceil(times / scoring.false_alarm_rate) - 1 - validation_count for times in (1, 2))
     share = round(scoring.holdout * count)
-    wanted = min(least, round(MOST_HELD_OUT * count))
-    if there:
-        return max(0, wanted, min(enough, share))
-    return max(1, wanted, share)
+    held_out = min(least, round(MOST_HELD_OUT * count))
+    if validation_count:
+        return max(0, held_out, min(enough, share))
+    return max(1, held_out, share)
 
 
 def part_digests(parts: Sequence[SampleFiles]) -> dict[str, str]:
@@ -237,19 +237,19 @@ def part_digests(parts: Sequence[SampleFiles]) -> dict[str, str]:
 
 
 def _digest(part: SampleFiles) -> str:
-    return hashlib.sha256("".join(_of_file(path) for path in part.sources.values()).encode()).hexdigest()[:16]
+    return hashlib.sha256("".join(_file_digest(path) for path in part.sources.values()).encode()).hexdigest()[:16]
 
 
-def _of_file(path: Path) -> str:
+def _file_digest(path: Path) -> str:
     try:
         facts = path.stat()
-        return _of_content(path, facts.st_size, facts.st_mtime_ns)
+        return _content_digest(path, facts.st_size, facts.st_mtime_ns)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
 
 
 @functools.lru_cache(maxsize=100_000)
-def _of_content(path: Path, size: int, changed: int) -> str:
+def _content_digest(path: Path, size: int, changed: int) -> str:
     """Read once in a process, unless the file has changed meanwhile."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -258,17 +258,17 @@ def _of_content(path: Path, size: int, changed: int) -> str:
     return digest.hexdigest()
 
 
-def changed_parts(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+def changed_parts(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     """What is different, in words: "2 parts were added (train/good/060, ...)"; empty where nothing is."""
     differences = {
-        "added": sorted(now.keys() - before.keys()),
-        "removed": sorted(before.keys() - now.keys()),
-        "changed": sorted(name for name in now.keys() & before.keys() if now[name] != before[name]),
+        "added": sorted(after.keys() - before.keys()),
+        "removed": sorted(before.keys() - after.keys()),
+        "changed": sorted(name for name in after.keys() & before.keys() if after[name] != before[name]),
     }
     return ", ".join(
-        f"{len(names)} good part{'s were' if len(names) > 1 else ' was'} {what} ({', '.join(names[:NAMED])}"
+        f"{len(names)} good part{'s were' if len(names) > 1 else ' was'} {change} ({', '.join(names[:NAMED])}"
         f"{', ...' if len(names) > NAMED else ''})"
-        for what, names in differences.items()
+        for change, names in differences.items()
         if names
     )
 

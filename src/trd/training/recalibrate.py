@@ -28,17 +28,18 @@ from trd.types import Camera, PreparedSample, SampleFiles
 class Recall:
     """Of defective parts: how many are found at the threshold, and the 95 % interval of the share (Clopper-Pearson)."""
 
-    found: int
+    detected: int
     count: int
 
     @property
     def interval(self) -> tuple[float, float]:
-        return share_interval(self.found, self.count)
+        return share_interval(self.detected, self.count)
 
     def __str__(self) -> str:
         low, high = self.interval
         return (
-            f"{self.found} of {self.count} found ({self.found / self.count:.0%}; 95 % interval {low:.0%} to {high:.0%})"
+            f"{self.detected} of {self.count} found ({self.detected / self.count:.0%}; "
+            f"95 % interval {low:.0%} to {high:.0%})"
         )
 
 
@@ -73,7 +74,7 @@ def recall(detector: Detector, defective: Sequence[SampleFiles], camera: Camera 
         console,
     )
     threshold = detector.calibration.image_threshold.value
-    return Recall(sum(one.score > threshold for one in scored), len(defective))
+    return Recall(sum(scored_part.score > threshold for scored_part in scored), len(defective))
 
 
 def refuse_trained_on(place: Path, good: Sequence[SampleFiles]) -> None:
@@ -82,16 +83,16 @@ def refuse_trained_on(place: Path, good: Sequence[SampleFiles]) -> None:
     place: the detector's folder or package. Raises CheckpointError naming the first of them.
     """
     digests = digests_of_parts(place)
-    known = [name for name, digest in part_digests(good).items() if digest in digests]
-    if known:
+    used = [name for name, digest in part_digests(good).items() if digest in digests]
+    if used:
         raise CheckpointError(
-            f"{len(known)} of these good parts ({', '.join(known[:3])}{', ...' if len(known) > 3 else ''}) were used "
+            f"{len(used)} of these good parts ({', '.join(used[:3])}{', ...' if len(used) > 3 else ''}) were used "
             f"to train or calibrate the detector in {place}: give parts that it has not seen"
         )
 
 
 def _prepared(detector: Detector, files: Iterable[SampleFiles], camera: Camera | None) -> Iterable[PreparedSample]:
-    def prepared(one: SampleFiles) -> PreparedSample:
-        return detector.pipeline(load_sample(one, detector.recipe.point_cloud_sources, camera))
+    def prepared(part: SampleFiles) -> PreparedSample:
+        return detector.pipeline(load_sample(part, detector.recipe.point_cloud_sources, camera))
 
     return in_threads(prepared, files)

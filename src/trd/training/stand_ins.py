@@ -32,11 +32,11 @@ def parts_without(parts: PreparedClass, source: str) -> PreparedClass | None:
     if pipeline.region == "part" and parts.recipe.point_cloud_sources[:1] == (source,):
         finder = _finder(recipe, parts)
         frame = replace(frame, region="part" if finder else "frame")
-    kept = {name: plane for name, plane in frame.planes.items() if name in recipe.plane_sources}
-    reduced = Pipeline(recipe, replace(frame, planes=kept), pipeline.ranges, finder)
+    planes = {name: plane for name, plane in frame.planes.items() if name in recipe.plane_sources}
+    reduced = Pipeline(recipe, replace(frame, planes=planes), pipeline.ranges, finder)
 
-    def seen(all_parts: PreparedParts) -> PreparedParts:
-        return PreparedParts(len(all_parts), lambda index: _seen(all_parts[index], reduced), limit=0)
+    def reduced_parts(all_parts: PreparedParts) -> PreparedParts:
+        return PreparedParts(len(all_parts), lambda index: _reduced_part(all_parts[index], reduced), limit=0)
 
     record = {
         **parts.record,
@@ -45,7 +45,9 @@ def parts_without(parts: PreparedClass, source: str) -> PreparedClass | None:
         "seconds": {},
         **({"part_finder_overlap": finder.overlap} if finder else {}),
     }
-    return PreparedClass(recipe, parts.files, reduced, seen(parts.training), seen(parts.validation), record)
+    return PreparedClass(
+        recipe, parts.files, reduced, reduced_parts(parts.training), reduced_parts(parts.validation), record
+    )
 
 
 def _finder(recipe: Recipe, parts: PreparedClass) -> PartFinder | None:
@@ -55,7 +57,7 @@ def _finder(recipe: Recipe, parts: PreparedClass) -> PartFinder | None:
     return fit_part_finder(images[0], parts.training, parts.validation, recipe.seed)
 
 
-def _seen(part: PreparedSample, pipeline: Pipeline) -> PreparedSample:
+def _reduced_part(part: PreparedSample, pipeline: Pipeline) -> PreparedSample:
     """A prepared part as the stand-in's own pipeline would give it."""
     images = {name: part.images[name] for name in pipeline.recipe.modalities}
     finder, region = pipeline.finder, part.region if pipeline.region == "part" else None

@@ -22,7 +22,7 @@ from trd.runs import Run
 from trd_bench.compare.look import Loaded, PartPictures
 from trd_bench.compare.measure import Measured, complete
 from trd_bench.compare.page import Comparison, csv_text, html, json_values, markdown
-from trd_bench.compare.statistics import OfClass, mean_rows
+from trd_bench.compare.statistics import ClassMeasurements, mean_rows
 from trd_bench.compare.testing import TestSet, test_sets
 
 HTML, MARKDOWN, CSV, JSON = "compare.html", "compare.md", "compare.csv", "compare.json"
@@ -59,21 +59,21 @@ def compare(
             run.classes = tuple(test.place for test in tests)
             measured += complete(run, by_name, device).values() if tests else []
             failures += [f"{run.recipe.name}, seed {run.recipe.seed}: {reason}" for reason in run.failures.values()]
-        measured, strange = _on_the_same_parts(measured)
-        failures += strange
-        grouped = [_of_class(test, number, recipes, measured) for number, test in enumerate(tests)]
-        compared = [one for one in grouped if one.measured]
+        measured, left_out = _on_the_same_parts(measured)
+        failures += left_out
+        grouped = [_class_measurements(test, number, recipes, measured) for number, test in enumerate(tests)]
+        compared = [cls for cls in grouped if cls.measured]
         if not compared:
             raise TRDError("nothing could be compared:\n" + "\n".join(f"  {line}" for line in failures))
-        pictures = {one.test.place.name: _looked_at(one, device, console) for one in compared}
+        pictures = {cls.test.place.name: _pictures(cls, device, console) for cls in compared}
         mean, mean_of = mean_rows(compared) if len(compared) > 1 else ((), ())
         comparison = Comparison(
-            title=f"TRD: recipes compared on {', '.join(one.test.place.name for one in compared)}",
+            title=f"TRD: recipes compared on {', '.join(cls.test.place.name for cls in compared)}",
             synthetic=_about_synthetic(tests),
             notes=(*notes, *(f"Failed: {line}" for line in failures), *_incomplete(compared, mean_of)),
             mean=mean,
             mean_of=mean_of,
-            classes=tuple(one.table() for one in compared),
+            classes=tuple(cls.table() for cls in compared),
             facts=_facts(data, runs, compared),
             pictures=pictures,
         )
@@ -110,64 +110,73 @@ def _opened(
 def _on_the_same_parts(measured: Sequence[Measured]) -> tuple[list[Measured], list[str]]:
     """Those that were measured on the parts on which the first one of their class was, and a line for each other."""
     first: dict[str, Measured] = {}
-    same, strange = [], []
-    for one in measured:
-        other = first.setdefault(one.class_name, one)
-        if one.ids == other.ids:
-            same.append(one)
+    same, left_out = [], []
+    for training in measured:
+        reference = first.setdefault(training.class_name, training)
+        if training.ids == reference.ids:
+            same.append(training)
         else:
-            strange.append(
-                f"{one.recipe}, seed {one.seed}: {one.class_name}: its sources give {len(one.ids)} test parts, those "
-                f"of {other.recipe} {len(other.ids)}, or others: complete the files of every part"
+            left_out.append(
+                f"{training.recipe}, seed {training.seed}: {training.class_name}: its sources give "
+                f"{len(training.ids)} test parts, those of {reference.recipe} {len(reference.ids)}, or others: "
+                "complete the files of every part"
             )
-    return same, strange
+    return same, left_out
 
 
-def _of_class(test: TestSet, number: int, recipes: Sequence[Recipe], measured: Sequence[Measured]) -> OfClass:
-    here = [one for one in measured if one.class_name == test.place.name]
-    of_recipes = {recipe.name: [one for one in here if one.recipe == recipe.name] for recipe in recipes}
-    return OfClass(test, {name: found for name, found in of_recipes.items() if found}, number)
+def _class_measurements(
+    test: TestSet, number: int, recipes: Sequence[Recipe], measured: Sequence[Measured]
+) -> ClassMeasurements:
+    class_trainings = [training for training in measured if training.class_name == test.place.name]
+    by_recipe = {
+        recipe.name: [training for training in class_trainings if training.recipe == recipe.name] for recipe in recipes
+    }
+    return ClassMeasurements(test, {name: trainings for name, trainings in by_recipe.items() if trainings}, number)
 
 
-def _looked_at(one: OfClass, device: str, console: Console) -> tuple[PartPictures, ...]:
-    """Times the detectors, which is noted in `one.costs`, and draws what they disagree on."""
-    with console.status(f"{one.test.place.name}: time per part and pictures"):
-        loaded = Loaded(one.test, one.measured, device)
-        one.costs.update(loaded.costs())
-        return tuple(loaded.pictures(found) for found in one.disagreements())
+def _pictures(cls: ClassMeasurements, device: str, console: Console) -> tuple[PartPictures, ...]:
+    """Times the detectors, which is noted in `cls.costs`, and draws what they disagree on."""
+    with console.status(f"{cls.test.place.name}: time per part and pictures"):
+        loaded = Loaded(cls.test, cls.measured, device)
+        cls.costs.update(loaded.costs())
+        return tuple(loaded.pictures(disagreement) for disagreement in cls.disagreements())
 
 
 def _about_synthetic(tests: Sequence[TestSet]) -> str:
-    made = [test for test in tests if test.synthetic is not None]
-    if not made:
+    synthetic_tests = [test for test in tests if test.synthetic is not None]
+    if not synthetic_tests:
         return ""
-    origins = "; ".join(f"{test.place.name}: {test.origin}" for test in made)
+    origins = "; ".join(f"{test.place.name}: {test.origin}" for test in synthetic_tests)
     text = (
         "SYNTHETIC DEFECTS: the data holds no labelled defects, so they were drawn into good parts "
         f"({origins}). The numbers rank recipes on drawn stains, scratches, dents and the like; real defects "
         "may look different. Collect some real ones before you decide."
     )
-    if any(test.left_out for test in (test.place for test in made)):
+    if any(test.left_out for test in (test.place for test in synthetic_tests)):
         text += " Those parts are missing from training here: train the chosen recipe anew on all of them."
-    if not all(test.unseen for test in made):
+    if not all(test.unseen for test in synthetic_tests):
         text += " False alarms are not counted where the good parts are those that set the thresholds."
     return text
 
 
-def _incomplete(compared: Sequence[OfClass], mean_of: Sequence[str]) -> tuple[str, ...]:
+def _incomplete(compared: Sequence[ClassMeasurements], mean_of: Sequence[str]) -> tuple[str, ...]:
     """Where numbers do not cover what was asked for."""
-    left = [one.test.place.name for one in compared if one.test.place.name not in mean_of]
-    return (f"Not in the mean, because not every recipe has results: {', '.join(left)}.",) if mean_of and left else ()
+    missing = [cls.test.place.name for cls in compared if cls.test.place.name not in mean_of]
+    return (
+        (f"Not in the mean, because not every recipe has results: {', '.join(missing)}.",)
+        if mean_of and missing
+        else ()
+    )
 
 
-def _facts(data: Path, runs: Sequence[Run], compared: Sequence[OfClass]) -> dict[str, str]:
+def _facts(data: Path, runs: Sequence[Run], compared: Sequence[ClassMeasurements]) -> dict[str, str]:
     import torch
 
     from trd.engines.pytorch.precision import processor_name
 
-    devices = dict.fromkeys(f"{name} {cost.device}" for one in compared for name, cost in one.costs.items())
+    devices = dict.fromkeys(f"{name} {cost.device}" for cls in compared for name, cost in cls.costs.items())
     gpu = torch.cuda.get_device_name() if any("cuda" in device for device in devices) else ""
-    parts = [m for one in compared for of_recipe in one.measured.values() for m in of_recipe]
+    parts = [m for cls in compared for trainings in cls.measured.values() for m in trainings]
     counts = sorted({m.training_parts for m in parts})
     return {
         "data": str(data.resolve()),

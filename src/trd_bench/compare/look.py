@@ -44,12 +44,12 @@ class Loaded:
 
     def __init__(self, test: TestSet, measured: Mapping[str, Sequence[Measured]], device: str) -> None:
         self.measured = measured
-        self.detectors = {recipe: Detector.load(of_recipe[0].folder, device) for recipe, of_recipe in measured.items()}
+        self.detectors = {recipe: Detector.load(trainings[0].folder, device) for recipe, trainings in measured.items()}
         self.parts: dict[str, SampleFiles] = {}
         for detector in self.detectors.values():
             for part in test.files(detector.recipe).test:
-                known = self.parts.get(part.id)
-                sources = {**(known.sources if known else {}), **part.sources}
+                earlier = self.parts.get(part.id)
+                sources = {**(earlier.sources if earlier else {}), **part.sources}
                 self.parts[part.id] = SampleFiles(part.id, part.split, part.defect, sources, part.mask)
         self.clouds = tuple(dict.fromkeys(c for d in self.detectors.values() for c in d.recipe.point_cloud_sources))
         trained = next((d.facts.camera for d in self.detectors.values() if d.facts.camera is not None), None)
@@ -75,10 +75,10 @@ class Loaded:
             order = [*order[1:], order[0]]
         costs = {}
         for recipe, milliseconds in spent.items():
-            of_training, engine = training_cost(self.measured[recipe]), self.detectors[recipe].engine
+            training, engine = training_cost(self.measured[recipe]), self.detectors[recipe].engine
             low, middle, high = (float(value) for value in np.quantile(milliseconds, [0.1, 0.5, 0.9]))
             device = f"{engine.device}, precision {engine.precision}"
-            costs[recipe] = Cost(of_training.training, of_training.megabytes, Interval(middle, low, high), device)
+            costs[recipe] = Cost(training.training, training.megabytes, Interval(middle, low, high), device)
         return costs
 
     def pictures(self, disagreement: Disagreement) -> PartPictures:
@@ -96,7 +96,7 @@ class Loaded:
             prediction = detector.prediction(scored)
             fused = resize_map(frame.crop(prediction.map), frame.size)
             drawn = figures.overlay(figures.as_picture(next(iter(images.values()))), fused, prediction.threshold)
-            caption = _told(disagreement, recipe, prediction.score, prediction.threshold)
+            caption = _described_decision(disagreement, recipe, prediction.score, prediction.threshold)
             maps.append((recipe, caption, _picture(drawn, mask)))
         kind = "good part" if disagreement.defect == GOOD else disagreement.defect
         return PartPictures(
@@ -107,7 +107,7 @@ class Loaded:
         )
 
 
-def _told(disagreement: Disagreement, recipe: str, score: float, threshold: float) -> str:
+def _described_decision(disagreement: Disagreement, recipe: str, score: float, threshold: float) -> str:
     right = 100 * disagreement.placement[recipe]
     decision = "defective" if score > threshold else "good"
     order = (

@@ -122,9 +122,9 @@ def shared(share: Share | None) -> str:
 def cells(row: Row) -> tuple[str, ...]:
     """As text, in the order of HEAD."""
     cost = row.cost
-    one = cost.training.low == cost.training.high
+    single_value = cost.training.low == cost.training.high
     digits = 0 if cost.training.value >= 20 else 1
-    seconds = f"{cost.training.value:.{digits}f}" if one else ranged(cost.training, digits)
+    seconds = f"{cost.training.value:.{digits}f}" if single_value else ranged(cost.training, digits)
     return (
         row.recipe,
         ranged(row.image_auroc),
@@ -173,17 +173,20 @@ def counted(table: ClassTable) -> str:
     named = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     low, high = 100 * min(table.rates), 100 * max(table.rates)
     rate = f"{low:.1f} %" if low == high else f"{low:.1f} to {high:.1f} %"
-    which = "these" if table.rows[0].false is None else "other"
+    set_on = "these" if table.rows[0].false is None else "other"
     return (
         f"Test parts: {table.counts[GOOD]} good, {sum(kinds.values())} defective ({named}). The thresholds were set on "
-        f"{which} good parts, for a false-alarm rate of at most {rate} on further ones."
+        f"{set_on} good parts, for a false-alarm rate of at most {rate} on further ones."
     )
 
 
 def by_kind(table: ClassTable) -> tuple[list[str], list[list[str]]]:
     """Head and rows: recipe x kind of defect, with its parts."""
     head = ["recipe", *(f"{kind} ({table.counts[kind]} parts)" for kind in table.kinds)]
-    return head, [[row.recipe, *(ranged(of[row.recipe], 2) for of in table.kinds.values())] for row in table.rows]
+    return head, [
+        [row.recipe, *(ranged(kind_aurocs[row.recipe], 2) for kind_aurocs in table.kinds.values())]
+        for row in table.rows
+    ]
 
 
 def csv_text(comparison: Comparison) -> str:
@@ -238,7 +241,9 @@ def json_values(comparison: Comparison) -> dict[str, Any]:
             {
                 "name": table.name,
                 "parts": dict(table.counts),
-                "image_auroc_by_kind": {k: {r: asdict(i) for r, i in of.items()} for k, of in table.kinds.items()},
+                "image_auroc_by_kind": {
+                    k: {r: asdict(i) for r, i in kind_aurocs.items()} for k, kind_aurocs in table.kinds.items()
+                },
                 "disagreements": [asdict(disagreement) for disagreement in table.disagreements],
             }
             for table in comparison.classes

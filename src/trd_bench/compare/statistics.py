@@ -113,7 +113,7 @@ class ClassTable:
 
 
 @dataclass(frozen=True)
-class OfClass:
+class ClassMeasurements:
     """The detectors of one class, several per recipe where there are several seeds, all measured on the same parts."""
 
     test: TestSet
@@ -133,7 +133,7 @@ class OfClass:
     @cached_property
     def groups(self) -> NDArray[np.intp] | None:
         base = self.test.base
-        return None if base is None else np.array([base[one] for one in self._first.ids], np.intp)
+        return None if base is None else np.array([base[part_id] for part_id in self._first.ids], np.intp)
 
     @cached_property
     def counts(self) -> NDArray[np.int32]:
@@ -146,55 +146,55 @@ class OfClass:
     @cached_property
     def image_auroc(self) -> dict[str, tuple[float, Floats]]:
         """recipe -> its mean over seeds, and that of every resample."""
-        return {recipe: self._auroc(of_recipe) for recipe, of_recipe in self.measured.items()}
+        return {recipe: self._auroc(trainings) for recipe, trainings in self.measured.items()}
 
-    def _auroc(self, of_recipe: Sequence[Measured], chosen: NDArray[np.bool_] | None = None) -> tuple[float, Floats]:
-        which = np.ones(len(self.defective), bool) if chosen is None else chosen
-        flags, counts = self.defective[which], self.counts[:, which]
+    def _auroc(self, trainings: Sequence[Measured], chosen: NDArray[np.bool_] | None = None) -> tuple[float, Floats]:
+        part_mask = np.ones(len(self.defective), bool) if chosen is None else chosen
+        flags, counts = self.defective[part_mask], self.counts[:, part_mask]
         once = np.ones((1, len(flags)), np.int32)
-        values = [float(resampled_auroc(one.scores[which], flags, once)[0]) for one in of_recipe]
-        replicates = [resampled_auroc(one.scores[which], flags, counts) for one in of_recipe]
+        values = [float(resampled_auroc(training.scores[part_mask], flags, once)[0]) for training in trainings]
+        replicates = [resampled_auroc(training.scores[part_mask], flags, counts) for training in trainings]
         return float(np.mean(values)), np.mean(replicates, axis=0)
 
     @cached_property
     def pixels(self) -> dict[str, dict[str, tuple[float, Floats]]]:
         """recipe -> pixel metric -> its mean over seeds, and that of every resample."""
         result = {}
-        for recipe, of_recipe in self.measured.items():
+        for recipe, trainings in self.measured.items():
             values = {
-                key: float(np.mean([number(one.metrics["maps"][FUSED].get(key)) for one in of_recipe]))
+                key: float(np.mean([number(training.metrics["maps"][FUSED].get(key)) for training in trainings]))
                 for key in PIXEL_METRICS
             }
             result[recipe] = {
-                key: (value, self._pixel_replicates(of_recipe, key, value)) for key, value in values.items()
+                key: (value, self._pixel_replicates(trainings, key, value)) for key, value in values.items()
             }
         return result
 
-    def _pixel_replicates(self, of_recipe: Sequence[Measured], key: str, value: float) -> Floats:
+    def _pixel_replicates(self, trainings: Sequence[Measured], key: str, value: float) -> Floats:
         """Around the exact value: the profile's approximation is good for differences."""
-        if any(one.profile is None for one in of_recipe):
+        if any(training.profile is None for training in trainings):
             return np.full(self.repeats, np.nan)
         once = np.ones((1, len(self.defective)), np.int32)
-        profiles = [one.profile for one in of_recipe if one.profile is not None]
+        profiles = [training.profile for training in trainings if training.profile is not None]
         replicates = np.mean([p.resampled(self.counts, LIMITS)[key] for p in profiles], axis=0)
-        about = np.mean([p.resampled(once, LIMITS)[key][0] for p in profiles])
-        return np.asarray(np.clip(replicates + (value - about), 0, 1))
+        approximation = np.mean([p.resampled(once, LIMITS)[key][0] for p in profiles])
+        return np.asarray(np.clip(replicates + (value - approximation), 0, 1))
 
-    def found(self, recipe: str) -> Share:
+    def detected(self, recipe: str) -> Share:
         return self._alarms(recipe, self.defective)
 
     def false(self, recipe: str) -> Share | None:
         return self._alarms(recipe, ~self.defective) if self.test.unseen else None
 
-    def _alarms(self, recipe: str, which: NDArray[np.bool_]) -> Share:
+    def _alarms(self, recipe: str, part_mask: NDArray[np.bool_]) -> Share:
         """Several defects drawn into one part are found, or not, together: that part is what is independent."""
-        hits = np.mean([one.scores[which] > one.threshold for one in self.measured[recipe]], axis=0)
+        hits = np.mean([training.scores[part_mask] > training.threshold for training in self.measured[recipe]], axis=0)
         if self.groups is None or not len(hits):
             return Share(float(hits.sum()), len(hits))
-        _, part = np.unique(self.groups[which], return_inverse=True)
+        _, part = np.unique(self.groups[part_mask], return_inverse=True)
         count = np.bincount(part).astype(np.float64)
-        of_part = np.bincount(part, hits).astype(np.float64)
-        return Share(float(hits.sum()), len(hits), independent_count(of_part, count))
+        part_hits = np.bincount(part, hits).astype(np.float64)
+        return Share(float(hits.sum()), len(hits), independent_count(part_hits, count))
 
     def table(self) -> ClassTable:
         best = best_of({recipe: value for recipe, (value, _) in self.image_auroc.items()})
@@ -202,15 +202,15 @@ class OfClass:
             Row(
                 class_name=self.test.place.name,
                 recipe=recipe,
-                seeds=tuple(one.seed for one in of_recipe),
+                seeds=tuple(training.seed for training in trainings),
                 image_auroc=auroc_interval(*self.image_auroc[recipe], self.pairs),
                 difference=_difference(self.image_auroc, recipe, best),
                 pixels={key: interval(*pair) for key, pair in self.pixels[recipe].items()},
-                found=self.found(recipe),
+                found=self.detected(recipe),
                 false=self.false(recipe),
-                cost=self.costs.get(recipe) or training_cost(of_recipe),
+                cost=self.costs.get(recipe) or training_cost(trainings),
             )
-            for recipe, of_recipe in self.measured.items()
+            for recipe, trainings in self.measured.items()
         )
         defects = np.array(self._first.defects)
         kinds: dict[str, dict[str, Interval]] = {}
@@ -220,30 +220,30 @@ class OfClass:
             drawn = max(1, int((defects == kind).sum()) // 2)
             pairs = independent_pairs(self.defective[chosen]) if self.groups is None else drawn
             kinds[kind] = {
-                recipe: auroc_interval(*self._auroc(of_recipe, chosen), pairs)
-                for recipe, of_recipe in self.measured.items()
+                recipe: auroc_interval(*self._auroc(trainings, chosen), pairs)
+                for recipe, trainings in self.measured.items()
             }
         counted = {kind: int((defects == kind).sum()) for kind in (GOOD, *kinds)}
-        roc = {recipe: self._roc(of_recipe) for recipe, of_recipe in self.measured.items()}
-        rates = tuple(one.rate for of_recipe in self.measured.values() for one in of_recipe)
+        roc = {recipe: self._roc(trainings) for recipe, trainings in self.measured.items()}
+        rates = tuple(training.rate for trainings in self.measured.values() for training in trainings)
         return ClassTable(self.test.place.name, rows, kinds, counted, rates, roc, self.disagreements())
 
-    def _roc(self, of_recipe: Sequence[Measured]) -> tuple[Floats, Floats]:
+    def _roc(self, trainings: Sequence[Measured]) -> tuple[Floats, Floats]:
         """Share of false alarms, and of defective parts found at the strictest threshold with no more; over seeds."""
         good = int((~self.defective).sum())
-        found = []
-        for one in of_recipe:
-            thresholds = np.append(np.sort(one.scores[~self.defective])[::-1], -np.inf)
-            found.append((one.scores[self.defective][:, None] > thresholds).mean(axis=0))
-        return np.arange(good + 1) / good, np.mean(found, axis=0)
+        recalls = []
+        for training in trainings:
+            thresholds = np.append(np.sort(training.scores[~self.defective])[::-1], -np.inf)
+            recalls.append((training.scores[self.defective][:, None] > thresholds).mean(axis=0))
+        return np.arange(good + 1) / good, np.mean(recalls, axis=0)
 
     def disagreements(self) -> tuple[Disagreement, ...]:
         """The parts that recipes rank most differently, largest spread first."""
         if len(self.measured) < 2:
             return ()
         placed = {
-            recipe: np.mean([placements(one.scores, self.defective) for one in of_recipe], axis=0)
-            for recipe, of_recipe in self.measured.items()
+            recipe: np.mean([placements(training.scores, self.defective) for training in trainings], axis=0)
+            for recipe, trainings in self.measured.items()
         }
         stacked = np.stack(list(placed.values()))
         spread = stacked.max(axis=0) - stacked.min(axis=0)
@@ -264,51 +264,53 @@ def placements(scores: NDArray[np.float32], defective: NDArray[np.bool_]) -> Flo
     """(N,) share of the parts of the other kind that each part is on the right side of, ties half: of a defective part
     the good ones below it, of a good part the defective ones above it."""
     result = np.empty(len(scores))
-    for sign, which in ((1, defective), (-1, ~defective)):
-        mine, others = sign * scores[which][:, None], sign * scores[~which][None]
-        result[which] = ((mine > others) + 0.5 * (mine == others)).mean(axis=1)
+    for sign, same_kind in ((1, defective), (-1, ~defective)):
+        own_scores, other_scores = sign * scores[same_kind][:, None], sign * scores[~same_kind][None]
+        result[same_kind] = ((own_scores > other_scores) + 0.5 * (own_scores == other_scores)).mean(axis=1)
     return result
 
 
-def training_cost(of_recipe: Sequence[Measured]) -> Cost:
+def training_cost(trainings: Sequence[Measured]) -> Cost:
     """Over classes and seeds: the mean, the shortest and the longest."""
-    seconds = [one.seconds.get("training", 0.0) + one.seconds.get("calibration", 0.0) for one in of_recipe]
-    megabytes = float(np.mean([one.size for one in of_recipe])) / 1e6
+    seconds = [
+        training.seconds.get("training", 0.0) + training.seconds.get("calibration", 0.0) for training in trainings
+    ]
+    megabytes = float(np.mean([training.size for training in trainings])) / 1e6
     return Cost(Interval(float(np.mean(seconds)), min(seconds), max(seconds)), megabytes)
 
 
-def mean_rows(classes: Sequence[OfClass]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+def mean_rows(classes: Sequence[ClassMeasurements]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     """Rows over several classes, each weighing the same, and the classes: those that every recipe has results of."""
-    recipes = dict.fromkeys(recipe for one in classes for recipe in one.measured)
-    common = [one for one in classes if all(recipe in one.measured for recipe in recipes)]
+    recipes = dict.fromkeys(recipe for cls in classes for recipe in cls.measured)
+    common = [cls for cls in classes if all(recipe in cls.measured for recipe in recipes)]
     if not common:
         return (), ()
-    aurocs = {recipe: _mean([one.image_auroc[recipe] for one in common]) for recipe in recipes}
+    aurocs = {recipe: _mean([cls.image_auroc[recipe] for cls in common]) for recipe in recipes}
     best = best_of({recipe: value for recipe, (value, _) in aurocs.items()})
     rows = []
     for recipe in recipes:
-        of_recipe = [one for cls in common for one in cls.measured[recipe]]
+        trainings = [training for cls in common for training in cls.measured[recipe]]
         false = [cls.false(recipe) for cls in common]
         pairs = len(common) * min(cls.pairs for cls in common)
         costs = [cls.costs[recipe] for cls in common if recipe in cls.costs]
         timed = [cost.predicting for cost in costs if cost.predicting is not None]
-        cost = training_cost(of_recipe)
+        cost = training_cost(trainings)
         if timed:
             cost = Cost(cost.training, cost.megabytes, _middle(timed), costs[0].device)
         rows.append(
             Row(
                 class_name=MEAN,
                 recipe=recipe,
-                seeds=tuple(dict.fromkeys(one.seed for one in of_recipe)),
+                seeds=tuple(dict.fromkeys(training.seed for training in trainings)),
                 image_auroc=auroc_interval(*aurocs[recipe], pairs),
                 difference=_difference(aurocs, recipe, best),
                 pixels={key: interval(*_mean([cls.pixels[recipe][key] for cls in common])) for key in PIXEL_METRICS},
-                found=_added([cls.found(recipe) for cls in common]),
+                found=_added([cls.detected(recipe) for cls in common]),
                 false=None if None in false else _added([share for share in false if share is not None]),
                 cost=cost,
             )
         )
-    return tuple(rows), tuple(one.test.place.name for one in common)
+    return tuple(rows), tuple(cls.test.place.name for cls in common)
 
 
 def best_of(values: Mapping[str, float]) -> str:
@@ -319,8 +321,8 @@ def best_of(values: Mapping[str, float]) -> str:
 def _difference(aurocs: Mapping[str, tuple[float, Floats]], recipe: str, best: str) -> Interval | None:
     if recipe == best:
         return None
-    (mine, of_mine), (top, of_top) = aurocs[recipe], aurocs[best]
-    return interval(mine - top, of_mine - of_top)
+    (value, replicates), (best_value, best_replicates) = aurocs[recipe], aurocs[best]
+    return interval(value - best_value, replicates - best_replicates)
 
 
 def _mean(pairs: Sequence[tuple[float, Floats]]) -> tuple[float, Floats]:
@@ -334,5 +336,5 @@ def _added(shares: Sequence[Share]) -> Share:
 
 def _middle(intervals: Sequence[Interval]) -> Interval:
     """Each number's mean."""
-    value, low, high = (float(np.mean([getattr(one, key) for one in intervals])) for key in ("value", "low", "high"))
+    value, low, high = (float(np.mean([getattr(span, key) for span in intervals])) for key in ("value", "low", "high"))
     return Interval(value, low, high)

@@ -112,20 +112,20 @@ def test_sets(
             listed[place.name] = _listed(place, recipes)
         except TRDError as error:
             failed[place.name] = str(error)
-    known = [place for place in places if place.name in listed]
-    lacking = {place.name: listed[place.name].lacking for place in known}
+    usable = [place for place in places if place.name in listed]
+    lacking = {place.name: listed[place.name].lacking for place in usable}
     if not all(lacking.values()):
-        notes = [f"{name} is left out: {why}." for name, why in lacking.items() if why]
-        return [TestSet(place) for place in known if not lacking[place.name]], notes, failed
-    made = []
-    for place in known:
+        notes = [f"{name} is left out: {reason}." for name, reason in lacking.items() if reason]
+        return [TestSet(place) for place in usable if not lacking[place.name]], notes, failed
+    synthetic_sets = []
+    for place in usable:
         try:
-            made.append(_synthetic(place, listed[place.name], recipes, folder / place.name, console))
+            synthetic_sets.append(_synthetic(place, listed[place.name], recipes, folder / place.name, console))
         except TRDError as error:
             failed[place.name] = str(error)
-    reasons = dict.fromkeys(lacking[test.place.name] for test in made)
-    notes = [f"No labelled defects: {'; '.join(reasons)}." for _ in made[:1]]
-    return made, notes, failed
+    reasons = dict.fromkeys(lacking[test.place.name] for test in synthetic_sets)
+    notes = [f"No labelled defects: {'; '.join(reasons)}." for _ in synthetic_sets[:1]]
+    return synthetic_sets, notes, failed
 
 
 def _listed(place: ClassFolder, recipes: Sequence[Recipe]) -> _Listed:
@@ -163,10 +163,10 @@ def _synthetic(
     left_out: frozenset[str] = frozenset()
     unseen, rng = True, np.random.default_rng(SEED)
     if len(good) >= ENOUGH:
-        base, origin = _some(good, MOST, rng), "good test parts"
+        base, origin = _sampled(good, MOST, rng), "good test parts"
     elif len(files.validation) >= ENOUGH and not cross:
         base, origin, unseen = (
-            _some(files.validation, MOST, rng),
+            _sampled(files.validation, MOST, rng),
             "calibration parts, on which nothing was trained",
             False,
         )
@@ -177,17 +177,17 @@ def _synthetic(
                 f"{files.root}: {len(files.train)} good parts are too few to train on some and to make defects of "
                 f"others; at least {FEWEST_TRAINING + 2} are needed"
             )
-        chosen = _some(files.train, count, rng)
-        left_out = frozenset(sample.id for sample in chosen)
-        base, origin = [*good, *chosen], "good parts that were kept from training and calibration"
+        left_out_samples = _sampled(files.train, count, rng)
+        left_out = frozenset(sample.id for sample in left_out_samples)
+        base, origin = [*good, *left_out_samples], "good parts that were kept from training and calibration"
     test, numbers = _drawn(base, files.camera, listed, folder, f"{place.name}: drawing defects", console)
-    made = ClassFiles(place.name, folder, (), (), test)
-    return TestSet(replace(place, left_out=left_out), made, numbers, f"{len(base)} {origin}", unseen)
+    drawn_files = ClassFiles(place.name, folder, (), (), test)
+    return TestSet(replace(place, left_out=left_out), drawn_files, numbers, f"{len(base)} {origin}", unseen)
 
 
-def _some(samples: Sequence[SampleFiles], count: int, rng: np.random.Generator) -> list[SampleFiles]:
-    chosen = sorted(rng.choice(len(samples), min(count, len(samples)), replace=False).tolist())
-    return [samples[index] for index in chosen]
+def _sampled(samples: Sequence[SampleFiles], count: int, rng: np.random.Generator) -> list[SampleFiles]:
+    indices = sorted(rng.choice(len(samples), min(count, len(samples)), replace=False).tolist())
+    return [samples[index] for index in indices]
 
 
 def _drawn(
@@ -220,8 +220,8 @@ def _drawn(
             for (owner, defect, kind), strength in _with_strengths(plan):
                 if owner == number:
                     rng = np.random.default_rng([SEED, crc32(files.id.encode()), defect])
-                    made = with_defect(sample, kind, strength, rng, part, images, clouds)
-                    _write(made, _files(folder, number, defect, kind, listed))
+                    altered = with_defect(sample, kind, strength, rng, part, images, clouds)
+                    _write(altered, _files(folder, number, defect, kind, listed))
         write_json(folder / MARKER, facts)
     test = [_files(folder, number, None, GOOD, listed) for number in range(len(base))]
     test += [_files(folder, number, defect, kind, listed) for number, defect, kind in plan]
@@ -230,10 +230,10 @@ def _drawn(
 
 def _with_strengths(plan: Sequence[tuple[int, int, str]]) -> list[tuple[tuple[int, int, str], float]]:
     """Each kind's strengths spread evenly from 0 to 1, however many there are: steps of the golden section."""
-    seen: dict[str, int] = {}
+    kind_numbers: dict[str, int] = {}
     result = []
     for entry in plan:
-        number = seen[entry[2]] = seen.get(entry[2], -1) + 1
+        number = kind_numbers[entry[2]] = kind_numbers.get(entry[2], -1) + 1
         result.append((entry, (0.5 + 0.6180339887 * number) % 1))
     return result
 

@@ -30,17 +30,17 @@ def ray_cluster(jobs: Sequence[Job], device: str, console: Console) -> Iterator[
 
         gpus = resources.gpus > 0
         threads = 1 if gpus else torch.get_num_threads()
-        where = "cuda" if gpus else "cpu"  # a worker sees only its own GPU
-        console.print(f"Ray: {resources.gpus} GPUs, {len(jobs)} jobs on {where}")
+        device_name = "cuda" if gpus else "cpu"  # a worker sees only its own GPU
+        console.print(f"Ray: {resources.gpus} GPUs, {len(jobs)} jobs on {device_name}")
         # no retries: a lost worker is reported, and the same command goes on from its checkpoint
         options: dict[str, Any] = {"num_gpus": int(gpus), "num_cpus": threads, "max_retries": 0}
         remote = ray.remote(**options)(_with_threads)
-        waiting = {remote.remote(job, where, threads): job for job in jobs}
+        waiting = {remote.remote(job, device_name, threads): job for job in jobs}
         while waiting:
-            (done,), _ = ray.wait(list(waiting), num_returns=1)
-            job = waiting.pop(done)
+            (finished,), _ = ray.wait(list(waiting), num_returns=1)
+            job = waiting.pop(finished)
             try:
-                outcome = ray.get(done)
+                outcome = ray.get(finished)
             except ray.exceptions.RayError as error:
                 outcome = Outcome(0.0, lost(error), str(error))
             yield job, outcome

@@ -45,19 +45,19 @@ def reproduce(
     """
     console = console or Console(quiet=True)
     begin = time.monotonic()
-    known = _known_benchmark(benchmark)
-    recipe = recipe or load_recipe(known.recipe)
+    benchmark_entry = _known_benchmark(benchmark)
+    recipe = recipe or load_recipe(benchmark_entry.recipe)
     label = label or recipe.name
     if executor not in EXECUTORS:
         raise RecipeError(f"no executor is called '{executor}'; there are: {', '.join(EXECUTORS)}")
     data, out = data.resolve(), out.resolve()  # workers on other machines have another working directory
-    data, chosen = _classes(data, known, classes, console)
+    data, selected = _classes(data, benchmark_entry, classes, console)
     seeds, variants = tuple(dict.fromkeys(seeds)), tuple(dict.fromkeys(variants))
-    _refuse_unlabelled(data, chosen, recipe)
-    jobs = _jobs(data, out, recipe, seeds, chosen, variants, console)
+    _refuse_unlabelled(data, selected, recipe)
+    jobs = _jobs(data, out, recipe, seeds, selected, variants, console)
     todo = [job for job in jobs if not job.is_done()]
     console.print(
-        f"{len(jobs)} jobs ({len(variants)} variants, {len(seeds)} seeds, {len(chosen)} classes), "
+        f"{len(jobs)} jobs ({len(variants)} variants, {len(seeds)} seeds, {len(selected)} classes), "
         f"{len(jobs) - len(todo)} of them done before"
     )
     for job in jobs:
@@ -80,12 +80,12 @@ def reproduce(
         if reason is not None:
             console.print(f"{job.title} failed: ", end="", style="red", markup=False)
             console.print(reason, markup=False)
-        left = (time.monotonic() - begin) / count * (len(todo) - count)
-        progress = f"{outcome.seconds:.0f} s, {left / 60:.0f} min left"
+        seconds_left = (time.monotonic() - begin) / count * (len(todo) - count)
+        progress = f"{outcome.seconds:.0f} s, {seconds_left / 60:.0f} min left"
         console.print(f"job {count}/{len(todo)} {job.title}: {progress}", markup=False)
-        write_tables(out, _results(jobs), known, chosen, label)
+        write_tables(out, _results(jobs), benchmark_entry, selected, label)
     results = _results(jobs)
-    write_tables(out, results, known, chosen, label)
+    write_tables(out, results, benchmark_entry, selected, label)
     if failed:
         lines = "\n".join(f"  {title}: {reason}" for title, reason in failed.items())
         raise TRDError(f"{len(failed)} of {len(jobs)} jobs failed:\n{lines}\nThe same command tries them again.")
@@ -119,23 +119,23 @@ def _known_benchmark(name: str) -> Benchmark:
 
 
 def _classes(
-    data: Path, benchmark: Benchmark, wanted: Sequence[str] | None, console: Console
+    data: Path, benchmark: Benchmark, requested: Sequence[str] | None, console: Console
 ) -> tuple[Path, tuple[str, ...]]:
     """The folder that holds the classes, and which of them to run."""
-    there = class_names(data)
-    if there == ("",):
-        data, there = data.resolve().parent, (data.resolve().name,)
-    chosen = tuple(dict.fromkeys(wanted or [name for name in benchmark.classes or there if name in there]))
-    absent = [name for name in chosen if name not in there]
-    if absent or not chosen:
+    present = class_names(data)
+    if present == ("",):
+        data, present = data.resolve().parent, (data.resolve().name,)
+    selected = tuple(dict.fromkeys(requested or [name for name in benchmark.classes or present if name in present]))
+    absent = [name for name in selected if name not in present]
+    if absent or not selected:
         raise DataError(
-            f"{data} holds no class '{absent[0] if absent else benchmark.classes[0]}'; there are: {', '.join(there)} "
+            f"{data} holds no class '{absent[0] if absent else benchmark.classes[0]}'; there are: {', '.join(present)} "
             "(`trd reproduce folder` takes any class names)"
         )
-    missing = [name for name in benchmark.classes if name not in there]
-    if missing and not wanted:
+    missing = [name for name in benchmark.classes if name not in present]
+    if missing and not requested:
         console.print(f"not in {data}, left out: {', '.join(missing)}", markup=False)
-    return data, chosen
+    return data, selected
 
 
 def _refuse_unlabelled(data: Path, classes: Sequence[str], recipe: Recipe) -> None:
@@ -145,8 +145,8 @@ def _refuse_unlabelled(data: Path, classes: Sequence[str], recipe: Recipe) -> No
         unlabelled = [sample for sample in test if sample.defect == UNLABELLED]
         if not test or unlabelled:
             first = next(iter(unlabelled[0].sources.values())) if unlabelled else data / name
-            what = f"{first} has no label (or its mask is missing)" if unlabelled else f"{first} has no test split"
-            raise DataError(f"{what}: a benchmark scores labelled test parts; leave the class out with --classes")
+            fault = f"{first} has no label (or its mask is missing)" if unlabelled else f"{first} has no test split"
+            raise DataError(f"{fault}: a benchmark scores labelled test parts; leave the class out with --classes")
 
 
 def _jobs(
@@ -175,7 +175,7 @@ def _jobs(
 
 def _results(jobs: Sequence[Job]) -> list[Result]:
     """Of all jobs that are done, by variant."""
-    done = [(job, metrics) for job in jobs if (metrics := job.metrics()) is not None]
+    finished = [(job, metrics) for job in jobs if (metrics := job.metrics()) is not None]
     order = {variant: rank for rank, variant in enumerate(dict.fromkeys(job.variant for job in jobs))}
-    done.sort(key=lambda pair: order[pair[0].variant])
-    return [Result(job.variant, job.seed, job.class_name, metrics) for job, metrics in done]
+    finished.sort(key=lambda pair: order[pair[0].variant])
+    return [Result(job.variant, job.seed, job.class_name, metrics) for job, metrics in finished]

@@ -80,7 +80,7 @@ def benchmark_tables(results: Sequence[Result], benchmark: Benchmark, classes: S
     )
     tables = []
     for quantity in QUANTITIES:
-        cells = [_of_class(ours, cls, quantity.of) for cls in classes]
+        cells = [_class_cell(ours, cls, quantity.of) for cls in classes]
         rows = [("ours", *cells, _cell(_per_seed(ours, quantity.of, classes)))]
         if quantity.as_published:
             rows += [row for p in benchmark.published if (row := _published_row(p, quantity.key, benchmark, classes))]
@@ -91,31 +91,34 @@ def benchmark_tables(results: Sequence[Result], benchmark: Benchmark, classes: S
 def ablation_tables(results: Sequence[Result], classes: Sequence[str]) -> list[Table]:
     """Variants against each other: means, single maps, classes, and defect kinds."""
     variants = list(dict.fromkeys(r.variant for r in results))
-    of = {v: [r for r in results if r.variant == v] for v in variants}
+    by_variant = {v: [r for r in results if r.variant == v] for v in variants}
     seeds = sorted({r.seed for r in results})
     over = f"standard deviation over seeds ({', '.join(map(str, seeds))}). AUPRO is exact."
     note, single = f"Per cent, mean over {len(classes)} classes ± {over}", f"Per cent, mean ± {over}"
     heads = tuple(q.heading.replace(", exact", "") for q in SHORT)
-    means = tuple((v, *(_cell(_per_seed(of[v], q.of, classes)) for q in SHORT)) for v in variants)
+    means = tuple((v, *(_cell(_per_seed(by_variant[v], q.of, classes)) for q in SHORT)) for v in variants)
     tables = [Table("Fused map", note, ("variant", *heads), means)]
-    if FULL in of and len(variants) > 1:
+    if FULL in by_variant and len(variants) > 1:
         paired = "Per cent, variant minus full, paired by class and seed: mean ± standard error of the pairs (number)."
-        rows = tuple((v, *(_paired(of[v], of[FULL], q.of) for q in SHORT)) for v in variants if v != FULL)
+        rows = tuple(
+            (v, *(_paired(by_variant[v], by_variant[FULL], q.of) for q in SHORT)) for v in variants if v != FULL
+        )
         tables.append(Table("Against the full method", paired, ("variant", *heads), rows))
     maps = [
-        (f"{v}: {m}", *(_cell(_per_seed(of[v], _of_map(m, q.key), classes)) for q in SHORT))
+        (f"{v}: {m}", *(_cell(_per_seed(by_variant[v], _map_metric(m, q.key), classes)) for q in SHORT))
         for v in variants
-        for m in of[v][0].metrics["maps"]
+        for m in by_variant[v][0].metrics["maps"]
         if m != FUSED
     ]
     tables.append(Table("Each branch's own map", note, ("variant: map", *heads), tuple(maps)))
     image = SHORT[0]
-    per_class = tuple((v, *(_of_class(of[v], cls, image.of) for cls in classes)) for v in variants)
+    per_class = tuple((v, *(_class_cell(by_variant[v], cls, image.of) for cls in classes)) for v in variants)
     tables.append(Table("I-AUROC per class", single, ("variant", *classes), per_class))
     kinds = dict.fromkeys((r.class_name, kind) for r in results for kind in r.metrics["by_defect"])
     for key in ("image_auroc", "aupro_30"):
         rows = tuple(
-            (f"{cls}: {kind}", *(_of_class(of[v], cls, _of_kind(kind, key)) for v in variants)) for cls, kind in kinds
+            (f"{cls}: {kind}", *(_class_cell(by_variant[v], cls, _kind_metric(kind, key)) for v in variants))
+            for cls, kind in kinds
         )
         heading = f"{COLUMNS[key]} of the fused map per defect kind, against the good test parts"
         tables.append(Table(heading, single, ("class: defect", *variants), rows))
@@ -130,12 +133,12 @@ def long_csv(results: Iterable[Result]) -> str:
         for name, values in r.metrics["maps"].items():
             sampled = r.metrics.get("sampled_aupro", {}) if name == FUSED else {}
             extra = {f"{key}_100_thresholds": number(sampled.get(key)) for key in COLUMNS if "aupro" in key}
-            own = {key: number(values.get(key)) for key in COLUMNS}
-            rows.append({**start, "map": name, "defect": "", **own, **extra})
+            metrics = {key: number(values.get(key)) for key in COLUMNS}
+            rows.append({**start, "map": name, "defect": "", **metrics, **extra})
         for kind, values in r.metrics["by_defect"].items():
-            own = {key: number(values.get(key)) for key in COLUMNS}
+            metrics = {key: number(values.get(key)) for key in COLUMNS}
             extra = {f"{key}_100_thresholds": number(None) for key in COLUMNS if "aupro" in key}
-            rows.append({**start, "map": FUSED, "defect": kind, **own, **extra})
+            rows.append({**start, "map": FUSED, "defect": kind, **metrics, **extra})
     return to_csv(rows) if rows else ""
 
 
@@ -159,7 +162,7 @@ def to_latex(tables: Sequence[Table]) -> str:
     return "\n".join(parts)
 
 
-def _of_class(results: Sequence[Result], cls: str, number: Callable[[Mapping[str, Any]], float]) -> str:
+def _class_cell(results: Sequence[Result], cls: str, number: Callable[[Mapping[str, Any]], float]) -> str:
     return _cell([number(r.metrics) for r in results if r.class_name == cls])
 
 
@@ -180,17 +183,17 @@ def _published_row(p: Published, key: str, benchmark: Benchmark, classes: Sequen
     if set(classes) == set(benchmark.classes):
         mean = p.mean.get(key)
     else:  # a mean over other classes than ours would mislead
-        known = [per_class[cls] for cls in classes if cls in per_class]
-        mean = sum(known) / len(known) if known and len(known) == len(classes) else None
+        published = [per_class[cls] for cls in classes if cls in per_class]
+        mean = sum(published) / len(published) if published and len(published) == len(classes) else None
     if mean is None:
         return None
     cells = (f"{per_class[cls]:.1f}" if cls in per_class else MISSING for cls in classes)
     return (p.method, *cells, f"{mean:.1f}")
 
 
-def _paired(of: Sequence[Result], full: Sequence[Result], number: Callable[[Mapping[str, Any]], float]) -> str:
+def _paired(results: Sequence[Result], full: Sequence[Result], number: Callable[[Mapping[str, Any]], float]) -> str:
     against = {(r.seed, r.class_name): number(r.metrics) for r in full}
-    pairs = [number(r.metrics) - against[r.seed, r.class_name] for r in of if (r.seed, r.class_name) in against]
+    pairs = [number(r.metrics) - against[r.seed, r.class_name] for r in results if (r.seed, r.class_name) in against]
     pairs = [pair for pair in pairs if not np.isnan(pair)]
     if not pairs:
         return MISSING
@@ -198,19 +201,19 @@ def _paired(of: Sequence[Result], full: Sequence[Result], number: Callable[[Mapp
     return f"{100 * np.mean(pairs):+.1f}{error} ({len(pairs)})"
 
 
-def _of_map(name: str, key: str) -> Callable[[Mapping[str, Any]], float]:
+def _map_metric(name: str, key: str) -> Callable[[Mapping[str, Any]], float]:
     return lambda metrics: number(metrics["maps"][name].get(key))
 
 
-def _of_kind(kind: str, key: str) -> Callable[[Mapping[str, Any]], float]:
+def _kind_metric(kind: str, key: str) -> Callable[[Mapping[str, Any]], float]:
     return lambda metrics: number(metrics["by_defect"].get(kind, {}).get(key))
 
 
 def _cell(values: Sequence[float]) -> str:
-    known = [100 * value for value in values if not np.isnan(value)]
-    if not known:
+    finite = [100 * value for value in values if not np.isnan(value)]
+    if not finite:
         return MISSING
-    return f"{np.mean(known):.1f}" + (f" ± {np.std(known, ddof=1):.1f}" if len(known) > 1 else "")
+    return f"{np.mean(finite):.1f}" + (f" ± {np.std(finite, ddof=1):.1f}" if len(finite) > 1 else "")
 
 
 def _latex(text: str) -> str:

@@ -8,7 +8,7 @@ from trd.statistics.resampling import Interval
 from trd.types import GOOD, ClassFolder
 from trd_bench.compare.measure import Measured
 from trd_bench.compare.page import Comparison, cells, ranged, shared
-from trd_bench.compare.statistics import BEST, SAME, WORSE, OfClass, Share, mean_rows, placements
+from trd_bench.compare.statistics import BEST, SAME, WORSE, ClassMeasurements, Share, mean_rows, placements
 from trd_bench.compare.testing import TestSet
 
 RNG = np.random.default_rng(0)
@@ -30,8 +30,8 @@ def scores(shift: float) -> np.ndarray:
     return (RNG.normal(size=60) + shift * FLAGS).astype(np.float32)
 
 
-def of_class(recipes: dict[str, list[Measured]], name: str = "nut", number: int = 0) -> OfClass:
-    return OfClass(TestSet(ClassFolder(name, Path())), recipes, number)
+def of_class(recipes: dict[str, list[Measured]], name: str = "nut", number: int = 0) -> ClassMeasurements:
+    return ClassMeasurements(TestSet(ClassFolder(name, Path())), recipes, number)
 
 
 def test_verdicts() -> None:
@@ -108,7 +108,7 @@ def test_placements_and_disagreements() -> None:
 def test_parts_made_from_one_part_are_drawn_together() -> None:
     base = {f"test/{number}": number % 30 for number in range(60)}
     test = TestSet(ClassFolder("nut", Path()), base=base, unseen=False)
-    one = OfClass(test, {"a": [measured("a", scores(1.0))]}, 0)
+    one = ClassMeasurements(test, {"a": [measured("a", scores(1.0))]}, 0)
     assert (one.counts[:, :30] == one.counts[:, 30:]).all()
     (row,) = one.table().rows
     assert row.false is None
@@ -122,13 +122,13 @@ def test_defects_of_one_part_are_found_together() -> None:
     together, apart = np.zeros(60, np.float32), np.zeros(60, np.float32)
     together[30:45] = 2.0  # of 5 parts all
     apart[[30, 31, 33, 34, 36, 37, 39, 40, 42, 43, 45, 48, 51, 54, 57]] = 2.0  # of each part 2 or 1
-    clustered, spread = (OfClass(test, {"a": [measured("a", v)]}, 0).found("a") for v in (together, apart))
+    clustered, spread = (ClassMeasurements(test, {"a": [measured("a", v)]}, 0).detected("a") for v in (together, apart))
     assert (clustered.hits, clustered.count, clustered.independent) == (15.0, 30, 9)
     assert spread.independent == 30
     assert spread.share == Share(15, 30).share
     wide, narrow = clustered.share, spread.share
     assert wide.low < 0.25 < narrow.low
-    all_found = OfClass(test, {"a": [measured("a", np.full(60, 2, np.float32))]}, 0).found("a")
+    all_found = ClassMeasurements(test, {"a": [measured("a", np.full(60, 2, np.float32))]}, 0).detected("a")
     assert all_found.share.low == pytest.approx(0.025**0.1)  # of 10 parts
 
 

@@ -14,7 +14,7 @@ from trd.engines.base import Maps
 from trd.engines.graphs import IMAGE, MAP, GraphForm, Graphs, Step
 from trd.engines.pytorch.frozen import frozen, images_at_once
 from trd.engines.pytorch.onednn import onednn_takes
-from trd.engines.pytorch.out_of_memory import PREDICTION_REMEDY, full_memory_said
+from trd.engines.pytorch.out_of_memory import PREDICTION_REMEDY, explained_out_of_memory
 from trd.engines.pytorch.precision import PRECISIONS
 
 
@@ -32,7 +32,7 @@ class PyTorchEngine:
         self.form = f"PyTorch, {form}"
         self._device, self._dtype, self._compiled = device, dtype, compiled
         self._forms = graphs.graphs
-        with full_memory_said(PREDICTION_REMEDY):
+        with explained_out_of_memory(PREDICTION_REMEDY):
             self.modules = {name: self._ready(form) for name, form in graphs.graphs.items()}
         # steps of one graph that follow each other, as those of all modalities' teacher do, are one call
         self._calls = [(name, list(steps)) for name, steps in groupby(graphs.steps, lambda step: step.graph)]
@@ -56,7 +56,7 @@ class PyTorchEngine:
 
     def values(self, images: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
         """Everything that the steps give for images of a batch, and the images."""
-        with torch.inference_mode(), full_memory_said(PREDICTION_REMEDY):
+        with torch.inference_mode(), explained_out_of_memory(PREDICTION_REMEDY):
             if self._compiled:  # what the graphs gave before may be overwritten from here on
                 torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # torch's gap
             values = {IMAGE + name: torch.from_numpy(stack).to(self._device) for name, stack in images.items()}
@@ -76,7 +76,7 @@ class PyTorchEngine:
                 return lower[value]
             return values[value].float()
 
-        stacks = [[read(step.inputs[own]) for step in steps] for own in form.inputs]
+        stacks = [[read(step.inputs[port]) for step in steps] for port in form.inputs]
         together = [stack[0] if len(stack) == 1 else torch.cat(stack) for stack in stacks]
         if form.role == "teacher":
             (image,) = together
@@ -84,6 +84,6 @@ class PyTorchEngine:
             outputs = [torch.cat(level) for level in zip(*chunks, strict=True)]
         else:
             outputs = list(module(*together))
-        for own, output in zip(form.outputs, outputs, strict=True):
+        for port, output in zip(form.outputs, outputs, strict=True):
             for step, value in zip(steps, output.chunk(len(steps)), strict=True):
-                values[step.outputs[own]] = value
+                values[step.outputs[port]] = value

@@ -90,17 +90,17 @@ class OneCallConvolution(nn.Module):
         return cast(Tensor, result)
 
     def _ordered_weight(self, shape: torch.Size) -> Tensor:
-        kept_shape, kept = self._ordered
-        if kept_shape == shape:
-            return kept
-        first, ops = kept_shape is None, torch.ops.mkldnn
+        ordered_shape, ordered_weight = self._ordered
+        if ordered_shape == shape:
+            return ordered_weight
+        first, ops = ordered_shape is None, torch.ops.mkldnn
         with torch.inference_mode(False), torch.no_grad():  # a copy made while predicting may serve training too
             if self.transposed:
-                plain = kept if first else kept.to_dense().transpose(0, 1)
+                plain = ordered_weight if first else ordered_weight.to_dense().transpose(0, 1)
                 padding = (self.padding, self.output_padding)
                 weight = ops._reorder_convolution_transpose_weight(plain, *padding, *self.geometry, list(shape))
             else:
-                plain = kept if first else kept.to_dense().reshape(self._dimensions)
+                plain = ordered_weight if first else ordered_weight.to_dense().reshape(self._dimensions)
                 weight = ops._reorder_convolution_weight(plain, self.padding, *self.geometry, list(shape))
         self._ordered = shape, weight
         return cast(Tensor, weight)

@@ -14,7 +14,7 @@ PREDICTION_REMEDY = "close what else uses the GPU, predict fewer parts at once, 
 
 
 @contextmanager
-def full_memory_said(remedy: str) -> Iterator[None]:
+def explained_out_of_memory(remedy: str) -> Iterator[None]:
     """Turns PyTorch's out-of-memory error into a TRDError with the remedy."""
     try:
         yield

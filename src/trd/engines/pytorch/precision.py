@@ -38,31 +38,31 @@ def multiplies_bf16(device: torch.device | str) -> bool:
     """Whether the hardware does: GPUs from Ampere on, processors with AMX or AVX512-BF16."""
     if torch.device(device).type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    has = torch.cpu.get_capabilities()
-    return any(bool(has.get(unit)) for unit in BF16_UNITS)
+    capabilities = torch.cpu.get_capabilities()
+    return any(bool(capabilities.get(unit)) for unit in BF16_UNITS)
 
 
-def resolve_precision(wanted: str, device: torch.device | str) -> Literal["fp32", "bf16"]:
+def resolve_precision(requested: str, device: torch.device | str) -> Literal["fp32", "bf16"]:
     """Of the students in training: "fp32" and "bf16" as asked; "auto" is bf16 where `multiplies_bf16`, else fp32."""
-    if wanted == "auto":
+    if requested == "auto":
         return "bf16" if multiplies_bf16(device) else "fp32"
-    return "bf16" if wanted == "bf16" else "fp32"
+    return "bf16" if requested == "bf16" else "fp32"
 
 
-def prediction_dtype(wanted: str, device: torch.device | str) -> torch.dtype:
+def prediction_dtype(requested: str, device: torch.device | str) -> torch.dtype:
     """Of the students in prediction: "fp32", "bf16", "fp16" (for GPUs that lack bf16), or "auto" as above.
 
     Raises RecipeError for another word.
     """
-    if wanted not in ("fp32", "bf16", "fp16", "auto"):
-        raise RecipeError(f"precision '{wanted}': expected fp32, bf16, fp16 or auto")
-    if wanted == "fp16":
+    if requested not in ("fp32", "bf16", "fp16", "auto"):
+        raise RecipeError(f"precision '{requested}': expected fp32, bf16, fp16 or auto")
+    if requested == "fp16":
         return torch.float16
-    return torch.float32 if resolve_precision(wanted, device) == "fp32" else torch.bfloat16
+    return torch.float32 if resolve_precision(requested, device) == "fp32" else torch.bfloat16
 
 
 def processor_name() -> str:
     """As PyTorch names the CPU, with the units that decide about bf16: "AMD EPYC (avx512_bf16)"."""
-    has = torch.cpu.get_capabilities()
-    units = [unit for unit in BF16_UNITS if has.get(unit, False)]
-    return str(has.get("cpu_name") or "unknown processor") + (f" ({', '.join(units)})" if units else "")
+    capabilities = torch.cpu.get_capabilities()
+    units = [unit for unit in BF16_UNITS if capabilities.get(unit, False)]
+    return str(capabilities.get("cpu_name") or "unknown processor") + (f" ({', '.join(units)})" if units else "")

@@ -47,13 +47,13 @@ class ResampledSum(nn.Module):
     def __init__(self, before: Sequence[Grid], after: Grid) -> None:
         super().__init__()
         sized = [Resampled(size, after, align_corners=True) for size in before]
-        rows = torch.cat([one.rows for one in sized], dim=1)  # so that one product sums as well
+        rows = torch.cat([resampled.rows for resampled in sized], dim=1)  # so that one product sums as well
         self.register_buffer("rows", rows, persistent=False)
-        for index, one in enumerate(sized):
-            self.register_buffer(f"columns_{index}", one.columns, persistent=False)
+        for index, resampled in enumerate(sized):
+            self.register_buffer(f"columns_{index}", resampled.columns, persistent=False)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        wide = [one[:, 0] @ getattr(self, f"columns_{index}") for index, one in enumerate(maps)]
+        wide = [level_map[:, 0] @ getattr(self, f"columns_{index}") for index, level_map in enumerate(maps)]
         return self.rows @ torch.cat(wide, dim=1)
 
 

@@ -32,7 +32,7 @@ def fit_mappings(job: FitJob, teacher: FrozenTeacher) -> State:
         with torch.autocast(device.type, torch.bfloat16, enabled=low):
             predicted = module(cells)
         squares = [unit_distances(predicted[name].float(), cells[name]) for name in module.modalities]
-        loss = torch.stack([of_modality.mean() / 2 for of_modality in squares]).sum()  # of 1 - cosine
+        loss = torch.stack([modality_squares.mean() / 2 for modality_squares in squares]).sum()  # of 1 - cosine
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's gap
         optimizer.step()
@@ -65,26 +65,26 @@ class _Features:
         self._random = torch.Generator().manual_seed(job.recipe.seed + 1)
         self._device = teacher.device
         self._room = limit
-        self._kept: dict[int, dict[str, Pyramid]] = {}
+        self._cached_pyramids: dict[int, dict[str, Pyramid]] = {}
         self._scored: dict[int, Tensor] = {}
 
     def drawn(self, indices: Sequence[int]) -> dict[str, Tensor]:
         """modality -> (B, n, C) float32 features of the same random scored cells, n of each part."""
-        pyramids = [self._of(index) for index in indices]
-        together = {
+        pyramids = [self._pyramids_of(index) for index in indices]
+        stacked_pyramids = {
             name: tuple(torch.cat(level).float() for level in zip(*(p[name] for p in pyramids), strict=True))
             for name in self._module.modalities
         }
-        chosen = torch.stack([self._some(self._scored[index]) for index in indices]).to(self._device)
+        sampled = torch.stack([self._sampled_cells(self._scored[index]) for index in indices]).to(self._device)
         rows = torch.arange(len(indices), device=self._device)[:, None]
-        return {name: cells[rows, chosen] for name, cells in _upsampled(together).items()}
+        return {name: cells[rows, sampled] for name, cells in _upsampled(stacked_pyramids).items()}
 
-    def _some(self, scored: Tensor) -> Tensor:
+    def _sampled_cells(self, scored: Tensor) -> Tensor:
         return scored[torch.randint(len(scored), (self._cells,), generator=self._random)]
 
-    def _of(self, index: int) -> dict[str, Pyramid]:
-        if index in self._kept:
-            return self._kept[index]
+    def _pyramids_of(self, index: int) -> dict[str, Pyramid]:
+        if index in self._cached_pyramids:
+            return self._cached_pyramids[index]
         part = self._parts[index]
         pyramids = {}
         for name in self._module.modalities:
@@ -97,7 +97,7 @@ class _Features:
         size = sum(level.nbytes for pyramid in pyramids.values() for level in pyramid)
         if size <= self._room:
             self._room -= size
-            self._kept[index] = pyramids
+            self._cached_pyramids[index] = pyramids
         return pyramids
 
 

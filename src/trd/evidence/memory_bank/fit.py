@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trd.engines.pytorch.out_of_memory import full_memory_said
+from trd.engines.pytorch.out_of_memory import explained_out_of_memory
 from trd.evidence.base import FitJob
 from trd.evidence.memory_bank.bank import FeatureBank, PatchFeatures, grids_of, levels_of, section
 from trd.evidence.memory_bank.neighbours import farthest_points
@@ -30,7 +30,7 @@ REMEDY = "set evidence.memory_bank.entries lower, or a smaller frame.size, or ta
 def fit_banks(job: FitJob, teacher: FrozenTeacher) -> State:
     """`Evidence.fit`. Takes seconds to minutes, so that an interrupted one begins again; the seed decides all of it."""
     random, state = torch.Generator().manual_seed(job.recipe.seed), dict[str, NDArray[np.generic]]()
-    with full_memory_said(REMEDY):
+    with explained_out_of_memory(REMEDY):
         for number, name in enumerate(job.recipe.modalities):
             channels = [teacher.channels[level] for level in levels_of(section(job.recipe))]
             features = _training_features(name, job, teacher, random)
@@ -42,16 +42,16 @@ def fit_banks(job: FitJob, teacher: FrozenTeacher) -> State:
 def _training_features(name: str, job: FitJob, teacher: FrozenTeacher, random: torch.Generator) -> Tensor:
     """(N, C) of the scored cells of one modality, on the teacher's device; of each part at most its share of what is
     used."""
-    config, chosen = section(job.recipe), list[Tensor]()
+    config, sampled_features = section(job.recipe), list[Tensor]()
     turns, vectors = (0.0, *config.turned), job.recipe.vector_maps
     copies = len(job.training) * len(turns)
     most = math.ceil(config.entries / config.share / copies)
     levels = levels_of(config)
     grids = grids_of([teacher.graph.shapes(job.size)[level] for level in levels])
     patch_features = PatchFeatures(grids, config.patch).to(teacher.device)
-    of_modality = (replace(part, images={name: part.images[name]}) for part in job.training)
-    seen = (turned(part, degrees, vectors) for part in of_modality for degrees in turns)
-    steps = batches(seen, BATCH)
+    modality_parts = (replace(part, images={name: part.images[name]}) for part in job.training)
+    turned_parts = (turned(part, degrees, vectors) for part in modality_parts for degrees in turns)
+    steps = batches(turned_parts, BATCH)
     for parts in tracked(steps, f"{job.title}: features of {name}", math.ceil(copies / BATCH), job.console):
         images = torch.stack([torch.from_numpy(part.images[name]) for part in parts])
         pyramid = teacher(images.to(teacher.device))
@@ -60,8 +60,8 @@ def _training_features(name: str, job: FitJob, teacher: FrozenTeacher, random: t
             scored = scored_cells(part, grids[0])
             if len(scored) > most:
                 scored = scored[torch.randperm(len(scored), generator=random)[:most]]
-            chosen.append(cells[scored.to(teacher.device)])
-    return torch.cat(chosen)
+            sampled_features.append(cells[scored.to(teacher.device)])
+    return torch.cat(sampled_features)
 
 
 def _filled_bank(
@@ -79,7 +79,7 @@ def _filled_bank(
     features = (features - bank.mean.to(features.device)) / bank.std.to(features.device)
     count = min(config.entries, math.ceil(config.share * len(features)))
     farthest = farthest_points(features, count, random)
-    chosen = list(tracked(farthest, f"{job.title}: bank of {name}", count, job.console))
+    indices = list(tracked(farthest, f"{job.title}: bank of {name}", count, job.console))
     # of float16's digits, far finer than entries lie apart: the rest would be half of what a package stores of them
-    bank.entries = features[torch.tensor(chosen, device=features.device)].cpu().half().float()
+    bank.entries = features[torch.tensor(indices, device=features.device)].cpu().half().float()
     return bank

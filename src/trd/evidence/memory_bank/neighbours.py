@@ -41,7 +41,7 @@ class NearestNeighbours(nn.Module):
             return _nearest(queries, *self._arranged(), self.product)
         if self._rows is None or self._rows[0].device != queries.device:
             self._rows = self._arranged()
-        return torch.cat([_nearest(some, *self._rows, self.product) for some in torch.split(queries, QUERIES)])
+        return torch.cat([_nearest(chunk, *self._rows, self.product) for chunk in torch.split(queries, QUERIES)])
 
     def _arranged(self) -> tuple[Tensor, Tensor, Tensor]:
         """Centre (C,): products of smaller numbers lose fewer digits. Entries (M', C), the last one repeated up to a
@@ -52,8 +52,8 @@ class NearestNeighbours(nn.Module):
         centred = entries - centre
         halves = centred.square().sum(dim=1, keepdim=True) / 2
         high = halves.to(self.product)
-        rest = (halves - high.float()).to(self.product)  # what a number of few digits left out
-        return centre, entries, torch.cat([centred.to(self.product), -high, -rest], dim=1)
+        remainder = (halves - high.float()).to(self.product)  # what a number of few digits left out
+        return centre, entries, torch.cat([centred.to(self.product), -high, -remainder], dim=1)
 
 
 def _nearest(queries: Tensor, centre: Tensor, entries: Tensor, rows: Tensor, product: torch.dtype) -> Tensor:
@@ -89,21 +89,23 @@ def farthest_points(features: Tensor, count: int, generator: torch.Generator) ->
     points = _projected(features, generator)
     starts = torch.randperm(len(points), generator=generator)[:STARTS].to(points.device)
     squares = points.square().sum(dim=1)
-    left = torch.cat([torch.cdist(rows, points[starts]).mean(dim=1) for rows in torch.split(points, ROWS)]).square()
-    wanted = min(count, len(points))
-    while wanted:
-        far, order = left.topk(min(CANDIDATES + 1, len(left)))
+    nearest_squares = torch.cat(
+        [torch.cdist(rows, points[starts]).mean(dim=1) for rows in torch.split(points, ROWS)]
+    ).square()
+    missing = min(count, len(points))
+    while missing:
+        far, order = nearest_squares.topk(min(CANDIDATES + 1, len(nearest_squares)))
         rest = float(far[CANDIDATES]) if len(far) > CANDIDATES else 0.0
         candidates = order[:CANDIDATES]
-        picked = _farthest_candidates(points[candidates], far[:CANDIDATES], rest, wanted)
+        picked = _farthest_candidates(points[candidates], far[:CANDIDATES], rest, missing)
         yield from candidates[picked].tolist()
-        wanted -= len(picked)
+        missing -= len(picked)
         chosen = candidates[picked]
         for start in range(0, len(points), ROWS):
             rows = slice(start, start + ROWS)
-            apart = squares[rows, None] + squares[chosen] - 2 * points[rows] @ points[chosen].T
-            left[rows] = torch.minimum(left[rows], apart.amin(dim=1).clamp(min=0))
-        left[chosen] = -1  # never again
+            new_squares = squares[rows, None] + squares[chosen] - 2 * points[rows] @ points[chosen].T
+            nearest_squares[rows] = torch.minimum(nearest_squares[rows], new_squares.amin(dim=1).clamp(min=0))
+        nearest_squares[chosen] = -1  # never again
 
 
 def _projected(features: Tensor, generator: torch.Generator) -> Tensor:
@@ -118,12 +120,12 @@ def _projected(features: Tensor, generator: torch.Generator) -> Tensor:
 def _farthest_candidates(points: Tensor, squares: Tensor, rest: float, most: int) -> list[int]:
     """Which of `points` (K, D) are next, in order; squares (K,): from what was chosen before. At least one."""
     between = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").square().cpu().numpy()
-    left, picked = squares.cpu().numpy().copy(), list[int]()
+    nearest_squares, picked = squares.cpu().numpy().copy(), list[int]()
     while len(picked) < most:
-        place = int(left.argmax())
-        if left[place] < rest or left[place] < 0:
+        place = int(nearest_squares.argmax())
+        if nearest_squares[place] < rest or nearest_squares[place] < 0:
             break
         picked.append(place)
-        left = np.minimum(left, between[place])
-        left[place] = -1
+        nearest_squares = np.minimum(nearest_squares, between[place])
+        nearest_squares[place] = -1
     return picked

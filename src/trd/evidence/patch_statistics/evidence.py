@@ -20,8 +20,8 @@ class PatchStatistics:
     def fit(self, job: FitJob, teacher: FrozenTeacher | None) -> State:
         maps = fit_statistics(job.recipe, job.training, torch.device(resolve_device(job.device)))
         state = dict[str, NDArray[np.generic]]()
-        for number, of_modality in enumerate(maps):
-            state |= tensors_of(of_modality, f"{number}.")
+        for number, modality_map in enumerate(maps):
+            state |= tensors_of(modality_map, f"{number}.")
         return state
 
     def graphs(self, recipe: Recipe, state: State, context: GraphContext) -> Graphs:

@@ -49,11 +49,11 @@ def fit_statistics(recipe: Recipe, parts: PreparedParts, device: torch.device) -
         scored = scored_cells(part)
         if len(scored) > most:
             scored = scored[torch.randperm(len(scored), generator=random)[:most]]
-        for name, of_modality in maps.items():
+        for name, modality_map in maps.items():
             image = torch.from_numpy(part.images[name])[None].to(device)
-            cells[name].append(of_modality.features(image)[0].flatten(1).T[scored.to(device)])
-    for name, of_modality in maps.items():
-        of_modality.mixture = fit_mixture(cells[name], section(recipe).components, random)
+            cells[name].append(modality_map.features(image)[0].flatten(1).T[scored.to(device)])
+    for name, modality_map in maps.items():
+        modality_map.mixture = fit_mixture(cells[name], section(recipe).components, random)
     return list(maps.values())
 
 
@@ -64,9 +64,9 @@ def section(recipe: Recipe) -> PatchStatisticsConfig:
 def scored_cells(part: PreparedSample) -> Tensor:
     """Indices of the cells of which enough is scored; of all where the part has no region, or too small a one."""
     height, width = (math.floor(side / STRIDE) for side in next(iter(part.images.values())).shape[1:])
-    every = torch.arange(height * width)
+    all_cells = torch.arange(height * width)
     if part.region is None:
-        return every
+        return all_cells
     share = F.avg_pool2d(torch.from_numpy(part.region).float()[None], STRIDE).flatten()
     scored = (share >= ENOUGH).nonzero().flatten()
-    return scored if len(scored) else every
+    return scored if len(scored) else all_cells

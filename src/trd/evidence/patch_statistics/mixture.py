@@ -125,8 +125,8 @@ def fit_mixture(parts: Sequence[Tensor], components: int, generator: torch.Gener
     cells = torch.cat(list(parts))  # a row each, until they are compared
     owner = torch.cat([torch.full((len(part),), index, device=device) for index, part in enumerate(parts)])
     mixture = PlaceMixture(cells.shape[1], components).to(device)
-    some = _drawn(cells, CELLS, generator)
-    low, median, high = torch.quantile(some, torch.tensor(OUTER, device=device), dim=0)
+    sampled = _drawn(cells, CELLS, generator)
+    low, median, high = torch.quantile(sampled, torch.tensor(OUTER, device=device), dim=0)
     mixture.centre.copy_(median)
     varies = high - low > TINY * (1 + mixture.centre.abs())
     mixture.scale.copy_(torch.where(varies, 2 / (high - low).clamp_min(TINY), 0.0))
@@ -135,16 +135,16 @@ def fit_mixture(parts: Sequence[Tensor], components: int, generator: torch.Gener
 
     logs, posteriors = [], []
     for fold in range(FOLDS):
-        mine = owner % FOLDS == fold
-        known, asked = cells[~mine], cells[mine]
-        if not len(known) or not len(asked):  # a single part: better its own cells than none
-            known = asked = cells
-        other = PlaceMixture(cells.shape[1], components).to(device)
-        known = _drawn(known, CELLS // FOLDS, generator)
-        _fit_components(other, known, generator, PRIOR_CELLS * len(known) / min(len(cells), CELLS))
-        asked = _drawn(asked, CELLS // FOLDS, generator)
-        logs.append(other.distances(asked.T)[0])
-        posteriors.append(mixture.distances(asked.T)[1])
+        in_fold = owner % FOLDS == fold
+        fitted_cells, held_out_cells = cells[~in_fold], cells[in_fold]
+        if not len(fitted_cells) or not len(held_out_cells):  # a single part: better its own cells than none
+            fitted_cells = held_out_cells = cells
+        fold_mixture = PlaceMixture(cells.shape[1], components).to(device)
+        fitted_cells = _drawn(fitted_cells, CELLS // FOLDS, generator)
+        _fit_components(fold_mixture, fitted_cells, generator, PRIOR_CELLS * len(fitted_cells) / min(len(cells), CELLS))
+        held_out_cells = _drawn(held_out_cells, CELLS // FOLDS, generator)
+        logs.append(fold_mixture.distances(held_out_cells.T)[0])
+        posteriors.append(mixture.distances(held_out_cells.T)[1])
     _set_usual(mixture, torch.cat(logs), torch.cat(posteriors, dim=1))
     return mixture
 
@@ -181,8 +181,8 @@ def _set_gaussians(
     mixture: PlaceMixture, cells: Tensor, component: Tensor, means: Tensor, counts: Tensor, prior: float
 ) -> None:
     order = component.argsort(stable=True)
-    apart = torch.split((cells - means[component])[order], counts.long().tolist())
-    scatter = torch.stack([of_one.T @ of_one for of_one in apart])
+    component_cells = torch.split((cells - means[component])[order], counts.long().tolist())
+    scatter = torch.stack([cells_of_one.T @ cells_of_one for cells_of_one in component_cells])
     pooled = scatter.sum(dim=0) / len(cells)
     covariance = (scatter + prior * pooled) / (counts + prior)[:, None, None]
     ridge = RIDGE * torch.eye(cells.shape[1], dtype=torch.float64, device=cells.device)

@@ -114,8 +114,8 @@ def region_tensor(parts: list[PreparedSample]) -> Tensor | None:
     """(B, h, w) bool of scored pixels, None where every part is scored whole."""
     if all(part.region is None for part in parts):
         return None
-    whole = torch.ones(next(iter(parts[0].images.values())).shape[1:], dtype=torch.bool)
-    return torch.stack([whole if p.region is None else torch.from_numpy(p.region) for p in parts])
+    full_region = torch.ones(next(iter(parts[0].images.values())).shape[1:], dtype=torch.bool)
+    return torch.stack([full_region if p.region is None else torch.from_numpy(p.region) for p in parts])
 
 
 @torch.no_grad()

@@ -21,14 +21,14 @@ from trd.teachers.pyramid import Pyramid
 class StudentGraph(nn.Module):
     """Levels of the branch's own modalities, then of the others', one modality after the other -> rebuilt levels."""
 
-    def __init__(self, student: nn.Module, levels: int, own: int) -> None:
+    def __init__(self, student: nn.Module, levels: int, modality_count: int) -> None:
         super().__init__()
-        self.student, self.levels, self.own = student, levels, own * levels
+        self.student, self.levels, self.own_map_count = student, levels, modality_count * levels
 
     def forward(self, *values: Tensor) -> Pyramid:
-        own, others = values[: self.own], values[self.own :]
-        other = side_by_side(pyramids(others, self.levels)) if others else None
-        fused: Pyramid = self.student(side_by_side(pyramids(own, self.levels)), other).fused
+        own_maps, other_maps = values[: self.own_map_count], values[self.own_map_count :]
+        other_pyramid = side_by_side(pyramids(other_maps, self.levels)) if other_maps else None
+        fused: Pyramid = self.student(side_by_side(pyramids(own_maps, self.levels)), other_pyramid).fused
         return fused
 
 
@@ -77,16 +77,18 @@ def student_graphs(network: TunedReverseDistillation, context: GraphContext) -> 
         scaler = ScalerGraph(cast(FeatureScaler, network.scalers[name])).eval()
         inputs = pyramid_inputs([name], range(count))
         graphs[graph] = GraphForm(scaler, dict(zip(inputs, context.levels, strict=True)), outputs, "scaler")
-        steps.append(Step(graph, inputs, {own: scaled_value(network, name, i) for i, own in enumerate(outputs)}))
+        steps.append(Step(graph, inputs, {port: scaled_value(network, name, i) for i, port in enumerate(outputs)}))
     for number, branch in enumerate(network.branches):
         student = network.students[branch]
-        own = own_modalities(network, branch)
-        others = [n for n in network.modalities if n not in own] if getattr(student, "reads_others", False) else []
-        inputs, shapes = _levels(network, [*own, *others], context.levels)
+        own_names = own_modalities(network, branch)
+        others = (
+            [n for n in network.modalities if n not in own_names] if getattr(student, "reads_others", False) else []
+        )
+        inputs, shapes = _levels(network, [*own_names, *others], context.levels)
         graph = f"{REVERSE_DISTILLATION}_student_{number}"
-        module = StudentGraph(student, count, len(own)).eval()
+        module = StudentGraph(student, count, len(own_names)).eval()
         graphs[graph] = GraphForm(module, shapes, outputs, "student")
-        steps.append(Step(graph, inputs, {own: student_value(branch, i) for i, own in enumerate(outputs)}))
+        steps.append(Step(graph, inputs, {port: student_value(branch, i) for i, port in enumerate(outputs)}))
     return Graphs(graphs, tuple(steps))
 
 
@@ -94,15 +96,15 @@ def score_graphs(network: TunedReverseDistillation, distances: nn.ModuleDict, co
     graphs, steps = dict[str, GraphForm](), list[Step]()
     grids = [cast(Grid, shape[1:]) for shape in context.levels]
     for number, branch in enumerate(network.branches):
-        own = own_modalities(network, branch)
-        inputs, shapes = _levels(network, own, context.levels)
+        own_names = own_modalities(network, branch)
+        inputs, shapes = _levels(network, own_names, context.levels)
         rebuilt = {f"student_{level}": student_value(branch, level) for level in range(len(grids))}
-        shapes |= zip(rebuilt, [(len(own) * channels, *grid) for channels, *grid in context.levels], strict=True)
-        of_levels: list[nn.Module] = [CosineDistance() for _ in grids]
+        shapes |= zip(rebuilt, [(len(own_names) * channels, *grid) for channels, *grid in context.levels], strict=True)
+        level_distances: list[nn.Module] = [CosineDistance() for _ in grids]
         if branch in distances:
-            of_levels = list(cast(ResidualDistance, distances[branch]).levels)
+            level_distances = list(cast(ResidualDistance, distances[branch]).levels)
         graph = f"{REVERSE_DISTILLATION}_score_{number}"
-        module = ScoreGraph(of_levels, grids, context.size).eval()
+        module = ScoreGraph(level_distances, grids, context.size).eval()
         graphs[graph] = GraphForm(module, shapes, ("map",), "score")
         steps.append(Step(graph, {**inputs, **rebuilt}, {"map": MAP + branch}))
     return Graphs(graphs, tuple(steps))

@@ -25,8 +25,8 @@ def imported_state(file: Path, job: FitJob) -> State:
     students = read_reference_checkpoint(file, tuple(job.recipe.modalities))
     teacher = TeacherGraph(job.recipe.teacher)
     network = build_network(job.recipe, teacher.channels, teacher.linear_outputs, students)
-    of_network = state_of(network, torch.nn.ModuleDict())
-    return joined({TEACHER: tensors_of(teacher.teacher), f"{REVERSE_DISTILLATION}.": of_network})
+    network_state = state_of(network, torch.nn.ModuleDict())
+    return joined({TEACHER: tensors_of(teacher.teacher), f"{REVERSE_DISTILLATION}.": network_state})
 
 
 def refuse_other_students(recipe: Recipe) -> None:

@@ -34,9 +34,11 @@ def build_network(
     """
     config, modalities = section(recipe), tuple(recipe.modalities)
     names = config.branches(modalities)
-    taken = [name for name in (*modalities, *names) if hasattr(nn.ModuleDict, name) or name in BUSY]
-    if taken:
-        raise RecipeError(f"recipe '{recipe.name}': a modality cannot be called '{taken[0]}', PyTorch uses that name")
+    reserved = [name for name in (*modalities, *names) if hasattr(nn.ModuleDict, name) or name in BUSY]
+    if reserved:
+        raise RecipeError(
+            f"recipe '{recipe.name}': a modality cannot be called '{reserved[0]}', PyTorch uses that name"
+        )
     students = students or {
         name: Student(
             config.branch_channels(modalities, channels),

@@ -53,20 +53,22 @@ def load_reference_student(state_dict: Mapping[str, Tensor]) -> Student:
     """
     with WithoutInitialisation():
         student = Student(PAPER_CHANNELS)
-    own = student.state_dict()
-    names = {name: reference_name(name) for name in own}
-    for name, theirs in names.items():
-        if theirs not in state_dict:
-            raise CheckpointError(f"reference student: tensor '{theirs}' is missing; is this a paper-size TRD student?")
-        if state_dict[theirs].shape != own[name].shape:
+    expected = student.state_dict()
+    names = {name: reference_name(name) for name in expected}
+    for name, stored_name in names.items():
+        if stored_name not in state_dict:
             raise CheckpointError(
-                f"reference student: tensor '{theirs}' has shape {tuple(state_dict[theirs].shape)}, "
-                f"expected {tuple(own[name].shape)}"
+                f"reference student: tensor '{stored_name}' is missing; is this a paper-size TRD student?"
+            )
+        if state_dict[stored_name].shape != expected[name].shape:
+            raise CheckpointError(
+                f"reference student: tensor '{stored_name}' has shape {tuple(state_dict[stored_name].shape)}, "
+                f"expected {tuple(expected[name].shape)}"
             )
     unknown = sorted(set(state_dict) - set(names.values()))
     if unknown:
         raise CheckpointError(f"reference student: unknown tensor '{unknown[0]}' ({len(unknown)} in all)")
-    student.load_state_dict({name: state_dict[theirs] for name, theirs in names.items()})
+    student.load_state_dict({name: state_dict[stored_name] for name, stored_name in names.items()})
     return student
 
 
@@ -99,15 +101,15 @@ def read_reference_checkpoint(path: Path, modalities: Sequence[str]) -> dict[str
         raise CheckpointError(f"the reference checkpoint {path} does not exist") from error
     except Exception as error:  # torch.load raises half a dozen types on foreign files
         raise CheckpointError(f"{path} cannot be read as a PyTorch weight file: {error}") from error
-    wanted = reference_keys(modalities)
-    found = sorted(map(str, content)) if isinstance(content, Mapping) else []
+    expected_keys = reference_keys(modalities)
+    stored = sorted(map(str, content)) if isinstance(content, Mapping) else []
     students = {}
-    for modality, keys in wanted.items():
-        key = next((key for key in keys if key in found), None)
+    for modality, keys in expected_keys.items():
+        key = next((key for key in keys if key in stored), None)
         if key is None or not isinstance(content[key], Mapping):
             raise CheckpointError(
                 f"{path} holds no '{keys[0]}' for the modality '{modality}' (it holds: "
-                f"{', '.join(found[:4]) or 'no dict'}); a reference checkpoint is a dict of two student state dicts; "
+                f"{', '.join(stored[:4]) or 'no dict'}); a reference checkpoint is a dict of two student state dicts; "
                 "does the recipe fit it?"
             )
         try:

@@ -52,12 +52,12 @@ class Student(nn.Module):
             else None
         )
 
-    def forward(self, own: Pyramid, others: Pyramid | None = None) -> StudentOutput:
+    def forward(self, own_pyramid: Pyramid, others: Pyramid | None = None) -> StudentOutput:
         filtered = amplified = None
         if others is not None:
             filtered = self.filter(others) if self.filter is not None else None
             amplified = self.amplifier(others) if self.amplifier is not None else None
-        code = self.bottleneck(own, filtered)
+        code = self.bottleneck(own_pyramid, filtered)
         plain, fused = self.decoder(code, amplified)
         unmixed = self._as_teacher(plain)
         if amplified is None:

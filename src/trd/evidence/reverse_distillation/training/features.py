@@ -12,7 +12,7 @@ from trd.config import Recipe, VectorAxes
 from trd.engines.pytorch.precision import resolve_precision
 from trd.evidence.reverse_distillation.network.network import TunedReverseDistillation
 from trd.evidence.reverse_distillation.restored import section
-from trd.evidence.reverse_distillation.training.views import View, all_views, seen
+from trd.evidence.reverse_distillation.training.views import View, all_views, images_in_view
 from trd.teachers.frozen import FrozenTeacher
 from trd.teachers.pyramid import Pyramid
 from trd.types import PreparedSample
@@ -51,7 +51,7 @@ class TeacherFeatures:
         # On CPUs students train faster on contiguous maps (BatchNorm: 111 against 138 ms per sample, 2 cores, lite
         # size), although the teacher works in channels-last ones, as tensor cores do.
         self._order = torch.contiguous_format if self._device.type == "cpu" else torch.channels_last
-        self._kept: dict[tuple[str, View], Features] = {}
+        self._cached: dict[tuple[str, View], Features] = {}
         self._share = None if limit else 0.0  # of the parts that are kept; known once one has been computed
 
     @torch.no_grad()
@@ -62,33 +62,33 @@ class TeacherFeatures:
             (features,) = self._computed(parts[:1], views[:1])
             self._share = self._limit / (_size(features) * self._places)
             if self._keeps(parts[0].id):
-                self._kept[places[0]] = features
-        wanted = {place: part for place, part in zip(places, parts, strict=True) if place not in self._kept}
+                self._cached[places[0]] = features
+        missing = {place: part for place, part in zip(places, parts, strict=True) if place not in self._cached}
         passing: dict[tuple[str, View], Features] = {}
         # Those to keep one at a time: what a part gets must not depend on which came along, or a resumed training,
         # which computes them in another order, would not repeat to the bit.
-        for place in [place for place in wanted if self._keeps(place[0])]:
-            (self._kept[place],) = self._computed([wanted.pop(place)], [place[1]])
-        if wanted:
-            rest = self._computed(list(wanted.values()), [view for _, view in wanted])
-            passing |= zip(wanted, rest, strict=True)
-        found = [self._kept[place] if place in self._kept else passing[place] for place in places]
+        for place in [place for place in missing if self._keeps(place[0])]:
+            (self._cached[place],) = self._computed([missing.pop(place)], [place[1]])
+        if missing:
+            computed = self._computed(list(missing.values()), [view for _, view in missing])
+            passing |= zip(missing, computed, strict=True)
+        part_features = [self._cached[place] if place in self._cached else passing[place] for place in places]
         with torch.autocast(self._device.type, enabled=False):  # on CPUs it cannot stack float16
             return {
                 name: tuple(
                     torch.stack(level).float().contiguous(memory_format=self._order)
-                    for level in zip(*(features[name] for features in found), strict=True)
+                    for level in zip(*(features[name] for features in part_features), strict=True)
                 )
-                for name in found[0]
+                for name in part_features[0]
             }
 
     def forget(self) -> None:
-        self._kept.clear()
+        self._cached.clear()
 
     @property
     def size(self) -> int:
         """Bytes held."""
-        return sum(_size(features) for features in self._kept.values())
+        return sum(_size(features) for features in self._cached.values())
 
     def _keeps(self, part: str) -> bool:
         return self._share is not None and zlib.crc32(part.encode()) < self._share * 2**32
@@ -97,7 +97,7 @@ class TeacherFeatures:
         images: dict[str, list[Tensor]] = {}
         for part, view in zip(parts, views, strict=True):
             upright = {name: torch.from_numpy(image).to(self._device) for name, image in part.images.items()}
-            for name, image in seen(upright, self._vector_maps, view).items():
+            for name, image in images_in_view(upright, self._vector_maps, view).items():
                 images.setdefault(name, []).append(image)
         pyramids = self._teacher.pyramids({name: torch.stack(stack) for name, stack in images.items()})
         pyramids = self._network.scaled(pyramids)

@@ -34,7 +34,7 @@ def logger(name: str, folder: Path, title: str) -> Logger:
 
 
 @contextmanager
-def errors_told_once() -> Iterator[None]:
+def errors_logged_once() -> Iterator[None]:
     """TensorBoard's writing thread keeps a full disk's error for who logs next; Python would also print a traceback."""
     before = threading.excepthook
 

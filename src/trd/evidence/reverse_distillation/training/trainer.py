@@ -23,7 +23,7 @@ from trd.evidence.reverse_distillation.network.network import TunedReverseDistil
 from trd.evidence.reverse_distillation.restored import section
 from trd.evidence.reverse_distillation.training.checkpoint import SafetensorsIO, read_epoch, read_state
 from trd.evidence.reverse_distillation.training.features import teacher_features
-from trd.evidence.reverse_distillation.training.loggers import errors_told_once, logger
+from trd.evidence.reverse_distillation.training.loggers import errors_logged_once, logger
 from trd.evidence.reverse_distillation.training.module import TrainingModule
 from trd.evidence.reverse_distillation.training.progress import TrainingProgress
 from trd.evidence.reverse_distillation.training.sampling import EpochShuffle, ShareOfBatches
@@ -50,37 +50,37 @@ def train_network(
     """
     config = section(recipe).training
     sampler = EpochShuffle(len(training), recipe.seed)
-    together = ShareOfBatches(sampler, config.batch_size // config.accumulate, processes.rank(), processes.count())
-    loader: DataLoader[PreparedSample] = DataLoader(cast(Any, training), batch_sampler=together, collate_fn=list)
+    batch_sampler = ShareOfBatches(sampler, config.batch_size // config.accumulate, processes.rank(), processes.count())
+    loader: DataLoader[PreparedSample] = DataLoader(cast(Any, training), batch_sampler=batch_sampler, collate_fn=list)
     height, width = next(iter(training[0].images.values())).shape[1:]
     square = height == width
-    where, precision = teacher.device, resolve_precision(recipe.precision, teacher.device)
+    device, precision = teacher.device, resolve_precision(recipe.precision, teacher.device)
     features = teacher_features(teacher, network, recipe, len(training), square)
     module = TrainingModule(network, recipe, features)
     checkpoint = out / CHECKPOINT
-    done = 0
+    done_epochs = 0
     if checkpoint.exists():
-        done = read_epoch(checkpoint) + 1  # of the header alone: the state is loaded once, by Lightning
-        if done >= config.epochs:
+        done_epochs = read_epoch(checkpoint) + 1  # of the header alone: the state is loaded once, by Lightning
+        if done_epochs >= config.epochs:
             module.load_state_dict(read_state(checkpoint)["state_dict"])
             network.eval()
             return
         if processes.rank() == 0:
-            console.print(f"{title}: goes on after epoch {done} of {config.epochs}", markup=False)
-            _keep_log(out / "logs", done)
-    if where.type == "cuda":
+            console.print(f"{title}: goes on after epoch {done_epochs} of {config.epochs}", markup=False)
+            _keep_log(out / "logs", done_epochs)
+    if device.type == "cuda":
         network.students.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     if config.compile:
         for student in network.students.values():
             student.compile()
     on_interrupt = signal.getsignal(signal.SIGINT)
-    with warnings.catch_warnings(), errors_told_once():
+    with warnings.catch_warnings(), errors_logged_once():
         warnings.simplefilter("ignore")  # Lightning's hints on worker counts and log intervals: decided here
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         trainer = pl.Trainer(
             max_epochs=config.epochs,
-            accelerator="gpu" if where.type == "cuda" else "cpu",
-            **_devices(where),
+            accelerator="gpu" if device.type == "cuda" else "cpu",
+            **_devices(device),
             precision="bf16-mixed" if precision == "bf16" else "32-true",
             deterministic=config.deterministic,
             accumulate_grad_batches=config.accumulate,
@@ -111,17 +111,17 @@ def train_network(
                 signal.signal(signal.SIGINT, on_interrupt)  # Lightning leaves Ctrl-C ignored after the first one
         if trainer.interrupted:
             raise KeyboardInterrupt
-    network.to(where).eval()  # Lightning leaves it on the CPU
+    network.to(device).eval()  # Lightning leaves it on the CPU
 
 
 def _devices(device: torch.device) -> dict[str, Any]:
     """Lightning's words for this one device, or for one per process."""
     if processes.count() == 1:
         return {"devices": [device.index or 0] if device.type == "cuda" else 1}
-    here = processes.count_here()
+    local_processes = processes.count_here()
     return {
-        "devices": here,
-        "num_nodes": processes.count() // here,
+        "devices": local_processes,
+        "num_nodes": processes.count() // local_processes,
         "strategy": "ddp",
         "use_distributed_sampler": False,  # `ShareOfBatches` does it
     }
@@ -135,18 +135,18 @@ class _Checkpoints(pl.Callback):
         self.every = every
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        done = trainer.current_epoch + 1
+        epoch = trainer.current_epoch + 1
         if not math.isfinite(float(trainer.callback_metrics["loss"])):
-            raise TRDError(f"training diverged in epoch {done} (the loss is not finite); lower training.learning_rate")
-        if done % self.every == 0 or done == trainer.max_epochs:
+            raise TRDError(f"training diverged in epoch {epoch} (the loss is not finite); lower training.learning_rate")
+        if epoch % self.every == 0 or epoch == trainer.max_epochs:
             trainer.save_checkpoint(self.path)
 
 
-def _keep_log(logs: Path, done: int) -> None:
+def _keep_log(logs: Path, epoch: int) -> None:
     """Put the log of the epochs before a resume aside: Lightning starts metrics.csv anew.
 
     A second resume from the same checkpoint keeps the first one's: it has all the epochs before that checkpoint.
     """
-    log, kept = logs / "metrics.csv", logs / f"metrics-to-epoch-{done}.csv"
-    if log.exists() and not kept.exists():
-        log.rename(kept)
+    log, earlier_log = logs / "metrics.csv", logs / f"metrics-to-epoch-{epoch}.csv"
+    if log.exists() and not earlier_log.exists():
+        log.rename(earlier_log)

@@ -40,7 +40,9 @@ def random_views(augment: Augmentation, count: int, square: bool, rng: np.random
     return drawn if square else [View(turns // 2 * 2, mirrored) for turns, mirrored in drawn]
 
 
-def seen(images: Mapping[str, Tensor], vector_maps: Mapping[str, VectorAxes], view: View) -> dict[str, Tensor]:
+def images_in_view(
+    images: Mapping[str, Tensor], vector_maps: Mapping[str, VectorAxes], view: View
+) -> dict[str, Tensor]:
     """modality -> (3, H, W) image of one part as it looks in a view.
 
     vector_maps: modalities whose first two channels are x and y components stored as (n + 1) / 2 in image axes (x
