@@ -15,7 +15,7 @@ from trd_station.shelf.self_test import Recorded
 from trd_station.shelf.shelf import Shelf
 from trd_station.store import versions
 from trd_station.store.database import Database
-from trd_station.store.files import INPUT, Files, kept_in
+from trd_station.store.files import INPUT, Files, stored_files
 from trd_station.store.schema import inspection
 from trd_station.telling import Teller
 
@@ -31,10 +31,10 @@ class StoredParts:
 
     def inputs(self, row: Mapping[str, Any]) -> Inputs:
         """The files of a part, as far as they are there."""
-        known = kept_in({role: values for role, values in row["files"].items() if role != "day"})
+        known = stored_files({role: values for role, values in row["files"].items() if role != "day"})
         paths = {
-            role.removeprefix(INPUT): self._files.path(row["files"]["day"], row["uid"], kept)
-            for role, kept in known.items()
+            role.removeprefix(INPUT): self._files.path(row["files"]["day"], row["uid"], stored_file)
+            for role, stored_file in known.items()
             if role.startswith(INPUT)
         }
         camera_file = paths.pop("camera", None)
@@ -61,10 +61,10 @@ class StoredParts:
             ]
             query = select(inspection).where(c.model_id.in_(known), c.score.is_not(None), ~c.pruned)
             rows = connection.execute(query.order_by(c.at.desc()).limit(RECORDED)).mappings().all()
-        found = []
+        parts = []
         for row in rows:
             with contextlib.suppress(TRDError, KeyError):  # its inputs were not kept
                 inputs = self.inputs(dict(row))
                 if set(self._teller.model_of(row["model_id"]).facts["sources"]) <= set(inputs.sources):
-                    found.append(Recorded(inputs.sample(), row["score"]))
-        return found
+                    parts.append(Recorded(inputs.sample(), row["score"]))
+        return parts

@@ -10,7 +10,7 @@ from trd_station.deciding import Limits, WhatIf
 from trd_station.shelf import facts as model_facts
 from trd_station.store import versions
 from trd_station.store.database import Database
-from trd_station.store.files import INPUT, MAPS, kept_in
+from trd_station.store.files import INPUT, MAPS, stored_files
 from trd_station.store.schema import DECISIONS, ORIGINS
 from trd_station.store.versions import ModelVersion, ThresholdVersion
 
@@ -44,25 +44,27 @@ class Teller:
     def threshold_of(self, threshold_id: int) -> ThresholdVersion:
         if threshold_id not in self._limits:
             with self._database.reading() as connection:
-                found = versions.one_threshold(connection, threshold_id)
-            assert found is not None  # rows refer to it, and it is never deleted
-            self._limits[threshold_id] = found
+                version = versions.threshold_by_id(connection, threshold_id)
+            assert version is not None  # rows refer to it, and it is never deleted
+            self._limits[threshold_id] = version
         return self._limits[threshold_id]
 
     def model_of(self, model_id: int) -> ModelVersion:
         if model_id not in self._facts:
             with self._database.reading() as connection:
-                found = versions.one_model(connection, model_id)
-            assert found is not None
-            self._facts[model_id] = found
+                version = versions.model_by_id(connection, model_id)
+            assert version is not None
+            self._facts[model_id] = version
         return self._facts[model_id]
 
     def inspection(self, row: Row) -> dict[str, Any]:
         limits, model = self.threshold_of(row["threshold_id"]).limits, self.model_of(row["model_id"])
         shape = None if row["height"] is None else (row["height"], row["width"])
-        files = {} if row["pruned"] else kept_in({k: v for k, v in row["files"].items() if k != "day"})
-        inputs = {role.removeprefix(INPUT): kept for role, kept in files.items() if role.startswith(INPUT)}
-        sent = {name: kept.sent_as for name, kept in inputs.items() if name != "camera"}
+        files = {} if row["pruned"] else stored_files({k: v for k, v in row["files"].items() if k != "day"})
+        inputs = {
+            role.removeprefix(INPUT): stored_file for role, stored_file in files.items() if role.startswith(INPUT)
+        }
+        sent = {name: stored_file.sent_as for name, stored_file in inputs.items() if name != "camera"}
         scored = row["score"] is not None
         usable = scored and set(model.facts["sources"]) <= set(sent)
         clouds = model.facts["clouds"]

@@ -56,7 +56,7 @@ def serving_of(station: Station, name: str) -> Serving:
 
 def inspection_of(station: Station, number: int) -> dict[str, Any]:
     with station.database.reading() as connection:
-        row = history.one(connection, number)
+        row = history.inspection_by_id(connection, number)
     if row is None:
         raise Problem(404, "no_inspection", f"there is no inspection {number}")
     return row

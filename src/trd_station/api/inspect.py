@@ -124,7 +124,7 @@ def _answered_before(station: Station, serving: Serving, key: str, digest: str) 
             return None
         if known[0] != digest:
             raise Problem(409, "conflict", "this Idempotency-Key was used for another content")
-        return history.several(connection, known[1])
+        return history.inspections_by_id(connection, known[1])
 
 
 def _answer(

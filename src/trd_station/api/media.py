@@ -26,7 +26,7 @@ from trd_station.pictures import Map, Picture
 from trd_station.reading import Inputs
 from trd_station.shelf import facts as model_facts
 from trd_station.station import Station
-from trd_station.store.files import MAPS, kept_in
+from trd_station.store.files import MAPS, stored_files
 from trd_station.telling import images_of
 
 routes = router()
@@ -63,13 +63,15 @@ def map_of(station: Station, row: Row, name: str) -> Map:
     names = model_facts.maps(facts)
     if name not in names:
         raise Problem(404, "no_map", f"there is no map '{name[:60]}'; there are: {', '.join(names)}")
-    kept = kept_in({MAPS: row["files"][MAPS]})[MAPS]
+    stored_file = stored_files({MAPS: row["files"][MAPS]})[MAPS]
     try:
-        stored = np.load(station.files.path(row["files"]["day"], row["uid"], kept), allow_pickle=False, mmap_mode="r")
-        one = np.array(stored[names.index(name)], np.float32)
+        stored = np.load(
+            station.files.path(row["files"]["day"], row["uid"], stored_file), allow_pickle=False, mmap_mode="r"
+        )
+        stored_map = np.array(stored[names.index(name)], np.float32)
     except (OSError, ValueError, IndexError) as error:
         raise Problem(404, "pruned", f"the maps of inspection {row['id']} are gone") from error
-    return pictures.full_map(one, model_facts.frame(facts), shape_of(row), facts["floors"][name])
+    return pictures.full_map(stored_map, model_facts.frame(facts), shape_of(row), facts["floors"][name])
 
 
 def sample_of(station: Station, row: Row) -> tuple[Inputs, Sample]:
@@ -124,11 +126,11 @@ def sent(request: Request, number: Identifier, source: str) -> FileResponse:
     """The file as it was sent."""
     station = station_of(request)
     row = inspection_of(station, number)
-    known = {} if row["pruned"] else kept_in({k: v for k, v in row["files"].items() if k == f"in.{source}"})
-    for kept in known.values():
-        path = station.files.path(row["files"]["day"], row["uid"], kept)
+    known = {} if row["pruned"] else stored_files({k: v for k, v in row["files"].items() if k == f"in.{source}"})
+    for stored_file in known.values():
+        path = station.files.path(row["files"]["day"], row["uid"], stored_file)
         if path.is_file():
-            name = quote(kept.sent_as or f"{source}{kept.suffix}")
+            name = quote(stored_file.sent_as or f"{source}{stored_file.suffix}")
             headers = {**FOREVER, "Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
             return FileResponse(path, media_type="application/octet-stream", headers=headers)
     raise Problem(404, "pruned" if row["pruned"] else "no_image", f"inspection {number} has no file '{source[:60]}'")

@@ -42,7 +42,7 @@ def models(
 
 def model_of(station: Station, number: int) -> ModelVersion:
     with station.database.reading() as connection:
-        version = versions.one_model(connection, number)
+        version = versions.model_by_id(connection, number)
     if version is None:
         raise Problem(404, "no_model", f"there is no model {number}")
     return version

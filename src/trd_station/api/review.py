@@ -74,14 +74,14 @@ def judge(request: Request, number: Identifier, body: NewVerdict) -> JSONRespons
         "kind": printable(body.kind),
         "reason": printable(body.reason),
         "who": name,
-        "mask": _kept_mask(station, row, body.mask),
+        "mask": _store_mask(station, row, body.mask),
     }
     stored = station.database.write(partial(verdicts.add_verdict, inspection_id=number, values=values))
     station.judged(row, stored)
     return JSONResponse(telling.verdict(stored), 201)
 
 
-def _kept_mask(station: Station, row: dict[str, Any], text: str | None) -> str | None:
+def _store_mask(station: Station, row: dict[str, Any], text: str | None) -> str | None:
     """Its file, as the verdict names it."""
     if text is None:
         return None
@@ -93,8 +93,8 @@ def _kept_mask(station: Station, row: dict[str, Any], text: str | None) -> str |
         raise Problem(422, "parameter", "body.mask: not base64") from error
     mask_of(data, (row["height"], row["width"]))
     day = times.day_of(times.now())
-    kept = station.files.write(day, row["uid"], "mask", ".png", data)
-    return f"{day}/{station.files.path(day, row['uid'], kept).name}"
+    mask_file = station.files.write(day, row["uid"], "mask", ".png", data)
+    return f"{day}/{station.files.path(day, row['uid'], mask_file).name}"
 
 
 @routes.get("/v1/inspections/{number}/verdicts", openapi_extra=needs("viewer"), responses=describe(Verdicts))
@@ -114,7 +114,7 @@ def given(request: Request, number: Identifier) -> dict[str, Any]:
 def mask(request: Request, number: Identifier) -> FileResponse:
     station = station_of(request)
     with station.database.reading() as connection:
-        row = verdicts.one_verdict(connection, number)
+        row = verdicts.verdict_by_id(connection, number)
     if row is None:
         raise Problem(404, "no_verdict", f"there is no verdict {number}")
     path = station.files.root / (row["mask"] or "none")

@@ -208,7 +208,7 @@ def activate(request: Request, class_name: str, number: Identifier, body: Why) -
     with station.changing:
         serving = serving_of(station, class_name)
         with station.database.reading() as connection:
-            wanted = versions.one_threshold(connection, number)
+            wanted = versions.threshold_by_id(connection, number)
         if wanted is None or wanted.model_id != serving.version.id:
             raise Problem(
                 404, "no_threshold", f"the model that serves '{class_name}' has no threshold version {number}"

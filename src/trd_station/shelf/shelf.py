@@ -223,7 +223,7 @@ class Shelf:
     def _as_it_is(self, version: ModelVersion) -> ModelVersion:
         """Its row now, since the caller read it before others were done."""
         with self._database.reading() as connection:
-            return versions.one_model(connection, version.id) or version
+            return versions.model_by_id(connection, version.id) or version
 
     def _tested(self, version: ModelVersion, detector: Detector) -> SelfTest:
         return self_test(detector, self._recorded(version.detector, version.calibration))

@@ -66,8 +66,8 @@ def _revision(engine: Engine) -> str | None:
     """Which tables there are; None where nothing says so."""
     try:
         with engine.connect() as connection:
-            found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-            return found
+            revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            return revision
     except SQLAlchemyError:
         return None  # none yet; or it cannot be opened, which upgrading tells
 
@@ -163,7 +163,7 @@ class Database:
             while len(group) < GROUP and not self._waiting.empty():
                 group.append(self._waiting.get())
             going = None not in group
-            self._write([one for one in group if one is not None])
+            self._write([entry for entry in group if entry is not None])
 
     def _write(self, group: list[tuple[Write, Future[Any]]]) -> None:
         done: list[tuple[Future[Any], Any, BaseException | None]] = []
@@ -200,12 +200,12 @@ def _ended(connection: Connection) -> bool:
 
 def _first(error: BaseException) -> BaseException:
     """What went wrong before rolling back did, which fails where there is nothing left to roll back."""
-    found = error
+    cause = error
     while error.__context__ is not None:
         error = error.__context__
         if isinstance(error, SQLAlchemyError):
-            found = error
-    return found
+            cause = error
+    return cause
 
 
 def _worded(error: Exception, kind: type[OutputError] = OutputError) -> Exception:

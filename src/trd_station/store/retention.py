@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, false, func, select, true, upd
 from trd.errors import OutputError
 from trd_station import times
 from trd_station.store.database import Database
-from trd_station.store.files import NAME, Files, digest_of, kept_in
+from trd_station.store.files import NAME, Files, digest_of, stored_files
 from trd_station.store.schema import inspection, verdict
 
 c = inspection.c
@@ -152,7 +152,7 @@ def reconcile(database: Database, files: Files, verify: bool = False) -> Reconci
         for row in _rows(connection):
             day = row.files["day"]
             known = {k: v for k, v in row.files.items() if k != "day"}
-            names = [files.path(day, row.uid, kept).name for kept in kept_in(known).values()]
+            names = [files.path(day, row.uid, stored_file).name for stored_file in stored_files(known).values()]
             whole = all(name in there.get(day, ()) for name in names)
             if whole or not row.free:  # what is left of a part that people judge or judged is kept too
                 there.get(day, set()).difference_update(names)
