@@ -23,7 +23,7 @@ from trd_station import telling, times
 from trd_station.live import Live, Message
 from trd_station.metrics import Metrics
 from trd_station.settings import Settings
-from trd_station.shelf.finding import detectors_at
+from trd_station.shelf.discovery import detectors_at
 from trd_station.shelf.shelf import Shelf
 from trd_station.store import history, verdicts, versions
 from trd_station.store.database import Database, check_kind, note_kind
@@ -52,7 +52,7 @@ log = logging.getLogger("trd")
 class Station:
     """Opened by `Station.open`, closed by `close`. The parts of the interface that the routes call."""
 
-    def __init__(self, settings: Settings, given: Sequence[str], alone: ExitStack) -> None:
+    def __init__(self, settings: Settings, runs: Sequence[str], alone: ExitStack) -> None:
         self.settings, self._alone = settings, alone
         self.version = metadata.version("trd-anomaly")
         self.tokens = Tokens(settings.data)
@@ -65,7 +65,7 @@ class Station:
         self.listeners: list[Listener] = [self.live.publish]
         self.shelf = Shelf(
             self.database,
-            [one for path in given for one in detectors_at(path)],
+            [detector for run in runs for detector in detectors_at(run)],
             settings.models,
             settings.device,
             settings.review_factor,
@@ -87,14 +87,14 @@ class Station:
         ]
 
     @classmethod
-    def open(cls, settings: Settings, given: Sequence[str]) -> Station:
-        """given: folders of runs or detectors, or packages. Raises OutputError where another station has the folder,
+    def open(cls, settings: Settings, runs: Sequence[str]) -> Station:
+        """runs: folders of runs or detectors, or packages. Raises OutputError where another station has the folder,
         the database cannot be opened or is of another kind than the folder's, CheckpointError where no class can be
         served."""
         with ExitStack() as stack:
             stack.enter_context(locked(settings.data, "a station"))
             check_kind(settings.data, settings.url)
-            station = cls(settings, given, stack.pop_all())
+            station = cls(settings, runs, stack.pop_all())
         try:
             station._start()
         except BaseException:
@@ -198,9 +198,9 @@ class Station:
         self._news.put(lambda: self._tell(Message("changed", {"what": what, "class": class_name}, class_name)))
 
     def class_id(self, name: str) -> int:
-        found = self.teller.class_id(name)
-        assert found is not None  # of a class that is served
-        return found
+        number = self.teller.class_id(name)
+        assert number is not None  # of a class that is served
+        return number
 
     def state(self) -> dict[str, Any]:
         """As the event `state` of the live stream."""

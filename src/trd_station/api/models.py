@@ -32,12 +32,12 @@ def models(
     number = None if class_ is None else class_id_of(station, class_)
     with station.database.reading() as connection:
         known = versions.models(connection, number)
-    found = [
-        {"name": one.name, "class": one.class_name, "detector": one.detector}
-        for one in station.shelf.found().values()
-        if class_ is None or one.class_name == class_
+    available = [
+        {"name": candidate.name, "class": candidate.class_name, "detector": candidate.detector}
+        for candidate in station.shelf.available().values()
+        if class_ is None or candidate.class_name == class_
     ]
-    return {"models": [station.model_told(one) for one in known], "found": found}
+    return {"models": [station.model_told(version) for version in known], "found": available}
 
 
 def model_of(station: Station, number: int) -> ModelVersion:
@@ -72,7 +72,11 @@ def loaded(station: Station, class_name: str, number: int, name: str, by: str) -
     try:
         version = station.shelf.load(class_name, name, by)
     except KeyError as error:
-        there = [found for found, one in station.shelf.found().items() if one.class_name == class_name]
+        there = [
+            detector_name
+            for detector_name, candidate in station.shelf.available().items()
+            if candidate.class_name == class_name
+        ]
         known = ", ".join(there)
         raise Problem(404, "no_model", f"no model '{name[:60]}' was found; there are: {known}") from error
     except RefusedModel as error:
