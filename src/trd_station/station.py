@@ -232,7 +232,7 @@ class Station:
             name = self.teller.class_name(row["class_id"])
             self.metrics.decided(name, row["decision"], row["timings"]["total_ms"] / 1000)
             self.used_bytes += row["bytes"]
-            self.watch.seen(row)
+            self.watch.observe(row)
             self._tell(Message("inspection", self.teller.inspection(row), name, row["id"]))
 
     def _tell_event(self, row: dict[str, Any]) -> None:

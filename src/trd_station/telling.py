@@ -72,7 +72,7 @@ class Teller:
             "id": row["id"],
             "class": self.class_name(row["class_id"]),
             "part": row["part"],
-            "at": times.told(row["at"]),
+            "at": times.to_iso(row["at"]),
             "origin": ORIGINS[row["origin"]],
             "decision": DECISIONS[row["decision"]],
             "reason": row["reason"],
@@ -113,7 +113,7 @@ class Teller:
             "active": version.active,
             **_limits(limits),
             "from": version.made_from,
-            "at": times.told(version.at),
+            "at": times.to_iso(version.at),
             "who": version.who,
             "reason": version.reason,
         }
@@ -133,7 +133,7 @@ class Teller:
             **{name: facts.get(name) for name in (*names, *rates)},
             "ranges": facts.get("ranges", {}),
             "self_test": version.self_test,
-            "at": times.told(version.at) if version.at else None,
+            "at": times.to_iso(version.at) if version.at else None,
             "who": version.who,
             "inspections": inspections,
         }
@@ -141,14 +141,14 @@ class Teller:
     def event(self, row: Row) -> dict[str, Any]:
         return {
             "id": row["id"],
-            "at": times.told(row["at"]),
+            "at": times.to_iso(row["at"]),
             "class": None if row["class_id"] is None else self.class_name(row["class_id"]),
             "level": row["level"],
             "kind": row["kind"],
             "text": row["text"],
             "data": row["data"],
             "acknowledged_by": row["acknowledged_by"],
-            "acknowledged_at": times.told_or_none(row["acknowledged_at"]),
+            "acknowledged_at": times.to_iso_or_none(row["acknowledged_at"]),
         }
 
 
@@ -165,7 +165,7 @@ def verdict(row: Row) -> dict[str, Any]:
         "kind": row["kind"],
         "reason": row["reason"],
         "who": row["who"],
-        "at": times.told(row["at"]),
+        "at": times.to_iso(row["at"]),
         "has_mask": row["mask"] is not None,
     }
 

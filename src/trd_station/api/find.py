@@ -232,4 +232,4 @@ def stats(request: Request, query: Annotated[StatsQuery, Query()]) -> dict[str, 
         at = hour * times.HOUR // step * step
         buckets.setdefault(at, dict.fromkeys(DECISIONS, 0))[DECISIONS[decision]] += number
     total = {name: sum(one[name] for one in buckets.values()) for name in DECISIONS}
-    return {"buckets": [{"at": times.told(at), **buckets[at]} for at in sorted(buckets)], "total": total}
+    return {"buckets": [{"at": times.to_iso(at), **buckets[at]} for at in sorted(buckets)], "total": total}

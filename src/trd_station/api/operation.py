@@ -108,7 +108,7 @@ def metrics(request: Request) -> Response:
             limits = serving.threshold.limits
             station.metrics.limit.labels(name, "review").set(limits.review_above)
             station.metrics.limit.labels(name, "reject").set(limits.reject_above)
-            station.metrics.watched(name, station.watch.told(serving.version.class_id))
+            station.metrics.watched(name, station.watch.to_json(serving.version.class_id))
     return Response(station.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
