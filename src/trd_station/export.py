@@ -70,7 +70,7 @@ def entries(
 
 def _part(station: Station, row: Mapping[str, Any], mask: str | None) -> Iterator[Entry]:
     inputs = station.parts.inputs(row)
-    sources = station.teller.model_of(row["model_id"]).facts["sources"]
+    sources = station.serializer.model_of(row["model_id"]).facts["sources"]
     if not all(name in inputs.sources and inputs.sources[name].is_file() for name in sources):
         return
     stem = f"{row['id']:08d}"

@@ -130,4 +130,4 @@ def _answered_before(station: Station, serving: Serving, key: str, digest: str) 
 def _answer(
     station: Station, rows: list[dict[str, Any]], status: int, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    return JSONResponse({"inspections": [station.teller.inspection(row) for row in rows]}, status, headers)
+    return JSONResponse({"inspections": [station.serializer.inspection(row) for row in rows]}, status, headers)

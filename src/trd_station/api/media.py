@@ -24,10 +24,10 @@ from trd_station.api.problems import Problem
 from trd_station.cloud import CloudFacts, encoded
 from trd_station.pictures import Map, Picture
 from trd_station.reading import Inputs
+from trd_station.serialization import images_of
 from trd_station.shelf import facts as model_facts
 from trd_station.station import Station
 from trd_station.store.files import MAPS, stored_files
-from trd_station.telling import images_of
 
 routes = router()
 
@@ -59,7 +59,7 @@ def shape_of(row: Row) -> tuple[int, int]:
 
 def map_of(station: Station, row: Row, name: str) -> Map:
     """(H, W) float32, equal to the bit to the prediction's."""
-    facts = station.teller.model_of(row["model_id"]).facts
+    facts = station.serializer.model_of(row["model_id"]).facts
     names = model_facts.maps(facts)
     if name not in names:
         raise Problem(404, "no_map", f"there is no map '{name[:60]}'; there are: {', '.join(names)}")
@@ -77,7 +77,7 @@ def map_of(station: Station, row: Row, name: str) -> Map:
 def sample_of(station: Station, row: Row) -> tuple[Inputs, Sample]:
     """What was inspected. Raises Problem where it was not kept."""
     inputs = station.parts.inputs(row)
-    facts = station.teller.model_of(row["model_id"]).facts
+    facts = station.serializer.model_of(row["model_id"]).facts
     if not set(facts["sources"]) <= set(inputs.sources):
         raise Problem(404, "no_image", f"the files of inspection {row['id']} were not kept")
     try:
@@ -94,7 +94,7 @@ def _png(picture: Picture, size: int | None) -> Response:
 def image(request: Request, number: Identifier, name: str, crop: Crop = None, size: Size = None) -> Response:
     station = station_of(request)
     row = scored(station, number)
-    model = station.teller.model_of(row["model_id"])
+    model = station.serializer.model_of(row["model_id"])
     known = images_of(model)
     if name not in known:
         raise Problem(404, "no_image", f"there is no picture '{name[:60]}'; there are: {', '.join(known)}")
@@ -140,7 +140,7 @@ def sent(request: Request, number: Identifier, source: str) -> FileResponse:
 def map_npy(request: Request, number: Identifier, name: str, crop: Crop = None) -> Response:
     station = station_of(request)
     row = scored(station, number)
-    frame = model_facts.frame(station.teller.model_of(row["model_id"]).facts)
+    frame = model_facts.frame(station.serializer.model_of(row["model_id"]).facts)
     values = pictures.cut(map_of(station, row, name), frame, crop == "window")
     return Response(pictures.as_npy(values), media_type="application/octet-stream", headers=FOREVER)
 
@@ -158,13 +158,13 @@ def map_png(
     station = station_of(request)
     row = scored(station, number)
     values = map_of(station, row, name)
-    facts = station.teller.model_of(row["model_id"]).facts
+    facts = station.serializer.model_of(row["model_id"]).facts
     under = None
     if style == "overlay":
         inputs, sample = sample_of(station, row)
         first = facts["sources"][0]
         under = pictures.source_picture(sample.arrays[first], first in inputs.clouds)
-    highest = top or 2 * max(station.teller.threshold_of(row["threshold_id"]).limits.reject_above, 1e-6)
+    highest = top or 2 * max(station.serializer.threshold_of(row["threshold_id"]).limits.reject_above, 1e-6)
     picture = pictures.map_picture(values, style, highest, row["pixel_threshold"], under)
     return _png(pictures.cut(picture, model_facts.frame(facts), crop == "window"), size)
 
@@ -181,9 +181,9 @@ def contours(request: Request, number: Identifier, name: str, level: Level = Non
 def cloud(request: Request, number: Identifier, step: Annotated[int, Query(ge=1, le=16)] = 1) -> Response:
     station = station_of(request)
     row = scored(station, number)
-    facts = station.teller.model_of(row["model_id"]).facts
+    facts = station.serializer.model_of(row["model_id"]).facts
     if not facts["clouds"]:
-        raise Problem(404, "no_cloud", f"the class '{station.teller.class_name(row['class_id'])}' has no 3D source")
+        raise Problem(404, "no_cloud", f"the class '{station.serializer.class_name(row['class_id'])}' has no 3D source")
     _, sample = sample_of(station, row)
     frame, clouds = model_facts.frame(facts), tuple(facts["clouds"])
     sample = in_metres(sample, clouds, frame.cloud_scale)
@@ -191,7 +191,7 @@ def cloud(request: Request, number: Identifier, step: Annotated[int, Query(ge=1,
     flat = [name for name in facts["sources"] if name not in facts["clouds"]]
     colour = pictures.source_picture(sample.arrays[flat[0]], False) if flat else None
     plane = border_plane(xyz)
-    limits = station.teller.threshold_of(row["threshold_id"]).limits
+    limits = station.serializer.threshold_of(row["threshold_id"]).limits
     about = CloudFacts(
         row["id"],
         limits.review_above,

@@ -37,7 +37,7 @@ def models(
         for candidate in station.shelf.available().values()
         if class_ is None or candidate.class_name == class_
     ]
-    return {"models": [station.model_told(version) for version in known], "found": available}
+    return {"models": [station.model_json(version) for version in known], "found": available}
 
 
 def model_of(station: Station, number: int) -> ModelVersion:
@@ -51,7 +51,7 @@ def model_of(station: Station, number: int) -> ModelVersion:
 @routes.get("/v1/models/{number}", openapi_extra=VIEWER, responses=describe(Model))
 def one_model(request: Request, number: Identifier) -> dict[str, Any]:
     station = station_of(request)
-    return station.model_told(model_of(station, number))
+    return station.model_json(model_of(station, number))
 
 
 class Name(BaseModel):
@@ -83,7 +83,7 @@ def loaded(station: Station, class_name: str, number: int, name: str, by: str) -
         station.report(NewEvent("alarm", "self_test", f"{name}: {error}", number))
         raise
     station.changed("model", class_name)
-    return JSONResponse(station.model_told(version), 201)
+    return JSONResponse(station.model_json(version), 201)
 
 
 @routes.post("/v1/models/{number}/self-test", openapi_extra=ENGINEER, responses=describe(Model))
@@ -92,7 +92,7 @@ def self_test(request: Request, number: Identifier) -> dict[str, Any]:
     version = station.shelf.test(model_of(station, number))
     if version.error:
         station.report(NewEvent("alarm", "self_test", f"{version.name}: {version.error}", version.class_id))
-    return station.model_told(version)
+    return station.model_json(version)
 
 
 @routes.post("/v1/models/{number}/switch", openapi_extra=ENGINEER, responses=describe(Model))
@@ -113,7 +113,7 @@ def roll_back(request: Request, class_name: str, body: Why) -> dict[str, Any]:
 
 
 def _switched(station: Station, version: ModelVersion, name: str, reason: str) -> dict[str, Any]:
-    class_name = station.teller.class_name(version.class_id)
+    class_name = station.serializer.class_name(version.class_id)
     with station.changing:
         was = station.shelf.serving(class_name)
         now = station.shelf.switch(version)
@@ -124,4 +124,4 @@ def _switched(station: Station, version: ModelVersion, name: str, reason: str) -
             data = {"from": was.version.id, "to": now.id}
             station.report(NewEvent("info", "model", text, now.class_id, data))
     station.changed("model", class_name)
-    return station.model_told(now)
+    return station.model_json(now)

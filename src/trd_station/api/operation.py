@@ -184,6 +184,6 @@ def _missed(station: Station, class_name: str, last: int | None) -> list[Message
             rows, _ = history.page(connection, Filters(chosen), None, MISSED)
         for row in reversed(rows):
             if row["id"] > last:
-                name = station.teller.class_name(row["class_id"])
-                found.append(Message("inspection", station.teller.inspection(row), name, row["id"]))
+                name = station.serializer.class_name(row["class_id"])
+                found.append(Message("inspection", station.serializer.inspection(row), name, row["id"]))
     return [*found, Message("state", station.state())]

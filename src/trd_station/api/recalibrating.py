@@ -14,7 +14,7 @@ from trd_station.api.answers.describing import describe
 from trd_station.api.answers.models import Estimates, Proposal, Threshold
 from trd_station.api.common import Moment, class_id_of, milliseconds, serving_of, station_of
 from trd_station.api.problems import Problem
-from trd_station.api.threshold import Rate, Reason, Version, in_force, reason_in, what_if_told
+from trd_station.api.threshold import Rate, Reason, Version, in_force, reason_in, what_if_json
 from trd_station.deciding import Limits
 from trd_station.shelf.shelf import Serving
 from trd_station.station import Station
@@ -48,7 +48,7 @@ def proposal(request: Request, class_name: str, query: Annotated[RecalibrationQu
         "usable": len(usable.scores),
         "refused": usable.refused,
         "good_count": good_count,
-        "proposal": None if limits is None else what_if_told(station, serving, limits, 10_000),
+        "proposal": None if limits is None else what_if_json(station, serving, limits, 10_000),
         "enough_for_rate": 1 / (good_count + 1),
         "note": recalibration.note(usable, limits, query.reject_rate),
     }

@@ -118,7 +118,7 @@ class Outbox:
         for row in rows:
             if self._stopping.is_set():
                 return False
-            told = self._station.teller.inspection(row)
+            told = self._station.serializer.inspection(row)
             try:
                 self._deliver(told)
                 aside = ""

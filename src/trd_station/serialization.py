@@ -17,7 +17,7 @@ from trd_station.store.versions import ModelVersion, ThresholdVersion
 Row = Mapping[str, Any]
 
 
-class Teller:
+class Serializer:
     """Knows classes, thresholds and models by their identifiers: what is in their rows never changes but for a model's
     state, which is not kept here."""
 
@@ -34,11 +34,11 @@ class Teller:
         return self._classes[class_id]
 
     def class_id(self, name: str) -> int | None:
-        known = {one: number for number, one in self._classes.items()}
+        known = {class_name: number for number, class_name in self._classes.items()}
         if name not in known:
             with self._database.reading() as connection:
                 self._classes = versions.class_names(connection)
-            known = {one: number for number, one in self._classes.items()}
+            known = {class_name: number for number, class_name in self._classes.items()}
         return known.get(name)
 
     def threshold_of(self, threshold_id: int) -> ThresholdVersion:
@@ -181,16 +181,18 @@ def _limits(limits: Limits) -> dict[str, Any]:
     }
 
 
-def what_if(found: WhatIf, parts: Mapping[int, str], compute_ms: float) -> dict[str, Any]:
+def what_if(outcome: WhatIf, parts: Mapping[int, str], compute_ms: float) -> dict[str, Any]:
     """parts: identifier of an inspection -> what the part is called."""
-    limits = found.limits
+    limits = outcome.limits
     return {
         **_limits(limits),
-        "parts": found.parts,
-        "now": found.now,
-        "then": found.then,
-        "changes": [{"from": one, "to": other, "count": count} for (one, other), count in found.changes.items()],
-        "verdicts": found.verdicts,
+        "parts": outcome.parts,
+        "now": outcome.now,
+        "then": outcome.then,
+        "changes": [
+            {"from": before, "to": after, "count": count} for (before, after), count in outcome.changes.items()
+        ],
+        "verdicts": outcome.verdicts,
         "flips": [
             {
                 "id": flip.judged.id,
@@ -200,7 +202,7 @@ def what_if(found: WhatIf, parts: Mapping[int, str], compute_ms: float) -> dict[
                 "from": flip.before,
                 "to": flip.after,
             }
-            for flip in found.flips
+            for flip in outcome.flips
         ],
         "compute_ms": round(compute_ms, 2),
     }
