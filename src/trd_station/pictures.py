@@ -87,8 +87,8 @@ def map_picture(values: Map, style: Style, top: float, level: float, under: Pict
 
 def contours(values: Map, level: float) -> list[list[list[int]]]:
     """Closed outlines of what is above the level: [row, column] of each corner, the largest area first."""
-    found, _ = cv2.findContours((values > level).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
-    largest = sorted(found, key=cv2.contourArea, reverse=True)[:MOST_CONTOURS]
+    outlines, _ = cv2.findContours((values > level).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    largest = sorted(outlines, key=cv2.contourArea, reverse=True)[:MOST_CONTOURS]
     return [[[int(y), int(x)] for x, y in outline[:, 0]] for outline in largest]
 
 

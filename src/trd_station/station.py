@@ -42,7 +42,7 @@ from trd_station.work.line import Line
 STATE_EVERY = 2.0  # seconds
 PRUNE_EVERY = 600.0
 AHEAD = 60_000  # milliseconds of a stored time before the clock, from which on it is told
-KEYS_KEPT = 7 * times.DAY  # of Idempotency-Key
+KEY_RETENTION = 7 * times.DAY  # of Idempotency-Key
 
 Listener = Callable[[Message], None]
 
@@ -275,7 +275,7 @@ class Station:
             self._warn(
                 "clock", "no part came for days before the last one: is the clock right? No files go for their age"
             )
-        self.database.write(partial(history.forget_keys, before=times.now() - KEYS_KEPT))
+        self.database.write(partial(history.forget_keys, before=times.now() - KEY_RETENTION))
         with self.database.reading() as connection:
             self.used_bytes = used_bytes(connection)
             needed = needed_bytes(connection)

@@ -66,7 +66,7 @@ def _query_names(fields: Iterable[Any]) -> set[str]:
     for field in fields:
         kind = field.field_info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            names |= {one.alias or name for name, one in kind.model_fields.items()}
+            names |= {info.alias or name for name, info in kind.model_fields.items()}
         else:
             names.add(field.alias)
     return names

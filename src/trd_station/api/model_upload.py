@@ -75,8 +75,8 @@ async def _received(request: Request, settings: Settings, path: Path) -> str:
 
 
 def _too_large(settings: Settings) -> Problem:
-    told = f"the package is larger, as sent or unpacked, than the limit of {settings.max_model_bytes} bytes"
-    return Problem(413, "too_large", told)
+    message = f"the package is larger, as sent or unpacked, than the limit of {settings.max_model_bytes} bytes"
+    return Problem(413, "too_large", message)
 
 
 def _taken(station: Station, class_name: str, number: int, temporary: Path, digest: str, name: str) -> JSONResponse:
@@ -87,8 +87,8 @@ def _taken(station: Station, class_name: str, number: int, temporary: Path, dige
                 raise _too_large(station.settings)
         facts = read_package(temporary).facts
     except CheckpointError as error:
-        told = str(error).replace(str(temporary), "the body")
-        raise Problem(422, "package", told) from error
+        message = str(error).replace(str(temporary), "the body")
+        raise Problem(422, "package", message) from error
     if facts.class_name != class_name:
         raise Problem(422, "package", f"the package is of the class '{facts.class_name[:60]}', not '{class_name}'")
     place = station.settings.models / f"upload-{digest}{SUFFIX}"

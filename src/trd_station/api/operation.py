@@ -45,9 +45,9 @@ def session(request: Request) -> JSONResponse:
     """Who came by the cookie gets it again: only a page that nobody opens is signed out in time."""
     station, caller = station_of(request), caller_of(request)
     response = JSONResponse(_session(station, caller))
-    kept = request.cookies.get(COOKIE)
-    if station.tokens and caller is not None and kept and kept == token_of(request):
-        _keep(request, response, kept)
+    token = request.cookies.get(COOKIE)
+    if station.tokens and caller is not None and token and token == token_of(request):
+        _keep(request, response, token)
     return response
 
 
@@ -156,7 +156,7 @@ async def live(
 
 
 async def _messages(station: Station, reader: Reader, last: int | None) -> AsyncIterator[bytes]:
-    told: Live = station.live
+    publisher: Live = station.live
     try:
         hello = {"station": station.settings.name, "version": station.version}
         yield Message("hello", hello).encoded()
@@ -172,12 +172,12 @@ async def _messages(station: Station, reader: Reader, last: int | None) -> Async
                 return
             yield news.encoded()
     finally:
-        told.leave(reader)
+        publisher.leave(reader)
 
 
 def _missed(station: Station, class_name: str, last: int | None) -> list[Message]:
     """Inspections after the last one that a reader had, and the state, so that nobody waits for it."""
-    found: list[Message] = []
+    messages: list[Message] = []
     if last is not None:
         chosen = (station.class_id(class_name),) if class_name else ()
         with station.database.reading() as connection:
@@ -185,5 +185,5 @@ def _missed(station: Station, class_name: str, last: int | None) -> list[Message
         for row in reversed(rows):
             if row["id"] > last:
                 name = station.serializer.class_name(row["class_id"])
-                found.append(Message("inspection", station.serializer.inspection(row), name, row["id"]))
-    return [*found, Message("state", station.state())]
+                messages.append(Message("inspection", station.serializer.inspection(row), name, row["id"]))
+    return [*messages, Message("state", station.state())]

@@ -143,7 +143,7 @@ class Line:
             while len(group) < self._settings.group and not self._queue.empty():
                 group.append(self._queue.get())
             going = None not in group
-            taken = [one for one in group if one is not None]
+            taken = [entry for entry in group if entry is not None]
             try:
                 self._work(taken)
             except Exception as error:  # nothing may be lost: whoever waits is told

@@ -76,15 +76,15 @@ def score(parts: Sequence[Part], batch: int) -> list[Part]:
     scored: list[Part] = []
     try:
         samples = [part.prepared for part in parts if part.prepared is not None]
-        found = list(detector.score(samples, batch))
+        results = list(detector.score(samples, batch))
         took = _ms((time.monotonic() - begin) / len(parts))
-        for part, result in zip(parts, found, strict=True):
+        for part, result in zip(parts, results, strict=True):
             part.timings["model_ms"] = took
             scored.append(replace(part, scored=result))
         return scored
     except Exception as error:
         if len(parts) > 1:
-            return [one for part in parts for one in score([part], 1)]
+            return [scored_part for part in parts for scored_part in score([part], 1)]
         if not isinstance(error, TRDError):
             log.exception("part %s could not be scored", parts[0].job.part)
         reason = str(error) if isinstance(error, TRDError) else f"the model failed: {type(error).__name__}: {error}"

@@ -26,7 +26,9 @@ def plain_references(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = made()
         for way in (way for ways in document["paths"].values() for way in ways.values()):
-            for content in (one for answer in way["responses"].values() for one in answer.get("content", {}).values()):
+            for content in (
+                media for answer in way["responses"].values() for media in answer.get("content", {}).values()
+            ):
                 if "$ref" in content.get("schema", {}):
                     content["schema"] = {"$ref": content["schema"]["$ref"]}
         return document
