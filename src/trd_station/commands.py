@@ -129,12 +129,12 @@ def token(
     from trd_station.tokens import Tokens
 
     data.mkdir(parents=True, exist_ok=True)
-    known = Tokens(data)
+    tokens = Tokens(data)
     if remove:
-        known.remove(name)
+        tokens.remove(name)
         console.print(f"the token of {name} is gone", markup=False)
     else:
-        typer.echo(known.add(name, role))
+        typer.echo(tokens.add(name, role))
         errors.print(f"the token of {name} ({role}); it is stored as a digest only, so keep it", markup=False)
 
 

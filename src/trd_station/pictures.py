@@ -30,10 +30,10 @@ def source_picture(array: NDArray[np.generic], is_cloud: bool) -> Picture:
     if not is_cloud:
         return _in_8_bits(array)
     depth = np.asarray(array[..., 2], np.float32)
-    known = depth != 0
-    low, high = (float(depth[known].min()), float(depth[known].max())) if known.any() else (0.0, 1.0)
+    measured = depth != 0
+    low, high = (float(depth[measured].min()), float(depth[measured].max())) if measured.any() else (0.0, 1.0)
     grey = (np.clip((high - depth) / max(high - low, 1e-9), 0, 1) * 255).astype(np.uint8)
-    return np.dstack([grey, grey, grey, np.where(known, 255, 0).astype(np.uint8)])
+    return np.dstack([grey, grey, grey, np.where(measured, 255, 0).astype(np.uint8)])
 
 
 def _in_8_bits(array: NDArray[np.generic]) -> Picture:

@@ -34,12 +34,12 @@ class Serializer:
         return self._classes[class_id]
 
     def class_id(self, name: str) -> int | None:
-        known = {class_name: number for number, class_name in self._classes.items()}
-        if name not in known:
+        ids_by_name = {class_name: number for number, class_name in self._classes.items()}
+        if name not in ids_by_name:
             with self._database.reading() as connection:
                 self._classes = versions.class_names(connection)
-            known = {class_name: number for number, class_name in self._classes.items()}
-        return known.get(name)
+            ids_by_name = {class_name: number for number, class_name in self._classes.items()}
+        return ids_by_name.get(name)
 
     def threshold_of(self, threshold_id: int) -> ThresholdVersion:
         if threshold_id not in self._limits:

@@ -297,8 +297,8 @@ class Station:
         """Once a day, also where the station starts again."""
         today = EventFilters(kind=kind, level="warning", since=times.now() - times.DAY)
         with self.database.reading() as connection:
-            known, _ = verdicts.events(connection, today, None, 1)
-        if not known:
+            earlier, _ = verdicts.events(connection, today, None, 1)
+        if not earlier:
             self.report(NewEvent("warning", kind, text)).result()
 
     # --- what shelf and watch ask for

@@ -31,10 +31,10 @@ class StoredParts:
 
     def inputs(self, row: Mapping[str, Any]) -> Inputs:
         """The files of a part, as far as they are there."""
-        known = stored_files({role: values for role, values in row["files"].items() if role != "day"})
+        files = stored_files({role: values for role, values in row["files"].items() if role != "day"})
         paths = {
             role.removeprefix(INPUT): self._files.path(row["files"]["day"], row["uid"], stored_file)
-            for role, stored_file in known.items()
+            for role, stored_file in files.items()
             if role.startswith(INPUT)
         }
         camera_file = paths.pop("camera", None)
@@ -56,10 +56,10 @@ class StoredParts:
         """The last parts that a detector of this identity and calibration has scored, whose files are there."""
         c = inspection.c
         with self._database.reading() as connection:
-            known = [
+            model_ids = [
                 m.id for m in versions.models(connection) if (m.detector, m.calibration) == (detector, calibration)
             ]
-            query = select(inspection).where(c.model_id.in_(known), c.score.is_not(None), ~c.pruned)
+            query = select(inspection).where(c.model_id.in_(model_ids), c.score.is_not(None), ~c.pruned)
             rows = connection.execute(query.order_by(c.at.desc()).limit(RECORDED)).mappings().all()
         parts = []
         for row in rows:

@@ -106,9 +106,9 @@ class Tokens:
 
     def caller(self, token: str) -> Caller | None:
         self.reread()
-        asked = _digest(token)
+        token_digest = _digest(token)
         for digest, caller in self._callers.items():
-            if hmac.compare_digest(digest, asked):
+            if hmac.compare_digest(digest, token_digest):
                 return caller
         return None
 

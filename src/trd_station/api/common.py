@@ -41,8 +41,8 @@ def station_of(request: Request) -> Station:
 def class_id_of(station: Station, name: str) -> int:
     number = station.serializer.class_id(name)
     if number is None:
-        known = ", ".join(station.shelf.classes)
-        raise Problem(404, "no_class", f"there is no class '{name[:60]}'; there are: {known}")
+        class_names = ", ".join(station.shelf.classes)
+        raise Problem(404, "no_class", f"there is no class '{name[:60]}'; there are: {class_names}")
     return number
 
 

@@ -93,11 +93,11 @@ def filters_of(station: Station, query: FilterQuery) -> Filters:
     )
 
 
-def _several(name: str, text: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
+def _several(name: str, text: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
     chosen = tuple(dict.fromkeys(text.split(","))) if text is not None else ()
     for value in chosen:
-        if value not in known:
-            raise Problem(422, "parameter", f"query.{name}: '{value[:40]}' is none of {', '.join(known)}")
+        if value not in allowed:
+            raise Problem(422, "parameter", f"query.{name}: '{value[:40]}' is none of {', '.join(allowed)}")
     return chosen
 
 

@@ -95,9 +95,9 @@ def image(request: Request, number: Identifier, name: str, crop: Crop = None, si
     station = station_of(request)
     row = scored(station, number)
     model = station.serializer.model_of(row["model_id"])
-    known = images_of(model)
-    if name not in known:
-        raise Problem(404, "no_image", f"there is no picture '{name[:60]}'; there are: {', '.join(known)}")
+    names = images_of(model)
+    if name not in names:
+        raise Problem(404, "no_image", f"there is no picture '{name[:60]}'; there are: {', '.join(names)}")
     if name in model.facts["sources"]:
         inputs, shape = station.parts.inputs(row), shape_of(row)
         if name not in inputs.sources:
@@ -126,8 +126,8 @@ def sent(request: Request, number: Identifier, source: str) -> FileResponse:
     """The file as it was sent."""
     station = station_of(request)
     row = inspection_of(station, number)
-    known = {} if row["pruned"] else stored_files({k: v for k, v in row["files"].items() if k == f"in.{source}"})
-    for stored_file in known.values():
+    files = {} if row["pruned"] else stored_files({k: v for k, v in row["files"].items() if k == f"in.{source}"})
+    for stored_file in files.values():
         path = station.files.path(row["files"]["day"], row["uid"], stored_file)
         if path.is_file():
             name = quote(stored_file.sent_as or f"{source}{stored_file.suffix}")

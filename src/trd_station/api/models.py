@@ -31,13 +31,13 @@ def models(
     station = station_of(request)
     number = None if class_ is None else class_id_of(station, class_)
     with station.database.reading() as connection:
-        known = versions.models(connection, number)
+        model_versions = versions.models(connection, number)
     available = [
         {"name": candidate.name, "class": candidate.class_name, "detector": candidate.detector}
         for candidate in station.shelf.available().values()
         if class_ is None or candidate.class_name == class_
     ]
-    return {"models": [station.model_json(version) for version in known], "found": available}
+    return {"models": [station.model_json(version) for version in model_versions], "found": available}
 
 
 def model_of(station: Station, number: int) -> ModelVersion:
@@ -72,13 +72,13 @@ def loaded(station: Station, class_name: str, number: int, name: str, by: str) -
     try:
         version = station.shelf.load(class_name, name, by)
     except KeyError as error:
-        there = [
+        detector_names = [
             detector_name
             for detector_name, candidate in station.shelf.available().items()
             if candidate.class_name == class_name
         ]
-        known = ", ".join(there)
-        raise Problem(404, "no_model", f"no model '{name[:60]}' was found; there are: {known}") from error
+        listed = ", ".join(detector_names)
+        raise Problem(404, "no_model", f"no model '{name[:60]}' was found; there are: {listed}") from error
     except RefusedModel as error:
         station.report(NewEvent("alarm", "self_test", f"{name}: {error}", number))
         raise

@@ -142,8 +142,8 @@ def review(request: Request, query: Annotated[ReviewQuery, Query()]) -> dict[str
     """Parts that wait for a verdict, oldest first; today: when the day began where it is asked, else midnight UTC."""
     station = station_of(request)
     chosen = () if query.class_ is None else (class_id_of(station, query.class_),)
-    asked = milliseconds(query.today)
-    midnight = times.now() // times.DAY * times.DAY if asked is None else asked
+    today = milliseconds(query.today)
+    midnight = times.now() // times.DAY * times.DAY if today is None else today
     with station.database.reading() as connection:
         rows, _ = history.page(connection, Filters(chosen, open=True), None, query.limit, newest_first=False)
         waiting = {"review": 0, "audit": 0}

@@ -58,10 +58,10 @@ class NewThreshold(LimitsQuery):
     expects: Version | None = None
 
 
-def limits_of(asked: LimitsQuery, active: Limits) -> Limits:
+def limits_of(query: LimitsQuery, active: Limits) -> Limits:
     """Raises Problem for limits that contradict each other."""
-    by_value = asked.reject_above is not None or asked.review_above is not None
-    by_rate = asked.reject_rate is not None or asked.review_rate is not None
+    by_value = query.reject_above is not None or query.review_above is not None
+    by_rate = query.reject_rate is not None or query.review_rate is not None
     if by_value and by_rate:
         raise Problem(422, "parameter", "give limits (reject_above, review_above) or rates, not both")
     if not by_value and not by_rate:
@@ -69,15 +69,15 @@ def limits_of(asked: LimitsQuery, active: Limits) -> Limits:
     if by_rate:
         both = limits_for(
             active.good_scores,
-            asked.reject_rate or active.reject_rate,
-            asked.review_rate or active.review_rate,
+            query.reject_rate or active.reject_rate,
+            query.review_rate or active.review_rate,
             active.promise,
         )
-        reject = both.reject_above if asked.reject_rate else active.reject_above
-        review = both.review_above if asked.review_rate else min(active.review_above, reject)
+        reject = both.reject_above if query.reject_rate else active.reject_above
+        review = both.review_above if query.review_rate else min(active.review_above, reject)
     else:
-        reject = active.reject_above if asked.reject_above is None else asked.reject_above
-        review = active.review_above if asked.review_above is None else asked.review_above
+        reject = active.reject_above if query.reject_above is None else query.reject_above
+        review = active.review_above if query.review_above is None else query.review_above
     if review > reject:
         raise Problem(
             422, "parameter", f"review_above ({review:.6g}) must not be greater than reject_above ({reject:.6g})"
@@ -114,8 +114,8 @@ def all_versions(
     serving = serving_of(station, class_name)
     with station.database.reading() as connection:
         thresholds = versions.thresholds(connection, model or serving.version.id)
-    mine = [threshold for threshold in thresholds if threshold.class_id == serving.version.class_id]
-    return {"versions": [station.serializer.threshold(threshold) for threshold in mine]}
+    of_class = [threshold for threshold in thresholds if threshold.class_id == serving.version.class_id]
+    return {"versions": [station.serializer.threshold(threshold) for threshold in of_class]}
 
 
 @routes.get("/v1/classes/{class_name}/threshold/what-if", openapi_extra=VIEWER, responses=describe(WhatIf))
@@ -208,13 +208,13 @@ def activate(request: Request, class_name: str, number: Identifier, body: Why) -
     with station.changing:
         serving = serving_of(station, class_name)
         with station.database.reading() as connection:
-            wanted = versions.threshold_by_id(connection, number)
-        if wanted is None or wanted.model_id != serving.version.id:
+            version = versions.threshold_by_id(connection, number)
+        if version is None or version.model_id != serving.version.id:
             raise Problem(
                 404, "no_threshold", f"the model that serves '{class_name}' has no threshold version {number}"
             )
-        station.database.write(partial(versions.activate_threshold, version=wanted))
-        wanted = replace(wanted, active=True)
-        station.shelf.set_threshold(class_name, wanted)
-    _report_change(station, class_name, serving.threshold, replace(wanted, who=who(request), reason=reason))
-    return station.serializer.threshold(wanted)
+        station.database.write(partial(versions.activate_threshold, version=version))
+        version = replace(version, active=True)
+        station.shelf.set_threshold(class_name, version)
+    _report_change(station, class_name, serving.threshold, replace(version, who=who(request), reason=reason))
+    return station.serializer.threshold(version)

@@ -99,11 +99,11 @@ def parts_in(form: FormData, serving: Serving, settings: Settings) -> tuple[list
     for source, uploads in files.items():
         if not uploads:
             raise Problem(422, "missing_source", f"the form has no file '{source}'; {needs}")
-        known = suffixes(source in facts["clouds"])
+        endings = suffixes(source in facts["clouds"])
         for file in uploads:
-            if suffix_of(file) not in known:
+            if suffix_of(file) not in endings:
                 sent = sent_name(file)
-                raise Problem(415, "format", f"'{source}' is '{sent}'; known endings: {', '.join(known)}")
+                raise Problem(415, "format", f"'{source}' is '{sent}'; known endings: {', '.join(endings)}")
     counts = {source: len(uploads) for source, uploads in files.items()}
     names = [str(value) for value in form.getlist(PART)]
     if len(set(counts.values())) > 1 or (names and len(names) != counts[sources[0]]):
@@ -169,8 +169,8 @@ def _written(
         paths = {source: folder / f"{n}{suffix_of(file)}" for n, (source, file) in enumerate(part.files.items())}
         camera_path = folder / "camera.json" if camera else None
         sent = {source: sent_name(file) for source, file in part.files.items()}
-        drawn = station.sampled()
-        jobs.append(Job(uid, serving.class_name, part.name, API, folder, paths, sent, drawn, camera_path, begun))
+        sampled = station.sampled()
+        jobs.append(Job(uid, serving.class_name, part.name, API, folder, paths, sent, sampled, camera_path, begun))
         for source, file in part.files.items():
             digest.update(source.encode() + b"\0")
             _copied(file, paths[source], digest)

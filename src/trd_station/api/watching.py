@@ -35,9 +35,9 @@ def series(
     """A measure's last values, oldest first."""
     station = station_of(request)
     number = class_id_of(station, class_name)
-    known = [stream["name"] for stream in station.watch.to_json(number)["streams"]]
-    if name not in known:
-        raise Problem(404, "no_measure", f"there is no measure '{name[:60]}'; there are: {', '.join(known)}")
+    stream_names = [stream["name"] for stream in station.watch.to_json(number)["streams"]]
+    if name not in stream_names:
+        raise Problem(404, "no_measure", f"there is no measure '{name[:60]}'; there are: {', '.join(stream_names)}")
     query = select(c.id, c.at, c.decision, c.score, c.measures).where(c.class_id == number)
     if name == SCORE_GOOD:
         query = query.where(c.verdict.is_not(None), c.verdict == "good", c.sampled)

@@ -39,12 +39,12 @@ class WatchedFolder:
         parts: dict[str, dict[str, Path]] = {}
         current: dict[Path, Facts] = {}
         for source in sources:
-            known = suffixes(source in clouds)
+            endings = suffixes(source in clouds)
             place = self._folder / source
             if not place.is_dir():
                 raise DataError(f"{place} does not exist: make a folder for each of {', '.join(sources)}")
             for path in place.iterdir():
-                if path.suffix.lower() in known and not path.name.startswith("."):
+                if path.suffix.lower() in endings and not path.name.startswith("."):
                     facts = path.stat()
                     current[path] = (facts.st_size, facts.st_mtime_ns)
                     if self._inspected.get(path) == current[path]:
@@ -71,8 +71,8 @@ class WatchedFolder:
     def _inspect(self, stem: str, files: dict[str, Path]) -> None:
         key = _key(files)
         with self._station.database.reading() as connection:
-            known = history.answered_before(connection, self._station.class_id(self._class), key.key)
-        if known is None:  # else the station was killed before it had moved them
+            answered = history.answered_before(connection, self._station.class_id(self._class), key.key)
+        if answered is None:  # else the station was killed before it had moved them
             self._station.inspect([job_of_files(self._station, self._class, stem, files, "folder")], key)
 
     def _move(self, paths: list[Path]) -> OutputError | None:

@@ -30,21 +30,23 @@ def detectors_at(argument: str) -> list[AvailableDetector]:
 
     Raises CheckpointError where there is none.
     """
-    wanted, equals, rest = argument.partition("=")
+    class_override, equals, rest = argument.partition("=")
     path = Path(rest if equals and not Path(argument).exists() else argument)
-    wanted = wanted if equals and str(path) == rest else ""
+    class_override = class_override if equals and str(path) == rest else ""
     if is_package(path):
         written = path.stat() if path.is_file() else None  # reading it says what is wrong
         class_name, detector = _of_package(path, *((written.st_mtime_ns, written.st_size) if written else (0, 0)))
         return [
-            AvailableDetector(path.stem, path.resolve(), _class_name(wanted or class_name or path.stem, path), detector)
+            AvailableDetector(
+                path.stem, path.resolve(), _class_name(class_override or class_name or path.stem, path), detector
+            )
         ]
     folders = [path] if (path / FACTS).is_file() else sorted(p.parent for p in path.glob(f"*/{FACTS}"))
     if not folders:
         folders = [detector_folder(path)]  # says what is missing
-    if wanted and len(folders) > 1:
+    if class_override and len(folders) > 1:
         raise CheckpointError(f"{argument}: {path} holds {len(folders)} classes; give NAME=PATH for one of them")
-    return [_detector_in(folder, wanted) for folder in folders]
+    return [_detector_in(folder, class_override) for folder in folders]
 
 
 @functools.cache
@@ -55,13 +57,13 @@ def _of_package(path: Path, _written: int, _size: int) -> tuple[str, str]:
     return facts.class_name, facts.id
 
 
-def _detector_in(folder: Path, wanted: str = "") -> AvailableDetector:
+def _detector_in(folder: Path, class_override: str = "") -> AvailableDetector:
     facts = facts_at(folder)
     name = folder.resolve().name
     above = folder.resolve().parent
     if (above / "run.json").is_file():
         name = f"{above.name}/{name}"
-    class_name = _class_name(wanted or facts.class_name or folder.resolve().name, folder)
+    class_name = _class_name(class_override or facts.class_name or folder.resolve().name, folder)
     return AvailableDetector(name, folder.resolve(), class_name, facts.id)
 
 
@@ -78,15 +80,15 @@ def _class_name(name: str, path: Path) -> str:
 def available_detectors(at_start: Iterable[AvailableDetector], models: Path) -> dict[str, AvailableDetector]:
     """By name; what cannot be read in `models` is left out. A name that is taken gets a number."""
     candidates: dict[str, AvailableDetector] = {}
-    there = list(at_start)
+    detectors = list(at_start)
     if models.is_dir():
         for path in sorted(models.iterdir()):
             try:
-                there += detectors_at(str(path)) if not path.name.startswith(".") else []
+                detectors += detectors_at(str(path)) if not path.name.startswith(".") else []
             except CheckpointError:
                 continue
     paths: set[Path] = set()
-    for candidate in there:
+    for candidate in detectors:
         if candidate.path in paths:
             continue
         paths.add(candidate.path)

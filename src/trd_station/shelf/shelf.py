@@ -135,8 +135,8 @@ class Shelf:
             if current is not None and current.version.id == version.id:
                 return current.version
             if version.id not in self._warm or not (version.self_test or {}).get("passed"):
-                there = AvailableDetector(version.name, Path(version.path), name, version.detector)
-                loaded = self._load(name, there, version.who)
+                candidate = AvailableDetector(version.name, Path(version.path), name, version.detector)
+                loaded = self._load(name, candidate, version.who)
                 if loaded.id != version.id:
                     message = (
                         f"{version.path} holds another detector or calibration now (model {loaded.id}) than model "
@@ -150,8 +150,8 @@ class Shelf:
         """The model that served before the one that serves."""
         current = self._serving[class_name].version
         with self._database.reading() as connection:
-            known = versions.models(connection, current.class_id)
-        served = [m for m in known if m.served_at is not None and m.id != current.id and m.state != "failed"]
+            models = versions.models(connection, current.class_id)
+        served = [m for m in models if m.served_at is not None and m.id != current.id and m.state != "failed"]
         return max(served, key=lambda m: m.served_at or 0) if served else None
 
     def set_threshold(self, class_name: str, version: ThresholdVersion) -> None:
@@ -170,8 +170,8 @@ class Shelf:
                 if other.state == "serving" and other.id != version.id:
                     versions.save_model(connection, replace(other, state="ready" if current else "retired"))
             versions.save_model(connection, serving)
-            known = versions.active_threshold(connection, version.id)
-            return known or versions.add_threshold(connection, self._first_threshold(serving, detector))
+            active = versions.active_threshold(connection, version.id)
+            return active or versions.add_threshold(connection, self._first_threshold(serving, detector))
 
         threshold = self._database.write(write)
         self._serving[class_name] = Serving(class_name, serving, detector, threshold)
@@ -180,14 +180,14 @@ class Shelf:
 
     def _first_threshold(self, version: ModelVersion, detector: Detector) -> ThresholdVersion:
         calibration = detector.calibration
-        asked = calibration.image_threshold
+        threshold = calibration.image_threshold
         limits = limits_for(
             calibration.good_scores,
-            asked.requested_rate,
-            min(self._review_factor * asked.requested_rate, 0.5),
+            threshold.requested_rate,
+            min(self._review_factor * threshold.requested_rate, 0.5),
             calibration.promise,
         )
-        limits = replace(limits, reject_above=asked.value, review_above=min(limits.review_above, asked.value))
+        limits = replace(limits, reject_above=threshold.value, review_above=min(limits.review_above, threshold.value))
         return ThresholdVersion(version.class_id, version.id, limits, "training", "station", "first")
 
     def _load(self, class_name: str, candidate: AvailableDetector, who: str) -> ModelVersion:
@@ -198,9 +198,9 @@ class Shelf:
         except TRDError as error:
             raise RefusedModel(str(error), self._save(replace(blank, error=str(error)))) from error
         with self._database.reading() as connection:
-            known = versions.models(connection, number)
+            models = versions.models(connection, number)
         identity, facts = (detector.facts.id, detector.calibration.id), facts_of(detector)
-        same = next((m for m in known if (m.detector, m.calibration) == identity and _computes(m, facts)), None)
+        same = next((m for m in models if (m.detector, m.calibration) == identity and _computes(m, facts)), None)
         version = replace(
             same or blank,
             name=candidate.name,
@@ -243,11 +243,11 @@ class Shelf:
         keep = keep | ({current.version.id} if current else set())
         with self._database.reading() as connection:
             number = versions.class_id(connection, class_name)
-            known = {m.id: m for m in versions.models(connection, number)}
-        mine = [number for number in self._warm if number in known]
-        for number in [number for number in mine if number not in keep][: max(0, len(mine) - MOST_IN_MEMORY)]:
+            models = {m.id: m for m in versions.models(connection, number)}
+        warm_ids = [number for number in self._warm if number in models]
+        for number in [number for number in warm_ids if number not in keep][: max(0, len(warm_ids) - MOST_IN_MEMORY)]:
             del self._warm[number]
-        for version in known.values():
+        for version in models.values():
             if version.state == "ready" and version.id not in self._warm:
                 self._save(replace(version, state="retired"))
 

@@ -74,12 +74,12 @@ def _revision(engine: Engine) -> str | None:
 
 def check_kind(data: Path, url: str) -> None:
     """Raises OutputError where the station in this folder has worked with another kind of database than the URL's."""
-    path, asked = data / KIND, make_url(url).get_backend_name()
-    known = path.read_text("utf-8").strip() if path.is_file() else asked
-    if known != asked:
+    path, backend = data / KIND, make_url(url).get_backend_name()
+    noted = path.read_text("utf-8").strip() if path.is_file() else backend
+    if noted != backend:
         raise OutputError(
-            f"the station in {data} works with a database of {known}, not {asked}: name it as `trd serve` has it "
-            f"(--database or TRD_DATABASE). If all its rows were moved to {asked}, delete {path}"
+            f"the station in {data} works with a database of {noted}, not {backend}: name it as `trd serve` has it "
+            f"(--database or TRD_DATABASE). If all its rows were moved to {backend}, delete {path}"
         )
 
 
@@ -97,12 +97,12 @@ def check_there(url: str) -> None:
         raise OutputError(f"there is no database {place.database}: {remedy}")  # connecting would make one
     engine = open_engine(url)
     try:
-        there = inspect(engine).has_table("inspection")
+        is_station = inspect(engine).has_table("inspection")
     except SQLAlchemyError as error:
         raise OutputError(f"the station's database {engine.url!r} cannot be opened: {reason(error)}") from error
     finally:
         engine.dispose()
-    if not there:
+    if not is_station:
         raise OutputError(f"the database {place.render_as_string()} is not a station's: {remedy}")
 
 

@@ -91,13 +91,13 @@ class Filters:
 
     def few(self, connection: Connection, classes: Sequence[int]) -> list[int] | None:
         """Identifiers of the rows that the conditions on score or name leave, where these are few; else None."""
-        asked: list[list[Condition]] = []
+        alternatives: list[list[Condition]] = []
         if self.part is not None or self.part_prefix:
-            asked.append(replace(self, score_from=None, score_to=None).narrow(in_order=False))
+            alternatives.append(replace(self, score_from=None, score_to=None).narrow(in_order=False))
         if self.score_from is not None or self.score_to is not None:
             by_score = replace(self, part=None, part_prefix=None).narrow(in_order=False)
-            asked.append([c.class_id.in_(self.classes or classes), *by_score])
-        for conditions in asked:
+            alternatives.append([c.class_id.in_(self.classes or classes), *by_score])
+        for conditions in alternatives:
             identifiers = connection.execute(select(c.id).where(*conditions).limit(SELECTIVE + 1)).scalars().all()
             if len(identifiers) <= SELECTIVE:
                 return list(identifiers)

@@ -163,7 +163,7 @@ def count(connection: Connection, filters: Filters) -> Count:
     """By the maintained counters where they know; else counted, up to COUNTED."""
     classes = _classes(connection, filters)
     if filters.counted:
-        return Count(sum(_known(connection, filters, classes).values()), True)
+        return Count(sum(_decision_counts(connection, filters, classes).values()), True)
     few = _few(connection, filters, classes)
     if few is not None:
         return Count(len(few), True)
@@ -179,11 +179,11 @@ def count(connection: Connection, filters: Filters) -> Count:
 
 def decisions(connection: Connection, filters: Filters) -> dict[str, int]:
     """Decision -> number, by the counters; of the filters only classes, decisions and times."""
-    known = _known(connection, filters, class_ids(connection))
-    return {name: known.get(place, 0) for place, name in enumerate(DECISIONS)}
+    counts = _decision_counts(connection, filters, class_ids(connection))
+    return {name: counts.get(place, 0) for place, name in enumerate(DECISIONS)}
 
 
-def _known(connection: Connection, filters: Filters, classes: Sequence[int]) -> Counter[int]:
+def _decision_counts(connection: Connection, filters: Filters, classes: Sequence[int]) -> Counter[int]:
     """Decision -> number: whole hours from the counters, the hours at both ends from an index."""
     k = counter.c
     first = None if filters.since is None else -(-filters.since // times.HOUR)

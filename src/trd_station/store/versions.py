@@ -55,9 +55,9 @@ class ModelVersion:
 
 def class_id(connection: Connection, name: str) -> int:
     """Of a class that is added where it is new."""
-    known = connection.execute(select(part_class.c.id).where(part_class.c.name == name)).scalar()
-    if known is not None:
-        return int(known)
+    existing = connection.execute(select(part_class.c.id).where(part_class.c.name == name)).scalar()
+    if existing is not None:
+        return int(existing)
     return int(connection.execute(insert(part_class).values(name=name)).inserted_primary_key[0])  # type: ignore[index]
 
 

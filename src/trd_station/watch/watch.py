@@ -173,8 +173,8 @@ class Watch:
             seed = zlib.crc32(f"{row['class_id']}/{name}/{model}".encode())
             stream = streams[name] = Stream(name, row["at"], ExchangeabilityTest(seed), model)
             if name == SCORE_GOOD:
-                for known in np.random.default_rng(seed).permutation(self._good_scores(row["class_id"])):
-                    stream.test.add(float(known))
+                for good_score in np.random.default_rng(seed).permutation(self._good_scores(row["class_id"])):
+                    stream.test.add(float(good_score))
         if name != SCORE_GOOD and row["id"] <= stream.last_id:
             return
         stream.last_id = max(stream.last_id, row["id"])
