@@ -49,9 +49,9 @@ def encoded(
         sections[name] = _words(_quantised(points[:, axis], offset[axis], scale))
     sections["score"] = _words(_quantised(values, low, score_scale))
     if colour is not None:
-        seen = colour[grid][measured]
+        colours = colour[grid][measured]
         for channel, name in enumerate(("red", "green", "blue")):
-            sections[name] = _differences(seen[:, channel], np.uint8).tobytes()
+            sections[name] = _differences(colours[:, channel], np.uint8).tobytes()
     header = {
         "version": 1,
         "inspection": facts.inspection,

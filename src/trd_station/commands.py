@@ -129,12 +129,12 @@ def token(
     from trd_station.tokens import Tokens
 
     data.mkdir(parents=True, exist_ok=True)
-    known = Tokens(data)
+    tokens = Tokens(data)
     if remove:
-        known.remove(name)
+        tokens.remove(name)
         console.print(f"the token of {name} is gone", markup=False)
     else:
-        typer.echo(known.add(name, role))
+        typer.echo(tokens.add(name, role))
         errors.print(f"the token of {name} ({role}); it is stored as a digest only, so keep it", markup=False)
 
 
@@ -156,17 +156,17 @@ def reconcile(
     with locked(data, "reconciling"):
         opened = Database(url)
         try:
-            found = retention.reconcile(opened, Files(data), verify)
+            result = retention.reconcile(opened, Files(data), verify)
         finally:
             opened.close()
     console.print(
-        f"{found.checked} files: {found.orphans} that no row names were deleted; {found.missing} inspections whose "
-        f"files are missing were marked; {len(found.damaged)} files are damaged",
+        f"{result.checked} files: {result.orphans} that no row names were deleted; {result.missing} inspections whose "
+        f"files are missing were marked; {len(result.damaged)} files are damaged",
         highlight=False,
     )
-    for name in found.damaged:
+    for name in result.damaged:
         errors.print(f"damaged: {name}", markup=False)
-    if found.damaged:
+    if result.damaged:
         raise typer.Exit(1)
 
 

@@ -111,10 +111,12 @@ def what_if(before: Limits, after: Limits, scores: NDArray[np.float64], judged: 
         for j in range(len(SCORED))
         if i != j and pairs[i, j]
     }
-    known = np.array([one.score for one in judged], np.float64)
-    was, becomes = before.decisions(known), after.decisions(known)
+    judged_scores = np.array([part.score for part in judged], np.float64)
+    was, becomes = before.decisions(judged_scores), after.decisions(judged_scores)
     verdicts = {name: dict.fromkeys(SCORED, 0) for name in VERDICTS}
-    for (verdict, place), count in Counter(zip((one.verdict for one in judged), becomes.tolist(), strict=True)).items():
+    for (verdict, place), count in Counter(
+        zip((part.verdict for part in judged), becomes.tolist(), strict=True)
+    ).items():
         verdicts[verdict][SCORED[place]] += count
     flips = [
         Flip(judged[place], SCORED[was[place]], SCORED[becomes[place]])

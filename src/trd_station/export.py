@@ -39,7 +39,7 @@ def entries(
     station: Station, class_name: str, chosen: tuple[str, ...], since: int | None = None, until: int | None = None
 ) -> Iterator[Entry]:
     """Files of all judged parts of a class whose inputs are there; chosen: verdicts. Raises DataError for none."""
-    unknown = [one for one in chosen if one not in VERDICTS]
+    unknown = [name for name in chosen if name not in VERDICTS]
     if unknown or not chosen:
         raise DataError(f"unknown verdict '{', '.join(unknown)}'; there are: {', '.join(VERDICTS)}")
     filters = Filters((station.class_id(class_name),), verdicts=chosen, since=since, until=until)
@@ -48,13 +48,13 @@ def entries(
         with station.database.reading() as connection:
             rows, cursor = history.page(connection, filters, cursor, 200, newest_first=False)
             masks = {
-                one["inspection_id"]: one["mask"]
-                for one in verdicts.verdicts_of(connection, [row["id"] for row in rows])
+                verdict["inspection_id"]: verdict["mask"]
+                for verdict in verdicts.verdicts_of(connection, [row["id"] for row in rows])
             }
         for row in rows:
-            found = list(_part(station, row, masks.get(row["id"])))
-            count += bool(found)
-            yield from found
+            part_files = list(_part(station, row, masks.get(row["id"])))
+            count += bool(part_files)
+            yield from part_files
         if cursor is None:
             break
     if not count:
@@ -70,7 +70,7 @@ def entries(
 
 def _part(station: Station, row: Mapping[str, Any], mask: str | None) -> Iterator[Entry]:
     inputs = station.parts.inputs(row)
-    sources = station.teller.model_of(row["model_id"]).facts["sources"]
+    sources = station.serializer.model_of(row["model_id"]).facts["sources"]
     if not all(name in inputs.sources and inputs.sources[name].is_file() for name in sources):
         return
     stem = f"{row['id']:08d}"

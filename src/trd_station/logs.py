@@ -15,15 +15,15 @@ class JsonLines(logging.Formatter):
     """at (UTC), level, logger, message, and error where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        told = {
-            "at": times.told(int(record.created * 1000)),
+        entry = {
+            "at": times.to_iso(int(record.created * 1000)),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
         if record.exc_info:
-            told["error"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False)
+            entry["error"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
 
 
 def log_as_json() -> None:

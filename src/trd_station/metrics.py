@@ -39,14 +39,14 @@ class Metrics:
         self.inspections.labels(class_name, DECISIONS[decision]).inc()
         self.seconds.labels(class_name).observe(seconds)
 
-    def watched(self, class_name: str, told: dict[str, Any]) -> None:
-        """What `Watch.told` says."""
-        for one in told["streams"]:
-            labels = class_name, one["name"]
-            if one["value"] is not None:
-                self.measure.labels(*labels).set(one["value"])
-            self.evidence.labels(*labels).set(one["log10_evidence"])
-            self.alarm.labels(*labels).set(int(one["alarm"]))
+    def watched(self, class_name: str, watch: dict[str, Any]) -> None:
+        """What `Watch.to_json` says."""
+        for stream in watch["streams"]:
+            labels = class_name, stream["name"]
+            if stream["value"] is not None:
+                self.measure.labels(*labels).set(stream["value"])
+            self.evidence.labels(*labels).set(stream["log10_evidence"])
+            self.alarm.labels(*labels).set(int(stream["alarm"]))
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

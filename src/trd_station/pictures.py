@@ -30,10 +30,10 @@ def source_picture(array: NDArray[np.generic], is_cloud: bool) -> Picture:
     if not is_cloud:
         return _in_8_bits(array)
     depth = np.asarray(array[..., 2], np.float32)
-    known = depth != 0
-    low, high = (float(depth[known].min()), float(depth[known].max())) if known.any() else (0.0, 1.0)
+    measured = depth != 0
+    low, high = (float(depth[measured].min()), float(depth[measured].max())) if measured.any() else (0.0, 1.0)
     grey = (np.clip((high - depth) / max(high - low, 1e-9), 0, 1) * 255).astype(np.uint8)
-    return np.dstack([grey, grey, grey, np.where(known, 255, 0).astype(np.uint8)])
+    return np.dstack([grey, grey, grey, np.where(measured, 255, 0).astype(np.uint8)])
 
 
 def _in_8_bits(array: NDArray[np.generic]) -> Picture:
@@ -87,8 +87,8 @@ def map_picture(values: Map, style: Style, top: float, level: float, under: Pict
 
 def contours(values: Map, level: float) -> list[list[list[int]]]:
     """Closed outlines of what is above the level: [row, column] of each corner, the largest area first."""
-    found, _ = cv2.findContours((values > level).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
-    largest = sorted(found, key=cv2.contourArea, reverse=True)[:MOST_CONTOURS]
+    outlines, _ = cv2.findContours((values > level).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    largest = sorted(outlines, key=cv2.contourArea, reverse=True)[:MOST_CONTOURS]
     return [[[int(y), int(x)] for x, y in outline[:, 0]] for outline in largest]
 
 

@@ -53,12 +53,12 @@ def usable(connection: Connection, serving: Serving, since: int | None) -> Usabl
 
 
 def proposed(
-    found: Usable, serving: Serving, reject_rate: float, review_rate: float, with_training: bool
+    parts: Usable, serving: Serving, reject_rate: float, review_rate: float, with_training: bool
 ) -> Limits | None:
     """None with too few parts."""
-    if len(found.scores) < FEWEST:
+    if len(parts.scores) < FEWEST:
         return None
-    scores = list(found.scores)
+    scores = list(parts.scores)
     promise = "guaranteed"
     if with_training:
         calibration = serving.detector.calibration
@@ -67,10 +67,10 @@ def proposed(
     return limits_for(scores, reject_rate, review_rate, promise)
 
 
-def note(found: Usable, limits: Limits | None, reject_rate: float) -> str | None:
+def note(parts: Usable, limits: Limits | None, reject_rate: float) -> str | None:
     """A sentence where something stands against these limits."""
     if limits is None:
-        return f"{len(found.scores)} sampled parts with the verdict good; at least {FEWEST} are needed"
+        return f"{len(parts.scores)} sampled parts with the verdict good; at least {FEWEST} are needed"
     count = len(limits.good_scores)
     if 1 / (count + 1) > reject_rate:
         return (
@@ -87,7 +87,7 @@ class Estimate:
     hits: int
     count: int
 
-    def told(self) -> dict[str, float | int | None]:
+    def to_json(self) -> dict[str, float | int | None]:
         low, high = share_interval(self.hits, self.count)
         value = self.hits / self.count if self.count else None
         return {"hits": self.hits, "count": self.count, "value": value, "low": low, "high": high}

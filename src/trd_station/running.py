@@ -50,13 +50,13 @@ class Attached:
 
 
 def run(
-    settings: Settings, given: Sequence[str], place: Place, attached: Attached, on_ready: Callable[[str], None]
+    settings: Settings, runs: Sequence[str], place: Place, attached: Attached, on_ready: Callable[[str], None]
 ) -> None:
     """on_ready: called with the address when it answers. Raises TRDError for what it cannot begin with."""
     check_address(place.host, bool(Tokens(settings.data)))
     with ExitStack() as stack:
         bound = stack.enter_context(listening(place.host, place.port))
-        station = Station.open(settings, given)
+        station = Station.open(settings, runs)
         stack.callback(station.close)
         attach(station, attached, stack)
         host = f"[{place.host}]" if ":" in place.host else place.host
@@ -89,8 +89,8 @@ def attach(station: Station, attached: Attached, stack: ExitStack) -> None:
         camera = VideoCamera(where, sources_of(station, name)[0][0])
         stack.callback(camera.close)
         inputs.append(CameraInput(station, name, camera))
-    for one in inputs:
-        stack.callback(Running(station, one).stop)
+    for source in inputs:
+        stack.callback(Running(station, source).stop)
 
 
 def _of_class(station: Station, text: str, option: str) -> tuple[str, str]:

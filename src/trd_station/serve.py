@@ -14,7 +14,7 @@ from trd_station.station import Station
 
 STOPPING = 20  # seconds that open requests get when the server is told to stop
 CONNECTIONS = 512
-KEPT_OPEN = 120  # seconds: who sends a part now and then must not meet a connection that is being closed
+KEEP_ALIVE = 120  # seconds: who sends a part now and then must not meet a connection that is being closed
 
 
 def check_address(host: str, has_tokens: bool) -> None:
@@ -58,7 +58,7 @@ def serve(
         server_header=False,
         limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=STOPPING,
-        timeout_keep_alive=KEPT_OPEN,
+        timeout_keep_alive=KEEP_ALIVE,
         h11_max_incomplete_event_size=64 * 1024,
         lifespan="on",
     )

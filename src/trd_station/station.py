@@ -19,11 +19,12 @@ from sqlalchemy import select
 from trd.errors import TRDError
 from trd.files import locked
 from trd.preprocess.ranges import TrainingRanges
-from trd_station import telling, times
+from trd_station import serialization, times
 from trd_station.live import Live, Message
 from trd_station.metrics import Metrics
+from trd_station.serialization import Serializer
 from trd_station.settings import Settings
-from trd_station.shelf.finding import detectors_at
+from trd_station.shelf.discovery import detectors_at
 from trd_station.shelf.shelf import Shelf
 from trd_station.store import history, verdicts, versions
 from trd_station.store.database import Database, check_kind, note_kind
@@ -33,7 +34,6 @@ from trd_station.store.retention import needed_bytes, prune, used_bytes
 from trd_station.store.verdicts import EventFilters, NewEvent
 from trd_station.store.versions import ModelVersion
 from trd_station.stored_parts import StoredParts
-from trd_station.telling import Teller
 from trd_station.tokens import Tokens
 from trd_station.watch.watch import Watch
 from trd_station.work.jobs import Job, Request, Stored
@@ -42,7 +42,7 @@ from trd_station.work.line import Line
 STATE_EVERY = 2.0  # seconds
 PRUNE_EVERY = 600.0
 AHEAD = 60_000  # milliseconds of a stored time before the clock, from which on it is told
-KEYS_KEPT = 7 * times.DAY  # of Idempotency-Key
+KEY_RETENTION = 7 * times.DAY  # of Idempotency-Key
 
 Listener = Callable[[Message], None]
 
@@ -52,20 +52,20 @@ log = logging.getLogger("trd")
 class Station:
     """Opened by `Station.open`, closed by `close`. The parts of the interface that the routes call."""
 
-    def __init__(self, settings: Settings, given: Sequence[str], alone: ExitStack) -> None:
+    def __init__(self, settings: Settings, runs: Sequence[str], alone: ExitStack) -> None:
         self.settings, self._alone = settings, alone
         self.version = metadata.version("trd-anomaly")
         self.tokens = Tokens(settings.data)
         self.files = Files(settings.data)
         self.database = Database(settings.url)
         note_kind(settings.data, settings.url)
-        self.teller = Teller(self.database)
-        self.parts = StoredParts(self.database, self.files, self.teller)
+        self.serializer = Serializer(self.database)
+        self.parts = StoredParts(self.database, self.files, self.serializer)
         self.live = Live()
         self.listeners: list[Listener] = [self.live.publish]
         self.shelf = Shelf(
             self.database,
-            [one for path in given for one in detectors_at(path)],
+            [detector for run in runs for detector in detectors_at(run)],
             settings.models,
             settings.device,
             settings.review_factor,
@@ -87,14 +87,14 @@ class Station:
         ]
 
     @classmethod
-    def open(cls, settings: Settings, given: Sequence[str]) -> Station:
-        """given: folders of runs or detectors, or packages. Raises OutputError where another station has the folder,
+    def open(cls, settings: Settings, runs: Sequence[str]) -> Station:
+        """runs: folders of runs or detectors, or packages. Raises OutputError where another station has the folder,
         the database cannot be opened or is of another kind than the folder's, CheckpointError where no class can be
         served."""
         with ExitStack() as stack:
             stack.enter_context(locked(settings.data, "a station"))
             check_kind(settings.data, settings.url)
-            station = cls(settings, given, stack.pop_all())
+            station = cls(settings, runs, stack.pop_all())
         try:
             station._start()
         except BaseException:
@@ -165,9 +165,9 @@ class Station:
             raise
         return answer.result()
 
-    def model_told(self, version: ModelVersion) -> dict[str, Any]:
+    def model_json(self, version: ModelVersion) -> dict[str, Any]:
         with self.database.reading() as connection:
-            return self.teller.model(version, versions.inspections_of(connection, version.id))
+            return self.serializer.model(version, versions.inspections_of(connection, version.id))
 
     # --- what happens
 
@@ -187,8 +187,8 @@ class Station:
         first = row["verdict"] is None
 
         def news() -> None:
-            name = self.teller.class_name(row["class_id"])
-            self._tell(Message("verdict", telling.verdict(verdict), name))
+            name = self.serializer.class_name(row["class_id"])
+            self._tell(Message("verdict", serialization.verdict(verdict), name))
             if first and row["sampled"] and verdict["verdict"] == "good":
                 self.watch.confirmed(row)
 
@@ -198,9 +198,9 @@ class Station:
         self._news.put(lambda: self._tell(Message("changed", {"what": what, "class": class_name}, class_name)))
 
     def class_id(self, name: str) -> int:
-        found = self.teller.class_id(name)
-        assert found is not None  # of a class that is served
-        return found
+        number = self.serializer.class_id(name)
+        assert number is not None  # of a class that is served
+        return number
 
     def state(self) -> dict[str, Any]:
         """As the event `state` of the live stream."""
@@ -229,17 +229,17 @@ class Station:
 
     def _tell_stored(self, rows: list[Stored]) -> None:
         for row in rows:
-            name = self.teller.class_name(row["class_id"])
+            name = self.serializer.class_name(row["class_id"])
             self.metrics.decided(name, row["decision"], row["timings"]["total_ms"] / 1000)
             self.used_bytes += row["bytes"]
-            self.watch.seen(row)
-            self._tell(Message("inspection", self.teller.inspection(row), name, row["id"]))
+            self.watch.observe(row)
+            self._tell(Message("inspection", self.serializer.inspection(row), name, row["id"]))
 
     def _tell_event(self, row: dict[str, Any]) -> None:
-        name = "" if row["class_id"] is None else self.teller.class_name(row["class_id"])
+        name = "" if row["class_id"] is None else self.serializer.class_name(row["class_id"])
         level = logging.INFO if row["level"] == "info" else logging.WARNING
         log.log(level, "%s%s", f"{name}: " if name else "", row["text"])
-        self._tell(Message("event", self.teller.event(row), name))
+        self._tell(Message("event", self.serializer.event(row), name))
 
     def _tell(self, message: Message) -> None:
         for listener in list(self.listeners):
@@ -275,7 +275,7 @@ class Station:
             self._warn(
                 "clock", "no part came for days before the last one: is the clock right? No files go for their age"
             )
-        self.database.write(partial(history.forget_keys, before=times.now() - KEYS_KEPT))
+        self.database.write(partial(history.forget_keys, before=times.now() - KEY_RETENTION))
         with self.database.reading() as connection:
             self.used_bytes = used_bytes(connection)
             needed = needed_bytes(connection)
@@ -297,8 +297,8 @@ class Station:
         """Once a day, also where the station starts again."""
         today = EventFilters(kind=kind, level="warning", since=times.now() - times.DAY)
         with self.database.reading() as connection:
-            known, _ = verdicts.events(connection, today, None, 1)
-        if not known:
+            earlier, _ = verdicts.events(connection, today, None, 1)
+        if not earlier:
             self.report(NewEvent("warning", kind, text)).result()
 
     # --- what shelf and watch ask for
@@ -308,15 +308,15 @@ class Station:
         return "nothing" if serving is None else serving.version.name
 
     def _model(self, class_id: int) -> int | None:
-        serving = self.shelf.serving(self.teller.class_name(class_id))
+        serving = self.shelf.serving(self.serializer.class_name(class_id))
         return serving.version.id if serving else None
 
     def _ranges(self, class_id: int) -> TrainingRanges | None:
-        serving = self.shelf.serving(self.teller.class_name(class_id))
+        serving = self.shelf.serving(self.serializer.class_name(class_id))
         return serving.detector.facts.ranges if serving else None
 
     def _good_scores(self, class_id: int) -> Sequence[float]:
-        serving = self.shelf.serving(self.teller.class_name(class_id))
+        serving = self.shelf.serving(self.serializer.class_name(class_id))
         if serving is None or serving.detector.calibration.kind != "split":
             return ()
         return serving.detector.calibration.good_scores

@@ -11,13 +11,13 @@ from sqlalchemy import select
 from trd.detector import Detector
 from trd.errors import TRDError
 from trd_station.reading import Inputs
+from trd_station.serialization import Serializer
 from trd_station.shelf.self_test import Recorded
 from trd_station.shelf.shelf import Shelf
 from trd_station.store import versions
 from trd_station.store.database import Database
-from trd_station.store.files import INPUT, Files, kept_in
+from trd_station.store.files import INPUT, Files, stored_files
 from trd_station.store.schema import inspection
-from trd_station.telling import Teller
 
 RECORDED = 3  # parts that a self-test predicts again
 
@@ -25,29 +25,29 @@ RECORDED = 3  # parts that a self-test predicts again
 class StoredParts:
     """shelf: set by the station when there is one; its self-tests ask for `recorded`."""
 
-    def __init__(self, database: Database, files: Files, teller: Teller) -> None:
-        self._database, self._files, self._teller = database, files, teller
+    def __init__(self, database: Database, files: Files, serializer: Serializer) -> None:
+        self._database, self._files, self._serializer = database, files, serializer
         self.shelf: Shelf | None = None
 
     def inputs(self, row: Mapping[str, Any]) -> Inputs:
         """The files of a part, as far as they are there."""
-        known = kept_in({role: values for role, values in row["files"].items() if role != "day"})
+        files = stored_files({role: values for role, values in row["files"].items() if role != "day"})
         paths = {
-            role.removeprefix(INPUT): self._files.path(row["files"]["day"], row["uid"], kept)
-            for role, kept in known.items()
+            role.removeprefix(INPUT): self._files.path(row["files"]["day"], row["uid"], stored_file)
+            for role, stored_file in files.items()
             if role.startswith(INPUT)
         }
         camera_file = paths.pop("camera", None)
         detector = self.detector_of(row["model_id"])
         camera = detector.facts.camera if detector else None
-        return Inputs(paths, tuple(self._teller.model_of(row["model_id"]).facts["clouds"]), camera, camera_file)
+        return Inputs(paths, tuple(self._serializer.model_of(row["model_id"]).facts["clouds"]), camera, camera_file)
 
     def detector_of(self, model_id: int) -> Detector | None:
         """Of a model that is in memory, or of the serving one where that is of the same training."""
         if self.shelf is None:
             return None
-        version = self._teller.model_of(model_id)
-        serving = self.shelf.serving(self._teller.class_name(version.class_id))
+        version = self._serializer.model_of(model_id)
+        serving = self.shelf.serving(self._serializer.class_name(version.class_id))
         if serving is not None and serving.version.detector == version.detector:
             return serving.detector
         return self.shelf.in_memory(model_id)
@@ -56,15 +56,15 @@ class StoredParts:
         """The last parts that a detector of this identity and calibration has scored, whose files are there."""
         c = inspection.c
         with self._database.reading() as connection:
-            known = [
+            model_ids = [
                 m.id for m in versions.models(connection) if (m.detector, m.calibration) == (detector, calibration)
             ]
-            query = select(inspection).where(c.model_id.in_(known), c.score.is_not(None), ~c.pruned)
+            query = select(inspection).where(c.model_id.in_(model_ids), c.score.is_not(None), ~c.pruned)
             rows = connection.execute(query.order_by(c.at.desc()).limit(RECORDED)).mappings().all()
-        found = []
+        parts = []
         for row in rows:
             with contextlib.suppress(TRDError, KeyError):  # its inputs were not kept
                 inputs = self.inputs(dict(row))
-                if set(self._teller.model_of(row["model_id"]).facts["sources"]) <= set(inputs.sources):
-                    found.append(Recorded(inputs.sample(), row["score"]))
-        return found
+                if set(self._serializer.model_of(row["model_id"]).facts["sources"]) <= set(inputs.sources):
+                    parts.append(Recorded(inputs.sample(), row["score"]))
+        return parts

@@ -13,14 +13,14 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def told(at: int) -> str:
+def to_iso(at: int) -> str:
     """`2026-11-25T21:30:01.123Z`."""
     whole, part = divmod(at, 1000)
     return f"{datetime.fromtimestamp(whole, timezone.utc):%Y-%m-%dT%H:%M:%S}.{part:03d}Z"
 
 
-def told_or_none(at: int | None) -> str | None:
-    return None if at is None else told(at)
+def to_iso_or_none(at: int | None) -> str | None:
+    return None if at is None else to_iso(at)
 
 
 def day_of(at: int) -> str:

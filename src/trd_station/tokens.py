@@ -38,7 +38,7 @@ class Tokens:
     def __init__(self, data: Path) -> None:
         """Raises DataError for a file that is not ours."""
         self._path = data / FILE
-        self._seen = self._state()
+        self._last_state = self._state()
         self._callers = self._read()
         self._guarded = bool(self._callers)
 
@@ -50,10 +50,10 @@ class Tokens:
         """Takes what another process has written since: a token is mostly removed because somebody else has it. What
         cannot be read changes nothing."""
         state = self._state()
-        if state == self._seen:
+        if state == self._last_state:
             return
         try:
-            self._seen, self._callers = state, self._read()
+            self._last_state, self._callers = state, self._read()
         except DataError as error:
             log.warning("%s; the tokens known before stay", error)
         self._guarded = self._guarded or bool(self._callers)
@@ -61,10 +61,10 @@ class Tokens:
     def _state(self) -> tuple[int, int, int] | None:
         """Another one after every writing."""
         try:
-            found = self._path.stat()
+            status = self._path.stat()
         except OSError:
             return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        return status.st_ino, status.st_mtime_ns, status.st_size
 
     def _read(self) -> dict[str, Caller]:
         """Digest -> whose."""
@@ -91,14 +91,14 @@ class Tokens:
         if not name.strip() or len(name) > 100 or not name.isprintable():
             raise DataError("a token needs a name: up to 100 printable characters")
         token = f"trd_{secrets.token_urlsafe(32)}"
-        self._callers = {digest: one for digest, one in self._callers.items() if one.name != name}
+        self._callers = {digest: caller for digest, caller in self._callers.items() if caller.name != name}
         self._callers[_digest(token)] = Caller(name, role)
         self._save()
         return token
 
     def remove(self, name: str) -> None:
         """Raises DataError where there is none of this name."""
-        left = {digest: one for digest, one in self._callers.items() if one.name != name}
+        left = {digest: caller for digest, caller in self._callers.items() if caller.name != name}
         if len(left) == len(self._callers):
             raise DataError(f"there is no token of '{name}'; there are: {', '.join(c.name for c in self.callers)}")
         self._callers = left
@@ -106,17 +106,17 @@ class Tokens:
 
     def caller(self, token: str) -> Caller | None:
         self.reread()
-        asked = _digest(token)
+        token_digest = _digest(token)
         for digest, caller in self._callers.items():
-            if hmac.compare_digest(digest, asked):
+            if hmac.compare_digest(digest, token_digest):
                 return caller
         return None
 
     def _save(self) -> None:
-        entries = [{"sha256": d, "name": one.name, "role": one.role} for d, one in self._callers.items()]
+        entries = [{"sha256": d, "name": caller.name, "role": caller.role} for d, caller in self._callers.items()]
         write_json(self._path, {"tokens": entries})
         self._path.chmod(0o600)
-        self._seen, self._guarded = self._state(), self._guarded or bool(self._callers)
+        self._last_state, self._guarded = self._state(), self._guarded or bool(self._callers)
 
 
 def _digest(token: str) -> str:

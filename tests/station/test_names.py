@@ -14,7 +14,7 @@ import pytest
 from trd.errors import CheckpointError, RecipeError
 from trd_station.outputs.mqtt import Mqtt
 from trd_station.running import Attached, attach
-from trd_station.shelf.finding import detectors_at
+from trd_station.shelf.discovery import detectors_at
 from trd_station.station import Station
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))

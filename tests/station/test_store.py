@@ -339,6 +339,6 @@ def test_a_row_without_maps_takes_less_than_a_kilobyte(tmp_path: Path) -> None:
 
 
 def test_times_are_told_in_utc() -> None:
-    assert times.told(0) == "1970-01-01T00:00:00.000Z"
-    assert times.told(1795642201123) == "2026-11-25T21:30:01.123Z"
+    assert times.to_iso(0) == "1970-01-01T00:00:00.000Z"
+    assert times.to_iso(1795642201123) == "2026-11-25T21:30:01.123Z"
     assert times.day_of(1795642201123) == "20261125"

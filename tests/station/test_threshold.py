@@ -145,7 +145,7 @@ def test_the_queue_holds_uncertain_and_sampled_parts(opened, test_parts: Path) -
         judge(client, second, "defect")
         after = client.get("/v1/review", params={"class": "biscuit"}).json()
         assert (after["open"], after["done_today"]) == ({"review": 1, "audit": 1}, 1)
-        tomorrow = times.told(times.now() + times.DAY)
+        tomorrow = times.to_iso(times.now() + times.DAY)
         assert client.get("/v1/review", params={"today": tomorrow}).json()["done_today"] == 0
         assert client.get("/v1/classes/biscuit").json()["review_open"] == 2
 

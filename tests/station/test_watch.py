@@ -129,14 +129,14 @@ def rows(count: int, brightness: float, seed: int, first: int = 1) -> list[dict]
 
 def test_a_dark_lamp_becomes_an_event(station: Station, client: TestClient) -> None:
     for row in rows(150, 0.35, 1):
-        station.watch.seen(row)
+        station.watch.observe(row)
     told = client.get(f"{BASE}/watch").json()
     streams = {one["name"]: one for one in told["streams"]}
     assert not any(one["alarm"] for one in told["streams"])
     assert streams["brightness rgb"]["inside"]
     assert streams["brightness rgb"]["training"][0] < 0.35 < streams["brightness rgb"]["training"][1]
     for row in rows(60, 0.35 * 0.85, 2, 151):
-        station.watch.seen(row)
+        station.watch.observe(row)
     told = client.get(f"{BASE}/watch").json()
     assert [one["name"] for one in told["streams"] if one["alarm"]] == ["brightness rgb"]
     alarms = until(lambda: client.get("/v1/events?level=alarm&kind=drift").json()["events"])
@@ -155,17 +155,17 @@ def test_a_dark_lamp_becomes_an_event(station: Station, client: TestClient) -> N
 
 def test_a_lowered_table_is_found(station: Station, client: TestClient) -> None:
     for row in rows(150, 0.35, 1):
-        station.watch.seen(row)
+        station.watch.observe(row)
     for row in rows(60, 0.35, 2, 151):
         row["measures"]["plane"] += 0.002
-        station.watch.seen(row)
+        station.watch.observe(row)
     alarms = [one["name"] for one in client.get(f"{BASE}/watch").json()["streams"] if one["alarm"]]
     assert alarms == ["plane"]
 
 
 def test_a_bright_picture_outside_the_training_range(station: Station, client: TestClient) -> None:
     for row in rows(30, 0.8, 1):
-        station.watch.seen(row)
+        station.watch.observe(row)
     events = until(lambda: client.get("/v1/events?kind=range").json()["events"])
     assert len(events) == 1
     assert "training" in events[0]["text"]
@@ -237,14 +237,14 @@ def test_a_start_reads_only_what_came_since_the_last_saving(tmp_path: Path) -> N
         with database.reading() as connection:
             parts = [dict(row) for row in connection.execute(select(inspection).order_by(inspection.c.id)).mappings()]
         before = Noting(database)
-        before.seen({**parts[0], "measures": {**parts[0]["measures"], "part_mm": 61.0}})
+        before.observe({**parts[0], "measures": {**parts[0]["measures"], "part_mm": 61.0}})
         for row in parts[1:25]:
-            before.seen(row)
+            before.observe(row)
         before.save()
         again = Noting(database)
         again.start([parts[0]["class_id"]])
         assert again.taken == [row["id"] for row in parts[25:]]
-        counts = {one["name"]: one["count"] for one in again.told(parts[0]["class_id"])["streams"]}
+        counts = {one["name"]: one["count"] for one in again.to_json(parts[0]["class_id"])["streams"]}
         assert (counts["plane"], counts["part_mm"]) == (30, 1)
 
 
@@ -256,23 +256,23 @@ def test_scores_of_a_model_that_does_not_serve_are_left_out(tmp_path: Path) -> N
         part = rows(1, 100.0, 1)[0]
 
         def counts() -> dict[str, int]:
-            return {one["name"]: one["count"] for one in watch.told(1)["streams"] if one["name"].startswith("score")}
+            return {one["name"]: one["count"] for one in watch.to_json(1)["streams"] if one["name"].startswith("score")}
 
         watch.serves = 5
-        watch.seen(part | {"model_id": 5})
+        watch.observe(part | {"model_id": 5})
         watch.serves = 3
         watch.new_model(1)
-        watch.seen(part | {"id": 2, "model_id": 5})  # it was on its way
+        watch.observe(part | {"id": 2, "model_id": 5})  # it was on its way
         watch.confirmed(part | {"model_id": 5})  # judged late
         assert counts() == {}
-        watch.seen(part | {"id": 3, "model_id": 3})
+        watch.observe(part | {"id": 3, "model_id": 3})
         watch.confirmed(part | {"id": 3, "model_id": 3})
         assert counts() == {"score": 1, "score good": 3}
         watch.save()
         again = Noting(database)
         again.serves = 5
         again.start([1])
-        assert not [one for one in again.told(1)["streams"] if one["name"].startswith("score")]
+        assert not [one for one in again.to_json(1)["streams"] if one["name"].startswith("score")]
 
 
 def test_confirmed_good_parts_are_compared_with_the_calibration(opened, test_parts: Path) -> None:

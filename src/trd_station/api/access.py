@@ -44,12 +44,12 @@ class StationRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]  # FastAPI's own says Coroutine, Starlette awaits any Awaitable
         handle = super().get_route_handler()
         role = (self.openapi_extra or {}).get(ROLE, ROLES[-1])
-        known = _query_names(self.dependant.query_params)
+        query_names = _query_names(self.dependant.query_params)
 
         async def guarded(request: Request) -> Response:
             if role != PUBLIC:
                 authorise(request, role)
-            unknown = [name for name in request.query_params if name not in known]
+            unknown = [name for name in request.query_params if name not in query_names]
             if unknown:
                 raise RequestValidationError(
                     [{"loc": ("query", name), "msg": "unknown parameter", "type": "unknown"} for name in unknown]
@@ -66,7 +66,7 @@ def _query_names(fields: Iterable[Any]) -> set[str]:
     for field in fields:
         kind = field.field_info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            names |= {one.alias or name for name, one in kind.model_fields.items()}
+            names |= {info.alias or name for name, info in kind.model_fields.items()}
         else:
             names.add(field.alias)
     return names

@@ -39,10 +39,10 @@ def station_of(request: Request) -> Station:
 
 
 def class_id_of(station: Station, name: str) -> int:
-    number = station.teller.class_id(name)
+    number = station.serializer.class_id(name)
     if number is None:
-        known = ", ".join(station.shelf.classes)
-        raise Problem(404, "no_class", f"there is no class '{name[:60]}'; there are: {known}")
+        class_names = ", ".join(station.shelf.classes)
+        raise Problem(404, "no_class", f"there is no class '{name[:60]}'; there are: {class_names}")
     return number
 
 
@@ -56,7 +56,7 @@ def serving_of(station: Station, name: str) -> Serving:
 
 def inspection_of(station: Station, number: int) -> dict[str, Any]:
     with station.database.reading() as connection:
-        row = history.one(connection, number)
+        row = history.inspection_by_id(connection, number)
     if row is None:
         raise Problem(404, "no_inspection", f"there is no inspection {number}")
     return row
@@ -66,21 +66,21 @@ def milliseconds(moment: datetime | None) -> int | None:
     return None if moment is None else times.in_milliseconds(moment)
 
 
-def cursor_from(text: str | None) -> tuple[int, int] | None:
-    """Raises Problem for what `cursor_told` did not make."""
+def decode_cursor(text: str | None) -> tuple[int, int] | None:
+    """Raises Problem for what `encode_cursor` did not make."""
     if text is None:
         return None
     try:
         at, _, number = base64.urlsafe_b64decode(text.encode("ascii") + b"==").decode("ascii").partition(".")
-        found = int(at), int(number)
+        cursor = int(at), int(number)
     except ValueError as error:
         raise Problem(422, "parameter", "query.cursor: not one that this station gave") from error
-    if not all(0 <= value <= GREATEST for value in found):
+    if not all(0 <= value <= GREATEST for value in cursor):
         raise Problem(422, "parameter", "query.cursor: not one that this station gave")
-    return found
+    return cursor
 
 
-def cursor_told(cursor: tuple[int, int] | None) -> str | None:
+def encode_cursor(cursor: tuple[int, int] | None) -> str | None:
     if cursor is None:
         return None
     return base64.urlsafe_b64encode(f"{cursor[0]}.{cursor[1]}".encode()).decode().rstrip("=")

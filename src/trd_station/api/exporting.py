@@ -35,7 +35,7 @@ class ExportQuery(BaseModel):
 def export(request: Request, class_name: str, query: Annotated[ExportQuery, Query()]) -> StreamingResponse:
     station = station_of(request)
     class_id_of(station, class_name)
-    chosen = tuple(one for one in query.verdict.split(",") if one)
+    chosen = tuple(verdict for verdict in query.verdict.split(",") if verdict)
     packed = tempfile.TemporaryFile(dir=station.settings.data)  # noqa: SIM115 - closed when it was sent
     try:
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from trd.files import csv_line
-from trd_station import telling, times
+from trd_station import serialization, times
 from trd_station.api.access import needs, router
 from trd_station.api.answers.describing import describe
 from trd_station.api.answers.operation import Classes, PartClass, Stats
@@ -20,8 +20,8 @@ from trd_station.api.common import (
     Identifier,
     Moment,
     class_id_of,
-    cursor_from,
-    cursor_told,
+    decode_cursor,
+    encode_cursor,
     inspection_of,
     milliseconds,
     station_of,
@@ -76,7 +76,7 @@ class CsvQuery(FilterQuery):
 def filters_of(station: Station, query: FilterQuery) -> Filters:
     return Filters(
         classes=() if query.class_ is None else (class_id_of(station, query.class_),),
-        decisions=tuple(DECISIONS.index(one) for one in _several("decision", query.decision, DECISIONS)),
+        decisions=tuple(DECISIONS.index(name) for name in _several("decision", query.decision, DECISIONS)),
         verdicts=_verdicts(query.verdict),
         queues=("review", "audit") if query.queue == "any" else (query.queue,) if query.queue else (),
         open=query.open,
@@ -93,34 +93,34 @@ def filters_of(station: Station, query: FilterQuery) -> Filters:
     )
 
 
-def _several(name: str, text: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
+def _several(name: str, text: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
     chosen = tuple(dict.fromkeys(text.split(","))) if text is not None else ()
-    for one in chosen:
-        if one not in known:
-            raise Problem(422, "parameter", f"query.{name}: '{one[:40]}' is none of {', '.join(known)}")
+    for value in chosen:
+        if value not in allowed:
+            raise Problem(422, "parameter", f"query.{name}: '{value[:40]}' is none of {', '.join(allowed)}")
     return chosen
 
 
 def _verdicts(text: str | None) -> tuple[str, ...]:
     chosen = _several("verdict", text, (*VERDICTS, "any", "none"))
-    return tuple(dict.fromkeys(one for name in chosen for one in (VERDICTS if name == "any" else (name,))))
+    return tuple(dict.fromkeys(verdict for name in chosen for verdict in (VERDICTS if name == "any" else (name,))))
 
 
 @routes.get("/v1/inspections", openapi_extra=VIEWER, responses=describe(Inspections))
 def inspections(request: Request, query: Annotated[ListQuery, Query()]) -> dict[str, Any]:
     station = station_of(request)
-    filters, cursor = filters_of(station, query), cursor_from(query.cursor)
+    filters, cursor = filters_of(station, query), decode_cursor(query.cursor)
     with station.database.reading() as connection:
         rows, following = history.page(connection, filters, cursor, query.limit, query.order == "newest")
-    return {"inspections": [station.teller.inspection(row) for row in rows], "next": cursor_told(following)}
+    return {"inspections": [station.serializer.inspection(row) for row in rows], "next": encode_cursor(following)}
 
 
 @routes.get("/v1/inspections/count", openapi_extra=VIEWER, responses=describe(Count))
 def count(request: Request, query: Annotated[FilterQuery, Query()]) -> dict[str, Any]:
     station = station_of(request)
     with station.database.reading() as connection:
-        found = history.count(connection, filters_of(station, query))
-    return {"count": found.count, "exact": found.exact}
+        total = history.count(connection, filters_of(station, query))
+    return {"count": total.count, "exact": total.exact}
 
 
 CSV_COLUMNS = (
@@ -147,8 +147,8 @@ def as_csv(request: Request, query: Annotated[CsvQuery, Query()]) -> StreamingRe
             with station.database.reading() as connection:
                 rows, cursor = history.page(connection, filters, cursor, min(500, left))
             for row in rows:
-                told = station.teller.inspection(row)
-                yield csv_line("" if told[name] is None else told[name] for name in CSV_COLUMNS)
+                inspection = station.serializer.inspection(row)
+                yield csv_line("" if inspection[name] is None else inspection[name] for name in CSV_COLUMNS)
             left -= len(rows)
             if cursor is None:
                 return
@@ -162,47 +162,50 @@ def one_inspection(request: Request, number: Identifier) -> dict[str, Any]:
     station = station_of(request)
     row = inspection_of(station, number)
     with station.database.reading() as connection:
-        given = verdicts.verdicts_of(connection, [number])
-    return {**station.teller.inspection(row), "verdicts": [telling.verdict(one) for one in given]}
+        verdict_rows = verdicts.verdicts_of(connection, [number])
+    return {
+        **station.serializer.inspection(row),
+        "verdicts": [serialization.verdict(verdict) for verdict in verdict_rows],
+    }
 
 
-def class_told(station: Station, name: str) -> dict[str, Any]:
+def class_json(station: Station, name: str) -> dict[str, Any]:
     serving, number = station.shelf.serving(name), class_id_of(station, name)
     with station.database.reading() as connection:
         waiting = sum(verdicts.open_reviews(connection, number).values())
         alarms = verdicts.open_alarms(connection, number)
-    found: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "name": name,
         "ready": serving is not None,
         **dict.fromkeys(("sensor", "window", "model", "threshold")),
-        **{one: [] for one in ("sources", "modalities", "branches")},
+        **{key: [] for key in ("sources", "modalities", "branches")},
         "review_open": waiting,
         "alarms_open": alarms,
     }
     if serving is not None:
         facts = serving.version.facts
         height, width = model_facts.frame(facts).sensor
-        found |= {
+        answer |= {
             "sources": model_facts.sources(facts),
             "modalities": list(facts["modalities"]),
             "branches": model_facts.branches(facts),
             "sensor": {"height": height, "width": width},
             "window": model_facts.window_in(facts, (height, width)),
-            "model": station.model_told(serving.version),
-            "threshold": station.teller.threshold(serving.threshold),
+            "model": station.model_json(serving.version),
+            "threshold": station.serializer.threshold(serving.threshold),
         }
-    return found
+    return answer
 
 
 @routes.get("/v1/classes", openapi_extra=VIEWER, responses=describe(Classes))
 def classes(request: Request) -> dict[str, Any]:
     station = station_of(request)
-    return {"classes": [class_told(station, name) for name in station.shelf.classes]}
+    return {"classes": [class_json(station, name) for name in station.shelf.classes]}
 
 
 @routes.get("/v1/classes/{class_name}", openapi_extra=VIEWER, responses=describe(PartClass))
 def one_class(request: Request, class_name: str) -> dict[str, Any]:
-    return class_told(station_of(request), class_name)
+    return class_json(station_of(request), class_name)
 
 
 class StatsQuery(BaseModel):
@@ -224,12 +227,12 @@ def stats(request: Request, query: Annotated[StatsQuery, Query()]) -> dict[str, 
         raise Problem(422, "parameter", f"more than {BUCKETS} buckets: ask for less time, or by day")
     chosen = () if query.class_ is None else (class_id_of(station, query.class_),)
     with station.database.reading() as connection:
-        found = history.by_hour(connection, Filters(chosen, since=since, until=until))
+        hourly_counts = history.by_hour(connection, Filters(chosen, since=since, until=until))
     buckets: dict[int, dict[str, int]] = {
         at: dict.fromkeys(DECISIONS, 0) for at in range(since // step * step, max(until, since), step)
     }
-    for hour, decision, number in found:
+    for hour, decision, number in hourly_counts:
         at = hour * times.HOUR // step * step
         buckets.setdefault(at, dict.fromkeys(DECISIONS, 0))[DECISIONS[decision]] += number
-    total = {name: sum(one[name] for one in buckets.values()) for name in DECISIONS}
-    return {"buckets": [{"at": times.told(at), **buckets[at]} for at in sorted(buckets)], "total": total}
+    total = {name: sum(bucket[name] for bucket in buckets.values()) for name in DECISIONS}
+    return {"buckets": [{"at": times.to_iso(at), **buckets[at]} for at in sorted(buckets)], "total": total}

@@ -57,14 +57,14 @@ async def inspect(
     except (QueueFull, NotReady):
         station.metrics.refused.inc()
         raise
-    taken = Taken(station)
+    reservation = Reservation(station)
     try:
-        return await _inspected(station, serving, request, idempotency_key, taken, begun)
+        return await _inspected(station, serving, request, idempotency_key, reservation, begun)
     finally:
-        taken.give_back()
+        reservation.give_back()
 
 
-class Taken:
+class Reservation:
     """Places in the queue that this request holds; after `hand_over` the line gives them back."""
 
     def __init__(self, station: Station) -> None:
@@ -88,19 +88,19 @@ class Taken:
 
 
 async def _inspected(
-    station: Station, serving: Serving, request: Request, key: str | None, taken: Taken, begun: float
+    station: Station, serving: Serving, request: Request, key: str | None, reservation: Reservation, begun: float
 ) -> JSONResponse:
     working: set[tuple[str, str]] = request.app.state.working
-    mine = (serving.class_name, key or "")
-    if key and mine in working:
+    class_and_key = (serving.class_name, key or "")
+    if key and class_and_key in working:
         raise Problem(409, "in_progress", "a request with this Idempotency-Key is being worked on", retry_after_s=1)
     jobs: list[Job] = []
     if key:
-        working.add(mine)
+        working.add(class_and_key)
     try:
         async with form_of(request, station.settings, serving.version.facts["sources"]) as form:
             parts, camera = parts_in(form, serving, station.settings)
-            taken.more(len(parts) - 1)
+            reservation.more(len(parts) - 1)
             jobs, digest = await jobs_of(parts, camera, serving, station, begun)
         if key:
             before = await run_in_threadpool(_answered_before, station, serving, key, digest)
@@ -108,26 +108,26 @@ async def _inspected(
                 return _answer(station, before, 200, {"Idempotent-Replayed": "true"})
         answer = station.line.submit(Parts(jobs, RequestKey(key, digest) if key else None))
         jobs = []
-        taken.hand_over()
+        reservation.hand_over()
         # a client that goes away changes nothing: its parts are decided and stored
         rows = await asyncio.shield(asyncio.wrap_future(answer))
         return _answer(station, rows, 201)
     finally:
-        working.discard(mine)
+        working.discard(class_and_key)
         forget(jobs, station.files)
 
 
 def _answered_before(station: Station, serving: Serving, key: str, digest: str) -> list[Stored] | None:
     with station.database.reading() as connection:
-        known = history.answered_before(connection, serving.version.class_id, key)
-        if known is None:
+        previous = history.answered_before(connection, serving.version.class_id, key)
+        if previous is None:
             return None
-        if known[0] != digest:
+        if previous[0] != digest:
             raise Problem(409, "conflict", "this Idempotency-Key was used for another content")
-        return history.several(connection, known[1])
+        return history.inspections_by_id(connection, previous[1])
 
 
 def _answer(
     station: Station, rows: list[dict[str, Any]], status: int, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    return JSONResponse({"inspections": [station.teller.inspection(row) for row in rows]}, status, headers)
+    return JSONResponse({"inspections": [station.serializer.inspection(row) for row in rows]}, status, headers)

@@ -24,10 +24,10 @@ from trd_station.api.problems import Problem
 from trd_station.cloud import CloudFacts, encoded
 from trd_station.pictures import Map, Picture
 from trd_station.reading import Inputs
+from trd_station.serialization import images_of
 from trd_station.shelf import facts as model_facts
 from trd_station.station import Station
-from trd_station.store.files import MAPS, kept_in
-from trd_station.telling import images_of
+from trd_station.store.files import MAPS, stored_files
 
 routes = router()
 
@@ -59,23 +59,25 @@ def shape_of(row: Row) -> tuple[int, int]:
 
 def map_of(station: Station, row: Row, name: str) -> Map:
     """(H, W) float32, equal to the bit to the prediction's."""
-    facts = station.teller.model_of(row["model_id"]).facts
+    facts = station.serializer.model_of(row["model_id"]).facts
     names = model_facts.maps(facts)
     if name not in names:
         raise Problem(404, "no_map", f"there is no map '{name[:60]}'; there are: {', '.join(names)}")
-    kept = kept_in({MAPS: row["files"][MAPS]})[MAPS]
+    stored_file = stored_files({MAPS: row["files"][MAPS]})[MAPS]
     try:
-        stored = np.load(station.files.path(row["files"]["day"], row["uid"], kept), allow_pickle=False, mmap_mode="r")
-        one = np.array(stored[names.index(name)], np.float32)
+        stored = np.load(
+            station.files.path(row["files"]["day"], row["uid"], stored_file), allow_pickle=False, mmap_mode="r"
+        )
+        stored_map = np.array(stored[names.index(name)], np.float32)
     except (OSError, ValueError, IndexError) as error:
         raise Problem(404, "pruned", f"the maps of inspection {row['id']} are gone") from error
-    return pictures.full_map(one, model_facts.frame(facts), shape_of(row), facts["floors"][name])
+    return pictures.full_map(stored_map, model_facts.frame(facts), shape_of(row), facts["floors"][name])
 
 
 def sample_of(station: Station, row: Row) -> tuple[Inputs, Sample]:
     """What was inspected. Raises Problem where it was not kept."""
     inputs = station.parts.inputs(row)
-    facts = station.teller.model_of(row["model_id"]).facts
+    facts = station.serializer.model_of(row["model_id"]).facts
     if not set(facts["sources"]) <= set(inputs.sources):
         raise Problem(404, "no_image", f"the files of inspection {row['id']} were not kept")
     try:
@@ -92,10 +94,10 @@ def _png(picture: Picture, size: int | None) -> Response:
 def image(request: Request, number: Identifier, name: str, crop: Crop = None, size: Size = None) -> Response:
     station = station_of(request)
     row = scored(station, number)
-    model = station.teller.model_of(row["model_id"])
-    known = images_of(model)
-    if name not in known:
-        raise Problem(404, "no_image", f"there is no picture '{name[:60]}'; there are: {', '.join(known)}")
+    model = station.serializer.model_of(row["model_id"])
+    names = images_of(model)
+    if name not in names:
+        raise Problem(404, "no_image", f"there is no picture '{name[:60]}'; there are: {', '.join(names)}")
     if name in model.facts["sources"]:
         inputs, shape = station.parts.inputs(row), shape_of(row)
         if name not in inputs.sources:
@@ -124,11 +126,11 @@ def sent(request: Request, number: Identifier, source: str) -> FileResponse:
     """The file as it was sent."""
     station = station_of(request)
     row = inspection_of(station, number)
-    known = {} if row["pruned"] else kept_in({k: v for k, v in row["files"].items() if k == f"in.{source}"})
-    for kept in known.values():
-        path = station.files.path(row["files"]["day"], row["uid"], kept)
+    files = {} if row["pruned"] else stored_files({k: v for k, v in row["files"].items() if k == f"in.{source}"})
+    for stored_file in files.values():
+        path = station.files.path(row["files"]["day"], row["uid"], stored_file)
         if path.is_file():
-            name = quote(kept.sent_as or f"{source}{kept.suffix}")
+            name = quote(stored_file.sent_as or f"{source}{stored_file.suffix}")
             headers = {**FOREVER, "Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
             return FileResponse(path, media_type="application/octet-stream", headers=headers)
     raise Problem(404, "pruned" if row["pruned"] else "no_image", f"inspection {number} has no file '{source[:60]}'")
@@ -138,7 +140,7 @@ def sent(request: Request, number: Identifier, source: str) -> FileResponse:
 def map_npy(request: Request, number: Identifier, name: str, crop: Crop = None) -> Response:
     station = station_of(request)
     row = scored(station, number)
-    frame = model_facts.frame(station.teller.model_of(row["model_id"]).facts)
+    frame = model_facts.frame(station.serializer.model_of(row["model_id"]).facts)
     values = pictures.cut(map_of(station, row, name), frame, crop == "window")
     return Response(pictures.as_npy(values), media_type="application/octet-stream", headers=FOREVER)
 
@@ -156,13 +158,13 @@ def map_png(
     station = station_of(request)
     row = scored(station, number)
     values = map_of(station, row, name)
-    facts = station.teller.model_of(row["model_id"]).facts
+    facts = station.serializer.model_of(row["model_id"]).facts
     under = None
     if style == "overlay":
         inputs, sample = sample_of(station, row)
         first = facts["sources"][0]
         under = pictures.source_picture(sample.arrays[first], first in inputs.clouds)
-    highest = top or 2 * max(station.teller.threshold_of(row["threshold_id"]).limits.reject_above, 1e-6)
+    highest = top or 2 * max(station.serializer.threshold_of(row["threshold_id"]).limits.reject_above, 1e-6)
     picture = pictures.map_picture(values, style, highest, row["pixel_threshold"], under)
     return _png(pictures.cut(picture, model_facts.frame(facts), crop == "window"), size)
 
@@ -179,9 +181,9 @@ def contours(request: Request, number: Identifier, name: str, level: Level = Non
 def cloud(request: Request, number: Identifier, step: Annotated[int, Query(ge=1, le=16)] = 1) -> Response:
     station = station_of(request)
     row = scored(station, number)
-    facts = station.teller.model_of(row["model_id"]).facts
+    facts = station.serializer.model_of(row["model_id"]).facts
     if not facts["clouds"]:
-        raise Problem(404, "no_cloud", f"the class '{station.teller.class_name(row['class_id'])}' has no 3D source")
+        raise Problem(404, "no_cloud", f"the class '{station.serializer.class_name(row['class_id'])}' has no 3D source")
     _, sample = sample_of(station, row)
     frame, clouds = model_facts.frame(facts), tuple(facts["clouds"])
     sample = in_metres(sample, clouds, frame.cloud_scale)
@@ -189,7 +191,7 @@ def cloud(request: Request, number: Identifier, step: Annotated[int, Query(ge=1,
     flat = [name for name in facts["sources"] if name not in facts["clouds"]]
     colour = pictures.source_picture(sample.arrays[flat[0]], False) if flat else None
     plane = border_plane(xyz)
-    limits = station.teller.threshold_of(row["threshold_id"]).limits
+    limits = station.serializer.threshold_of(row["threshold_id"]).limits
     about = CloudFacts(
         row["id"],
         limits.review_above,

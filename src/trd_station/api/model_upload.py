@@ -49,7 +49,7 @@ async def upload(request: Request, class_name: str) -> JSONResponse:
     temporary = station.settings.models / f".upload.trd-{secrets.token_hex(4)}{SUFFIX}"
     try:
         digest = await _received(request, station.settings, temporary)
-        return await run_in_threadpool(_taken, station, class_name, number, temporary, digest, who(request))
+        return await run_in_threadpool(_load_package, station, class_name, number, temporary, digest, who(request))
     except OSError as error:
         raise OutputError(f"the package could not be kept: {error.strerror or error}") from error
     finally:
@@ -75,11 +75,13 @@ async def _received(request: Request, settings: Settings, path: Path) -> str:
 
 
 def _too_large(settings: Settings) -> Problem:
-    told = f"the package is larger, as sent or unpacked, than the limit of {settings.max_model_bytes} bytes"
-    return Problem(413, "too_large", told)
+    message = f"the package is larger, as sent or unpacked, than the limit of {settings.max_model_bytes} bytes"
+    return Problem(413, "too_large", message)
 
 
-def _taken(station: Station, class_name: str, number: int, temporary: Path, digest: str, name: str) -> JSONResponse:
+def _load_package(
+    station: Station, class_name: str, number: int, temporary: Path, digest: str, name: str
+) -> JSONResponse:
     """Checked before it gets a name under which it can be found; one that fails its self-test is deleted."""
     try:
         with suppress(zipfile.BadZipFile), zipfile.ZipFile(temporary) as archive:
@@ -87,19 +89,19 @@ def _taken(station: Station, class_name: str, number: int, temporary: Path, dige
                 raise _too_large(station.settings)
         facts = read_package(temporary).facts
     except CheckpointError as error:
-        told = str(error).replace(str(temporary), "the body")
-        raise Problem(422, "package", told) from error
+        message = str(error).replace(str(temporary), "the body")
+        raise Problem(422, "package", message) from error
     if facts.class_name != class_name:
         raise Problem(422, "package", f"the package is of the class '{facts.class_name[:60]}', not '{class_name}'")
     place = station.settings.models / f"upload-{digest}{SUFFIX}"
-    known = place.is_file()
+    existed = place.is_file()
     to_disk(temporary)
     os.replace(temporary, place)
     folder_to_disk(place.parent)
     try:
         answer = loaded(station, class_name, number, place.stem, name)
     except BaseException:
-        if not known:  # what was there before may serve
+        if not existed:  # what was there before may serve
             place.unlink(missing_ok=True)
         raise
     station.report(NewEvent("info", "model", f"{place.stem} was sent by {name}; it does not serve yet", number))

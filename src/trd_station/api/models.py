@@ -31,18 +31,18 @@ def models(
     station = station_of(request)
     number = None if class_ is None else class_id_of(station, class_)
     with station.database.reading() as connection:
-        known = versions.models(connection, number)
-    found = [
-        {"name": one.name, "class": one.class_name, "detector": one.detector}
-        for one in station.shelf.found().values()
-        if class_ is None or one.class_name == class_
+        model_versions = versions.models(connection, number)
+    available = [
+        {"name": candidate.name, "class": candidate.class_name, "detector": candidate.detector}
+        for candidate in station.shelf.available().values()
+        if class_ is None or candidate.class_name == class_
     ]
-    return {"models": [station.model_told(one) for one in known], "found": found}
+    return {"models": [station.model_json(version) for version in model_versions], "found": available}
 
 
 def model_of(station: Station, number: int) -> ModelVersion:
     with station.database.reading() as connection:
-        version = versions.one_model(connection, number)
+        version = versions.model_by_id(connection, number)
     if version is None:
         raise Problem(404, "no_model", f"there is no model {number}")
     return version
@@ -51,7 +51,7 @@ def model_of(station: Station, number: int) -> ModelVersion:
 @routes.get("/v1/models/{number}", openapi_extra=VIEWER, responses=describe(Model))
 def one_model(request: Request, number: Identifier) -> dict[str, Any]:
     station = station_of(request)
-    return station.model_told(model_of(station, number))
+    return station.model_json(model_of(station, number))
 
 
 class Name(BaseModel):
@@ -72,14 +72,18 @@ def loaded(station: Station, class_name: str, number: int, name: str, by: str) -
     try:
         version = station.shelf.load(class_name, name, by)
     except KeyError as error:
-        there = [found for found, one in station.shelf.found().items() if one.class_name == class_name]
-        known = ", ".join(there)
-        raise Problem(404, "no_model", f"no model '{name[:60]}' was found; there are: {known}") from error
+        detector_names = [
+            detector_name
+            for detector_name, candidate in station.shelf.available().items()
+            if candidate.class_name == class_name
+        ]
+        listed = ", ".join(detector_names)
+        raise Problem(404, "no_model", f"no model '{name[:60]}' was found; there are: {listed}") from error
     except RefusedModel as error:
         station.report(NewEvent("alarm", "self_test", f"{name}: {error}", number))
         raise
     station.changed("model", class_name)
-    return JSONResponse(station.model_told(version), 201)
+    return JSONResponse(station.model_json(version), 201)
 
 
 @routes.post("/v1/models/{number}/self-test", openapi_extra=ENGINEER, responses=describe(Model))
@@ -88,7 +92,7 @@ def self_test(request: Request, number: Identifier) -> dict[str, Any]:
     version = station.shelf.test(model_of(station, number))
     if version.error:
         station.report(NewEvent("alarm", "self_test", f"{version.name}: {version.error}", version.class_id))
-    return station.model_told(version)
+    return station.model_json(version)
 
 
 @routes.post("/v1/models/{number}/switch", openapi_extra=ENGINEER, responses=describe(Model))
@@ -109,7 +113,7 @@ def roll_back(request: Request, class_name: str, body: Why) -> dict[str, Any]:
 
 
 def _switched(station: Station, version: ModelVersion, name: str, reason: str) -> dict[str, Any]:
-    class_name = station.teller.class_name(version.class_id)
+    class_name = station.serializer.class_name(version.class_id)
     with station.changing:
         was = station.shelf.serving(class_name)
         now = station.shelf.switch(version)
@@ -120,4 +124,4 @@ def _switched(station: Station, version: ModelVersion, name: str, reason: str) -
             data = {"from": was.version.id, "to": now.id}
             station.report(NewEvent("info", "model", text, now.class_id, data))
     station.changed("model", class_name)
-    return station.model_told(now)
+    return station.model_json(now)

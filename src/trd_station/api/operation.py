@@ -45,9 +45,9 @@ def session(request: Request) -> JSONResponse:
     """Who came by the cookie gets it again: only a page that nobody opens is signed out in time."""
     station, caller = station_of(request), caller_of(request)
     response = JSONResponse(_session(station, caller))
-    kept = request.cookies.get(COOKIE)
-    if station.tokens and caller is not None and kept and kept == token_of(request):
-        _keep(request, response, kept)
+    token = request.cookies.get(COOKIE)
+    if station.tokens and caller is not None and token and token == token_of(request):
+        _keep(request, response, token)
     return response
 
 
@@ -108,7 +108,7 @@ def metrics(request: Request) -> Response:
             limits = serving.threshold.limits
             station.metrics.limit.labels(name, "review").set(limits.review_above)
             station.metrics.limit.labels(name, "reject").set(limits.reject_above)
-            station.metrics.watched(name, station.watch.told(serving.version.class_id))
+            station.metrics.watched(name, station.watch.to_json(serving.version.class_id))
     return Response(station.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -156,7 +156,7 @@ async def live(
 
 
 async def _messages(station: Station, reader: Reader, last: int | None) -> AsyncIterator[bytes]:
-    told: Live = station.live
+    publisher: Live = station.live
     try:
         hello = {"station": station.settings.name, "version": station.version}
         yield Message("hello", hello).encoded()
@@ -172,18 +172,18 @@ async def _messages(station: Station, reader: Reader, last: int | None) -> Async
                 return
             yield news.encoded()
     finally:
-        told.leave(reader)
+        publisher.leave(reader)
 
 
 def _missed(station: Station, class_name: str, last: int | None) -> list[Message]:
     """Inspections after the last one that a reader had, and the state, so that nobody waits for it."""
-    found: list[Message] = []
+    messages: list[Message] = []
     if last is not None:
         chosen = (station.class_id(class_name),) if class_name else ()
         with station.database.reading() as connection:
             rows, _ = history.page(connection, Filters(chosen), None, MISSED)
         for row in reversed(rows):
             if row["id"] > last:
-                name = station.teller.class_name(row["class_id"])
-                found.append(Message("inspection", station.teller.inspection(row), name, row["id"]))
-    return [*found, Message("state", station.state())]
+                name = station.serializer.class_name(row["class_id"])
+                messages.append(Message("inspection", station.serializer.inspection(row), name, row["id"]))
+    return [*messages, Message("state", station.state())]

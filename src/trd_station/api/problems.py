@@ -83,10 +83,11 @@ def install(app: FastAPI) -> None:
     def invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         faults = [
-            {"where": ".".join(str(place) for place in one["loc"]), "what": str(one["msg"])} for one in error.errors()
+            {"where": ".".join(str(place) for place in fault["loc"]), "what": str(fault["msg"])}
+            for fault in error.errors()
         ]
         first = faults[0]
-        if any(one["type"] == "json_invalid" for one in error.errors()):
+        if any(fault["type"] == "json_invalid" for fault in error.errors()):
             return answer(Problem(400, "bad_request", f"the body is no JSON: {first['what']}"))
         return answer(Problem(422, "parameter", f"{first['where']}: {first['what']}", errors=faults))
 

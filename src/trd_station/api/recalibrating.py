@@ -14,7 +14,7 @@ from trd_station.api.answers.describing import describe
 from trd_station.api.answers.models import Estimates, Proposal, Threshold
 from trd_station.api.common import Moment, class_id_of, milliseconds, serving_of, station_of
 from trd_station.api.problems import Problem
-from trd_station.api.threshold import Rate, Reason, Version, in_force, reason_in, what_if_told
+from trd_station.api.threshold import Rate, Reason, Version, in_force, reason_in, what_if_json
 from trd_station.deciding import Limits
 from trd_station.shelf.shelf import Serving
 from trd_station.station import Station
@@ -42,15 +42,15 @@ class Recalibration(RecalibrationQuery):
 def proposal(request: Request, class_name: str, query: Annotated[RecalibrationQuery, Query()]) -> dict[str, Any]:
     station = station_of(request)
     serving = serving_of(station, class_name)
-    found, limits = _recalibrated(station, serving, query)
-    good_count = len(limits.good_scores) if limits else len(found.scores)
+    usable, limits = _recalibrated(station, serving, query)
+    good_count = len(limits.good_scores) if limits else len(usable.scores)
     return {
-        "usable": len(found.scores),
-        "refused": found.refused,
+        "usable": len(usable.scores),
+        "refused": usable.refused,
         "good_count": good_count,
-        "proposal": None if limits is None else what_if_told(station, serving, limits, 10_000),
+        "proposal": None if limits is None else what_if_json(station, serving, limits, 10_000),
         "enough_for_rate": 1 / (good_count + 1),
-        "note": recalibration.note(found, limits, query.reject_rate),
+        "note": recalibration.note(usable, limits, query.reject_rate),
     }
 
 
@@ -58,9 +58,9 @@ def _recalibrated(
     station: Station, serving: Serving, query: RecalibrationQuery
 ) -> tuple[recalibration.Usable, Limits | None]:
     with station.database.reading() as connection:
-        found = recalibration.usable(connection, serving, milliseconds(query.since))
-    limits = recalibration.proposed(found, serving, query.reject_rate, query.review_rate, query.with_training)
-    return found, limits
+        usable = recalibration.usable(connection, serving, milliseconds(query.since))
+    limits = recalibration.proposed(usable, serving, query.reject_rate, query.review_rate, query.with_training)
+    return usable, limits
 
 
 @routes.post(
@@ -72,9 +72,9 @@ def _recalibrated(
 def recalibrate(request: Request, class_name: str, body: Recalibration) -> JSONResponse:
     station = station_of(request)
     serving = serving_of(station, class_name)
-    found, limits = _recalibrated(station, serving, body)
+    usable, limits = _recalibrated(station, serving, body)
     if limits is None:
-        raise Problem(422, "parameter", recalibration.note(found, None, body.reject_rate) or "")
+        raise Problem(422, "parameter", recalibration.note(usable, None, body.reject_rate) or "")
     made_from = "both" if body.with_training else "sampled"
     new = ThresholdVersion(
         serving.version.class_id, serving.version.id, limits, made_from, who(request), reason_in(body.reason)
@@ -92,10 +92,10 @@ def estimates(request: Request, class_name: str, query: Annotated[PeriodQuery, Q
     station = station_of(request)
     number = class_id_of(station, class_name)
     with station.database.reading() as connection:
-        found = recalibration.estimates(connection, number, milliseconds(query.since), milliseconds(query.until))
+        audit = recalibration.estimates(connection, number, milliseconds(query.since), milliseconds(query.until))
     return {
-        **{name: getattr(found, name).told() for name in ("false_rejects", "false_reviews", "escapes", "missed")},
-        "sampled": found.sampled,
-        "without_verdict": found.without_verdict,
+        **{name: getattr(audit, name).to_json() for name in ("false_rejects", "false_reviews", "escapes", "missed")},
+        "sampled": audit.sampled,
+        "without_verdict": audit.without_verdict,
         "audit_rate": station.settings.audit_rate,
     }

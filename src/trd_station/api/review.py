@@ -11,7 +11,7 @@ from fastapi import Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from trd_station import telling, times
+from trd_station import serialization, times
 from trd_station.api.access import needs, router, who
 from trd_station.api.answers.describing import describe
 from trd_station.api.answers.operation import Event, Events
@@ -20,8 +20,8 @@ from trd_station.api.common import (
     Identifier,
     Moment,
     class_id_of,
-    cursor_from,
-    cursor_told,
+    decode_cursor,
+    encode_cursor,
     inspection_of,
     milliseconds,
     station_of,
@@ -42,7 +42,7 @@ def printable(text: str | None) -> str | None:
     """Without characters that are none, None where nothing is left."""
     if text is None:
         return None
-    return "".join(one for one in text.strip() if one.isprintable() or one == "\n") or None
+    return "".join(char for char in text.strip() if char.isprintable() or char == "\n") or None
 
 
 class NewVerdict(BaseModel):
@@ -74,14 +74,14 @@ def judge(request: Request, number: Identifier, body: NewVerdict) -> JSONRespons
         "kind": printable(body.kind),
         "reason": printable(body.reason),
         "who": name,
-        "mask": _kept_mask(station, row, body.mask),
+        "mask": _store_mask(station, row, body.mask),
     }
     stored = station.database.write(partial(verdicts.add_verdict, inspection_id=number, values=values))
     station.judged(row, stored)
-    return JSONResponse(telling.verdict(stored), 201)
+    return JSONResponse(serialization.verdict(stored), 201)
 
 
-def _kept_mask(station: Station, row: dict[str, Any], text: str | None) -> str | None:
+def _store_mask(station: Station, row: dict[str, Any], text: str | None) -> str | None:
     """Its file, as the verdict names it."""
     if text is None:
         return None
@@ -93,8 +93,8 @@ def _kept_mask(station: Station, row: dict[str, Any], text: str | None) -> str |
         raise Problem(422, "parameter", "body.mask: not base64") from error
     mask_of(data, (row["height"], row["width"]))
     day = times.day_of(times.now())
-    kept = station.files.write(day, row["uid"], "mask", ".png", data)
-    return f"{day}/{station.files.path(day, row['uid'], kept).name}"
+    mask_file = station.files.write(day, row["uid"], "mask", ".png", data)
+    return f"{day}/{station.files.path(day, row['uid'], mask_file).name}"
 
 
 @routes.get("/v1/inspections/{number}/verdicts", openapi_extra=needs("viewer"), responses=describe(Verdicts))
@@ -102,7 +102,7 @@ def given(request: Request, number: Identifier) -> dict[str, Any]:
     station = station_of(request)
     inspection_of(station, number)
     with station.database.reading() as connection:
-        return {"verdicts": [telling.verdict(one) for one in verdicts.verdicts_of(connection, [number])]}
+        return {"verdicts": [serialization.verdict(verdict) for verdict in verdicts.verdicts_of(connection, [number])]}
 
 
 @routes.get(
@@ -114,7 +114,7 @@ def given(request: Request, number: Identifier) -> dict[str, Any]:
 def mask(request: Request, number: Identifier) -> FileResponse:
     station = station_of(request)
     with station.database.reading() as connection:
-        row = verdicts.one_verdict(connection, number)
+        row = verdicts.verdict_by_id(connection, number)
     if row is None:
         raise Problem(404, "no_verdict", f"there is no verdict {number}")
     path = station.files.root / (row["mask"] or "none")
@@ -142,8 +142,8 @@ def review(request: Request, query: Annotated[ReviewQuery, Query()]) -> dict[str
     """Parts that wait for a verdict, oldest first; today: when the day began where it is asked, else midnight UTC."""
     station = station_of(request)
     chosen = () if query.class_ is None else (class_id_of(station, query.class_),)
-    asked = milliseconds(query.today)
-    midnight = times.now() // times.DAY * times.DAY if asked is None else asked
+    today = milliseconds(query.today)
+    midnight = times.now() // times.DAY * times.DAY if today is None else today
     with station.database.reading() as connection:
         rows, _ = history.page(connection, Filters(chosen, open=True), None, query.limit, newest_first=False)
         waiting = {"review": 0, "audit": 0}
@@ -151,7 +151,7 @@ def review(request: Request, query: Annotated[ReviewQuery, Query()]) -> dict[str
             for queue, count in verdicts.open_reviews(connection, number).items():
                 waiting[queue] += count
         done = verdicts.since(connection, midnight, chosen[0] if chosen else None)
-    return {"inspections": [station.teller.inspection(row) for row in rows], "open": waiting, "done_today": done}
+    return {"inspections": [station.serializer.inspection(row) for row in rows], "open": waiting, "done_today": done}
 
 
 class EventQuery(BaseModel):
@@ -177,8 +177,8 @@ def events(request: Request, query: Annotated[EventQuery, Query()]) -> dict[str,
         milliseconds(query.until),
     )
     with station.database.reading() as connection:
-        rows, following = verdicts.events(connection, filters, cursor_from(query.cursor), query.limit)
-    return {"events": [station.teller.event(row) for row in rows], "next": cursor_told(following)}
+        rows, following = verdicts.events(connection, filters, decode_cursor(query.cursor), query.limit)
+    return {"events": [station.serializer.event(row) for row in rows], "next": encode_cursor(following)}
 
 
 @routes.post("/v1/events/{number}/acknowledge", openapi_extra=needs("operator"), responses=describe(Event))
@@ -187,6 +187,6 @@ def acknowledge(request: Request, number: Identifier) -> dict[str, Any]:
     row = station.database.write(partial(verdicts.acknowledge, event_id=number, who=who(request)))
     if row is None:
         raise Problem(404, "no_event", f"there is no event {number}")
-    told = station.teller.event(row)
-    station.changed("watch", told["class"] or "")
-    return told
+    event = station.serializer.event(row)
+    station.changed("watch", event["class"] or "")
+    return event

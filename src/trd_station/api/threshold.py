@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from trd_station import telling
+from trd_station import serialization
 from trd_station.api.access import needs, router, who
 from trd_station.api.answers.describing import describe
 from trd_station.api.answers.models import Histogram, Threshold, Thresholds, WhatIf
@@ -58,10 +58,10 @@ class NewThreshold(LimitsQuery):
     expects: Version | None = None
 
 
-def limits_of(asked: LimitsQuery, active: Limits) -> Limits:
+def limits_of(query: LimitsQuery, active: Limits) -> Limits:
     """Raises Problem for limits that contradict each other."""
-    by_value = asked.reject_above is not None or asked.review_above is not None
-    by_rate = asked.reject_rate is not None or asked.review_rate is not None
+    by_value = query.reject_above is not None or query.review_above is not None
+    by_rate = query.reject_rate is not None or query.review_rate is not None
     if by_value and by_rate:
         raise Problem(422, "parameter", "give limits (reject_above, review_above) or rates, not both")
     if not by_value and not by_rate:
@@ -69,15 +69,15 @@ def limits_of(asked: LimitsQuery, active: Limits) -> Limits:
     if by_rate:
         both = limits_for(
             active.good_scores,
-            asked.reject_rate or active.reject_rate,
-            asked.review_rate or active.review_rate,
+            query.reject_rate or active.reject_rate,
+            query.review_rate or active.review_rate,
             active.promise,
         )
-        reject = both.reject_above if asked.reject_rate else active.reject_above
-        review = both.review_above if asked.review_rate else min(active.review_above, reject)
+        reject = both.reject_above if query.reject_rate else active.reject_above
+        review = both.review_above if query.review_rate else min(active.review_above, reject)
     else:
-        reject = active.reject_above if asked.reject_above is None else asked.reject_above
-        review = active.review_above if asked.review_above is None else asked.review_above
+        reject = active.reject_above if query.reject_above is None else query.reject_above
+        review = active.review_above if query.review_above is None else query.review_above
     if review > reject:
         raise Problem(
             422, "parameter", f"review_above ({review:.6g}) must not be greater than reject_above ({reject:.6g})"
@@ -85,25 +85,25 @@ def limits_of(asked: LimitsQuery, active: Limits) -> Limits:
     return replace(active, review_above=review, reject_above=reject)
 
 
-def _seen(station: Station, serving: Serving, last: int) -> tuple[NDArray[np.float64], Sequence[Judged]]:
+def _scores_and_judged(station: Station, serving: Serving, last: int) -> tuple[NDArray[np.float64], Sequence[Judged]]:
     with station.database.reading() as connection:
         scores = versions.recent_scores(connection, serving.version.id, last)
         return scores, versions.judged(connection, serving.version.class_id, serving.version.id)
 
 
-def what_if_told(station: Station, serving: Serving, limits: Limits, last: int) -> dict[str, Any]:
+def what_if_json(station: Station, serving: Serving, limits: Limits, last: int) -> dict[str, Any]:
     begin = time.monotonic()
-    scores, judged = _seen(station, serving, last)
-    found = what_if(serving.threshold.limits, limits, scores, judged)
+    scores, judged = _scores_and_judged(station, serving, last)
+    outcome = what_if(serving.threshold.limits, limits, scores, judged)
     with station.database.reading() as connection:
-        parts = versions.part_names(connection, [flip.judged.id for flip in found.flips])
-    return telling.what_if(found, parts, 1000 * (time.monotonic() - begin))
+        parts = versions.part_names(connection, [flip.judged.id for flip in outcome.flips])
+    return serialization.what_if(outcome, parts, 1000 * (time.monotonic() - begin))
 
 
 @routes.get("/v1/classes/{class_name}/threshold", openapi_extra=VIEWER, responses=describe(Threshold))
 def active(request: Request, class_name: str) -> dict[str, Any]:
     station = station_of(request)
-    return station.teller.threshold(serving_of(station, class_name).threshold)
+    return station.serializer.threshold(serving_of(station, class_name).threshold)
 
 
 @routes.get("/v1/classes/{class_name}/threshold/versions", openapi_extra=VIEWER, responses=describe(Thresholds))
@@ -113,16 +113,16 @@ def all_versions(
     station = station_of(request)
     serving = serving_of(station, class_name)
     with station.database.reading() as connection:
-        found = versions.thresholds(connection, model or serving.version.id)
-    mine = [one for one in found if one.class_id == serving.version.class_id]
-    return {"versions": [station.teller.threshold(one) for one in mine]}
+        thresholds = versions.thresholds(connection, model or serving.version.id)
+    of_class = [threshold for threshold in thresholds if threshold.class_id == serving.version.class_id]
+    return {"versions": [station.serializer.threshold(threshold) for threshold in of_class]}
 
 
 @routes.get("/v1/classes/{class_name}/threshold/what-if", openapi_extra=VIEWER, responses=describe(WhatIf))
 def if_it_were(request: Request, class_name: str, query: Annotated[WhatIfQuery, Query()]) -> dict[str, Any]:
     station = station_of(request)
     serving = serving_of(station, class_name)
-    return what_if_told(station, serving, limits_of(query, serving.threshold.limits), query.last)
+    return what_if_json(station, serving, limits_of(query, serving.threshold.limits), query.last)
 
 
 @routes.get("/v1/classes/{class_name}/threshold/histogram", openapi_extra=VIEWER, responses=describe(Histogram))
@@ -134,10 +134,10 @@ def histogram(
 ) -> dict[str, Any]:
     station = station_of(request)
     serving = serving_of(station, class_name)
-    scores, judged = _seen(station, serving, last)
+    scores, judged = _scores_and_judged(station, serving, last)
     limits = serving.threshold.limits
     good = np.array(limits.good_scores)
-    kinds = {name: np.array([one.score for one in judged if one.verdict == name]) for name in VERDICTS}
+    kinds = {name: np.array([part.score for part in judged if part.verdict == name]) for name in VERDICTS}
     shown = np.concatenate([scores, good, *kinds.values(), [limits.review_above, limits.reject_above]])
     # the far end of a few great scores would press all others into one bin
     low, high = float(shown.min()), float(min(shown.max(), max(3 * limits.reject_above, np.quantile(shown, 0.99))))
@@ -176,11 +176,11 @@ def in_force(station: Station, class_name: str, new: ThresholdVersion, expects: 
             raise Problem(409, "conflict", f"version {serving.threshold.id} is active by now: look at it first")
         stored = station.database.write(partial(versions.add_threshold, version=new))
         station.shelf.set_threshold(class_name, stored)
-    _told(station, class_name, serving.threshold, stored)
-    return JSONResponse(station.teller.threshold(stored), 201)
+    _report_change(station, class_name, serving.threshold, stored)
+    return JSONResponse(station.serializer.threshold(stored), 201)
 
 
-def _told(station: Station, class_name: str, before: ThresholdVersion, now: ThresholdVersion) -> None:
+def _report_change(station: Station, class_name: str, before: ThresholdVersion, now: ThresholdVersion) -> None:
     old, new = before.limits, now.limits
     text = (
         f"limits {old.review_above:.4g} and {old.reject_above:.4g} became {new.review_above:.4g} and "
@@ -208,13 +208,13 @@ def activate(request: Request, class_name: str, number: Identifier, body: Why) -
     with station.changing:
         serving = serving_of(station, class_name)
         with station.database.reading() as connection:
-            wanted = versions.one_threshold(connection, number)
-        if wanted is None or wanted.model_id != serving.version.id:
+            version = versions.threshold_by_id(connection, number)
+        if version is None or version.model_id != serving.version.id:
             raise Problem(
                 404, "no_threshold", f"the model that serves '{class_name}' has no threshold version {number}"
             )
-        station.database.write(partial(versions.activate_threshold, version=wanted))
-        wanted = replace(wanted, active=True)
-        station.shelf.set_threshold(class_name, wanted)
-    _told(station, class_name, serving.threshold, replace(wanted, who=who(request), reason=reason))
-    return station.teller.threshold(wanted)
+        station.database.write(partial(versions.activate_threshold, version=version))
+        version = replace(version, active=True)
+        station.shelf.set_threshold(class_name, version)
+    _report_change(station, class_name, serving.threshold, replace(version, who=who(request), reason=reason))
+    return station.serializer.threshold(version)

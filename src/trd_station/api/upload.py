@@ -49,13 +49,13 @@ def limited(request: Request, settings: Settings) -> Request:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > settings.max_body_bytes:
         raise _too_large(settings)
-    seen = 0
+    received = 0
 
     async def receive() -> Message:
-        nonlocal seen
+        nonlocal received
         message = await request.receive()
-        seen += len(message.get("body", b""))
-        if seen > settings.max_body_bytes:
+        received += len(message.get("body", b""))
+        if received > settings.max_body_bytes:
             raise _too_large(settings)
         return message
 
@@ -77,8 +77,8 @@ async def form_of(request: Request, settings: Settings, sources: Sequence[str]) 
     try:
         form = await asyncio.wait_for(read(), settings.upload_seconds)  # it holds a place in the queue meanwhile
     except asyncio.TimeoutError as error:
-        told = f"the form did not come within {settings.upload_seconds:g} seconds"
-        raise Problem(408, "too_slow", told) from error
+        message = f"the form did not come within {settings.upload_seconds:g} seconds"
+        raise Problem(408, "too_slow", message) from error
     try:
         yield form
     finally:
@@ -95,29 +95,29 @@ def parts_in(form: FormData, serving: Serving, settings: Settings) -> tuple[list
         if name not in (*sources, CAMERA, PART) or is_file == (name == PART):
             what = "file" if is_file else "text field"
             raise Problem(422, "unknown_source", f"the form has a {what} '{name[:60]}'; {needs}")
-    files = {source: [one for one in form.getlist(source) if isinstance(one, UploadFile)] for source in sources}
-    for source, found in files.items():
-        if not found:
+    files = {source: [value for value in form.getlist(source) if isinstance(value, UploadFile)] for source in sources}
+    for source, uploads in files.items():
+        if not uploads:
             raise Problem(422, "missing_source", f"the form has no file '{source}'; {needs}")
-        known = suffixes(source in facts["clouds"])
-        for one in found:
-            if suffix_of(one) not in known:
-                sent = sent_name(one)
-                raise Problem(415, "format", f"'{source}' is '{sent}'; known endings: {', '.join(known)}")
-    counts = {source: len(found) for source, found in files.items()}
-    names = [str(one) for one in form.getlist(PART)]
+        endings = suffixes(source in facts["clouds"])
+        for file in uploads:
+            if suffix_of(file) not in endings:
+                sent = sent_name(file)
+                raise Problem(415, "format", f"'{source}' is '{sent}'; known endings: {', '.join(endings)}")
+    counts = {source: len(uploads) for source, uploads in files.items()}
+    names = [str(value) for value in form.getlist(PART)]
     if len(set(counts.values())) > 1 or (names and len(names) != counts[sources[0]]):
-        told = ", ".join(f"{count} of '{source}'" for source, count in counts.items())
-        raise Problem(422, "uneven_parts", f"the form has {told} and {len(names)} of 'part': they must be as many")
+        listed = ", ".join(f"{count} of '{source}'" for source, count in counts.items())
+        raise Problem(422, "uneven_parts", f"the form has {listed} and {len(names)} of 'part': they must be as many")
     most = min(settings.max_parts, settings.capacity)
     if counts[sources[0]] > most:
         raise Problem(413, "too_large", f"{counts[sources[0]]} parts; at most {most} in one request")
-    cameras = [one for one in form.getlist(CAMERA) if isinstance(one, UploadFile)]
+    cameras = [value for value in form.getlist(CAMERA) if isinstance(value, UploadFile)]
     if len(cameras) > 1 or (cameras and (cameras[0].size or 0) > CAMERA_BYTES):
         raise Problem(422, "parameter", f"'{CAMERA}' must be one small file, camera.json")
     parts = []
     for place in range(counts[sources[0]]):
-        own = {source: found[place] for source, found in files.items()}
+        own = {source: uploads[place] for source, uploads in files.items()}
         name = names[place] if names else sent_name(own[sources[0]]).rpartition(".")[0]
         parts.append(PartFiles(_printable(name) or "part", own))
     return parts, cameras[0] if cameras else None
@@ -133,7 +133,7 @@ def sent_name(file: UploadFile) -> str:
 
 
 def _printable(text: str) -> str:
-    return "".join(one for one in text.strip() if one.isprintable())[:NAME]
+    return "".join(char for char in text.strip() if char.isprintable())[:NAME]
 
 
 async def jobs_of(
@@ -169,8 +169,8 @@ def _written(
         paths = {source: folder / f"{n}{suffix_of(file)}" for n, (source, file) in enumerate(part.files.items())}
         camera_path = folder / "camera.json" if camera else None
         sent = {source: sent_name(file) for source, file in part.files.items()}
-        drawn = station.sampled()
-        jobs.append(Job(uid, serving.class_name, part.name, API, folder, paths, sent, drawn, camera_path, begun))
+        sampled = station.sampled()
+        jobs.append(Job(uid, serving.class_name, part.name, API, folder, paths, sent, sampled, camera_path, begun))
         for source, file in part.files.items():
             digest.update(source.encode() + b"\0")
             _copied(file, paths[source], digest)

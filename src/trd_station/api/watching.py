@@ -25,7 +25,7 @@ c = inspection.c
 @routes.get("/v1/classes/{class_name}/watch", openapi_extra=needs("viewer"), responses=describe(Watch))
 def watch(request: Request, class_name: str) -> dict[str, Any]:
     station = station_of(request)
-    return station.watch.told(class_id_of(station, class_name))
+    return station.watch.to_json(class_id_of(station, class_name))
 
 
 @routes.get("/v1/classes/{class_name}/watch/{name}", openapi_extra=needs("viewer"), responses=describe(Series))
@@ -35,9 +35,9 @@ def series(
     """A measure's last values, oldest first."""
     station = station_of(request)
     number = class_id_of(station, class_name)
-    known = [one["name"] for one in station.watch.told(number)["streams"]]
-    if name not in known:
-        raise Problem(404, "no_measure", f"there is no measure '{name[:60]}'; there are: {', '.join(known)}")
+    stream_names = [stream["name"] for stream in station.watch.to_json(number)["streams"]]
+    if name not in stream_names:
+        raise Problem(404, "no_measure", f"there is no measure '{name[:60]}'; there are: {', '.join(stream_names)}")
     query = select(c.id, c.at, c.decision, c.score, c.measures).where(c.class_id == number)
     if name == SCORE_GOOD:
         query = query.where(c.verdict.is_not(None), c.verdict == "good", c.sampled)
@@ -47,7 +47,9 @@ def series(
     for row in reversed(rows):
         value = row.score if name in (SCORE, SCORE_GOOD) else (row.measures or {}).get(name)
         if value is not None:
-            points.append({"id": row.id, "at": times.told(row.at), "value": value, "decision": DECISIONS[row.decision]})
+            points.append(
+                {"id": row.id, "at": times.to_iso(row.at), "value": value, "decision": DECISIONS[row.decision]}
+            )
     return {"name": name, "points": points}
 
 
@@ -70,4 +72,4 @@ def restart(request: Request, class_name: str, body: Restart) -> dict[str, Any]:
     text = f"the watch of {', '.join(names) or 'nothing'} begins anew, by {who(request)}: {body.reason}"
     station.report(NewEvent("info", "watch", text, number))
     station.changed("watch", class_name)
-    return station.watch.told(number)
+    return station.watch.to_json(number)

@@ -60,12 +60,12 @@ class VideoCamera:
         with self._grabbing:
             if self._capture is None:
                 self._capture = self._opened()
-            there, frame = self._capture.read()
-            if not there and self._live:
+            success, frame = self._capture.read()
+            if not success and self._live:
                 self._capture.release()
                 self._capture = None
                 raise DataError(f"the camera {shown(self._address)} gives no frame; it is opened again")
-        if not there:
+        if not success:
             return None
         self._count += 1
         colours = np.ascontiguousarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)

@@ -31,38 +31,38 @@ class WatchedFolder:
     def __init__(self, station: Station, class_name: str, folder: Path) -> None:
         self.name = f"folder of '{class_name}'"
         self._station, self._class, self._folder = station, class_name, folder
-        self._seen: dict[Path, Facts] = {}
+        self._previous: dict[Path, Facts] = {}
         self._inspected: dict[Path, Facts] = {}  # and still there
 
     def step(self, stopping: threading.Event) -> float | None:
         sources, clouds = sources_of(self._station, self._class)
         parts: dict[str, dict[str, Path]] = {}
-        seen: dict[Path, Facts] = {}
+        current: dict[Path, Facts] = {}
         for source in sources:
-            known = suffixes(source in clouds)
+            endings = suffixes(source in clouds)
             place = self._folder / source
             if not place.is_dir():
                 raise DataError(f"{place} does not exist: make a folder for each of {', '.join(sources)}")
             for path in place.iterdir():
-                if path.suffix.lower() in known and not path.name.startswith("."):
+                if path.suffix.lower() in endings and not path.name.startswith("."):
                     facts = path.stat()
-                    seen[path] = (facts.st_size, facts.st_mtime_ns)
-                    if self._inspected.get(path) == seen[path]:
+                    current[path] = (facts.st_size, facts.st_mtime_ns)
+                    if self._inspected.get(path) == current[path]:
                         continue
                     parts.setdefault(path.stem, {})[source] = path
         ready = [
             (stem, files)
             for stem, files in sorted(parts.items())
-            if len(files) == len(sources) and all(self._seen.get(path) == seen[path] for path in files.values())
+            if len(files) == len(sources) and all(self._previous.get(path) == current[path] for path in files.values())
         ]
-        self._seen = seen
-        self._inspected = {path: facts for path, facts in self._inspected.items() if seen.get(path) == facts}
+        self._previous = current
+        self._inspected = {path: facts for path, facts in self._inspected.items() if current.get(path) == facts}
         failure = self._move(list(self._inspected))
         for stem, files in ready:
             if stopping.is_set():
                 break
             self._inspect(stem, files)
-            self._inspected.update((path, seen[path]) for path in files.values())
+            self._inspected.update((path, current[path]) for path in files.values())
             failure = self._move(list(files.values())) or failure
         if failure is not None:
             raise failure
@@ -71,8 +71,8 @@ class WatchedFolder:
     def _inspect(self, stem: str, files: dict[str, Path]) -> None:
         key = _key(files)
         with self._station.database.reading() as connection:
-            known = history.answered_before(connection, self._station.class_id(self._class), key.key)
-        if known is None:  # else the station was killed before it had moved them
+            answered = history.answered_before(connection, self._station.class_id(self._class), key.key)
+        if answered is None:  # else the station was killed before it had moved them
             self._station.inspect([job_of_files(self._station, self._class, stem, files, "folder")], key)
 
     def _move(self, paths: list[Path]) -> OutputError | None:

@@ -72,14 +72,14 @@ class Mqtt:
         else:
             self._refused.pop(message, None)  # of an earlier one: the numbers come again
 
-    def deliver(self, told: dict[str, Any]) -> None:
+    def deliver(self, inspection: dict[str, Any]) -> None:
         """Raises OutputError where the broker is away, does not acknowledge or refuses, UndeliverableError for what
         MQTT cannot carry."""
         if not self._client.is_connected():
             raise OutputError(f"the broker is not connected{self._no_entry and f': {self._no_entry}'}")
-        topic = f"{self._prefix}/{_level(told['class'])}/inspection"
+        topic = f"{self._prefix}/{_level(inspection['class'])}/inspection"
         try:
-            sent = self._client.publish(topic, body_of(told), qos=1)
+            sent = self._client.publish(topic, body_of(inspection), qos=1)
         except ValueError as error:
             raise UndeliverableError(f"MQTT cannot carry it: {error}") from error
         try:
@@ -101,4 +101,4 @@ class Mqtt:
 
 def _level(name: str) -> str:
     """One level of a topic, whatever the name holds; `urllib.parse.unquote` gives it back."""
-    return re.sub(r"[%/+#\x00-\x1f\x7f]", lambda found: f"%{ord(found[0]):02X}", name)
+    return re.sub(r"[%/+#\x00-\x1f\x7f]", lambda match: f"%{ord(match[0]):02X}", name)

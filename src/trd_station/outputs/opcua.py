@@ -60,11 +60,11 @@ class OpcUa:
         except Exception as error:
             raise OutputError(f"the OPC UA server cannot listen at {endpoint}: {error}") from error
 
-    def deliver(self, told: dict[str, Any]) -> None:
+    def deliver(self, inspection: dict[str, Any]) -> None:
         """Raises OutputError when it was closed."""
         if self._loop.is_closed():
             raise OutputError("the OPC UA server has stopped")
-        asyncio.run_coroutine_threadsafe(self._write(told), self._loop).result(ANSWER)
+        asyncio.run_coroutine_threadsafe(self._write(inspection), self._loop).result(ANSWER)
 
     def close(self) -> None:
         with contextlib.suppress(RuntimeError):
@@ -112,20 +112,20 @@ class OpcUa:
         own = await self._root.add_object(place, name)
         self._nodes[name] = {key: await own.add_variable(place, key, value) for key, value in FIELDS.items()}
 
-    async def _write(self, told: dict[str, Any]) -> None:
-        name = told["class"]
+    async def _write(self, inspection: dict[str, Any]) -> None:
+        name = inspection["class"]
         if name not in self._nodes:  # no model of it could serve when the station began
             await self._add(name)
         nodes = self._nodes[name]
         self._sequence[name] += 1
         values = {
-            "Id": told["id"],
-            "Part": told["part"],
-            "Decision": told["decision"],
-            "Score": told["score"] if told["score"] is not None else -1.0,
-            "RejectAbove": told["reject_above"],
-            "Model": told["model"],
-            "Time": told["at"],
+            "Id": inspection["id"],
+            "Part": inspection["part"],
+            "Decision": inspection["decision"],
+            "Score": inspection["score"] if inspection["score"] is not None else -1.0,
+            "RejectAbove": inspection["reject_above"],
+            "Model": inspection["model"],
+            "Time": inspection["at"],
             "Sequence": self._sequence[name],
         }
         for key, value in values.items():

@@ -133,8 +133,10 @@ class _Nothing:
         return False
 
 
-def _same(given: str | None, known: str) -> bool:
-    return hmac.compare_digest((given or "").encode("utf-8", "surrogatepass"), known.encode("utf-8", "surrogatepass"))
+def _same(value: str | None, expected: str) -> bool:
+    return hmac.compare_digest(
+        (value or "").encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass")
+    )
 
 
 def _loaded(certificate: Path, key: Path) -> tuple[Certificate, Any]:
@@ -169,12 +171,12 @@ def _uri(certificate: Certificate, path: Path) -> str:
 
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        found: Sequence[str] = names.get_values_for_type(x509.UniformResourceIdentifier)
+        uris: Sequence[str] = names.get_values_for_type(x509.UniformResourceIdentifier)
     except x509.ExtensionNotFound:
-        found = ()
-    if not found:
+        uris = ()
+    if not uris:
         raise RecipeError(
             f"--opcua-cert {path} names no application: OPC UA clients need a URI in its subjectAltName, such as "
             f"URI:urn:trd:station ({HOW})"
         )
-    return found[0]
+    return uris[0]

@@ -30,10 +30,10 @@ class UndeliverableError(OutputError):
     """An inspection that the output can never send, however often it tries."""
 
 
-def body_of(told: Mapping[str, Any]) -> bytes:
+def body_of(content: Mapping[str, Any]) -> bytes:
     """JSON in UTF-8. Raises UndeliverableError for what JSON or UTF-8 does not have."""
     try:
-        return json.dumps(told, ensure_ascii=False, allow_nan=False).encode()
+        return json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
     except ValueError as error:
         raise UndeliverableError(f"it cannot be written as JSON: {error}") from error
 
@@ -118,9 +118,9 @@ class Outbox:
         for row in rows:
             if self._stopping.is_set():
                 return False
-            told = self._station.teller.inspection(row)
+            result = self._station.serializer.inspection(row)
             try:
-                self._deliver(told)
+                self._deliver(result)
                 aside = ""
             except UndeliverableError as error:
                 aside = str(error)

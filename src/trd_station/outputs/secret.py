@@ -14,10 +14,10 @@ MOST = 10_000  # bytes of a file with a password; more is another file
 def secret(name: str) -> str | None:
     """The variable `name`, or the content of the file that the variable `name`_FILE names (which is how containers
     hand secrets over), without the line break at its end. None: neither is set. Raises RecipeError."""
-    told, named = os.environ.get(name), os.environ.get(name + FILE)
+    value, named = os.environ.get(name), os.environ.get(name + FILE)
     if named is None:
-        return told
-    if told is not None:
+        return value
+    if value is not None:
         raise RecipeError(f"{name} and {name}{FILE} are both set: leave one of them out")
     try:
         with Path(named).open("rb") as file:

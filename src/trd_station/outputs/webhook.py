@@ -36,9 +36,11 @@ def webhook(url: str, tls: Tls | None = None) -> Callable[[dict[str, Any]], None
         handlers.append(urllib.request.HTTPSHandler(context=(tls or Tls()).context()))
     opener = urllib.request.build_opener(*handlers)
 
-    def deliver(told: dict[str, Any]) -> None:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": f"inspection-{told['id']}"}
-        with opener.open(urllib.request.Request(url, body_of(told), headers, method="POST"), timeout=TIMEOUT) as answer:
+    def deliver(inspection: dict[str, Any]) -> None:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": f"inspection-{inspection['id']}"}
+        with opener.open(
+            urllib.request.Request(url, body_of(inspection), headers, method="POST"), timeout=TIMEOUT
+        ) as answer:
             answer.read(1 << 16)
 
     return deliver

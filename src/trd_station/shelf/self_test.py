@@ -49,7 +49,7 @@ class SelfTest:
     def to_json(self) -> dict[str, Any]:
         return {
             "passed": self.passed,
-            "at": times.told(self.at),
+            "at": times.to_iso(self.at),
             "seconds": round(self.seconds, 3),
             "checks": [asdict(check) for check in self.checks],
         }
@@ -70,32 +70,32 @@ def self_test(detector: Detector, recorded: Sequence[Recorded] = ()) -> SelfTest
     """
     begin = time.monotonic()
     sample = drawn_sample(detector)
-    found: list[Prediction] = []
+    predictions: list[Prediction] = []
 
     def predicts() -> str:
-        found.append(detector.predict(sample))
-        shape = found[0].map.shape
-        maps = [found[0].map, *found[0].modality_maps.values()]
-        if shape != detector.facts.frame.sensor or not all(np.isfinite(one).all() for one in maps):
+        predictions.append(detector.predict(sample))
+        shape = predictions[0].map.shape
+        maps = [predictions[0].map, *predictions[0].modality_maps.values()]
+        if shape != detector.facts.frame.sensor or not all(np.isfinite(values).all() for values in maps):
             raise TRDError(f"maps of {shape}, or not finite; expected {detector.facts.frame.sensor}")
-        return f"a drawn part scores {found[0].score:.4g}"
+        return f"a drawn part scores {predictions[0].score:.4g}"
 
     def repeats() -> str:
         again = detector.predict(sample)
-        if not found or again.score != found[0].score or not np.array_equal(again.map, found[0].map):
+        if not predictions or again.score != predictions[0].score or not np.array_equal(again.map, predictions[0].map):
             raise TRDError("the same part gets another map the second time")
         return "the same part gets the same map"
 
     checks = [_checked("predicts", predicts), _checked("repeatable", repeats)]
-    checks += [_checked(f"recorded part {one.sample.id}", partial(_as_recorded, detector, one)) for one in recorded]
+    checks += [_checked(f"recorded part {part.sample.id}", partial(_as_recorded, detector, part)) for part in recorded]
     return SelfTest(tuple(checks), times.now(), time.monotonic() - begin)
 
 
-def _as_recorded(detector: Detector, one: Recorded) -> str:
-    score = detector.predict(one.sample).score
-    if abs(score - one.score) > SAME * max(1.0, abs(one.score)):
-        raise TRDError(f"it scores {score:.5g} where it had {one.score:.5g}")
-    return f"{score:.5g}, recorded {one.score:.5g}"
+def _as_recorded(detector: Detector, part: Recorded) -> str:
+    score = detector.predict(part.sample).score
+    if abs(score - part.score) > SAME * max(1.0, abs(part.score)):
+        raise TRDError(f"it scores {score:.5g} where it had {part.score:.5g}")
+    return f"{score:.5g}, recorded {part.score:.5g}"
 
 
 def _checked(name: str, check: Callable[[], str]) -> Check:

@@ -16,8 +16,8 @@ from trd.detector import Detector
 from trd.errors import CheckpointError, TRDError
 from trd_station import times
 from trd_station.deciding import limits_for
+from trd_station.shelf.discovery import AvailableDetector, available_detectors
 from trd_station.shelf.facts import facts_of
-from trd_station.shelf.finding import Found, all_found
 from trd_station.shelf.self_test import Recorded, SelfTest, self_test
 from trd_station.store import versions
 from trd_station.store.database import Database
@@ -55,21 +55,21 @@ class Shelf:
     def __init__(
         self,
         database: Database,
-        given: Sequence[Found],
+        detectors: Sequence[AvailableDetector],
         models: Path,
         device: str,
         review_factor: float,
         recorded: Callable[[str, str], list[Recorded]],
     ) -> None:
-        self._database, self._given, self._models = database, tuple(given), models
+        self._database, self._at_start, self._models = database, tuple(detectors), models
         self._device, self._review_factor, self._recorded = device, review_factor, recorded
         self._changing = threading.RLock()
         self._serving: dict[str, Serving] = {}
         self._classes: dict[str, None] = {}  # in order
         self._warm: dict[int, Detector] = {}  # by model, the last one used at the end
 
-    def found(self) -> dict[str, Found]:
-        return all_found(self._given, self._models)
+    def available(self) -> dict[str, AvailableDetector]:
+        return available_detectors(self._at_start, self._models)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -89,16 +89,16 @@ class Shelf:
         """
         refused = []
         with self._changing:
-            found = self.found()
-            for class_name, named in _by_class(found.values()).items():
+            available = self.available()
+            for class_name, named in _by_class(available.values()).items():
                 self._classes[class_name] = None
                 number = self._database.write(partial(versions.class_id, name=class_name))
                 with self._database.reading() as connection:
                     before = [m for m in versions.models(connection, number) if m.state == "serving"]
-                last = [one for one in named if before and str(one.path) == before[0].path]
-                for one in [*last, *(one for one in named if one not in last)]:
+                last = [candidate for candidate in named if before and str(candidate.path) == before[0].path]
+                for candidate in [*last, *(candidate for candidate in named if candidate not in last)]:
                     try:
-                        self._begin(class_name, self._load(class_name, one, "station"))
+                        self._begin(class_name, self._load(class_name, candidate, "station"))
                         break
                     except RefusedModel as error:
                         log.warning("%s", error)
@@ -110,11 +110,11 @@ class Shelf:
     def load(self, class_name: str, name: str, who: str) -> ModelVersion:
         """Load, test and warm a detector that was found; it does not serve yet. Raises KeyError for a name that was
         not found or is of another class, RefusedModel."""
-        one = self.found()[name]
-        if one.class_name != class_name:
+        candidate = self.available()[name]
+        if candidate.class_name != class_name:
             raise KeyError(name)
         with self._changing:
-            return self._load(class_name, one, who)
+            return self._load(class_name, candidate, who)
 
     def test(self, version: ModelVersion) -> ModelVersion:
         """Test a model again; one that fails while it serves goes on serving, and the caller tells."""
@@ -135,14 +135,14 @@ class Shelf:
             if current is not None and current.version.id == version.id:
                 return current.version
             if version.id not in self._warm or not (version.self_test or {}).get("passed"):
-                there = Found(version.name, Path(version.path), name, version.detector)
-                loaded = self._load(name, there, version.who)
+                candidate = AvailableDetector(version.name, Path(version.path), name, version.detector)
+                loaded = self._load(name, candidate, version.who)
                 if loaded.id != version.id:
-                    told = (
+                    message = (
                         f"{version.path} holds another detector or calibration now (model {loaded.id}) than model "
                         f"{version.id} was: switch to that one, or put the earlier one back"
                     )
-                    raise RefusedModel(told, self._save(replace(self._as_it_is(version), error=told)))
+                    raise RefusedModel(message, self._save(replace(self._as_it_is(version), error=message)))
                 version = loaded
             return self._begin(name, version)
 
@@ -150,8 +150,8 @@ class Shelf:
         """The model that served before the one that serves."""
         current = self._serving[class_name].version
         with self._database.reading() as connection:
-            known = versions.models(connection, current.class_id)
-        served = [m for m in known if m.served_at is not None and m.id != current.id and m.state != "failed"]
+            models = versions.models(connection, current.class_id)
+        served = [m for m in models if m.served_at is not None and m.id != current.id and m.state != "failed"]
         return max(served, key=lambda m: m.served_at or 0) if served else None
 
     def set_threshold(self, class_name: str, version: ThresholdVersion) -> None:
@@ -170,8 +170,8 @@ class Shelf:
                 if other.state == "serving" and other.id != version.id:
                     versions.save_model(connection, replace(other, state="ready" if current else "retired"))
             versions.save_model(connection, serving)
-            known = versions.active_threshold(connection, version.id)
-            return known or versions.add_threshold(connection, self._first_threshold(serving, detector))
+            active = versions.active_threshold(connection, version.id)
+            return active or versions.add_threshold(connection, self._first_threshold(serving, detector))
 
         threshold = self._database.write(write)
         self._serving[class_name] = Serving(class_name, serving, detector, threshold)
@@ -180,31 +180,31 @@ class Shelf:
 
     def _first_threshold(self, version: ModelVersion, detector: Detector) -> ThresholdVersion:
         calibration = detector.calibration
-        asked = calibration.image_threshold
+        threshold = calibration.image_threshold
         limits = limits_for(
             calibration.good_scores,
-            asked.requested_rate,
-            min(self._review_factor * asked.requested_rate, 0.5),
+            threshold.requested_rate,
+            min(self._review_factor * threshold.requested_rate, 0.5),
             calibration.promise,
         )
-        limits = replace(limits, reject_above=asked.value, review_above=min(limits.review_above, asked.value))
+        limits = replace(limits, reject_above=threshold.value, review_above=min(limits.review_above, threshold.value))
         return ThresholdVersion(version.class_id, version.id, limits, "training", "station", "first")
 
-    def _load(self, class_name: str, one: Found, who: str) -> ModelVersion:
+    def _load(self, class_name: str, candidate: AvailableDetector, who: str) -> ModelVersion:
         number = self._database.write(partial(versions.class_id, name=class_name))
-        blank = ModelVersion(number, one.name, str(one.path), one.detector, "", {}, "failed", who)
+        blank = ModelVersion(number, candidate.name, str(candidate.path), candidate.detector, "", {}, "failed", who)
         try:
-            detector = Detector.load(one.path, self._device)
+            detector = Detector.load(candidate.path, self._device)
         except TRDError as error:
             raise RefusedModel(str(error), self._save(replace(blank, error=str(error)))) from error
         with self._database.reading() as connection:
-            known = versions.models(connection, number)
+            models = versions.models(connection, number)
         identity, facts = (detector.facts.id, detector.calibration.id), facts_of(detector)
-        same = next((m for m in known if (m.detector, m.calibration) == identity and _computes(m, facts)), None)
+        same = next((m for m in models if (m.detector, m.calibration) == identity and _computes(m, facts)), None)
         version = replace(
             same or blank,
-            name=one.name,
-            path=str(one.path),
+            name=candidate.name,
+            path=str(candidate.path),
             detector=identity[0],
             calibration=identity[1],
             facts=facts,
@@ -214,7 +214,7 @@ class Shelf:
         serves = class_name in self._serving and self._serving[class_name].version.id == version.id
         if not result.passed:
             version = self._save(replace(version, state="serving" if serves else "failed"))
-            raise RefusedModel(f"{one.name}: the self-test failed: {result.fault}", version)
+            raise RefusedModel(f"{candidate.name}: the self-test failed: {result.fault}", version)
         version = self._save(replace(version, state="serving" if serves else "ready"))
         self._warm[version.id] = detector
         self._retire(class_name, keep={version.id})
@@ -223,7 +223,7 @@ class Shelf:
     def _as_it_is(self, version: ModelVersion) -> ModelVersion:
         """Its row now, since the caller read it before others were done."""
         with self._database.reading() as connection:
-            return versions.one_model(connection, version.id) or version
+            return versions.model_by_id(connection, version.id) or version
 
     def _tested(self, version: ModelVersion, detector: Detector) -> SelfTest:
         return self_test(detector, self._recorded(version.detector, version.calibration))
@@ -243,11 +243,11 @@ class Shelf:
         keep = keep | ({current.version.id} if current else set())
         with self._database.reading() as connection:
             number = versions.class_id(connection, class_name)
-            known = {m.id: m for m in versions.models(connection, number)}
-        mine = [number for number in self._warm if number in known]
-        for number in [number for number in mine if number not in keep][: max(0, len(mine) - MOST_IN_MEMORY)]:
+            models = {m.id: m for m in versions.models(connection, number)}
+        warm_ids = [number for number in self._warm if number in models]
+        for number in [number for number in warm_ids if number not in keep][: max(0, len(warm_ids) - MOST_IN_MEMORY)]:
             del self._warm[number]
-        for version in known.values():
+        for version in models.values():
             if version.state == "ready" and version.id not in self._warm:
                 self._save(replace(version, state="retired"))
 
@@ -257,8 +257,8 @@ def _computes(version: ModelVersion, facts: Mapping[str, Any]) -> bool:
     return all(version.facts.get(key) == facts[key] for key in ("engine", "precision"))
 
 
-def _by_class(found: Iterable[Found]) -> dict[str, list[Found]]:
-    classes: dict[str, list[Found]] = {}
-    for one in found:
-        classes.setdefault(one.class_name, []).append(one)
+def _by_class(candidates: Iterable[AvailableDetector]) -> dict[str, list[AvailableDetector]]:
+    classes: dict[str, list[AvailableDetector]] = {}
+    for candidate in candidates:
+        classes.setdefault(candidate.class_name, []).append(candidate)
     return classes

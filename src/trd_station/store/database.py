@@ -66,20 +66,20 @@ def _revision(engine: Engine) -> str | None:
     """Which tables there are; None where nothing says so."""
     try:
         with engine.connect() as connection:
-            found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-            return found
+            revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            return revision
     except SQLAlchemyError:
         return None  # none yet; or it cannot be opened, which upgrading tells
 
 
 def check_kind(data: Path, url: str) -> None:
     """Raises OutputError where the station in this folder has worked with another kind of database than the URL's."""
-    path, asked = data / KIND, make_url(url).get_backend_name()
-    known = path.read_text("utf-8").strip() if path.is_file() else asked
-    if known != asked:
+    path, backend = data / KIND, make_url(url).get_backend_name()
+    noted = path.read_text("utf-8").strip() if path.is_file() else backend
+    if noted != backend:
         raise OutputError(
-            f"the station in {data} works with a database of {known}, not {asked}: name it as `trd serve` has it "
-            f"(--database or TRD_DATABASE). If all its rows were moved to {asked}, delete {path}"
+            f"the station in {data} works with a database of {noted}, not {backend}: name it as `trd serve` has it "
+            f"(--database or TRD_DATABASE). If all its rows were moved to {backend}, delete {path}"
         )
 
 
@@ -97,12 +97,12 @@ def check_there(url: str) -> None:
         raise OutputError(f"there is no database {place.database}: {remedy}")  # connecting would make one
     engine = open_engine(url)
     try:
-        there = inspect(engine).has_table("inspection")
+        is_station = inspect(engine).has_table("inspection")
     except SQLAlchemyError as error:
         raise OutputError(f"the station's database {engine.url!r} cannot be opened: {reason(error)}") from error
     finally:
         engine.dispose()
-    if not there:
+    if not is_station:
         raise OutputError(f"the database {place.render_as_string()} is not a station's: {remedy}")
 
 
@@ -163,7 +163,7 @@ class Database:
             while len(group) < GROUP and not self._waiting.empty():
                 group.append(self._waiting.get())
             going = None not in group
-            self._write([one for one in group if one is not None])
+            self._write([entry for entry in group if entry is not None])
 
     def _write(self, group: list[tuple[Write, Future[Any]]]) -> None:
         done: list[tuple[Future[Any], Any, BaseException | None]] = []
@@ -200,12 +200,12 @@ def _ended(connection: Connection) -> bool:
 
 def _first(error: BaseException) -> BaseException:
     """What went wrong before rolling back did, which fails where there is nothing left to roll back."""
-    found = error
+    cause = error
     while error.__context__ is not None:
         error = error.__context__
         if isinstance(error, SQLAlchemyError):
-            found = error
-    return found
+            cause = error
+    return cause
 
 
 def _worded(error: Exception, kind: type[OutputError] = OutputError) -> Exception:

@@ -38,7 +38,7 @@ def digest_of(path: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredFile:
     """One file of an inspection. role: "maps", "mask", or "in.SOURCE". sent_as: its name as a client gave it."""
 
     role: str
@@ -51,13 +51,13 @@ class Kept:
         return [self.digest, self.suffix, self.size, *([self.sent_as] if self.sent_as else [])]
 
     @classmethod
-    def from_json(cls, role: str, values: list[Any]) -> Kept:
+    def from_json(cls, role: str, values: list[Any]) -> StoredFile:
         return cls(role, values[0], values[1], values[2], values[3] if len(values) > 3 else "")
 
 
-def kept_in(files: Mapping[str, Any]) -> dict[str, Kept]:
+def stored_files(files: Mapping[str, Any]) -> dict[str, StoredFile]:
     """Role -> file, from an inspection's column `files`."""
-    return {role: Kept.from_json(role, values) for role, values in files.items()}
+    return {role: StoredFile.from_json(role, values) for role, values in files.items()}
 
 
 class Files:
@@ -69,28 +69,28 @@ class Files:
         for folder in (self.root, self.incoming):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def path(self, day: str, uid: str, kept: Kept) -> Path:
-        role = UNSAFE.sub(lambda found: f"%{ord(found[0]):x}", kept.role)
-        return self.root / day / f"{uid}-{role}-{kept.digest}{kept.suffix}"
+    def path(self, day: str, uid: str, stored_file: StoredFile) -> Path:
+        role = UNSAFE.sub(lambda match: f"%{ord(match[0]):x}", stored_file.role)
+        return self.root / day / f"{uid}-{role}-{stored_file.digest}{stored_file.suffix}"
 
-    def write(self, day: str, uid: str, role: str, suffix: str, data: bytes) -> Kept:
+    def write(self, day: str, uid: str, role: str, suffix: str, data: bytes) -> StoredFile:
         """Whole, and on the disk when this returns. Raises OutputError."""
-        kept = Kept(role, hashlib.sha256(data).hexdigest()[:16], suffix, len(data))
-        write_bytes(self.path(day, uid, kept), data)
-        return kept
+        stored_file = StoredFile(role, hashlib.sha256(data).hexdigest()[:16], suffix, len(data))
+        write_bytes(self.path(day, uid, stored_file), data)
+        return stored_file
 
-    def adopt(self, day: str, uid: str, role: str, sent_as: str, path: Path) -> Kept:
+    def adopt(self, day: str, uid: str, role: str, sent_as: str, path: Path) -> StoredFile:
         """Move a file that came in to its place; its content is on the disk when this returns, its name after
         `names_to_disk`. Raises OutputError."""
         try:
-            kept = Kept(role, digest_of(path), path.suffix.lower(), path.stat().st_size, sent_as)
-            place = self.path(day, uid, kept)
+            stored_file = StoredFile(role, digest_of(path), path.suffix.lower(), path.stat().st_size, sent_as)
+            place = self.path(day, uid, stored_file)
             place.parent.mkdir(exist_ok=True)
             to_disk(path)
             os.replace(path, place)
         except OSError as error:
             raise OutputError(f"cannot keep the file of '{role}': {error.strerror or error}") from error
-        return kept
+        return stored_file
 
     def names_to_disk(self, day: str) -> None:
         """Of the files that were adopted on a day: once for a part, however many they are. Raises OutputError."""
@@ -100,18 +100,18 @@ class Files:
             raise OutputError(f"cannot keep the files of {day}: {error.strerror or error}") from error
 
     def delete(self, day: str, uid: str, files: Mapping[str, Any]) -> None:
-        for kept in kept_in(files).values():
-            self.path(day, uid, kept).unlink(missing_ok=True)
+        for stored_file in stored_files(files).values():
+            self.path(day, uid, stored_file).unlink(missing_ok=True)
 
     def delete_incoming(self, uid: str) -> None:
         shutil.rmtree(self.incoming / uid, ignore_errors=True)
 
     def clear_incoming(self) -> int:
         """What a stopped station had not answered yet; how many parts that was."""
-        found = [path for path in self.incoming.iterdir() if path.is_dir()]
-        for path in found:
+        folders = [path for path in self.incoming.iterdir() if path.is_dir()]
+        for path in folders:
             shutil.rmtree(path, ignore_errors=True)
-        return len(found)
+        return len(folders)
 
     def all_files(self) -> Iterator[tuple[str, Path]]:
         """(day, file) of everything below `files`, also what is not ours."""

@@ -46,21 +46,21 @@ class Filters:
 
     def conditions(self) -> list[Condition]:
         """Those that hold in every slice, but for the narrow ones."""
-        found: list[Condition] = []
+        conditions: list[Condition] = []
         if self.sampled is not None:
-            found.append(c.sampled == literal(self.sampled, literal_execute=True))
+            conditions.append(c.sampled == literal(self.sampled, literal_execute=True))
         if self.open:
-            found += [c.queue.is_not(None), c.verdict.is_(None)]
+            conditions += [c.queue.is_not(None), c.verdict.is_(None)]
         for column, value in ((c.model_id, self.model), (c.threshold_id, self.threshold), (c.origin, self.origin)):
             if value is not None:
-                found.append(column == value)
+                conditions.append(column == value)
         if self.origin:
-            found.append(c.origin != literal(0, literal_execute=True))  # its index holds no others
+            conditions.append(c.origin != literal(0, literal_execute=True))  # its index holds no others
         if self.since is not None:
-            found.append(c.at >= self.since)
+            conditions.append(c.at >= self.since)
         if self.until is not None:
-            found.append(c.at < self.until)
-        return found
+            conditions.append(c.at < self.until)
+        return conditions
 
     def slices(self, classes: Sequence[int]) -> Iterator[list[Condition]]:
         """One for each combination of class, decision, verdict and queue: an index has each of them in order."""
@@ -76,31 +76,31 @@ class Filters:
     def narrow(self, in_order: bool) -> list[Condition]:
         """Conditions on score and name. in_order: written so that no index of theirs is chosen: rows are walked through
         in the order of the list, of which many fit."""
-        found = []
+        conditions = []
         score: ColumnElement[float] = c.score + 0.0 if in_order else c.score
         part: ColumnElement[str] = c.part.concat("") if in_order else c.part
         if self.score_from is not None:
-            found.append(score >= self.score_from)
+            conditions.append(score >= self.score_from)
         if self.score_to is not None:
-            found.append(score <= self.score_to)
+            conditions.append(score <= self.score_to)
         if self.part is not None:
-            found.append(part == self.part)
+            conditions.append(part == self.part)
         if self.part_prefix:
-            found.append(_begins(part, self.part_prefix))
-        return found
+            conditions.append(_begins(part, self.part_prefix))
+        return conditions
 
     def few(self, connection: Connection, classes: Sequence[int]) -> list[int] | None:
         """Identifiers of the rows that the conditions on score or name leave, where these are few; else None."""
-        asked: list[list[Condition]] = []
+        alternatives: list[list[Condition]] = []
         if self.part is not None or self.part_prefix:
-            asked.append(replace(self, score_from=None, score_to=None).narrow(in_order=False))
+            alternatives.append(replace(self, score_from=None, score_to=None).narrow(in_order=False))
         if self.score_from is not None or self.score_to is not None:
             by_score = replace(self, part=None, part_prefix=None).narrow(in_order=False)
-            asked.append([c.class_id.in_(self.classes or classes), *by_score])
-        for conditions in asked:
-            found = connection.execute(select(c.id).where(*conditions).limit(SELECTIVE + 1)).scalars().all()
-            if len(found) <= SELECTIVE:
-                return list(found)
+            alternatives.append([c.class_id.in_(self.classes or classes), *by_score])
+        for conditions in alternatives:
+            identifiers = connection.execute(select(c.id).where(*conditions).limit(SELECTIVE + 1)).scalars().all()
+            if len(identifiers) <= SELECTIVE:
+                return list(identifiers)
         return None
 
     def hold(self, row: Any) -> bool:

@@ -92,15 +92,15 @@ def lately_stored(connection: Connection, uids: Sequence[str]) -> bool:
     return connection.execute(query).scalar() is not None
 
 
-def one(connection: Connection, inspection_id: int) -> dict[str, Any] | None:
+def inspection_by_id(connection: Connection, inspection_id: int) -> dict[str, Any] | None:
     row = connection.execute(select(inspection).where(c.id == inspection_id)).mappings().one_or_none()
     return None if row is None else dict(row)
 
 
-def several(connection: Connection, identifiers: Sequence[int]) -> list[dict[str, Any]]:
+def inspections_by_id(connection: Connection, identifiers: Sequence[int]) -> list[dict[str, Any]]:
     """In the order of the identifiers; those that there are."""
-    found = connection.execute(select(inspection).where(c.id.in_(identifiers))).mappings()
-    rows = {row["id"]: dict(row) for row in found}
+    matches = connection.execute(select(inspection).where(c.id.in_(identifiers))).mappings()
+    rows = {row["id"]: dict(row) for row in matches}
     return [rows[number] for number in identifiers if number in rows]
 
 
@@ -114,11 +114,11 @@ def page(
         return _page_of_few(connection, few, cursor, limit, newest_first)
     shared = [*filters.conditions(), *filters.narrow(in_order=True), *before(cursor, newest_first)]
     order = (c.at.desc(), c.id.desc()) if newest_first else (c.at, c.id)
-    found = [
+    rows_of_slices = [
         connection.execute(select(inspection).where(*own, *shared).order_by(*order).limit(limit + 1)).mappings().all()
         for own in filters.slices(classes)
     ]
-    merged = heapq.merge(*found, key=_place, reverse=newest_first)
+    merged = heapq.merge(*rows_of_slices, key=_place, reverse=newest_first)
     rows = [dict(row) for _, row in zip(range(limit + 1), merged, strict=False)]
     if len(rows) <= limit:
         return rows, None
@@ -127,19 +127,19 @@ def page(
 
 def _few(connection: Connection, filters: Filters, classes: Sequence[int]) -> list[Cursor] | None:
     """Places of the rows that fit, where a score or a name leaves few; else None."""
-    found = filters.few(connection, classes)
-    if found is None:
+    identifiers = filters.few(connection, classes)
+    if identifiers is None:
         return None
-    rows = connection.execute(select(*HELD).where(c.id.in_(found)))
+    rows = connection.execute(select(*HELD).where(c.id.in_(identifiers)))
     return [(row.at, row.id) for row in rows if filters.hold(row)]
 
 
 def _page_of_few(
     connection: Connection, few: list[Cursor], cursor: Cursor | None, limit: int, newest_first: bool
 ) -> tuple[list[dict[str, Any]], Cursor | None]:
-    behind = [one for one in few if cursor is None or (one < cursor if newest_first else one > cursor)]
+    behind = [place for place in few if cursor is None or (place < cursor if newest_first else place > cursor)]
     behind.sort(reverse=newest_first)
-    rows = several(connection, [number for _, number in behind[:limit]])
+    rows = inspections_by_id(connection, [number for _, number in behind[:limit]])
     return rows, behind[limit - 1] if len(behind) > limit else None
 
 
@@ -163,7 +163,7 @@ def count(connection: Connection, filters: Filters) -> Count:
     """By the maintained counters where they know; else counted, up to COUNTED."""
     classes = _classes(connection, filters)
     if filters.counted:
-        return Count(sum(_known(connection, filters, classes).values()), True)
+        return Count(sum(_decision_counts(connection, filters, classes).values()), True)
     few = _few(connection, filters, classes)
     if few is not None:
         return Count(len(few), True)
@@ -179,11 +179,11 @@ def count(connection: Connection, filters: Filters) -> Count:
 
 def decisions(connection: Connection, filters: Filters) -> dict[str, int]:
     """Decision -> number, by the counters; of the filters only classes, decisions and times."""
-    known = _known(connection, filters, class_ids(connection))
-    return {name: known.get(place, 0) for place, name in enumerate(DECISIONS)}
+    counts = _decision_counts(connection, filters, class_ids(connection))
+    return {name: counts.get(place, 0) for place, name in enumerate(DECISIONS)}
 
 
-def _known(connection: Connection, filters: Filters, classes: Sequence[int]) -> Counter[int]:
+def _decision_counts(connection: Connection, filters: Filters, classes: Sequence[int]) -> Counter[int]:
     """Decision -> number: whole hours from the counters, the hours at both ends from an index."""
     k = counter.c
     first = None if filters.since is None else -(-filters.since // times.HOUR)
@@ -201,19 +201,19 @@ def _known(connection: Connection, filters: Filters, classes: Sequence[int]) -> 
         if last is not None:
             conditions.append(k.hour < last)
             edges.append((last * times.HOUR, filters.until))
-    found: Counter[int] = Counter()
+    totals: Counter[int] = Counter()
     query = select(k.decision, func.sum(k.count).label("total")).where(*conditions).group_by(k.decision)
     for row in connection.execute(query):
-        found[row.decision] += row.total
+        totals[row.decision] += row.total
     for low, high in edges:
         for decision in filters.decisions or range(len(DECISIONS)):
             for name in filters.classes or classes:
-                found[decision] += connection.execute(
+                totals[decision] += connection.execute(
                     select(func.count())
                     .select_from(inspection)
                     .where(c.class_id == name, c.decision == decision, c.at >= low, c.at < high)
                 ).scalar_one()
-    return found
+    return totals
 
 
 def by_hour(connection: Connection, filters: Filters) -> list[tuple[int, int, int]]:

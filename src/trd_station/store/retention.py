@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, false, func, select, true, upd
 from trd.errors import OutputError
 from trd_station import times
 from trd_station.store.database import Database
-from trd_station.store.files import NAME, Files, digest_of, kept_in
+from trd_station.store.files import NAME, Files, digest_of, stored_files
 from trd_station.store.schema import inspection, verdict
 
 c = inspection.c
@@ -138,12 +138,12 @@ def reconcile(database: Database, files: Files, verify: bool = False) -> Reconci
             f"of no use, delete {files.root}"
         )
     files.clear_incoming()
-    there: dict[str, set[str]] = {}
+    on_disk: dict[str, set[str]] = {}
     damaged: list[str] = []
     checked = 0
     for day, path in files.all_files():
         checked += 1
-        there.setdefault(day, set()).add(path.name)
+        on_disk.setdefault(day, set()).add(path.name)
         named = NAME.fullmatch(path.name)
         if verify and named and digest_of(path) != named["digest"]:
             damaged.append(f"{day}/{path.name}")
@@ -151,21 +151,21 @@ def reconcile(database: Database, files: Files, verify: bool = False) -> Reconci
     with database.reading() as connection:
         for row in _rows(connection):
             day = row.files["day"]
-            known = {k: v for k, v in row.files.items() if k != "day"}
-            names = [files.path(day, row.uid, kept).name for kept in kept_in(known).values()]
-            whole = all(name in there.get(day, ()) for name in names)
+            values = {k: v for k, v in row.files.items() if k != "day"}
+            names = [files.path(day, row.uid, stored_file).name for stored_file in stored_files(values).values()]
+            whole = all(name in on_disk.get(day, ()) for name in names)
             if whole or not row.free:  # what is left of a part that people judge or judged is kept too
-                there.get(day, set()).difference_update(names)
+                on_disk.get(day, set()).difference_update(names)
             if not whole and not row.pruned:
                 missing.append(row.id)
         for mask in connection.execute(select(verdict.c.mask).where(verdict.c.mask.is_not(None))).scalars():
             day, _, name = mask.partition("/")
-            there.get(day, set()).discard(name)
+            on_disk.get(day, set()).discard(name)
     for start in range(0, len(missing), CHUNK):
         database.write(partial(_mark, numbers=missing[start : start + CHUNK], only=true()))
     orphans = 0
-    for day, left in there.items():
-        for name in left:
+    for day, orphan_names in on_disk.items():
+        for name in orphan_names:
             (files.root / day / name).unlink(missing_ok=True)
             orphans += 1
     files.delete_empty_days()

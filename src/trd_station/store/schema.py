@@ -121,8 +121,8 @@ Index("ix_inspection_model", _i.model_id, _i.at, _i.id, _i.score, _i.decision, _
 Index("ix_inspection_threshold", _i.threshold_id, _i.at, _i.id)
 Index("ix_inspection_part", _i.part, _i.at, _i.id)
 Index("ix_inspection_score", _i.class_id, _i.score)
-_kept, _open = _i.pruned == false(), _i.queue.is_not(None) & _i.verdict.is_(None)
-Index("ix_inspection_kept", _i.at, _i.id, sqlite_where=_kept, postgresql_where=_kept)
+_not_pruned, _open = _i.pruned == false(), _i.queue.is_not(None) & _i.verdict.is_(None)
+Index("ix_inspection_kept", _i.at, _i.id, sqlite_where=_not_pruned, postgresql_where=_not_pruned)
 Index("ix_inspection_open", _i.class_id, _i.at, _i.id, sqlite_where=_open, postgresql_where=_open)
 for _name, _some, _columns in (
     ("queue", _i.queue.is_not(None), (_i.queue, _i.class_id, _i.at, _i.id)),

@@ -36,8 +36,8 @@ def verdicts_of(connection: Connection, inspection_ids: Sequence[int]) -> list[R
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def one_verdict(connection: Connection, verdict_id: int) -> Row | None:
-    return _one(connection, select(verdict).where(v.id == verdict_id))
+def verdict_by_id(connection: Connection, verdict_id: int) -> Row | None:
+    return _row_or_none(connection, select(verdict).where(v.id == verdict_id))
 
 
 def kinds(connection: Connection, class_id: int) -> list[str]:
@@ -68,8 +68,8 @@ def open_reviews(connection: Connection, class_id: int) -> dict[str, int]:
         .limit(COUNTED)
         .subquery()
     )
-    found = connection.execute(select(some.c.queue, func.count()).group_by(some.c.queue)).all()
-    return {"review": 0, "audit": 0} | {row[0]: row[1] for row in found}
+    counts = connection.execute(select(some.c.queue, func.count()).group_by(some.c.queue)).all()
+    return {"review": 0, "audit": 0} | {row[0]: row[1] for row in counts}
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ def events(
         query = query.where(e.at < filters.until)
     if cursor is not None:
         query = query.where(or_(e.at < cursor[0], and_(e.at == cursor[0], e.id < cursor[1])))
-    found = connection.execute(query.order_by(e.at.desc(), e.id.desc()).limit(limit + 1)).mappings()
-    rows = [dict(row) for row in found]
+    matches = connection.execute(query.order_by(e.at.desc(), e.id.desc()).limit(limit + 1)).mappings()
+    rows = [dict(row) for row in matches]
     if len(rows) <= limit:
         return rows, None
     return rows[:limit], (rows[limit - 1]["at"], rows[limit - 1]["id"])
@@ -146,9 +146,9 @@ def acknowledge(connection: Connection, event_id: int, who: str) -> Row | None:
         .where(e.id == event_id, e.acknowledged_at.is_(None))
         .values(acknowledged_by=who, acknowledged_at=times.now())
     )
-    return _one(connection, select(event).where(e.id == event_id))
+    return _row_or_none(connection, select(event).where(e.id == event_id))
 
 
-def _one(connection: Connection, query: Select[Any]) -> Row | None:
+def _row_or_none(connection: Connection, query: Select[Any]) -> Row | None:
     row = connection.execute(query).mappings().one_or_none()
     return None if row is None else dict(row)

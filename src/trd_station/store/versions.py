@@ -55,9 +55,9 @@ class ModelVersion:
 
 def class_id(connection: Connection, name: str) -> int:
     """Of a class that is added where it is new."""
-    known = connection.execute(select(part_class.c.id).where(part_class.c.name == name)).scalar()
-    if known is not None:
-        return int(known)
+    existing = connection.execute(select(part_class.c.id).where(part_class.c.name == name)).scalar()
+    if existing is not None:
+        return int(existing)
     return int(connection.execute(insert(part_class).values(name=name)).inserted_primary_key[0])  # type: ignore[index]
 
 
@@ -73,7 +73,7 @@ def models(connection: Connection, class_id: int | None = None) -> list[ModelVer
     return [_model(row) for row in connection.execute(query).mappings()]
 
 
-def one_model(connection: Connection, model_id: int) -> ModelVersion | None:
+def model_by_id(connection: Connection, model_id: int) -> ModelVersion | None:
     row = connection.execute(select(model).where(model.c.id == model_id)).mappings().one_or_none()
     return None if row is None else _model(row)
 
@@ -104,7 +104,7 @@ def thresholds(connection: Connection, model_id: int) -> list[ThresholdVersion]:
     return [_threshold(row) for row in connection.execute(query).mappings()]
 
 
-def one_threshold(connection: Connection, threshold_id: int) -> ThresholdVersion | None:
+def threshold_by_id(connection: Connection, threshold_id: int) -> ThresholdVersion | None:
     row = connection.execute(select(threshold).where(threshold.c.id == threshold_id)).mappings().one_or_none()
     return None if row is None else _threshold(row)
 
@@ -147,7 +147,7 @@ def add_threshold(connection: Connection, version: ThresholdVersion) -> Threshol
     }
     connection.execute(update(threshold).where(threshold.c.model_id == version.model_id).values(active=False))
     number = connection.execute(insert(threshold).values(values)).inserted_primary_key[0]  # type: ignore[index]
-    stored = one_threshold(connection, number)
+    stored = threshold_by_id(connection, number)
     assert stored is not None
     return stored
 
@@ -167,7 +167,7 @@ def recent_scores(connection: Connection, model_id: int, last: int) -> NDArray[n
 def judged(connection: Connection, class_id: int, model_id: int) -> list[Judged]:
     """Parts of a model with verdict and score, the last JUDGED of each verdict and decision, newest first; from an
     index alone."""
-    found = []
+    parts = []
     for verdict in VERDICTS:
         for decision in range(len(DECISIONS) - 1):
             query = select(c.id, c.score, c.verdict).where(
@@ -175,8 +175,8 @@ def judged(connection: Connection, class_id: int, model_id: int) -> list[Judged]
                 *(c.model_id == model_id, c.score.is_not(None)),
             )
             rows = connection.execute(query.order_by(c.at.desc(), c.id.desc()).limit(JUDGED)).all()
-            found += [Judged(number, score, verdict) for number, score, verdict in rows]
-    return sorted(found, key=lambda one: one.id, reverse=True)
+            parts += [Judged(number, score, verdict) for number, score, verdict in rows]
+    return sorted(parts, key=lambda part: part.id, reverse=True)
 
 
 def part_names(connection: Connection, identifiers: Sequence[int]) -> dict[int, str]:

@@ -40,7 +40,7 @@ class ExchangeabilityTest:
         self._ranks = 0
         self._sorted: list[float] = []
         self._bets: NDArray[np.float64] = np.full(2 * len(POWERS), -np.inf)  # logarithms of each bet's capital
-        self._kept = 1.0  # of the capital, not bet yet
+        self._unbet = 1.0  # of the capital, not bet yet
 
     def add(self, value: float) -> None:
         """Raises ValueError for a value that is not finite."""
@@ -62,14 +62,14 @@ class ExchangeabilityTest:
     def _bet(self, rank: float) -> None:
         self._ranks += 1
         share = self._ranks**-TAIL / TAIL_SUM
-        self._kept -= share
+        self._unbet -= share
         sides = np.log(np.clip([rank, 1 - rank], SMALLEST, 1))
         gains = (np.log(POWERS) + (POWERS - 1) * sides[:, None]).ravel()
         self._bets = np.logaddexp(self._bets, math.log(share / len(self._bets))) + gains
 
     @property
     def log10_evidence(self) -> float:
-        total = np.logaddexp.reduce(np.append(self._bets, math.log(max(self._kept, 1e-300))))
+        total = np.logaddexp.reduce(np.append(self._bets, math.log(max(self._unbet, 1e-300))))
         return float(total / math.log(10))
 
     def quantiles(self, low: float, high: float) -> tuple[float, float] | None:
@@ -81,7 +81,7 @@ class ExchangeabilityTest:
 
     def to_bytes(self) -> bytes:
         data = io.BytesIO()
-        state = np.array([self.seed, self.count, self._ranks, self._kept], np.float64)
+        state = np.array([self.seed, self.count, self._ranks, self._unbet], np.float64)
         np.savez(data, state=state, bets=self._bets, values=np.array(self._sorted, np.float64))
         return data.getvalue()
 
@@ -92,7 +92,7 @@ class ExchangeabilityTest:
             with np.load(io.BytesIO(data), allow_pickle=False) as stored:
                 test = cls(int(stored["state"][0]))
                 test.count, test._ranks = int(stored["state"][1]), int(stored["state"][2])
-                test._kept = float(stored["state"][3])
+                test._unbet = float(stored["state"][3])
                 test._bets, test._sorted = stored["bets"], stored["values"].tolist()
         except (OSError, KeyError, IndexError, ValueError) as error:
             raise ValueError(f"not the state of a test: {error!r}") from error

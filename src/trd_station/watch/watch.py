@@ -81,12 +81,12 @@ class Watch:
         for class_id in class_ids:
             self._streams[class_id] = self._read(class_id)
             for name in (SCORE, SCORE_GOOD):
-                kept = self._streams[class_id].get(name)
-                if kept is not None and kept.model != self._model(class_id):
+                stream = self._streams[class_id].get(name)
+                if stream is not None and stream.model != self._model(class_id):
                     del self._streams[class_id][name]
             self._catch_up(class_id)
 
-    def seen(self, row: Mapping[str, Any]) -> None:
+    def observe(self, row: Mapping[str, Any]) -> None:
         """An inspection that was stored."""
         with self._lock:
             self._take(row)
@@ -109,9 +109,11 @@ class Watch:
         with self._lock:
             streams = self._streams.setdefault(class_id, {})
             chosen = [name] if name is not None else list(streams)
-            for one in chosen:
-                old = streams[one]
-                streams[one] = Stream(one, times.now(), ExchangeabilityTest(old.test.seed + 1), old.model, old.last_id)
+            for stream_name in chosen:
+                old = streams[stream_name]
+                streams[stream_name] = Stream(
+                    stream_name, times.now(), ExchangeabilityTest(old.test.seed + 1), old.model, old.last_id
+                )
         self.save(class_id)
         return chosen
 
@@ -122,33 +124,33 @@ class Watch:
             streams.pop(SCORE, None)
             streams.pop(SCORE_GOOD, None)
 
-    def told(self, class_id: int) -> dict[str, Any]:
+    def to_json(self, class_id: int) -> dict[str, Any]:
         """As docs/station-api.md says."""
         with self._lock:
             streams = list(self._streams.get(class_id, {}).values())
             ranges = self._ranges(class_id)
             return {
                 "false_alarm_rate": self._rate,
-                "since": times.told_or_none(min((one.since for one in streams), default=None)),
-                "streams": [self._told(one, ranges, len(streams)) for one in sorted(streams, key=_order)],
+                "since": times.to_iso_or_none(min((stream.since for stream in streams), default=None)),
+                "streams": [self._stream_json(stream, ranges, len(streams)) for stream in sorted(streams, key=_order)],
             }
 
-    def _told(self, one: Stream, ranges: TrainingRanges | None, count: int) -> dict[str, Any]:
-        usual, value = ranges.widened(one.name) if ranges else None, one.value
-        reference = one.test.quantiles(0.05, 0.95)
+    def _stream_json(self, stream: Stream, ranges: TrainingRanges | None, count: int) -> dict[str, Any]:
+        usual, value = ranges.widened(stream.name) if ranges else None, stream.value
+        reference = stream.test.quantiles(0.05, 0.95)
         return {
-            "name": one.name,
-            "unit": UNITS.get(one.name, ""),
+            "name": stream.name,
+            "unit": UNITS.get(stream.name, ""),
             "value": value,
             "training": None if usual is None else list(usual),
             "inside": None if usual is None or value is None else usual[0] <= value <= usual[1],
             "reference": None if reference is None else list(reference),
-            "count": one.test.count,
-            "log10_evidence": one.test.log10_evidence,
+            "count": stream.test.count,
+            "log10_evidence": stream.test.log10_evidence,
             "alarm_at": self._alarm_at(count),
-            "alarm": one.alarm_since is not None,
-            "alarm_since": times.told_or_none(one.alarm_since),
-            "ready": one.test.count >= START,
+            "alarm": stream.alarm_since is not None,
+            "alarm_since": times.to_iso_or_none(stream.alarm_since),
+            "ready": stream.test.count >= START,
         }
 
     def _alarm_at(self, count: int) -> float:
@@ -166,34 +168,38 @@ class Watch:
         if model and model != self._model(row["class_id"]):
             return  # a part of the model before that was still on its way, or a late verdict on one
         streams = self._streams.setdefault(row["class_id"], {})
-        one = streams.get(name)
-        if one is None or one.model != model:
+        stream = streams.get(name)
+        if stream is None or stream.model != model:
             seed = zlib.crc32(f"{row['class_id']}/{name}/{model}".encode())
-            one = streams[name] = Stream(name, row["at"], ExchangeabilityTest(seed), model)
+            stream = streams[name] = Stream(name, row["at"], ExchangeabilityTest(seed), model)
             if name == SCORE_GOOD:
-                for known in np.random.default_rng(seed).permutation(self._good_scores(row["class_id"])):
-                    one.test.add(float(known))
-        if name != SCORE_GOOD and row["id"] <= one.last_id:
+                for good_score in np.random.default_rng(seed).permutation(self._good_scores(row["class_id"])):
+                    stream.test.add(float(good_score))
+        if name != SCORE_GOOD and row["id"] <= stream.last_id:
             return
-        one.last_id = max(one.last_id, row["id"])
-        one.test.add(float(value))
-        one.recent.append(float(value))
-        self._judge(row["class_id"], one, len(streams))
+        stream.last_id = max(stream.last_id, row["id"])
+        stream.test.add(float(value))
+        stream.recent.append(float(value))
+        self._judge(row["class_id"], stream, len(streams))
 
-    def _judge(self, class_id: int, one: Stream, count: int) -> None:
-        if one.alarm_since is None and one.test.log10_evidence >= self._alarm_at(count):
-            one.alarm_since = times.now()
-            self._report(NewEvent("alarm", "drift", _drifted(one), class_id, {"name": one.name, "value": one.value}))
+    def _judge(self, class_id: int, stream: Stream, count: int) -> None:
+        if stream.alarm_since is None and stream.test.log10_evidence >= self._alarm_at(count):
+            stream.alarm_since = times.now()
+            self._report(
+                NewEvent("alarm", "drift", _drifted(stream), class_id, {"name": stream.name, "value": stream.value})
+            )
         ranges = self._ranges(class_id)
-        usual = ranges.widened(one.name) if ranges else None
-        if usual is None or len(one.recent) < RECENT or one.value is None:
+        usual = ranges.widened(stream.name) if ranges else None
+        if usual is None or len(stream.recent) < RECENT or stream.value is None:
             return
-        outside = not usual[0] <= one.value <= usual[1]
-        if outside and not one.outside:
+        outside = not usual[0] <= stream.value <= usual[1]
+        if outside and not stream.outside:
             low, high = usual
-            text = f"{one.name}: mean of the last {RECENT} parts {one.value:.4g}, training {low:.4g} to {high:.4g}"
-            self._report(NewEvent("warning", "range", text, class_id, {"name": one.name, "value": one.value}))
-        one.outside = outside
+            text = (
+                f"{stream.name}: mean of the last {RECENT} parts {stream.value:.4g}, training {low:.4g} to {high:.4g}"
+            )
+            self._report(NewEvent("warning", "range", text, class_id, {"name": stream.name, "value": stream.value}))
+        stream.outside = outside
 
     def save(self, class_id: int | None = None) -> None:
         for number in [class_id] if class_id is not None else list(self._streams):
@@ -201,19 +207,19 @@ class Watch:
                 rows = [
                     {
                         "class_id": number,
-                        "name": one.name,
-                        "since": one.since,
-                        "last_id": one.last_id,
-                        "alarm_since": one.alarm_since,
-                        "state": one.model.to_bytes(8, "big") + one.test.to_bytes(),
+                        "name": stream.name,
+                        "since": stream.since,
+                        "last_id": stream.last_id,
+                        "alarm_since": stream.alarm_since,
+                        "state": stream.model.to_bytes(8, "big") + stream.test.to_bytes(),
                     }
-                    for one in self._streams.get(number, {}).values()
+                    for stream in self._streams.get(number, {}).values()
                 ]
                 self._unsaved[number], self._saved[number] = 0, time.monotonic()
             self._database.write(partial(_replace, class_id=number, rows=rows))
 
     def _read(self, class_id: int) -> dict[str, Stream]:
-        found = {}
+        streams = {}
         with self._database.reading() as connection:
             for row in connection.execute(select(watch_state).where(watch_state.c.class_id == class_id)).mappings():
                 try:
@@ -222,21 +228,25 @@ class Watch:
                     log.warning("the watch of '%s' begins anew: %s", row["name"], error)
                     continue
                 model = int.from_bytes(row["state"][:8], "big")
-                found[row["name"]] = Stream(row["name"], row["since"], test, model, row["last_id"], row["alarm_since"])
-        return found
+                streams[row["name"]] = Stream(
+                    row["name"], row["since"], test, model, row["last_id"], row["alarm_since"]
+                )
+        return streams
 
     def _catch_up(self, class_id: int) -> None:
         # the latest of any: all are saved together, and a measure that few parts have would have all of them read again
-        seen = max((one.last_id for name, one in self._streams[class_id].items() if name != SCORE_GOOD), default=0)
+        last_id = max(
+            (stream.last_id for name, stream in self._streams[class_id].items() if name != SCORE_GOOD), default=0
+        )
         c = inspection.c
         with self._database.reading() as connection:
             newest = connection.execute(
                 select(c.id).where(c.class_id == class_id).order_by(c.at.desc(), c.id.desc()).limit(1)
             ).scalar()
-            if newest is None or newest <= seen:
+            if newest is None or newest <= last_id:
                 return
             query = select(c.id, c.at, c.class_id, c.model_id, c.score, c.measures)
-            query = query.where(c.class_id == class_id, c.id > seen).order_by(c.at.desc(), c.id.desc())
+            query = query.where(c.class_id == class_id, c.id > last_id).order_by(c.at.desc(), c.id.desc())
             rows = connection.execute(query.limit(CAUGHT_UP)).mappings().all()
         with self._lock:
             for row in reversed(rows):
@@ -249,13 +259,13 @@ def _replace(connection: Connection, class_id: int, rows: list[dict[str, Any]]) 
         connection.execute(insert(watch_state), rows)
 
 
-def _drifted(one: Stream) -> str:
-    usual = one.test.quantiles(0.05, 0.95) or (0.0, 0.0)
+def _drifted(stream: Stream) -> str:
+    usual = stream.test.quantiles(0.05, 0.95) or (0.0, 0.0)
     return (
-        f"{one.name} has changed: the last {len(one.recent)} parts are at {one.value:.4g} in the mean, where 90 % of "
-        f"all since the watch began lie between {usual[0]:.4g} and {usual[1]:.4g}"
+        f"{stream.name} has changed: the last {len(stream.recent)} parts are at {stream.value:.4g} in the mean, "
+        f"where 90 % of all since the watch began lie between {usual[0]:.4g} and {usual[1]:.4g}"
     )
 
 
-def _order(one: Stream) -> tuple[int, str]:
-    return (0 if one.name == SCORE else 1 if one.name == SCORE_GOOD else 2), one.name
+def _order(stream: Stream) -> tuple[int, str]:
+    return (0 if stream.name == SCORE else 1 if stream.name == SCORE_GOOD else 2), stream.name

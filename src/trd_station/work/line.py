@@ -72,7 +72,7 @@ class Line:
         self._on_stored = on_stored
         self._queue: queue.SimpleQueue[tuple[Request, int] | None] = queue.SimpleQueue()
         self._room = threading.Lock()
-        self._taken = 0
+        self._reserved = 0
         self._stopping = False
         self._done: deque[tuple[float, float]] = deque(maxlen=10_000)  # when parts left the model, and its seconds
         self._storing = ThreadPoolExecutor(STORING, thread_name_prefix="station-store")
@@ -86,13 +86,13 @@ class Line:
         with self._room:
             if self._stopping:
                 raise NotReady("the station is stopping")
-            if self._taken + count > self._settings.capacity:
+            if self._reserved + count > self._settings.capacity:
                 raise QueueFull(self._settings.capacity, self._until_room(count))
-            self._taken += count
+            self._reserved += count
 
     def release(self, count: int = 1) -> None:
         with self._room:
-            self._taken -= count
+            self._reserved -= count
 
     def submit(self, request: Request) -> Future[list[Stored]]:
         """Parts for which room was reserved; from here on they are decided, stored, and their room is given back.
@@ -111,7 +111,7 @@ class Line:
 
     def _until_room(self, count: int) -> int:
         each = self._seconds_each() or 0.1
-        return max(1, math.ceil(each * max(count, self._taken / 4)))
+        return max(1, math.ceil(each * max(count, self._reserved / 4)))
 
     def _seconds_each(self) -> float:
         some = list(self._done)[-20:]
@@ -122,7 +122,7 @@ class Line:
         now = time.monotonic()
         recent = [seconds for at, seconds in list(self._done) if now - at < RECENT]
         return LineState(
-            self._taken, self._settings.capacity, 60 * len(recent) / RECENT, min(1.0, sum(recent) / RECENT)
+            self._reserved, self._settings.capacity, 60 * len(recent) / RECENT, min(1.0, sum(recent) / RECENT)
         )
 
     def stop(self) -> None:
@@ -143,22 +143,22 @@ class Line:
             while len(group) < self._settings.group and not self._queue.empty():
                 group.append(self._queue.get())
             going = None not in group
-            taken = [one for one in group if one is not None]
+            entries = [entry for entry in group if entry is not None]
             try:
-                self._work(taken)
+                self._work(entries)
             except Exception as error:  # nothing may be lost: whoever waits is told
                 log.exception("the line failed")
                 failed = OutputError(f"the line failed: {type(error).__name__}")
-                for request, _ in taken:
+                for request, _ in entries:
                     self._give_up(request, failed, unless_finished=True)
 
-    def _work(self, taken: list[tuple[Request, int]]) -> None:
-        if not taken:
+    def _work(self, entries: list[tuple[Request, int]]) -> None:
+        if not entries:
             return
         begin = time.monotonic()
-        jobs = [request.jobs[place] for request, place in taken]
+        jobs = [request.jobs[place] for request, place in entries]
         parts = list(in_threads(self._prepared, jobs, self._settings.group))
-        places = {id(part): place for part, place in zip(parts, taken, strict=True)}
+        places = {id(part): place for part, place in zip(parts, entries, strict=True)}
         for ready, some in groupby(parts, lambda part: not part.fault and part.serving.version.id):
             if not ready:
                 self._hand_on(some, places)
@@ -169,7 +169,7 @@ class Line:
                     places[id(after)] = places[id(before)]
                 self._hand_on(scored, places)
         end = time.monotonic()
-        self._done.extend((end, (end - begin) / len(taken)) for _ in taken)
+        self._done.extend((end, (end - begin) / len(entries)) for _ in entries)
 
     def _prepared(self, job: Job) -> Part:
         serving = self._shelf.serving(job.class_name)
@@ -196,8 +196,10 @@ class Line:
             stored.add_done_callback(partial(self._answer, request))
         except Exception as error:
             log.exception("part %s could not be stored", part.job.part)
-            known = isinstance(error, TRDError)
-            self._give_up(request, error if known else OutputError(f"it could not be stored: {type(error).__name__}"))
+            expected = isinstance(error, TRDError)
+            self._give_up(
+                request, error if expected else OutputError(f"it could not be stored: {type(error).__name__}")
+            )
 
     def _answer(self, request: Request, stored: Future[list[Stored]]) -> None:
         error = stored.exception()

@@ -19,7 +19,7 @@ from trd_station import times
 from trd_station.reading import Inputs
 from trd_station.settings import KeepInputs
 from trd_station.shelf.shelf import Serving
-from trd_station.store.files import INPUT, MAPS, Files, Kept
+from trd_station.store.files import INPUT, MAPS, Files, StoredFile
 from trd_station.store.schema import DECISIONS
 from trd_station.work.jobs import Job, Stored
 
@@ -76,15 +76,15 @@ def score(parts: Sequence[Part], batch: int) -> list[Part]:
     scored: list[Part] = []
     try:
         samples = [part.prepared for part in parts if part.prepared is not None]
-        found = list(detector.score(samples, batch))
+        results = list(detector.score(samples, batch))
         took = _ms((time.monotonic() - begin) / len(parts))
-        for part, result in zip(parts, found, strict=True):
+        for part, result in zip(parts, results, strict=True):
             part.timings["model_ms"] = took
             scored.append(replace(part, scored=result))
         return scored
     except Exception as error:
         if len(parts) > 1:
-            return [one for part in parts for one in score([part], 1)]
+            return [scored_part for part in parts for scored_part in score([part], 1)]
         if not isinstance(error, TRDError):
             log.exception("part %s could not be scored", parts[0].job.part)
         reason = str(error) if isinstance(error, TRDError) else f"the model failed: {type(error).__name__}: {error}"
@@ -109,24 +109,24 @@ def finished(part: Part, files: Files, keep: KeepInputs) -> Stored:
         "measures": {name: _short(value) for name, value in part.measures.items()} or None,
         "pruned": False,
     }
-    kept: list[Kept] = []
+    stored_files: list[StoredFile] = []
     day = times.day_of(times.now())
     try:
         if part.scored is not None and not part.fault:
             row |= _decided(part, part.scored)
-            kept.append(files.write(day, job.uid, MAPS, ".npy", _maps(part.scored, serving)))
+            stored_files.append(files.write(day, job.uid, MAPS, ".npy", _maps(part.scored, serving)))
         if keep == "all" or (keep == "flagged" and (row["decision"] != 0 or job.sampled)):
             for source, path in job.sources.items():
-                kept.append(files.adopt(day, job.uid, INPUT + source, job.sent_as[source], path))
+                stored_files.append(files.adopt(day, job.uid, INPUT + source, job.sent_as[source], path))
             if job.camera is not None:
-                kept.append(files.adopt(day, job.uid, INPUT + "camera", "camera.json", job.camera))
+                stored_files.append(files.adopt(day, job.uid, INPUT + "camera", "camera.json", job.camera))
             files.names_to_disk(day)
     except BaseException:
-        files.delete(day, job.uid, {one.role: one.to_json() for one in kept})
+        files.delete(day, job.uid, {stored_file.role: stored_file.to_json() for stored_file in stored_files})
         raise
     files.delete_incoming(job.uid)
-    row["files"] = {"day": day, **{one.role: one.to_json() for one in kept}}
-    row["bytes"] = sum(one.size for one in kept)
+    row["files"] = {"day": day, **{stored_file.role: stored_file.to_json() for stored_file in stored_files}}
+    row["bytes"] = sum(stored_file.size for stored_file in stored_files)
     part.timings["store_ms"] = _ms(time.monotonic() - begin)
     part.timings["total_ms"] = _ms(time.monotonic() - job.received)
     row["timings"] = part.timings

@@ -1,3 +1,4 @@
-"""What JSON answers hold, for the OpenAPI document. Answers themselves are plain dictionaries (`telling`) and are not
-validated again when they are sent; `tests/station/test_answers.py` holds real answers of every route to these models.
+"""What JSON answers hold, for the OpenAPI document. Answers themselves are plain dictionaries (`serialization`) and are
+not validated again when they are sent; `tests/station/test_answers.py` holds real answers of every route to these
+models.
 """

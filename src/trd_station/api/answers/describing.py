@@ -21,12 +21,14 @@ def describe(model: type[BaseModel], *statuses: int) -> dict[int | str, dict[str
 def plain_references(app: FastAPI) -> None:
     """FastAPI puts a route's own type, which is any object here, beside the model that `describe` names: only the model
     stays in the document."""
-    made = app.openapi
+    original = app.openapi
 
     def openapi() -> dict[str, Any]:
-        document = made()
+        document = original()
         for way in (way for ways in document["paths"].values() for way in ways.values()):
-            for content in (one for answer in way["responses"].values() for one in answer.get("content", {}).values()):
+            for content in (
+                media for answer in way["responses"].values() for media in answer.get("content", {}).values()
+            ):
                 if "$ref" in content.get("schema", {}):
                     content["schema"] = {"$ref": content["schema"]["$ref"]}
         return document

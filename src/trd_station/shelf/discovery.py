@@ -16,7 +16,7 @@ LONGEST = 200  # characters of a class's name
 
 
 @dataclass(frozen=True)
-class Found:
+class AvailableDetector:
     """detector: its identity."""
 
     name: str
@@ -25,24 +25,28 @@ class Found:
     detector: str
 
 
-def detectors_at(given: str) -> list[Found]:
+def detectors_at(argument: str) -> list[AvailableDetector]:
     """Those of a run folder, a detector's folder or a package; `NAME=PATH` names the class of a single one.
 
     Raises CheckpointError where there is none.
     """
-    wanted, equals, rest = given.partition("=")
-    path = Path(rest if equals and not Path(given).exists() else given)
-    wanted = wanted if equals and str(path) == rest else ""
+    class_override, equals, rest = argument.partition("=")
+    path = Path(rest if equals and not Path(argument).exists() else argument)
+    class_override = class_override if equals and str(path) == rest else ""
     if is_package(path):
         written = path.stat() if path.is_file() else None  # reading it says what is wrong
         class_name, detector = _of_package(path, *((written.st_mtime_ns, written.st_size) if written else (0, 0)))
-        return [Found(path.stem, path.resolve(), _class_name(wanted or class_name or path.stem, path), detector)]
+        return [
+            AvailableDetector(
+                path.stem, path.resolve(), _class_name(class_override or class_name or path.stem, path), detector
+            )
+        ]
     folders = [path] if (path / FACTS).is_file() else sorted(p.parent for p in path.glob(f"*/{FACTS}"))
     if not folders:
         folders = [detector_folder(path)]  # says what is missing
-    if wanted and len(folders) > 1:
-        raise CheckpointError(f"{given}: {path} holds {len(folders)} classes; give NAME=PATH for one of them")
-    return [_found(folder, wanted) for folder in folders]
+    if class_override and len(folders) > 1:
+        raise CheckpointError(f"{argument}: {path} holds {len(folders)} classes; give NAME=PATH for one of them")
+    return [_detector_in(folder, class_override) for folder in folders]
 
 
 @functools.cache
@@ -53,14 +57,14 @@ def _of_package(path: Path, _written: int, _size: int) -> tuple[str, str]:
     return facts.class_name, facts.id
 
 
-def _found(folder: Path, wanted: str = "") -> Found:
+def _detector_in(folder: Path, class_override: str = "") -> AvailableDetector:
     facts = facts_at(folder)
     name = folder.resolve().name
     above = folder.resolve().parent
     if (above / "run.json").is_file():
         name = f"{above.name}/{name}"
-    class_name = _class_name(wanted or facts.class_name or folder.resolve().name, folder)
-    return Found(name, folder.resolve(), class_name, facts.id)
+    class_name = _class_name(class_override or facts.class_name or folder.resolve().name, folder)
+    return AvailableDetector(name, folder.resolve(), class_name, facts.id)
 
 
 def _class_name(name: str, path: Path) -> str:
@@ -73,23 +77,23 @@ def _class_name(name: str, path: Path) -> str:
     return name
 
 
-def all_found(given: Iterable[Found], models: Path) -> dict[str, Found]:
+def available_detectors(at_start: Iterable[AvailableDetector], models: Path) -> dict[str, AvailableDetector]:
     """By name; what cannot be read in `models` is left out. A name that is taken gets a number."""
-    found: dict[str, Found] = {}
-    there = list(given)
+    candidates: dict[str, AvailableDetector] = {}
+    detectors = list(at_start)
     if models.is_dir():
         for path in sorted(models.iterdir()):
             try:
-                there += detectors_at(str(path)) if not path.name.startswith(".") else []
+                detectors += detectors_at(str(path)) if not path.name.startswith(".") else []
             except CheckpointError:
                 continue
     paths: set[Path] = set()
-    for one in there:
-        if one.path in paths:
+    for candidate in detectors:
+        if candidate.path in paths:
             continue
-        paths.add(one.path)
-        name, number = one.name, 2
-        while name in found:
-            name, number = f"{one.name}-{number}", number + 1
-        found[name] = Found(name, one.path, one.class_name, one.detector)
-    return found
+        paths.add(candidate.path)
+        name, number = candidate.name, 2
+        while name in candidates:
+            name, number = f"{candidate.name}-{number}", number + 1
+        candidates[name] = AvailableDetector(name, candidate.path, candidate.class_name, candidate.detector)
+    return candidates

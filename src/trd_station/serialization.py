@@ -10,14 +10,14 @@ from trd_station.deciding import Limits, WhatIf
 from trd_station.shelf import facts as model_facts
 from trd_station.store import versions
 from trd_station.store.database import Database
-from trd_station.store.files import INPUT, MAPS, kept_in
+from trd_station.store.files import INPUT, MAPS, stored_files
 from trd_station.store.schema import DECISIONS, ORIGINS
 from trd_station.store.versions import ModelVersion, ThresholdVersion
 
 Row = Mapping[str, Any]
 
 
-class Teller:
+class Serializer:
     """Knows classes, thresholds and models by their identifiers: what is in their rows never changes but for a model's
     state, which is not kept here."""
 
@@ -34,35 +34,37 @@ class Teller:
         return self._classes[class_id]
 
     def class_id(self, name: str) -> int | None:
-        known = {one: number for number, one in self._classes.items()}
-        if name not in known:
+        ids_by_name = {class_name: number for number, class_name in self._classes.items()}
+        if name not in ids_by_name:
             with self._database.reading() as connection:
                 self._classes = versions.class_names(connection)
-            known = {one: number for number, one in self._classes.items()}
-        return known.get(name)
+            ids_by_name = {class_name: number for number, class_name in self._classes.items()}
+        return ids_by_name.get(name)
 
     def threshold_of(self, threshold_id: int) -> ThresholdVersion:
         if threshold_id not in self._limits:
             with self._database.reading() as connection:
-                found = versions.one_threshold(connection, threshold_id)
-            assert found is not None  # rows refer to it, and it is never deleted
-            self._limits[threshold_id] = found
+                version = versions.threshold_by_id(connection, threshold_id)
+            assert version is not None  # rows refer to it, and it is never deleted
+            self._limits[threshold_id] = version
         return self._limits[threshold_id]
 
     def model_of(self, model_id: int) -> ModelVersion:
         if model_id not in self._facts:
             with self._database.reading() as connection:
-                found = versions.one_model(connection, model_id)
-            assert found is not None
-            self._facts[model_id] = found
+                version = versions.model_by_id(connection, model_id)
+            assert version is not None
+            self._facts[model_id] = version
         return self._facts[model_id]
 
     def inspection(self, row: Row) -> dict[str, Any]:
         limits, model = self.threshold_of(row["threshold_id"]).limits, self.model_of(row["model_id"])
         shape = None if row["height"] is None else (row["height"], row["width"])
-        files = {} if row["pruned"] else kept_in({k: v for k, v in row["files"].items() if k != "day"})
-        inputs = {role.removeprefix(INPUT): kept for role, kept in files.items() if role.startswith(INPUT)}
-        sent = {name: kept.sent_as for name, kept in inputs.items() if name != "camera"}
+        files = {} if row["pruned"] else stored_files({k: v for k, v in row["files"].items() if k != "day"})
+        inputs = {
+            role.removeprefix(INPUT): stored_file for role, stored_file in files.items() if role.startswith(INPUT)
+        }
+        sent = {name: stored_file.sent_as for name, stored_file in inputs.items() if name != "camera"}
         scored = row["score"] is not None
         usable = scored and set(model.facts["sources"]) <= set(sent)
         clouds = model.facts["clouds"]
@@ -70,7 +72,7 @@ class Teller:
             "id": row["id"],
             "class": self.class_name(row["class_id"]),
             "part": row["part"],
-            "at": times.told(row["at"]),
+            "at": times.to_iso(row["at"]),
             "origin": ORIGINS[row["origin"]],
             "decision": DECISIONS[row["decision"]],
             "reason": row["reason"],
@@ -111,7 +113,7 @@ class Teller:
             "active": version.active,
             **_limits(limits),
             "from": version.made_from,
-            "at": times.told(version.at),
+            "at": times.to_iso(version.at),
             "who": version.who,
             "reason": version.reason,
         }
@@ -131,7 +133,7 @@ class Teller:
             **{name: facts.get(name) for name in (*names, *rates)},
             "ranges": facts.get("ranges", {}),
             "self_test": version.self_test,
-            "at": times.told(version.at) if version.at else None,
+            "at": times.to_iso(version.at) if version.at else None,
             "who": version.who,
             "inspections": inspections,
         }
@@ -139,14 +141,14 @@ class Teller:
     def event(self, row: Row) -> dict[str, Any]:
         return {
             "id": row["id"],
-            "at": times.told(row["at"]),
+            "at": times.to_iso(row["at"]),
             "class": None if row["class_id"] is None else self.class_name(row["class_id"]),
             "level": row["level"],
             "kind": row["kind"],
             "text": row["text"],
             "data": row["data"],
             "acknowledged_by": row["acknowledged_by"],
-            "acknowledged_at": times.told_or_none(row["acknowledged_at"]),
+            "acknowledged_at": times.to_iso_or_none(row["acknowledged_at"]),
         }
 
 
@@ -163,7 +165,7 @@ def verdict(row: Row) -> dict[str, Any]:
         "kind": row["kind"],
         "reason": row["reason"],
         "who": row["who"],
-        "at": times.told(row["at"]),
+        "at": times.to_iso(row["at"]),
         "has_mask": row["mask"] is not None,
     }
 
@@ -179,16 +181,18 @@ def _limits(limits: Limits) -> dict[str, Any]:
     }
 
 
-def what_if(found: WhatIf, parts: Mapping[int, str], compute_ms: float) -> dict[str, Any]:
+def what_if(outcome: WhatIf, parts: Mapping[int, str], compute_ms: float) -> dict[str, Any]:
     """parts: identifier of an inspection -> what the part is called."""
-    limits = found.limits
+    limits = outcome.limits
     return {
         **_limits(limits),
-        "parts": found.parts,
-        "now": found.now,
-        "then": found.then,
-        "changes": [{"from": one, "to": other, "count": count} for (one, other), count in found.changes.items()],
-        "verdicts": found.verdicts,
+        "parts": outcome.parts,
+        "now": outcome.now,
+        "then": outcome.then,
+        "changes": [
+            {"from": before, "to": after, "count": count} for (before, after), count in outcome.changes.items()
+        ],
+        "verdicts": outcome.verdicts,
         "flips": [
             {
                 "id": flip.judged.id,
@@ -198,7 +202,7 @@ def what_if(found: WhatIf, parts: Mapping[int, str], compute_ms: float) -> dict[
                 "from": flip.before,
                 "to": flip.after,
             }
-            for flip in found.flips
+            for flip in outcome.flips
         ],
         "compute_ms": round(compute_ms, 2),
     }
