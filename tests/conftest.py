@@ -27,6 +27,7 @@ from sharing import Shared, graphs_exported_once, made_for, run_of, sharing
 
 TINY = (
     "frame.size=64",
+    "student.blocks=[1, 1, 1]",
     "training.epochs=2",
     "training.batch_size=2",
     "precision=fp32",

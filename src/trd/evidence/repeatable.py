@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,16 +20,26 @@ def repeatable(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def deterministic(enabled: bool) -> Iterator[None]:
-    """Whether algorithms must repeat to the bit; afterwards the caller's choice holds again."""
+def deterministic(enabled: bool, compiled: bool = False) -> Iterator[None]:
+    """Whether algorithms must repeat to the bit; afterwards the caller's choice holds again.
+
+    compiled: what `torch.compile` makes must, too.
+    """
     choice: Any = torch.utils.deterministic  # a module with a property, of which its types say nothing
     before = torch.are_deterministic_algorithms_enabled(), choice.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on GPUs need it
-    torch.use_deterministic_algorithms(enabled)
+    _choose(enabled, compiled)
     # Filling every fresh tensor with NaN guards against reading unset memory, which nothing here does, and costs time.
     choice.fill_uninitialized_memory = False
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0])
+        _choose(before[0], compiled)
         choice.fill_uninitialized_memory = before[1]
+
+
+def _choose(enabled: bool, compiled: bool) -> None:
+    if compiled or "torch._inductor" in sys.modules:
+        torch.use_deterministic_algorithms(enabled)
+    else:  # the same but for the compiler, which that one imports: seconds of every training process
+        torch.set_deterministic_debug_mode("error" if enabled else "default")
