@@ -38,6 +38,8 @@ def main() -> None:
     parser.add_argument("--counts", default="", help="of train, validation, good, defect (of each kind)")
     parser.add_argument("--size", type=int, default=SIZE, help="pixels along a side; the view is the same")
     arguments = parser.parse_args()
+    if arguments.size % 2:
+        parser.error("--size: an even number, please")
     counts = dict(COUNTS)
     for item in filter(None, arguments.counts.split(",")):
         name, _, number = item.partition("=")

@@ -20,7 +20,7 @@ Distance = Callable[[Array], Array]  # (3, N) points of the part's own frame -> 
 VIEW = 100.0  # mm of the support that the image shows
 DISTANCE = 660.0  # mm from the camera to the middle of the support
 UP = np.array([0.11, -0.355, -0.93]) / np.linalg.norm([0.11, -0.355, -0.93])  # the support's normal, camera frame
-LIGHT = np.array([0.16, -0.06, -0.98]) / np.linalg.norm([0.16, -0.06, -0.98])  # to lamp and projector, camera frame
+LIGHT = np.array([0.14, -0.05, -0.98]) / np.linalg.norm([0.14, -0.05, -0.98])  # to lamp and projector, camera frame
 FILL = np.array([-0.35, -0.45, -0.82]) / np.linalg.norm([-0.35, -0.45, -0.82])  # to a weak second lamp
 FINE = 2  # rays a pixel, along a side
 SUPPORT = 0.017  # reflectance of the support
@@ -250,14 +250,14 @@ def scan(rng: np.random.Generator, seen: Surface, bright: Array, dark: NDArray[n
     depth += (spread * (0.6 * noise / noise.std() + 0.8 * rng.standard_normal((size, size)))).astype(np.float32)
     # rows and columns of the sensor's grid differ in how often they fall out
     comb = (0.4 + 1.2 * rng.random((size, 1))) * (0.4 + 1.2 * rng.random((1, size)))
-    chance = 0.37 * np.exp(-np.clip(bright - 10, 0, None) / 6) * comb * (1 + 0.3 * _smooth(rng, size, 0.8))
-    chance += 0.30 * np.clip((bright - 245) / 30, 0, 1)  # highlights
+    chance = 0.37 * np.exp(-np.clip(bright - 10, 0, None) / 5) * comb * (1 + 0.3 * _smooth(rng, size, 0.8))
+    chance += 0.15 * np.clip((bright - 245) / 30, 0, 1)  # highlights
     far = cv2.dilate(depth, np.ones((3, 3))) - depth
     near = depth - cv2.erode(depth, np.ones((3, 3)))
     broken = np.clip((0.22 - facing) / 0.12, 0, 1)  # steep flanks
-    broken += np.clip((near - 1.2) / 2.0, 0, 0.85) + np.clip((far - 1.5) / 4, 0, 0.30)  # edges, more so below them
+    broken += np.clip((near - 1.2) / 2.0, 0, 0.80) + np.clip((far - 1.5) / 4, 0, 0.10)  # edges, more so below them
     gap = rng.random((size, size)) < broken
-    gap |= _coarse(cv2.GaussianBlur(dark.astype(np.float32), (0, 0), 2.0)) > 0.5  # the projector's shadow
+    gap |= _coarse(cv2.GaussianBlur(dark.astype(np.float32), (0, 0), 2.0)) > 0.62  # the projector's shadow
     # the sensor matches windows, which bridge narrow gaps
     wide = cv2.morphologyEx(gap.astype(np.uint8), cv2.MORPH_OPEN, np.ones((BRIDGED, BRIDGED), np.uint8)) > 0
     kept = (~gap).astype(np.float32)
