@@ -30,7 +30,7 @@ def main() -> None:
     arguments = parser.parse_args()
     places = [arguments.real, *arguments.drawn]
     columns = [{**goods(place), **masks(place)} for place in places]
-    print("| figure | " + " | ".join(place.name for place in places) + " |\n|---" * 1 + "|---" * len(places) + "|")
+    print("| figure | " + " | ".join(place.name for place in places) + " |\n" + "|---" * (len(places) + 1) + "|")
     for name in dict.fromkeys(name for column in columns for name in column):
         first = columns[0].get(name)
         cells = []
@@ -103,7 +103,7 @@ def goods(place: Path) -> dict[str, float]:
                 "its 95th percentile": np.percentile(grey[part], 95),
                 "its 99.9th percentile": np.percentile(grey[part], 99.9),
                 "grey of the support": np.median(grey[support]),
-                "its noise": 1.48 * np.median(np.abs(grey[support] - np.median(grey[support]) + 0.5)),
+                "its noise": grey[support][grey[support] < 25].std(),
             }
         )
     return {name: float(np.median([row[name] for row in rows])) for name in rows[0]}
