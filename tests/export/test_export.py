@@ -77,7 +77,8 @@ def test_calibration_is_of_the_package_itself(made: Exported, trained: Path) -> 
     assert own.id != before.id
 
 
-@pytest.mark.parametrize("runtime", [pytest.param("onnx", marks=pytest.mark.slow), "openvino"])
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
 def test_int8_networks_are_fitted_and_calibrated_anew(
     runtime: str, trained: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
