@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,27 +12,15 @@ from typing import Any
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch reads it: threads of several processes would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import meandistance
 import pytest
 import torch
+from recipes import TINY
+from sharing import Shared, graphs_exported_once, made_for, run_of, sharing
 
 from trd.config import EVIDENCE, Recipe, load_recipe
 from trd.data.demo import draw_demo
 from trd.evidence.registry import MODULES
-
-sys.path.insert(0, str(Path(__file__).parent / "fakes"))
-
-import meandistance
-from sharing import Shared, graphs_exported_once, made_for, run_of, sharing
-
-TINY = (
-    "frame.size=64",
-    "student.blocks=[1, 1, 1]",
-    "training.epochs=2",
-    "training.batch_size=2",
-    "precision=fp32",
-    "training.checkpoint_every=1",
-    "scoring.stand_ins=false",  # seconds for each training; tests/training/test_stand_ins.py has them
-)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -295,7 +295,7 @@ main()
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 @pytest.mark.parametrize(("signal", "code"), [("SIGKILL", -9), ("SIGTERM", 143)])
 def test_a_kill_leaves_the_earlier_scores_and_those_done_so_far(
-    trained: Path, drawn: Path, tmp_path: Path, signal: str, code: int
+    quick_run: Path, drawn: Path, tmp_path: Path, signal: str, code: int
 ) -> None:
     earlier = '{"id": "old", "score": 1.0}\n'
     (tmp_path / "scores.jsonl").write_text(earlier)
@@ -303,7 +303,7 @@ def test_a_kill_leaves_the_earlier_scores_and_those_done_so_far(
     (tmp_path / "overlays/old.png").touch()
     inputs = ["--input", str(drawn / "biscuit/test/good"), "--out", str(tmp_path)]
     environment = os.environ | {"SIGNAL": signal}
-    command = [sys.executable, "-c", STOPPED, "predict", str(trained), *inputs]
+    command = [sys.executable, "-c", STOPPED, "predict", str(quick_run), *inputs]
     result = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
     assert result.returncode == code
     assert (tmp_path / "scores.jsonl").read_text() == earlier
@@ -315,7 +315,7 @@ def test_a_kill_leaves_the_earlier_scores_and_those_done_so_far(
         assert "scores.jsonl.part" in "".join(result.stderr.split())
     with (tmp_path / "scores.jsonl.part").open("a") as file:
         file.write('{"id": "cut o')  # dropped when read again
-    complete = ["predict", str(trained), *inputs, "--no-overlays"]
+    complete = ["predict", str(quick_run), *inputs, "--no-overlays"]
     assert runner.invoke(app, complete, catch_exceptions=False).exit_code == 0
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
     assert left == ["scores.csv", "scores.jsonl"]

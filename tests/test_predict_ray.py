@@ -61,35 +61,23 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")}
 
 
-def test_the_same_scores_and_pictures_as_of_one_process(
-    quick_run: Path, archive: Path, alone: Path, tmp_path: Path
-) -> None:
-    result = runner.invoke(app, command(quick_run, archive, tmp_path), catch_exceptions=False)
-    assert result.exit_code == 0
-    assert f"Ray: {PARTS} parts on 2 workers" in " ".join(result.output.split())
-    assert contents(tmp_path) == contents(alone)
-
-
-def test_a_part_that_cannot_be_read(
+def test_the_same_scores_maps_and_errors_as_of_one_process(
     quick_run: Path, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Paths are relative to where the command is given, also for the workers."""
+    """Also of a part that cannot be read. Paths are relative to where the command is given, also for the workers."""
     shutil.copytree(archive, tmp_path / "parts")
     (tmp_path / f"parts/rgb/{BAD:03d}.png").write_bytes(b"damaged")
     monkeypatch.chdir(tmp_path)
-    for keep_going in (["--keep-going", "--raw-maps"], []):
-        found = {}
-        for executor in ("local", "ray"):
-            out = Path(f"{executor}{len(keep_going)}")
-            result = runner.invoke(app, command(quick_run, Path("parts"), out, executor, *keep_going))
-            found[executor] = contents(out), result.exit_code, str(result.exception)
-        assert found["ray"] == found["local"]
-        rows = [json.loads(line) for line in found["ray"][0]["scores.jsonl"].splitlines()]
-        assert len(rows) == (PARTS if keep_going else BAD)
-        if keep_going:
-            assert "parts/rgb/021.png cannot be read" in rows[BAD]["error"]
-        else:
-            assert "parts/rgb/021.png cannot be read" in found["ray"][2]
+    written = {}
+    for executor in ("local", "ray"):
+        more = ("--keep-going", "--raw-maps")
+        result = runner.invoke(app, command(quick_run, Path("parts"), Path(executor), executor, *more))
+        written[executor] = contents(Path(executor)), result.exit_code, str(result.exception)
+    assert f"Ray: {PARTS} parts on 2 workers" in " ".join(result.output.split())
+    assert written["ray"] == written["local"]
+    rows = [json.loads(line) for line in written["ray"][0]["scores.jsonl"].splitlines()]
+    assert len(rows) == PARTS
+    assert "parts/rgb/021.png cannot be read" in rows[BAD]["error"]
 
 
 KILLED = """
@@ -110,6 +98,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 def test_a_call_that_is_ended_goes_on(quick_run: Path, archive: Path, alone: Path, tmp_path: Path) -> None:
     """Ray has a handler of its own for SIGTERM. What SIGKILL leaves is the same as of one process (tests/test_cli.py):

@@ -1,10 +1,10 @@
 """What was finished is kept, what has changed is noticed, and two do not work in one folder."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -177,21 +177,15 @@ def test_a_misspelt_class_is_not_trained(data: Path, tmp_path: Path, recipe: Rec
 
 
 def test_two_trainings_in_one_folder(data: Path, tmp_path: Path) -> None:
+    from trd.files import locked
+
     out = tmp_path / "run"
+    out.mkdir()
     command = [sys.executable, "-m", "trd", "train", "--data", str(data), "--out", str(out), "--device", "cpu"]
-    for value in ("frame.size=64", "training.epochs=500", "precision=fp32", "training.checkpoint_every=1"):
-        command += ["--set", value]
-    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 120
-        while not (out / "run.json").exists() and time.monotonic() < deadline and first.poll() is None:
-            time.sleep(0.05)
+    with locked(out, "a run"):
         second = subprocess.run(command, capture_output=True, text=True, check=False)
-    finally:
-        first.kill()
-        first.wait()
     assert second.returncode == 2
-    assert f"in use: a run by process {first.pid}" in " ".join(second.stderr.split())
+    assert f"in use: a run by process {os.getpid()}" in " ".join(second.stderr.split())
 
 
 def test_a_run_in_use_is_not_evaluated(trained: Path, drawn: Path, tmp_path: Path, recipe: Recipe) -> None:
@@ -215,18 +209,15 @@ def test_peak_memory_in_each_systems_unit(monkeypatch: pytest.MonkeyPatch, platf
     assert processes.peak_memory_mb() == 300
 
 
-def test_without_the_resource_module_training_runs(data: Path, tmp_path: Path) -> None:
+def test_without_the_resource_module_training_runs(
+    data: Path, tmp_path: Path, quick: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Windows has none."""
-    code = (
-        "import sys; sys.modules['resource'] = None; from trd.runs import Run; from trd.config import load_recipe;"
-        "from pathlib import Path; from trd import processes; assert processes.peak_memory_mb() is None;"
-        "r = load_recipe('patch-statistics', ['frame.size=64', 'scoring.stand_ins=false']);"
-        "run = Run.open(Path(sys.argv[1]), Path(sys.argv[2]), r, None); run.train_and_evaluate('cpu');"
-        "run.raise_failures()"
-    )
-    command = [sys.executable, "-c", code, data, tmp_path / "run"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert processes.peak_memory_mb() is None
+    run = Run.open(data, tmp_path / "run", quick, None)
+    run.train_and_evaluate("cpu")
+    run.raise_failures()
     record = json.loads((tmp_path / "run/run.json").read_text())
     assert record["progress"]["biscuit"]["training"]["peak_memory_mb"] is None
 

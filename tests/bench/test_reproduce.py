@@ -108,6 +108,7 @@ def test_eyecandies(tmp_path: Path) -> None:
     assert all(0 < float(cell) <= 100 for cell in ours)
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on(mvtec: Path, tmp_path: Path, quick: Recipe) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-c", "from trd.cli import main; main()", "reproduce", "mvtec3d", "--data", str(mvtec)]
@@ -257,6 +258,7 @@ def test_latex_is_escaped() -> None:
     assert "$\\pm$" in text
 
 
+@pytest.mark.slow
 def test_ray_runs_the_same_jobs(mvtec: Path, tmp_path: Path, quick: Recipe) -> None:
     pytest.importorskip("ray")
     reproduce("mvtec3d", mvtec, tmp_path / "ray", quick, executor="ray", device="cpu")

@@ -2,20 +2,16 @@
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pinhole import CAMERA
 
 from trd.data.cameras import read_camera
 from trd.data.clouds import read_cloud
 from trd.errors import DataError
 from trd.types import Camera
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from pinhole import CAMERA
 
 
 def test_camera_files(tmp_path: Path) -> None:

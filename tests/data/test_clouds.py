@@ -1,20 +1,16 @@
 """Organised clouds: xyz and depth in TIFF, NPY and PNG."""
 
-import sys
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from pinhole import CAMERA
 
 from trd.data.clouds import depth_size, depth_to_cloud, read_cloud
 from trd.errors import DataError
 from trd.types import Camera
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from pinhole import CAMERA
 
 
 @pytest.mark.parametrize("compression", [None, "zlib", "lzw"])

@@ -1,15 +1,11 @@
 """Whatever a file holds, decoding it ends in a result or in one error that names the file."""
 
-import sys
 from pathlib import Path
 
 import pytest
+from damage import mutated, valid_files, write_beside
 
 from trd.errors import DataError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from damage import mutated, valid_files, write_beside
 
 DAMAGED = valid_files()
 

@@ -1,12 +1,9 @@
 import shutil
-import sys
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from eyecandies import draw_eyecandies
 
 import trd

@@ -1,21 +1,17 @@
 """PNG and JPEG: what they hold is read, and what is damaged or no picture is refused."""
 
-import sys
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 import pytest
+from damage import valid_files
 from PIL import Image
+from pinhole import CAMERA
 
 from trd.data.clouds import read_cloud
 from trd.data.images import read_image, read_mask
 from trd.errors import DataError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from damage import valid_files
-from pinhole import CAMERA
 
 DAMAGED = valid_files()
 

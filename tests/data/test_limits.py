@@ -1,7 +1,6 @@
 """What a header declares is refused before it is decoded, where it is too much or not in the file."""
 
 import struct
-import sys
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -10,14 +9,11 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from pinhole import CAMERA
 
 from trd.data.clouds import read_cloud
 from trd.data.images import read_image
 from trd.errors import DataError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from pinhole import CAMERA
 
 
 def png_that_declares(height: int, width: int) -> bytes:

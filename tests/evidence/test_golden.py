@@ -1,8 +1,6 @@
 """The paper-size student equals the reference implementation, number by number (tests/golden)."""
 
-import sys
-from pathlib import Path
-
+import fill
 import numpy as np
 import pytest
 import torch
@@ -14,9 +12,6 @@ from trd.evidence.reverse_distillation.network.reference_weights import referenc
 from trd.evidence.reverse_distillation.network.student import Student
 from trd.evidence.reverse_distillation.training.loss import branch_loss
 from trd.reference import anomaly_map, load_reference_student, smooth
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "golden"))
-import fill
 
 SEED = 7
 GOLDEN = np.load(fill.HERE / "student_visible.npz")

@@ -1,7 +1,7 @@
 import json
-import sys
 from pathlib import Path
 
+import fill
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -20,9 +20,6 @@ from trd.runs import import_reference
 from trd.stored import WEIGHTS
 from trd.training.imported import import_class
 from trd.types import ClassFolder
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "golden"))
-import fill
 
 SMALL = ["teacher.weights=random", "frame.size=64"]
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from sharing import Shared, made_for
 
 from trd.export.export import Exported
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from sharing import Shared, made_for
 
 
 @pytest.fixture(scope="session", params=["onnx", "openvino"])

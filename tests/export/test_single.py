@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sharing import Shared, made_for
 
 from trd.data.listing import list_class
 from trd.data.loading import load_sample
@@ -17,10 +17,6 @@ from trd.errors import RecipeError, TRDError
 from trd.export.export import Exported
 from trd.export.single import export_single
 from trd.preprocess.parts import stacked_images
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from sharing import Shared, made_for
 
 
 @pytest.fixture(scope="session")

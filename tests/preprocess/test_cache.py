@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,14 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from caching import BYTES, assert_same, files_in, fill, never, size_of, some_sample
 
 from trd.preprocess import cache as module
 from trd.preprocess.cache import PreparedCache
 from trd.types import PreparedSample
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from caching import BYTES, assert_same, files_in, fill, never, size_of, some_sample
 
 
 @pytest.mark.parametrize("region", [True, False])

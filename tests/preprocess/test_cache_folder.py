@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
+from caching import BYTES, assert_same, files_in, fill, never, size_of, some_sample
 
 from trd.errors import RecipeError
 from trd.preprocess import cache as module
 from trd.preprocess.cache import PreparedCache, user_cache
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from caching import BYTES, assert_same, files_in, fill, never, size_of, some_sample
 
 
 def test_the_oldest_go_when_the_limit_is_reached(tmp_path: Path) -> None:

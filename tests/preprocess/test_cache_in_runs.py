@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from caching import assert_same, files_in, prepare_biscuits
 from rich.console import Console
 
 from trd.config import Recipe
@@ -20,10 +20,6 @@ from trd.preprocess.cache import user_cache
 from trd.preprocess.pipeline import Pipeline
 from trd.training.prepare import PreparedClass, list_parts, prepare_class
 from trd.types import ClassFolder, PreparedSample, Sample
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from caching import assert_same, files_in, prepare_biscuits
 
 
 @pytest.fixture

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from caching import prepare_biscuits
 
 from trd.config import Recipe, load_recipe
 from trd.data.loading import load_sample
 from trd.types import Sample, SampleFiles
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from caching import prepare_biscuits
 
 
 @pytest.fixture

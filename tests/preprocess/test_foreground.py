@@ -1,19 +1,13 @@
 """The plane along the border, and the part that stands on it."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from scans import STRICT, block, flat_sample, scan
 
 from trd.config import load_recipe
 from trd.preprocess.foreground import border_plane
 from trd.preprocess.pipeline import Pipeline
 from trd.types import Sample
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from scans import STRICT, block, flat_sample, scan
 
 
 def with_strays(sample: Sample, count: int = 40) -> Sample:

@@ -1,11 +1,10 @@
 """The window that is fitted on the training samples, and what is said where none can be."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from scans import STRICT, block, flat_sample, in_millimetres, rough_border, scan
 
 from trd.config import Recipe, load_recipe
 from trd.errors import DataError
@@ -13,10 +12,6 @@ from trd.preprocess.frame import Frame
 from trd.preprocess.image import resize_mask
 from trd.preprocess.pipeline import Pipeline
 from trd.types import Sample
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from scans import STRICT, block, flat_sample, in_millimetres, rough_border, scan
 
 
 def test_no_part_found_names_the_likely_reason() -> None:

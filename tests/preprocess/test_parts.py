@@ -1,15 +1,10 @@
 """Prepared samples in memory."""
 
-import sys
-from pathlib import Path
+from scans import flat_sample
 
 from trd.config import load_recipe
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.pipeline import Pipeline
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from scans import flat_sample
 
 
 def test_the_cache_is_bounded() -> None:

@@ -1,12 +1,11 @@
 """What the pipeline makes of a sample: images, what is scored, and notes."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from scans import STRICT, block, flat_sample, in_millimetres, rough_border, scan
 
 from trd.config import load_recipe
 from trd.errors import DataError
@@ -15,10 +14,6 @@ from trd.preprocess.frame import Frame
 from trd.preprocess.normals import sobel_normals_image
 from trd.preprocess.pipeline import Pipeline
 from trd.types import Sample
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from scans import STRICT, block, flat_sample, in_millimetres, rough_border, scan
 
 
 def test_a_sample_without_a_plane_borrows_the_training_sets(caplog: pytest.LogCaptureFixture) -> None:

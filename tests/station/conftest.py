@@ -6,7 +6,6 @@ import contextlib
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,16 +13,13 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sharing import Shared
+from stations import client_of, free_port, until, upload
 
 import trd
 from trd.config import load_recipe
 from trd_station.settings import Settings
 from trd_station.station import Station
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from sharing import Shared
-from stations import client_of, free_port, until, upload
 
 RECIPE = ("frame.size=64", "scoring.stand_ins=false")
 

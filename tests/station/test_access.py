@@ -1,23 +1,19 @@
 """Who may call what: every route, with every role."""
 
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from stations import client_of
 
 from trd.errors import DataError, OutputError, RecipeError
 from trd_station.api.app import MODULES, create_app
 from trd_station.serve import check_address, listening
 from trd_station.station import Station
 from trd_station.tokens import ROLES, Tokens
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from stations import client_of
 
 PUBLIC = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/v1/session"), ("POST", "/v1/session")}
 OPERATOR = {

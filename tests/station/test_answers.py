@@ -1,7 +1,6 @@
 """Real answers of every JSON route are what the OpenAPI document says of them."""
 
 import base64
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,11 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from httpx import Response
 from pydantic import BaseModel
+from stations import client_of, upload
 
 from trd_station.api.answers import models, operation, parts
 from trd_station.api.app import MODULES
 from trd_station.tokens import Tokens
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from stations import client_of, upload
 
 BASE = "/v1/classes/{class_name}"
 PART = "/v1/inspections/{number}"

@@ -13,6 +13,7 @@ import httpx
 import imagecodecs
 import numpy as np
 import pytest
+from stations import client_of, upload
 from typer.testing import CliRunner
 
 import trd
@@ -28,10 +29,6 @@ from trd_station.logs import LOGGERS, log_as_json
 from trd_station.outputs.opcua_security import OpcUaSecurity
 from trd_station.running import Attached
 from trd_station.settings import Settings
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from stations import client_of, upload
 
 BASE = "/v1/classes/biscuit"
 

@@ -1,18 +1,14 @@
 """Requests made up from the station's own description, and forms that were damaged: never a 5xx."""
 
 import random
-import sys
 import warnings
 from pathlib import Path
 
 import pytest
+from stations import client_of, damaged, upload
 
 from trd_station.api.app import create_app
 from trd_station.station import Station
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from stations import client_of, damaged, upload
 
 URL = "/v1/classes/biscuit/inspections"
 ENDLESS = ("/v1/live",)

@@ -4,7 +4,6 @@ import asyncio
 import http.server
 import json
 import shutil
-import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from stations import client_of, free_port, until
 
 import trd
 from trd.config import load_recipe
@@ -28,10 +28,6 @@ from trd_station.outputs.outbox import Outbox
 from trd_station.outputs.webhook import webhook
 from trd_station.running import Attached, attach
 from trd_station.station import Station
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from stations import client_of, free_port, until
 
 
 def inspections(client: TestClient) -> list[dict]:

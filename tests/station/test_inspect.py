@@ -2,7 +2,6 @@
 
 import io
 import json
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from stations import client_of, upload
 
 import trd
 from trd.data.loading import load_sample
@@ -19,10 +19,6 @@ from trd_station.station import Station
 from trd_station.store import history
 from trd_station.work import line
 from trd_station.work.parts import prepare
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from stations import client_of, upload
 
 URL = "/v1/classes/biscuit/inspections"
 

@@ -15,13 +15,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from stations import until, upload
 from typer.testing import CliRunner
 
 from trd.cli import app
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from stations import until, upload
 
 
 class Served:

@@ -4,7 +4,6 @@ import gzip
 import io
 import json
 import struct
-import sys
 from pathlib import Path
 
 import imagecodecs
@@ -17,8 +16,6 @@ from trd.data.images import read_image
 from trd.preprocess.frame import Frame
 from trd_station.cloud import CloudFacts, encoded
 from trd_station.station import Station
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
 
 def picture(client: TestClient, url: str) -> np.ndarray:

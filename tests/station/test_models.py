@@ -3,7 +3,6 @@
 import hashlib
 import io
 import shutil
-import sys
 import threading
 import time
 import zipfile
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from stations import client_of, upload
 from typer.testing import CliRunner
 
 import trd
@@ -21,10 +21,6 @@ from trd.errors import CheckpointError, OutputError
 from trd.types import Sample
 from trd_station.shelf.self_test import Recorded, self_test
 from trd_station.station import Station
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from stations import client_of, upload
 
 BASE = "/v1/classes/biscuit"
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -10,16 +9,13 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pytest
+from stations import client_of, until, upload
 
 from trd.errors import CheckpointError, RecipeError
 from trd_station.outputs.mqtt import Mqtt
 from trd_station.running import Attached, attach
 from trd_station.shelf.discovery import detectors_at
 from trd_station.station import Station
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from stations import client_of, until, upload
 
 NAME = "gear #2+a 5%?&ü"  # not %25: the test client decodes twice
 BASE = f"/v1/classes/{quote(NAME, safe='')}"

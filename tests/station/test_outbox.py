@@ -1,22 +1,17 @@
 """An outbox in trouble: its place cannot be written, the database does not answer, the process is killed."""
 
 import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
+from stations import until
 
 from trd.errors import OutputError
 from trd_station.outputs import outbox
 from trd_station.outputs.outbox import Outbox, UndeliverableError, body_of
 from trd_station.station import Station
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from stations import until
 
 Send = Callable[..., list[dict]]
 

@@ -6,7 +6,6 @@ import pwd
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,8 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from inspections import FILTERS, add_many, holds
+from stations import client_of, upload
 from typer.testing import CliRunner
 
 from trd.cli import app
@@ -21,11 +22,6 @@ from trd.errors import OutputError
 from trd_station.station import Station
 from trd_station.store import database, history
 from trd_station.store.schema import metadata
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from inspections import FILTERS, add_many, holds
-from stations import client_of, upload
 
 BASE = "/v1/classes/biscuit"
 

@@ -1,7 +1,6 @@
 """What a station keeps: migrations, lists and counts, retention, and order after a crash."""
 
 import sqlite3
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,7 +12,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from fastapi.testclient import TestClient
+from inspections import FILTERS, add_class, add_many, holds
 from sqlalchemy import select
+from stations import client_of, upload
 from typer.testing import CliRunner
 
 from trd.cli import app
@@ -24,11 +25,6 @@ from trd_station.store import database, history, retention
 from trd_station.store.files import Files
 from trd_station.store.filters import Filters
 from trd_station.store.schema import DECISIONS, inspection, metadata
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from inspections import FILTERS, add_class, add_many, holds
-from stations import client_of, upload
 
 
 @pytest.fixture

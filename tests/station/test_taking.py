@@ -1,21 +1,17 @@
 """Inputs in trouble: what fails, hangs, or cannot be moved away."""
 
 import shutil
-import sys
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from stations import client_of, until
 
 from trd.errors import DataError, OutputError
 from trd_station.inputs.camera import CameraInput, VideoCamera
 from trd_station.inputs.folder import WatchedFolder
 from trd_station.inputs.taking import Running
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from stations import client_of, until
 
 
 def test_a_camera_without_a_frame_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:

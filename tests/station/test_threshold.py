@@ -1,22 +1,18 @@
 """Limits: what they promise, what they would change, new versions, recalibration, the review queue."""
 
 import base64
-import sys
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from stations import client_of, upload
 
 from trd.statistics.conformal import conformal_threshold
 from trd_station import times
 from trd_station.deciding import Judged, Limits, limits_for, what_if
 from trd_station.station import Station
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from stations import client_of, upload
 
 BASE = "/v1/classes/biscuit"
 

@@ -6,7 +6,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import urllib.error
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from stations import free_port
 
 from trd.errors import OutputError, RecipeError
 from trd_station.addresses import shown
@@ -21,10 +21,6 @@ from trd_station.outputs.mqtt import Mqtt
 from trd_station.outputs.secret import secret
 from trd_station.outputs.tls import Tls
 from trd_station.outputs.webhook import webhook
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from stations import free_port
 
 TOLD = {"id": 7, "class": "biscuit", "score": 1.5}
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from inspections import add_many
 from sqlalchemy import select
+from stations import client_of, until, upload
 
 from trd.preprocess.ranges import NOTED
 from trd_station.station import Station
@@ -19,11 +20,6 @@ from trd_station.store.database import Database
 from trd_station.store.schema import inspection
 from trd_station.watch.exchangeable import ExchangeabilityTest
 from trd_station.watch.watch import Watch
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
-from inspections import add_many
-from stations import client_of, until, upload
 
 BASE = "/v1/classes/biscuit"
 ALARM = math.log10(8 / 0.01)  # eight streams, a false alarm of any of them in a hundred lines

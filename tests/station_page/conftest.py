@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pages import Files, Served, part_files, send, serving, without_depth
+from sharing import Shared, run_of
 
 from trd.config import load_recipe
 from trd.data.demo import CLASS_NAME, draw_demo
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-from pages import Files, Served, part_files, send, serving, without_depth
-from sharing import Shared, run_of
 
 # the same engine without windows, tabs and extensions opens a page for a third of the processor time
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")

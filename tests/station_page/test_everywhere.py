@@ -1,13 +1,9 @@
 """What holds of every page: it asks no other machine, keeps to the content policy, and can be used by anyone."""
 
-import sys
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from pages import Look, Served, serious_findings, window
 
 PAGES = ("line", "part/2", "part/9", "history", "review", "threshold", "watch", "models", "nonsense")

@@ -1,11 +1,9 @@
 """What the page of a part says beside its views, and where it leads."""
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from pages import HTTP, Files, Served, part_files, send, window
 
 

@@ -1,10 +1,8 @@
 """The page Review: parts judged by keyboard, and what happens elsewhere meanwhile."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from pages import HTTP, Served, part_files, send, window
 
 

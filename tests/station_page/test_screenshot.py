@@ -3,14 +3,11 @@
 import io
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from pages import HTTP, Look, Served, window
+from PIL import Image
 
 MOST_BYTES = 400_000
 

@@ -1,14 +1,11 @@
 """Where the station wants a token."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from pages import Look, Served, serious_findings, serving, window
 
 CLASS = "gear #2+a 5%25?&ü"  # as every address must take it

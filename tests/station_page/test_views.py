@@ -1,7 +1,6 @@
 """The views of a part agree with the library's map, with each other, and are quick with many points."""
 
 import io
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,6 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from pages import HTTP, Files, Look, Served, part_files, send, window
 
 MOST_BYTES = 4_000_000

@@ -1,7 +1,6 @@
 """A day's work in a real browser against the real service."""
 
 import shutil
-import sys
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,14 +9,12 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
+from pages import Files, Served, part_files, send, serving, window
 from sqlalchemy import Connection, insert, select
 
 from trd_station import times
 from trd_station.store import history
 from trd_station.store.schema import inspection
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-from pages import Files, Served, part_files, send, serving, window
 
 
 @pytest.mark.timeout(240)

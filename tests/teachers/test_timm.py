@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from with_timm import timm_or_skip
 
 from trd.config import load_recipe
 from trd.data.folder import list_class
@@ -22,9 +23,6 @@ from trd.teachers import build_teacher
 from trd.teachers.timm_network import TimmTeacher
 from trd.training.fit import fit_class
 from trd.types import ClassFolder
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-from with_timm import timm_or_skip
 
 CNN, VIT = "timm:test_resnet.r160_in1k", "timm:test_vit.r160_in1k"
 PYRAMIDS = (CNN, "timm:test_convnext.r160_in1k", "timm:test_efficientnet.r160_in1k")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from recipes import TINY
 from rich.console import Console
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -97,8 +98,10 @@ def test_ctrl_c_on_the_command_line_leaves_a_resumable_run(drawn: Path, tmp_path
         str(drawn),
         "--out",
         str(out),
+        "--recipe",
+        "lite-residual",
     ]
-    for value in ("frame.size=64", "training.epochs=500", "precision=fp32", "training.checkpoint_every=1"):
+    for value in (*TINY, "training.epochs=500"):
         command += ["--set", value]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
     checkpoint = out / "biscuit" / CHECKPOINT
@@ -150,12 +153,9 @@ def test_training_learns(drawn: Path, tmp_path: Path) -> None:
     recipe = load_recipe(
         "lite-residual",
         [
-            "frame.size=64",
+            *TINY,
             "training.epochs=16",
-            "training.batch_size=2",
-            "precision=fp32",
             "student.filter=true",
-            "scoring.stand_ins=false",
         ],
     )
     fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, "cpu")

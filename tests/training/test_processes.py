@@ -19,6 +19,7 @@ from trd.types import ClassFolder
 
 SETTINGS = [
     "frame.size=64",
+    "student.blocks=[1, 1, 1]",
     "training.epochs=2",
     "training.batch_size=6",
     "precision=fp32",
