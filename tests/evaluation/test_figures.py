@@ -64,7 +64,7 @@ def test_the_callers_choice_of_a_window_system_stays() -> None:
 
 def test_curves_and_intervals_of_several_detectors() -> None:
     steps = np.linspace(0, 1, 5)
-    roc = figures.roc_figure({"a": (steps, steps), "b": (steps, np.sqrt(steps))}, "bolts")
+    roc = figures.roc_figure({"a": (steps, steps), "b": (steps, np.sqrt(steps))})
     bars = figures.intervals_figure(
         {"AUROC": {"a": (0.5, 0.4, 0.6), "b": (0.7, 0.6, 0.8)}, "difference": {"a": (-0.2, -0.3, 0.1), "b": None}}
     )

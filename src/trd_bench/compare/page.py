@@ -260,8 +260,7 @@ def html(comparison: Comparison) -> str:
             "rows": _rows(table.rows),
             "kinds": by_kind(table) if len(table.kinds) > 1 else None,
             "roc": figures.roc_figure(
-                {f"{row.recipe}, AUROC {row.image_auroc.value:.3f}": table.roc[row.recipe] for row in table.rows},
-                f"{table.name}: every threshold, as false alarms against defects found",
+                {f"{row.recipe}, AUROC {row.image_auroc.value:.3f}": table.roc[row.recipe] for row in table.rows}
             ),
             "intervals": _intervals(table.rows),
             "seeds": max(len(row.seeds) for row in table.rows),

@@ -100,6 +100,19 @@ def test_tables_and_page(drawn: Path, tmp_path: Path, recipes: list[Recipe]) -> 
     assert "Test parts: 2 good, 3 defective (1 chip, 1 dent, 1 stain)." in text
 
 
+def test_a_class_of_any_name(drawn: Path, tmp_path: Path, recipes: list[Recipe]) -> None:
+    name = "#1 + ü%20& 漆[x]|<b>"
+    shutil.copytree(drawn / "biscuit", tmp_path / "data" / name)
+    out = tmp_path / "out"
+    _, failures = compare(tmp_path / "data", out, recipes[:1], device="cpu")
+    assert not failures
+    (row,) = rows_of(out)
+    assert row["class"] == name
+    page = (out / "compare.html").read_text("utf-8")
+    assert "#1 + ü%20&amp; 漆[x]|&lt;b&gt;" in page
+    assert "|<b>" not in page
+
+
 def test_what_is_done_is_not_done_again(
     drawn: Path, tmp_path: Path, recipes: list[Recipe], request: pytest.FixtureRequest
 ) -> None:
