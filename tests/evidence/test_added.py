@@ -5,7 +5,7 @@ from pathlib import Path
 import meandistance
 import numpy as np
 import pytest
-from meandistance import KIND, toml
+from meandistance import COLOUR, KIND, toml
 from rich.console import Console
 
 import trd
@@ -14,14 +14,14 @@ from trd.errors import CheckpointError, RecipeError, TRDError
 from trd.runs import Run
 
 PAGE = Path(__file__).parents[2] / "docs/architecture.md"
-BRANCHES = ("rgb_mean", "depth_mean", "rgb_statistics", "depth_statistics")
+BRANCHES = ("rgb_mean", "rgb_statistics")
 pytestmark = pytest.mark.usefixtures("mean_distance")
 
 
 @pytest.fixture(scope="module")
 def recipe(mean_distance: None, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     path = tmp_path_factory.mktemp("recipe") / "both.toml"
-    path.write_text(toml("both", more="least = 0.05\n[evidence.patch_statistics]\ncomponents = 4\n"))
+    path.write_text(toml("both", COLOUR, more="least = 0.05\n[evidence.patch_statistics]\ncomponents = 4\n"))
     return load_recipe(path)
 
 
@@ -68,8 +68,8 @@ def test_the_station_serves_it(run: Path, drawn: Path, tmp_path: Path) -> None:
     station = Station.open(Settings(tmp_path / "station", device="cpu"), [str(run)])
     try:
         with client_of(station) as client:
-            url, files = "/v1/classes/biscuit/inspections", upload(drawn / "biscuit/test/chip", "000")
-            answer = client.post(url, files=files)
+            url, (colour, _) = "/v1/classes/biscuit/inspections", upload(drawn / "biscuit/test/chip", "000")
+            answer = client.post(url, files=[colour])
         assert answer.status_code == 201, answer.text
         (inspection,) = answer.json()["inspections"]
         assert inspection["maps"] == ["fused", *BRANCHES]
@@ -102,7 +102,7 @@ def test_its_section_is_checked(recipe: Recipe, monkeypatch: pytest.MonkeyPatch)
         raise ValueError(f"not with {', '.join(modalities)}")
 
     monkeypatch.setattr(meandistance.MeanDistanceConfig, "check", refuse)
-    with pytest.raises(RecipeError, match=r"evidence\.mean_distance: not with rgb, depth"):
+    with pytest.raises(RecipeError, match=r"evidence\.mean_distance: not with rgb"):
         recipe.changed("seed=1")
 
 

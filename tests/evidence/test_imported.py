@@ -1,7 +1,6 @@
 import json
 from pathlib import Path
 
-import fill
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -22,11 +21,6 @@ from trd.training.imported import import_class
 from trd.types import ClassFolder
 
 SMALL = ["teacher.weights=random", "frame.size=64"]
-
-
-@pytest.fixture(scope="module")
-def weights() -> dict[str, torch.Tensor]:
-    return fill.weights(1)
 
 
 @pytest.fixture(scope="module")
