@@ -111,16 +111,32 @@ def test_commands_in_messages(package: str) -> None:
     assert count > 5
 
 
+def typed(page: str) -> Iterator[list[str]]:
+    """The words after `trd` of every call in a block of a page, up to the next command."""
+    for block in re.findall(r"^```\w*\n(.*?)^```", page, re.M | re.S):
+        for line in block.replace("\\\n", " ").splitlines():
+            if not re.search(r"(^|&& |-m |\$ )trd ", line):
+                continue
+            calls = " ".join(shlex.split(line.strip().removeprefix("$ "), comments=True))
+            for call in re.split(r" (?:&&|\|\||;|\||&) ?", calls):
+                words = shlex.split(call.removeprefix("python -m "))
+                if words[:1] == ["trd"]:
+                    yield words[1:]
+
+
+def test_every_call_of_a_line_is_read() -> None:
+    page = "```bash\npython3 -m venv x && trd demo  # first\n$ trd train --data a \\\n  --out b\n```\n"
+    assert list(typed(page)) == [["demo"], ["train", "--data", "a", "--out", "b"]]
+    assert ["demo"] in typed((ROOT / "README.md").read_text("utf-8"))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_in_the_documentation(page: Path) -> None:
     text = page.read_text("utf-8")
-    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S)
-    for block in blocks:
-        for line in block.replace("\\\n", " ").splitlines():
-            words = shlex.split(line.strip().removeprefix("$ "), comments=True) if line.strip()[:4] == "trd " else []
-            if words and "..." not in words:
-                _parsed([word.strip("[]") for word in words[1:]], line)
-            assert not list(faults(words[1:])), line
+    for words in typed(text):
+        if "..." not in words:
+            _parsed([word.strip("[]") for word in words], page.name)
+        assert not list(faults(words)), words
     for words in quoted(re.sub(r"^```\w*\n.*?^```", "", text, flags=re.M | re.S)):
         assert not list(faults(words)), words
 

@@ -1,16 +1,12 @@
-"""The documentation site: every page is reached, links and commands exist, and the built pages ask no other host."""
+"""The documentation site: every page is reached, links lead somewhere, and the built pages ask no other host."""
 
 import re
 import runpy
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
-import typer
 from typer.testing import CliRunner
 
 import trd
@@ -21,7 +17,6 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
-SEPARATORS = {"&&", "||", ";", "|", "&"}
 
 
 def anchors(page: Path) -> set[str]:
@@ -46,46 +41,6 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
         assert target.exists(), path
         if anchor:
             assert anchor in anchors(target), f"{path}#{anchor}"
-
-
-def commands(page: Path) -> Iterator[list[str]]:
-    """The words after `trd` of every call in a block of bash, up to the next command."""
-    for language, block in FENCE.findall(page.read_text("utf-8")):
-        if language != "bash":
-            continue
-        for line in block.replace("\\\n", " ").splitlines():
-            words = shlex.split(line, comments=True)
-            for index, word in enumerate(words):
-                first = index == 0 or words[index - 1] in SEPARATORS or words[index - 1] == "-m"
-                if word == "trd" and first:
-                    rest = words[index + 1 :]
-                    end = next((at for at, one in enumerate(rest) if one in SEPARATORS), len(rest))
-                    yield rest[:end]
-
-
-def unknown(call: list[str]) -> list[str]:
-    """The subcommand and options of a call that the command line does not have."""
-    command: click.Command = typer.main.get_command(app)
-    rest = list(call)
-    while (below := getattr(command, "commands", None)) is not None and rest:
-        if rest[0] not in below:
-            return rest[:1]
-        command = below[rest.pop(0)]
-    known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help"}
-    return [word for word in rest if word.startswith("--") and word.partition("=")[0] not in known]
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_and_options_exist(page: Path) -> None:
-    for call in commands(page):
-        assert not unknown(call), f"trd {' '.join(call)}"
-
-
-def test_a_wrong_command_would_be_found() -> None:
-    assert list(commands(DOCS / "start.md")), "no command was read"
-    assert unknown(["trian", "--data", "parts"]) == ["trian"]
-    assert unknown(["train", "--data", "parts", "--recipes", "x"]) == ["--recipes"]
-    assert unknown(["station", "nothing"]) == ["nothing"]
 
 
 @pytest.mark.parametrize("name", ["patch-statistics", "lite-rgb-normals", "lite-residual"])
