@@ -59,7 +59,9 @@ def test_every_command_explains_itself() -> None:
 def test_info_of_a_detector(trained: Path) -> None:
     output = runner.invoke(app, ["info", str(trained)]).output
     assert "lite-residual" in output
-    assert "from 4 good parts" in " ".join(output.split())
+    text = " ".join(output.replace("│", "").split())
+    assert "from 4 good parts" in text
+    assert "the image threshold is the score of one part, validation/good/00" in text
 
 
 def test_predict_a_folder(trained: Path, drawn: Path, tmp_path: Path) -> None:

@@ -134,3 +134,20 @@ def test_a_calibration_of_an_earlier_version_is_refused() -> None:
     del content["maps"]["rgb"]["shift"], content["maps"]["rgb"]["scale"]
     with pytest.raises(ValueError, match="earlier version"):
         Calibration.from_json(content)
+
+
+def test_the_part_that_sets_the_threshold_is_named() -> None:
+    raw = np.random.default_rng(0).normal(size=(19, 8, 8)).astype(np.float32)
+    raw[4, 3, 3], raw[7, 3, 3] = 90, 60
+    names = [f"good/{number:03d}" for number in range(19)]
+    calibration = calibrate({"a": raw}, [None] * 19, ScoringConfig(sigma=0), names=names)
+    assert calibration.good_parts[-2:] == ("good/007", "good/004")
+    following = calibration.good_scores[-2]
+    assert calibration.threshold_origin == (
+        f"the score of one part, good/004, the strangest of 19; the next has {following:.3f}"
+    )
+    assert calibration.for_rate(0.1).threshold_origin == "the score of good/007, which 1 of 19 good parts exceed"
+    assert Calibration.from_json(json.loads(json.dumps(calibration.to_json()))) == calibration
+    unnamed = calibrate({"a": raw}, [None] * 19, ScoringConfig(sigma=0))
+    assert unnamed.threshold_origin == ""
+    assert Calibration.from_json({k: v for k, v in unnamed.to_json().items() if k != "good_parts"}).id == unnamed.id

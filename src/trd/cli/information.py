@@ -78,12 +78,18 @@ def _describe(run: Path) -> None:
         manifest = read_package(run).manifest
         table.add_row("exported with", ", ".join(f"{name} {version}" for name, version in manifest.tools.items()))
         table.add_row("licences", "; ".join(f"{item}: {licence}" for item, licence in manifest.licences.items()))
-    for label, threshold in (("image", calibration.image_threshold), ("map", calibration.pixel_threshold)):
+    rates = {
+        "image threshold": (calibration.image_threshold, "false-alarm rate"),
+        "map threshold": (calibration.pixel_threshold, "share of a good part's pixels"),
+    }
+    for label, (threshold, rate) in rates.items():
         table.add_row(
-            f"{label} threshold",
-            f"{threshold.value:.3f}: false-alarm rate {threshold.guaranteed_rate:.1%} {calibration.promise}, "
+            label,
+            f"{threshold.value:.3f}: {rate} {threshold.guaranteed_rate:.1%} {calibration.promise}, "
             f"{threshold.requested_rate:.1%} requested, from {threshold.count} good parts",
         )
+    if calibration.threshold_origin:
+        table.add_row("", f"the image threshold is {calibration.threshold_origin}")
     for number, (name, earlier) in enumerate(earlier_calibrations(run).items()):
         table.add_row(
             "" if number else "earlier calibrations",

@@ -238,9 +238,10 @@ def _refuse_strays(folder: Path, pictures: dict[str, Path], alone: bool) -> None
 
 def _no_folder(folder: Path, source: str, clouds: Sequence[str]) -> DataError:
     names, suffixes = (CLOUD_FOLDERS, SOLID_SUFFIXES) if source in clouds else ((source,), IMAGE_SUFFIXES)
+    colour_alone = "; for colour alone, train with --recipe lite-rgb-memory-bank" if source in clouds else ""
     return DataError(
         f"{folder}: no folder for '{source}'; looked for {', '.join(dict.fromkeys((source, *names)))}, and for files "
-        f"of all sources beside each other ({', '.join(suffixes)})"
+        f"of all sources beside each other ({', '.join(suffixes)}){colour_alone}"
     )
 
 

@@ -23,8 +23,10 @@ def calibrate(
     regions: Sequence[Region],
     scoring: ScoringConfig,
     precision: PrecisionName | Literal[""] = "",
+    names: Sequence[str] = (),
 ) -> Calibration:
-    """raw: branch -> (N, h, w) raw maps of N good parts. regions: N of scored pixels. precision: the engine's.
+    """raw: branch -> (N, h, w) raw maps of N good parts. regions: N of scored pixels. precision: the engine's. names: N
+    ids of the parts.
 
     Each part's score and pixels are taken in units of the other parts (`Calibration.good_scores`). Raises TRDError for
     maps that are not finite.
@@ -41,10 +43,12 @@ def calibrate(
         part = decide(replace(calibration, maps=units), {name: maps[index] for name, maps in raw.items()}, region)
         scores.append(float(part.score))
         pixels.append(scored_pixels(part.fused, region))
-    ordered = np.sort(np.array(scores))
+    order = np.argsort(scores, kind="stable")
+    ordered = np.array(scores)[order]
     return replace(
         calibration,
         good_scores=tuple(ordered.tolist()),
+        good_parts=tuple(names[index] for index in order) if names else (),
         image_threshold=conformal_threshold(ordered, scoring.false_alarm_rate),
         pixel_threshold=conformal_pixel_threshold(pixels, scoring.pixel_false_alarm_rate),
     )

@@ -60,6 +60,7 @@ class Calibration:
     without its fold: all good parts count, but the detector that decides is another one, trained on all, so the rates
     are estimates; they err on the safe side as far as a detector trained on more parts knows good parts better.
     precision: that the engine computed in ("" if not recorded); of another one the thresholds promise nothing.
+    good_parts: ids of the parts of `good_scores`, in that order; () if not recorded.
     """
 
     maps: Mapping[str, MapStatistics]
@@ -70,6 +71,20 @@ class Calibration:
     kind: Literal["split", "cross"] = "split"
     precision: PrecisionName | Literal[""] = ""
     fusion: Fusion = "sum"
+    good_parts: tuple[str, ...] = ()
+
+    @property
+    def threshold_origin(self) -> str:
+        """Which good part the image threshold is the score of, as a clause; "" where no names are recorded."""
+        above = sum(score > self.image_threshold.value for score in self.good_scores)
+        place = len(self.good_scores) - above - 1
+        if len(self.good_parts) != len(self.good_scores) or place < 0:
+            return ""
+        name = self.good_parts[place]
+        if above:
+            return f"the score of {name}, which {above} of {len(self.good_scores)} good parts exceed"
+        following = f"; the next has {self.good_scores[place - 1]:.3f}" if place else ""
+        return f"the score of one part, {name}, the strangest of {len(self.good_scores)}{following}"
 
     def p_value(self, score: float) -> float:
         """Share of good parts, with this one, at least as anomalous."""
@@ -103,7 +118,10 @@ class Calibration:
     @property
     def id(self) -> str:
         """16 hexadecimal digits of its content."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        content = asdict(self)
+        if not self.good_parts:  # calibrations without names keep the id that they had
+            del content["good_parts"]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -241,7 +241,8 @@ def _calibration(
     scoring = detector.recipe.scoring.model_copy(
         update={"calibration": "split", "false_alarm_rate": before.image_threshold.requested_rate}
     )
-    return calibrate(raw, [part.region for part in parts.calibration], scoring, engine.precision)
+    regions, names = zip(*((part.region, part.id) for part in parts.calibration), strict=True)
+    return calibrate(raw, regions, scoring, engine.precision, names)
 
 
 def _equivalence(

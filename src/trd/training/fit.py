@@ -98,7 +98,8 @@ def fit_prepared(
     begin = time.monotonic()
     engine = detector_engine(recipe, state, parts.pipeline.frame.size, Placement(device))
     raw = raw or raw_maps(engine, good, console, f"{job.title}: calibration")
-    calibration = calibrate(raw, [part.region for part in good], recipe.scoring, engine.precision)
+    regions, names = zip(*((part.region, part.id) for part in good), strict=True)
+    calibration = calibrate(raw, regions, recipe.scoring, engine.precision, names)
     pipeline = parts.pipeline
     record["seconds"]["calibration"] = time.monotonic() - begin
     facts = DetectorFacts(
@@ -145,6 +146,11 @@ def raw_maps(engine: Engine, parts: PreparedParts, console: Console, title: str)
 
 def _say_what_is_promised(facts: DetectorFacts, console: Console) -> None:
     threshold, calibration = facts.calibration.image_threshold, facts.calibration
+    console.print(
+        f"{facts.class_name}: threshold {threshold.value:.3f}, {calibration.threshold_origin}; `trd calibrate` sets "
+        "another",
+        markup=False,
+    )
     if not threshold.attained:
         more = f"{round(1 / threshold.requested_rate) - 1} parts would do"
         if calibration.kind == "split":

@@ -62,7 +62,8 @@ def recalibrated(
         recipe.scoring.model_dump()
         | {"false_alarm_rate": rate or before.image_threshold.requested_rate, "calibration": "split"}
     )
-    return calibrate(raw, [part.region for part in parts], scoring, detector.engine.precision)
+    names = [part.id for part in parts]
+    return calibrate(raw, [part.region for part in parts], scoring, detector.engine.precision, names)
 
 
 def recall(detector: Detector, defective: Sequence[SampleFiles], camera: Camera | None, console: Console) -> Recall:
