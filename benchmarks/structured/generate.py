@@ -17,12 +17,16 @@ import cv2
 import imagecodecs
 import numpy as np
 import tifffile
+from connector import Connector
+from gland import Gland
+from heatsink import Heatsink
 from numpy.typing import NDArray
-from parts import SCENES, Part
+from part import Part
 from render import DISTANCE, Surface, changed, focal, photograph, scan, trace
 
 from trd.files import write_bytes, write_json, write_whole
 
+SCENES: dict[str, type[Part]] = {"gland": Gland, "connector": Connector, "heatsink": Heatsink}
 SIZE = 320  # pixels, square
 COUNTS = {"train": 60, "validation": 12, "good": 16, "defect": 8}
 LEAST = {"hole": 2.0, "rib": 3.0}  # mm2 of a defect that the camera must see
@@ -60,7 +64,7 @@ def generate(out: Path, scene: str, seed: int, counts: dict[str, int], size: int
         ("validation/good", None, counts["validation"]),
         ("test/good", None, counts["good"]),
     ]
-    plan += [(f"test/{kind}", kind, counts["defect"]) for kind in SCENES[scene].kinds]  # type: ignore[attr-defined]
+    plan += [(f"test/{kind}", kind, counts["defect"]) for kind in SCENES[scene].kinds]
     facts = []
     for index, (place, kind, count) in enumerate(plan):
         for number in range(count):
