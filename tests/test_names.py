@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from trd.cli import app
 
 NAME = "#1 + ü%20& 漆[x]"
-TINY = ["--recipe", "patch-statistics", "--set", "frame.size=64", "--set", "scoring.stand_ins=false"]
+TINY = ["--recipe", "patch-statistics", "--set", "frame.size=96", "--set", "scoring.stand_ins=false"]
 
 
 def trd(*words: object, charset: str = "cp1252") -> str:

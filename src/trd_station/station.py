@@ -52,12 +52,14 @@ log = logging.getLogger("trd")
 class Station:
     """Opened by `Station.open`, closed by `close`. The parts of the interface that the routes call."""
 
-    def __init__(self, settings: Settings, runs: Sequence[str], alone: ExitStack) -> None:
-        self.settings, self._alone = settings, alone
+    def __init__(self, settings: Settings, runs: Sequence[str], opened: ExitStack) -> None:
+        """opened: what is let go of at the end, in reverse order; also where this fails halfway."""
+        self.settings, self._opened = settings, opened
         self.version = metadata.version("trd-anomaly")
         self.tokens = Tokens(settings.data)
         self.files = Files(settings.data)
         self.database = Database(settings.url)
+        opened.callback(self.database.close)
         note_kind(settings.data, settings.url)
         self.serializer = Serializer(self.database)
         self.parts = StoredParts(self.database, self.files, self.serializer)
@@ -91,10 +93,11 @@ class Station:
         """runs: folders of runs or detectors, or packages. Raises OutputError where another station has the folder,
         the database cannot be opened or is of another kind than the folder's, CheckpointError where no class can be
         served."""
-        with ExitStack() as stack:
-            stack.enter_context(locked(settings.data, "a station"))
+        with ExitStack() as opened:
+            opened.enter_context(locked(settings.data, "a station"))
             check_kind(settings.data, settings.url)
-            station = cls(settings, runs, stack.pop_all())
+            station = cls(settings, runs, opened)
+            station._opened = opened.pop_all()
         try:
             station._start()
         except BaseException:
@@ -126,8 +129,7 @@ class Station:
                 thread.join()
         with contextlib.suppress(TRDError):
             self.watch.save()
-        self.database.close()
-        self._alone.close()
+        self._opened.close()
 
     @property
     def ready(self) -> dict[str, bool]:

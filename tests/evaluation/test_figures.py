@@ -1,7 +1,6 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -12,8 +11,9 @@ from trd.evaluation.curves import evaluate_maps, pixel_curves, pro_line
 
 
 @pytest.fixture(autouse=True)
-def _all_drawn(monkeypatch: pytest.MonkeyPatch, drawing: Callable[[Any], str]) -> None:
-    monkeypatch.setattr(figures, "_figure_uri", drawing)
+def _all_drawn(monkeypatch: pytest.MonkeyPatch, plain_figures: dict[str, Callable[..., str]]) -> None:
+    for name, plain in plain_figures.items():
+        monkeypatch.setattr(figures, name, plain)
 
 
 def test_curves_and_histogram_show_what_they_are_given() -> None:

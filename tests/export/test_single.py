@@ -20,9 +20,9 @@ from trd.preprocess.parts import stacked_images
 
 
 @pytest.fixture(scope="session")
-def done(trained: Path, shared: Shared[Exported]) -> Exported:
+def done(network_run: Path, shared: Shared[Exported]) -> Exported:
     """An export whose package is for OpenVINO, as by default."""
-    return shared("package-openvino", lambda folder: made_for("openvino", trained, folder))
+    return shared("package-openvino", lambda folder: made_for("openvino", network_run, folder))
 
 
 @pytest.fixture(scope="session")
