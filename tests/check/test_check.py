@@ -132,7 +132,7 @@ def test_parts_held_out_for_calibration_are_ranked_too(data: Path, recipe: Recip
     """A bad one among them raises the threshold."""
     shutil.rmtree(data / "biscuit/validation")
     found = check_class(ClassFolder("biscuit", data / "biscuit"), recipe)
-    assert found.facts["held out for calibration"] != "0 of the parts to train on"
+    assert found.facts["held out for calibration"] == "2 of the parts to train on"
     assert {part.id for part in (*found.strangest, *found.ordinary)} == {f"train/good/{i:03d}" for i in range(6)}
 
 

@@ -140,8 +140,8 @@ def _fitted(files: ClassFiles, parts: PreparedClass) -> dict[str, str]:
             facts["part found in"] = f"{record['parts_found']} of {len(parts.training)} training parts"
     if pipeline.ranges is not None:
         facts |= pipeline.ranges.described()
-    if not files.validation:
-        facts["held out for calibration"] = f"{len(parts.validation)} of the parts to train on"
+    if held_out := len(parts.validation) - len(files.validation):
+        facts["held out for calibration"] = f"{held_out} of the parts to train on"
     return facts
 
 

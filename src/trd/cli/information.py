@@ -136,6 +136,9 @@ def check(
             checks.append(result)
             state = f"{len(result.problems)} problems" if result.problems else f"ready, {len(result.warnings)} warnings"
             console.print(f"{result.name}: {state}", style="red" if result.problems else None, markup=False)
+            for label in ("good parts to train on", "held out for calibration", "good parts to calibrate on"):
+                if label in result.facts:
+                    console.print(f"  {label}: {result.facts[label]}", markup=False, highlight=False)
             for line in result.problems:
                 errors.print(f"  {line}", style="red", markup=False, highlight=False)
             for line in result.warnings:
