@@ -50,6 +50,7 @@ STATION_USES = {
     "trd.data.limits": "max_pixels",
     "trd.data.listing": "list_class",
     "trd.data.loading": "load_sample",
+    "trd.data.names": "part_name",
     "trd.detector": "Detector ScoredSample checked",
     "trd.errors": "CheckpointError DataError OutputError RecipeError TRDError",
     "trd.evaluation.figures": "outlined png",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trd.config import Recipe
+from trd.data.clouds import finite
 from trd.decision.calibration import Calibration
 from trd.decision.maps import Map, Region, decide
 from trd.engines.base import Engine, Maps, Placement
@@ -255,8 +256,10 @@ def _at_once(work: Sequence[Callable[[], Map]]) -> list[Map]:
 
 
 def checked(sample: Sample, recipe: Recipe) -> Sample:
-    """The sample itself when its arrays can be used. Raises DataError otherwise; files are checked on reading too."""
+    """The sample with NaN and infinite points of clouds as missing ones, when its arrays can be used. Raises DataError
+    otherwise; files are checked on reading too."""
     shape: tuple[int, ...] | None = None
+    changed = dict[str, NDArray[np.generic]]()
     for source in recipe.sources:
         array = sample.arrays.get(source)
         if array is None:
@@ -278,17 +281,19 @@ def checked(sample: Sample, recipe: Recipe) -> Sample:
                 f"sample {sample.id}: '{source}' is {array.shape[:2]}, its partners {shape} (height, width)"
             )
         shape = array.shape[:2]
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(cast(NDArray[np.float32], array)).all():
-            raise DataError(
-                f"sample {sample.id}: '{source}' holds NaN or infinite values; write missing points as zeros"
-            )
+        if cloud:
+            points = finite(cast(NDArray[np.float32], array))
+            if points is not array:
+                array = changed[source] = points
+        elif np.issubdtype(array.dtype, np.floating) and not np.isfinite(cast(NDArray[np.float32], array)).all():
+            raise DataError(f"sample {sample.id}: '{source}' holds NaN or infinite values")
         if not cloud and not _is_image(array):
             raise DataError(
                 f"sample {sample.id}: '{source}' must be uint8, uint16, or float in [0, 1], got {array.dtype}"
             )
         if cloud and not (array[..., 2] != 0).any():
             raise DataError(f"sample {sample.id}: '{source}' has no valid depth, every point is missing (z = 0)")
-    return sample
+    return replace(sample, arrays={**sample.arrays, **changed}) if changed else sample
 
 
 def _is_image(array: NDArray[np.generic]) -> bool:

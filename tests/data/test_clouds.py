@@ -41,12 +41,28 @@ def test_depth_images_become_clouds(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_allclose(cloud[7, 9], [(9 - 4.5) * 0.4 / 100, (7 - 3.5) * 0.4 / 110, 0.4], rtol=1e-6)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_nan_and_infinity_are_refused(tmp_path: Path, cloud: np.ndarray, value: float) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("ending", [".tiff", ".npy"])
+def test_nan_and_infinity_are_missing_points(tmp_path: Path, cloud: np.ndarray, ending: str, value: float) -> None:
+    """All of a point, whichever of its coordinates it is."""
+    expected = cloud.copy()
     cloud[1, 1, 0] = value
-    tifffile.imwrite(tmp_path / "a.tiff", cloud, photometric="rgb")
-    with pytest.raises(DataError, match=r"a\.tiff: 1 points are NaN or infinite; write missing points as \(0, 0, 0\)"):
-        read_cloud(tmp_path / "a.tiff")
+    cloud[2, 3] = value
+    expected[1, 1] = expected[2, 3] = 0
+    if ending == ".tiff":
+        tifffile.imwrite(tmp_path / "a.tiff", cloud, photometric="rgb")
+    else:
+        np.save(tmp_path / "a.npy", cloud)
+    np.testing.assert_array_equal(read_cloud(tmp_path / f"a{ending}"), expected)
+
+
+def test_nan_in_a_depth_image_is_a_missing_point(tmp_path: Path) -> None:
+    depth = np.full((8, 10), 0.4, np.float32)
+    depth[3, 4] = np.nan
+    np.save(tmp_path / "a.npy", depth)
+    cloud = read_cloud(tmp_path / "a.npy", CAMERA)
+    assert (cloud[3, 4] == 0).all()
+    assert (cloud[..., 2] == 0).sum() == 1
 
 
 def test_all_depth_invalid(tmp_path: Path) -> None:

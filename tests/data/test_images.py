@@ -95,3 +95,100 @@ def test_a_damaged_png_does_not_reach_the_decoder(tmp_path: Path, monkeypatch: p
     (tmp_path / "bad.png").write_bytes(data)
     with pytest.raises(DataError, match="bad.png cannot be read: (the checksum of its part|it ends too early)"):
         read_image(tmp_path / "bad.png")
+
+
+def turned_by_a_viewer(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Stored pixels that viewers show as `image`, by Pillow's own reading of EXIF."""
+    from PIL import Image, ImageOps
+
+    for steps in range(4):
+        for mirrored in (False, True):
+            stored = np.rot90(image[:, ::-1] if mirrored else image, steps).copy()
+            picture = Image.fromarray(stored)
+            picture.getexif()[0x0112] = orientation
+            if np.array_equal(np.asarray(ImageOps.exif_transpose(picture)), image):
+                return stored
+    raise AssertionError(orientation)
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".jfif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_as_exif_says(tmp_path: Path, orientation: int, ending: str) -> None:
+    from PIL import Image
+
+    image = np.zeros((16, 32, 3), np.uint8)
+    image[:8, :16], image[8:, 16:] = (250, 10, 10), (10, 250, 10)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a{ending}"
+    stored = Image.fromarray(turned_by_a_viewer(image, orientation))
+    stored.save(path, "PNG" if ending == ".png" else "JPEG", exif=exif, quality=97, subsampling=0)
+    shown = read_image(path)
+    assert shown.shape == image.shape
+    assert np.abs(shown.astype(int) - image).mean() < 3
+    np.testing.assert_array_equal(read_mask(path)[:8, :16], True)
+
+
+def test_damaged_exif_turns_nothing(tmp_path: Path) -> None:
+    from PIL import Image
+
+    image = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8)
+    Image.fromarray(image).save(tmp_path / "a.png", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), image)
+
+
+def jpeg(tmp_path: Path, **options: object) -> bytes:
+    from PIL import Image
+
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    Image.fromarray(image).save(tmp_path / "whole.jpg", quality=90, **options)
+    return (tmp_path / "whole.jpg").read_bytes()
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}])
+def test_what_lies_behind_a_jpeg_is_not_looked_at(tmp_path: Path, options: dict[str, object]) -> None:
+    """A film, as phones keep there, has bytes that look like scans."""
+    whole = jpeg(tmp_path, **options)
+    (tmp_path / "a.jpg").write_bytes(whole + b"ftypmp42" + 500 * b"\xff\xda\x00\x08")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.jpg"), read_image(tmp_path / "whole.jpg"))
+    for share in (0.3, 0.6, 0.99):
+        (tmp_path / "a.jpg").write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(DataError, match="cannot be read: it ends in the middle of the picture|no start of a frame"):
+            read_image(tmp_path / "a.jpg")
+
+
+def test_what_is_transparent_in_a_mask_is_no_defect(tmp_path: Path) -> None:
+    from PIL import Image
+
+    defect = np.zeros((20, 30), bool)
+    defect[5:9, 7:20] = True
+    red_on_white = np.full((20, 30, 4), (255, 255, 255, 0), np.uint8)
+    red_on_white[defect] = 255, 0, 0, 255
+    black = np.zeros((20, 30, 4), np.uint8)
+    black[defect] = 0, 0, 0, 255
+    white_on_black_part = np.zeros((20, 30, 4), np.uint8)
+    white_on_black_part[2:18, 2:28] = 0, 0, 0, 255
+    white_on_black_part[defect] = 255, 255, 255, 255
+    half = np.zeros((20, 30, 2), np.uint8)
+    half[defect] = 90, 128
+    opaque = np.zeros((20, 30, 4), np.uint8)
+    opaque[..., 3] = 255
+    opaque[defect] = 3, 0, 0, 255
+    for values in (red_on_white, black, white_on_black_part, half, opaque):
+        Image.fromarray(values).save(tmp_path / "mask.png")
+        np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), defect)
+
+
+def test_jpeg_masks(tmp_path: Path) -> None:
+    """Quality 50 smears the edge; class numbers are lost in it."""
+    from PIL import Image
+
+    defect = np.zeros((64, 64), bool)
+    defect[21:40, 13:33] = True
+    Image.fromarray((defect * 255).astype(np.uint8)).save(tmp_path / "mask.jpg", quality=50)
+    assert (read_mask(tmp_path / "mask.jpg") != defect).sum() <= 2
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(tmp_path / "mask.jpg")
+    assert not read_mask(tmp_path / "mask.jpg").any()
+    Image.fromarray((defect * 40).astype(np.uint8)).save(tmp_path / "mask.jpg")
+    with pytest.raises(DataError, match="the largest value of this JPEG mask is 4[0-9]; .* save the mask as PNG"):
+        read_mask(tmp_path / "mask.jpg")

@@ -74,7 +74,8 @@ def test_frames_of_another_size_are_scaled(detector: Detector, samples: list[Sam
     [
         (lambda a: a.pop("xyz"), "has no 'xyz'"),
         (lambda a: a.update(xyz=np.zeros_like(a["xyz"])), "no valid depth"),
-        (lambda a: a.update(xyz=np.full_like(a["xyz"], np.nan)), "NaN or infinite"),
+        (lambda a: a.update(xyz=np.full_like(a["xyz"], np.nan)), "no valid depth"),
+        (lambda a: a.update(rgb=np.full(a["rgb"].shape, np.nan)), "NaN or infinite"),
         (lambda a: a.update(xyz=a["xyz"][:50]), "its partners"),
         (lambda a: a.update(xyz=a["xyz"][..., 2]), r"must be \(H, W, 3\)"),
         (lambda a: a.update(xyz=np.dstack([a["xyz"], a["xyz"][..., :1]])), r"must be \(H, W, 3\), got \(192, 192, 4\)"),

@@ -197,6 +197,7 @@ def _tell(calibration: Calibration) -> None:
 
 def _inputs(inputs: list[Path], detector: Detector) -> tuple[SampleFiles, ...]:
     from trd.data.listing import list_unlabelled
+    from trd.data.names import part_name
     from trd.types import UNLABELLED, SampleFiles
 
     sources = detector.recipe.sources
@@ -211,15 +212,15 @@ def _inputs(inputs: list[Path], detector: Detector) -> tuple[SampleFiles, ...]:
     if len(sources) == 1:
         named: dict[str, Path] = {}
         for path in inputs:
-            if path.stem in named:
+            if (name := part_name(path)) in named:
                 raise DataError(
-                    f"{named[path.stem]} and {path} are both called '{path.stem}', and so would their results be: "
-                    "predict them one after another into two folders"
+                    f"{named[name]} and {path} are both called '{name}', and so would their results be: predict them "
+                    "one after another into two folders"
                 )
-            named[path.stem] = path
-        return tuple(SampleFiles(stem, "predict", UNLABELLED, {sources[0]: path}) for stem, path in named.items())
+            named[name] = path
+        return tuple(SampleFiles(name, "predict", UNLABELLED, {sources[0]: path}) for name, path in named.items())
     if len(inputs) != len(sources):
         raise DataError(
             f"give one folder, or {len(sources)} files in this order: {', '.join(sources)}; got {len(inputs)}"
         )
-    return (SampleFiles(inputs[0].stem, "predict", UNLABELLED, dict(zip(sources, inputs, strict=True))),)
+    return (SampleFiles(part_name(inputs[0]), "predict", UNLABELLED, dict(zip(sources, inputs, strict=True))),)

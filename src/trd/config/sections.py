@@ -228,11 +228,20 @@ class FrameConfig(Frozen):
     cloud_scale: Annotated[
         Annotated[float, Field(ge=1e-9, le=1e3)] | Literal["auto"],
         Field(
-            description="Unit of the clouds: 0.001 for millimetres. `auto` takes clouds that lie more than 20 units "
-            "away for millimetres, others for metres.",
+            description="Unit of the clouds: 0.001 for millimetres. `auto` takes clouds for millimetres that would "
+            "be farther away than 20, wider than 5 or coarser than 0.02 a pixel in metres.",
             json_schema_extra={"unit": "metres per unit"},
         ),
     ] = 1.0
+    missing: Annotated[
+        tuple[Annotated[float, Field(ge=-3.5e38, le=3.5e38)], ...],
+        Field(
+            max_length=8,
+            description='Values of z in the clouds that stand for "not measured", such as `[-9999]`, beside 0, NaN and '
+            "infinite ones, which always do. Of depth images: the stored value times `depth_scale`.",
+            json_schema_extra={"unit": "the clouds' unit"},
+        ),
+    ] = ()
     part: Annotated[PartConfig, Field(description="How the part is found.")] = PartConfig()
 
 

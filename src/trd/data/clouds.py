@@ -34,15 +34,12 @@ TIFF_COMPRESSIONS = {1: "none", 5: "LZW", 8: "zlib", 32946: "zlib", 32773: "Pack
 def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] | None = None) -> NDArray[np.float32]:
     """An organised cloud (H, W, 3) from xyz TIFF / NPY, from depth PNG / TIFF / NPY with a camera, from PLY or PCD.
 
-    shape: (H, W) of the registered image, needed for PLY files, which store no width. NaN means "not measured" in PLY
-    and PCD (the convention there); in the other formats NaN is an error, and infinite values are one everywhere.
-    Raises DataError naming the file and the remedy.
+    shape: (H, W) of the registered image, needed for PLY files, which store no width. Points with a coordinate that is
+    NaN or infinite are missing, as those at (0, 0, 0) are. Raises DataError naming the file and the remedy.
     """
     suffix = path.suffix.lower()
     if suffix in (".ply", ".pcd"):
         cloud = _read_ply(path, shape) if suffix == ".ply" else _read_pcd(path, shape)
-        x, y, z = np.moveaxis(cloud, -1, 0)
-        cloud[np.isnan(x) | np.isnan(y) | np.isnan(z)] = 0
     else:
         grid = _read_grid(path)
         grid = _in_range(grid, path) if suffix == ".png" else grid
@@ -51,12 +48,18 @@ def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] 
         else:
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, see below
                 cloud = np.ascontiguousarray(grid, np.float32)
-    if not np.isfinite(cloud).all():
-        count = int((~np.isfinite(cloud)).any(axis=-1).sum())
-        raise DataError(f"{path}: {count} points are NaN or infinite; write missing points as (0, 0, 0) instead")
+    cloud = finite(cloud)
     if not (cloud[..., 2] != 0).any():
         raise DataError(f"{path}: no valid depth, all {cloud.shape[0]} x {cloud.shape[1]} points are missing (z = 0)")
     return cloud
+
+
+def finite(cloud: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The cloud with (0, 0, 0) for points that are NaN or infinite; the cloud itself where there are none."""
+    known = np.isfinite(cloud)
+    if known.all():
+        return cloud
+    return np.where(known.all(axis=-1, keepdims=True), cloud, np.float32(0))
 
 
 def depth_size(path: Path) -> tuple[int, int] | None:

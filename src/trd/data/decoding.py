@@ -43,7 +43,7 @@ def small_text(path: Path) -> str:
     """A small text file. ValueError where it is a large one."""
     if path.stat().st_size > TEXT_BYTES:
         raise ValueError(f"it holds {path.stat().st_size} bytes where some hundred are expected")
-    return path.read_text("utf-8")
+    return path.read_text("utf-8-sig")  # editors of Windows write a byte order mark
 
 
 def shown(value: Any) -> str:

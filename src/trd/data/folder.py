@@ -22,6 +22,7 @@ from pathlib import Path
 from trd.data.cameras import read_camera
 from trd.data.clouds import CLOUD_SUFFIXES, depth_size
 from trd.data.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from trd.data.names import part_name
 from trd.errors import DataError
 from trd.types import GOOD, UNLABELLED, Camera, ClassFiles, SampleFiles
 
@@ -229,10 +230,11 @@ def _refuse_strays(folder: Path, pictures: dict[str, Path], alone: bool) -> None
                 f"{path} lies among the pictures; masks belong into {folder / MASK_FOLDERS[0]}, named alike"
             )
     for path in sorted(folder.iterdir()) if alone else ():
-        if path.suffix.lower() in (".tif", ".tiff") and path.stem not in pictures and not path.name.startswith("."):
+        name, hidden = part_name(path), path.name.startswith(".")
+        if path.suffix.lower() in (".tif", ".tiff") and name not in pictures and not hidden:
             raise DataError(
-                f"{path}: TIFF is read for 3D only, and no picture is called '{path.stem}'; convert it to PNG if it is "
-                "a picture, or move it away"
+                f"{path}: TIFF is read for 3D only, and no picture is called '{name}'; convert it to PNG if it is a "
+                "picture, or move it away"
             )
 
 
@@ -280,11 +282,9 @@ def _by_stem(folder: Path, suffixes: Sequence[str], unread: Sequence[str] = UNRE
             )
         if path.suffix.lower() not in suffixes or path.name.startswith("."):
             continue
-        if path.stem in files:
-            raise DataError(
-                f"{folder}: both {files[path.stem].name} and {path.name} are called '{path.stem}'; keep one"
-            )
-        files[path.stem] = path
+        if (name := part_name(path)) in files:
+            raise DataError(f"{folder}: both {files[name].name} and {path.name} are called '{name}'; keep one")
+        files[name] = path
     return files
 
 

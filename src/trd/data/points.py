@@ -205,7 +205,7 @@ def _text_columns(file: BinaryIO, columns: list[int], count: int) -> NDArray[np.
 
 def _stacked(*axes: NDArray[np.generic]) -> NDArray[np.float32]:
     points = np.empty((len(axes[0]), 3), np.float32)
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which the caller refuses
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and the point missing
         for column, axis in enumerate(axes):
             points[:, column] = axis
     return points

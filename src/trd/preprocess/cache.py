@@ -185,7 +185,8 @@ def facts_key(
         return None
     inputs = [[config.representation, config.source] for config in recipe.modalities.values()]
     looks = [recipe.looks_for_part, recipe.point_cloud_sources, recipe.plane_sources]
-    settings = [inputs, looks, recipe.frame.part.model_dump(mode="json"), recipe.frame.cloud_scale]
+    part, clouds = recipe.frame.part.model_dump(mode="json"), [recipe.frame.cloud_scale, recipe.frame.missing]
+    settings = [inputs, looks, part, clouds]
     return _key(["facts", settings, camera and asdict(camera), files.id, list(files.sources), contents])
 
 

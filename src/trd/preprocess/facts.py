@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trd.config import Recipe
+from trd.preprocess.cloud_values import axis_signs, with_clean_clouds
 from trd.preprocess.foreground import BorderFit, fit_border, height_over_plane, part_foreground
 from trd.preprocess.ranges import STEP, part_measures, plane_measures, sample_measures
 from trd.types import Sample
 
-FARTHEST = 20.0  # metres: whoever measures parts from farther away has most likely given millimetres
+# metres: who measures parts from farther away, parts that are larger, or more coarsely, has given millimetres
+FARTHEST, WIDEST, COARSEST = 20.0, 5.0, 0.02
 MILLIMETRES = 0.001
 
 Plane = tuple[float, float, float, float]
@@ -28,8 +30,9 @@ class SampleFacts:
 
     planes: of each cloud in `Recipe.plane_sources`, None where there is none. box: top, left, bottom and right pixels
     (the latter two exclusive) of the part, None where none was found. depth: median distance of the points, metres.
-    border: what the border of the part's cloud showed, without its plane. highest: metres above the plane, where no
-    part was found over it. measures: see `TrainingRanges`.
+    border: what the border of the part's cloud showed, without its plane. highest, lowest: metres above the plane,
+    where no part was found over it; below it is negative. measures: see `TrainingRanges`. turned: whether a cloud's
+    axes looked backwards (`cloud_values.axis_signs`).
     """
 
     id: str
@@ -41,6 +44,8 @@ class SampleFacts:
     border: BorderFit | None
     highest: float | None
     measures: Mapping[str, float]
+    lowest: float | None = None
+    turned: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -57,13 +62,15 @@ class SampleFacts:
 def sample_facts(recipe: Recipe, sample: Sample) -> SampleFacts:
     """Of a decoded training sample that has all of the recipe's sources."""
     clouds, config = recipe.point_cloud_sources, recipe.frame.part
+    turned = any(axis_signs(cast(NDArray[np.float32], sample.arrays[source])) is not None for source in clouds)
+    sample = with_clean_clouds(sample, clouds, recipe.frame.missing)
     first = cast(NDArray[np.float32], sample.arrays[clouds[0]]) if clouds else np.zeros((0, 0, 3), np.float32)
     depth, setting = _typical_depth(first), recipe.frame.cloud_scale
-    scale = setting if setting != "auto" else MILLIMETRES if depth > FARTHEST else 1.0
+    scale = setting if setting != "auto" else _likely_scale(first, depth)
     sample = in_metres(sample, clouds, scale)
     measures = sample_measures(recipe, sample)
     fits = {s: fit_border(cast(NDArray[np.float32], sample.arrays[s]), config) for s in recipe.plane_sources}
-    box, highest, border = None, None, None
+    box, highest, lowest, border = None, None, None, None
     if recipe.looks_for_part and clouds:
         xyz, border = cast(NDArray[np.float32], sample.arrays[clouds[0]]), fits[clouds[0]]
         part = part_foreground(xyz, border.plane, config.clearance)
@@ -71,13 +78,16 @@ def sample_facts(recipe: Recipe, sample: Sample) -> SampleFacts:
             box = _bounding_box(part)
             measures |= part_measures(xyz, part)
         elif border.plane is not None:  # without single points, as the part is sought
-            highest = float(cv2.medianBlur(height_over_plane(xyz, border.plane), 5).max())
+            heights = cv2.medianBlur(height_over_plane(xyz, border.plane), 5)
+            highest, lowest = float(heights.max()), float(heights.min())
         border = border._replace(plane=None)
     planes = {source: None if fit.plane is None else _plane(fit.plane) for source, fit in fits.items()}
     if fits and (plane := next(iter(fits.values())).plane) is not None:
         measures |= plane_measures(plane)
     known_scale = None if setting == "auto" and not depth else scale
-    return SampleFacts(sample.id, shape_of(sample), known_scale, planes, box, depth * scale, border, highest, measures)
+    return SampleFacts(
+        sample.id, shape_of(sample), known_scale, planes, box, depth * scale, border, highest, measures, lowest, turned
+    )
 
 
 def in_metres(sample: Sample, clouds: tuple[str, ...], scale: float) -> Sample:
@@ -106,6 +116,20 @@ def _typical_depth(xyz: NDArray[np.float32]) -> float:
     if not z.size:
         z = xyz[..., 2][xyz[..., 2] != 0]
     return float(np.median(np.abs(z))) if z.size else 0.0
+
+
+def _likely_scale(xyz: NDArray[np.float32], depth: float) -> float:
+    """Metres per unit: of a cloud that would be too far away, too wide or too coarse in metres, millimetres."""
+    points = xyz[::STEP, ::STEP]
+    valid = points[..., 2] != 0
+    if not valid.any():
+        return 1.0
+    measured = points[valid][:, :2]
+    width = float((np.quantile(measured, 0.99, axis=0) - np.quantile(measured, 0.01, axis=0)).max())
+    both = valid[:, 1:] & valid[:, :-1]
+    steps = np.abs(np.diff(points[..., 0], axis=1))[both]
+    pitch = float(np.median(steps)) / STEP if len(steps) else 0.0
+    return MILLIMETRES if depth > FARTHEST or width > WIDEST or pitch > COARSEST else 1.0
 
 
 def _bounding_box(part: NDArray[np.bool_]) -> tuple[int, int, int, int]:

@@ -263,6 +263,12 @@ def _described_fault(recipe: Recipe, example: SampleFacts, samples: str, whole: 
                 f"begins at {1000 * config.clearance:.2g} mm: "
             )
             low = height > 6 * border.residual  # well above the noise: a flat part
+            depth_below = -(example.lowest or 0.0)
+            if depth_below > max(config.clearance, 3 * height):
+                rest += (
+                    f"{1000 * depth_below:.2g} mm lie below it, so z may grow towards the sensor, where it must grow "
+                )
+                rest += "away from it: multiply z by -1, or "
             rest += (
                 f"lower frame.part.clearance, say to {height / 3:.1g}"
                 if low

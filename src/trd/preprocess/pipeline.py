@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from trd.config import PartConfig, Recipe, SurfaceNormalsInput
 from trd.errors import DataError
+from trd.preprocess.cloud_values import with_clean_clouds
 from trd.preprocess.facts import Plane, SampleFacts, in_metres, sample_facts, shape_of
 from trd.preprocess.foreground import PART_REACH, border_plane, filled_outline, part_foreground
 from trd.preprocess.frame import ENOUGH, Frame, detected_count, fit_frame, means_part, why_no_part
@@ -72,6 +73,13 @@ class Pipeline:
             log.info(message if enough else f"{message}; {why_no_part(recipe, facts)}")
         if recipe.frame.cloud_scale == "auto":
             log.info("the clouds are taken to be in units of %g metres (frame.cloud_scale)", frame.cloud_scale)
+        if turned := sum(sample.turned for sample in facts):
+            pipeline.record["turned"] = turned
+            log.info(
+                "z is negative in the clouds of %d of %d training samples: their axes look backwards and were turned",
+                turned,
+                len(facts),
+            )
         if without:
             log.warning(
                 "no support plane was found in %d of %d training samples (%s): the others' stands in for it. See that "
@@ -99,7 +107,9 @@ class Pipeline:
                 self.frame.window_in(sample.arrays[source].shape[:2])
             except DataError as error:
                 raise DataError(f"sample {sample.id}, '{source}': {error}") from error
-        sample = in_metres(sample, self.recipe.point_cloud_sources, self.frame.cloud_scale)
+        clouds = self.recipe.point_cloud_sources
+        sample = with_clean_clouds(sample, clouds, self.recipe.frame.missing)
+        sample = in_metres(sample, clouds, self.frame.cloud_scale)
         steps = Steps()
         # First what others wait for, last what waits for others: in between is work for every thread.
         planes = _Planes(sample, self.recipe.frame.part, self.frame.planes, self._plane_sources, steps)

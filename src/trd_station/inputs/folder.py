@@ -7,6 +7,7 @@ import os
 import threading
 from pathlib import Path
 
+from trd.data.names import part_name
 from trd.errors import DataError, OutputError
 from trd_station.inputs.taking import job_of_files, sources_of
 from trd_station.reading import suffixes
@@ -44,12 +45,12 @@ class WatchedFolder:
             if not place.is_dir():
                 raise DataError(f"{place} does not exist: make a folder for each of {', '.join(sources)}")
             for path in place.iterdir():
-                if path.suffix.lower() in endings and not path.name.startswith("."):
+                if path.suffix.lower() in endings and not path.name.startswith(".") and path.is_file():
                     facts = path.stat()
                     current[path] = (facts.st_size, facts.st_mtime_ns)
                     if self._inspected.get(path) == current[path]:
                         continue
-                    parts.setdefault(path.stem, {})[source] = path
+                    parts.setdefault(part_name(path), {})[source] = path
         ready = [
             (stem, files)
             for stem, files in sorted(parts.items())
