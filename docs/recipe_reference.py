@@ -93,8 +93,10 @@ def _range(values: Mapping[str, Any]) -> str:
         return ", ".join(f"`{_toml(one)}`" for one in values.get("enum", [values.get("const")]))
     kind = values.get("type")
     if kind == "array":
-        several = values.get("prefixItems")
-        return f"{len(several)} numbers, each {_range(several[0])}" if several else f"any of {_range(values['items'])}"
+        several, items = values.get("prefixItems"), values.get("items", {})
+        if items.get("type") == "array":
+            return "polygons"
+        return f"{len(several)} numbers, each {_range(several[0])}" if several else f"any of {_range(items)}"
     if kind in ("integer", "number"):
         return _bounds(values)
     return {"boolean": "`true`, `false`", "string": "text"}.get(str(kind), "tables")

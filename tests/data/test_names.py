@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import trd
 from trd.cli import app
 from trd.config import Recipe
-from trd.data.folder import list_class
+from trd.data.listing import list_class
 from trd.data.names import part_name
 from trd.errors import DataError
 

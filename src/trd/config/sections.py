@@ -187,6 +187,11 @@ Extent = Annotated[int, Field(ge=1, le=65535)]
 Window = tuple[Pixels, Pixels, Extent, Extent]  # left, top, width, height
 
 
+Coordinate = Annotated[float, Field(ge=-65535, le=65535)]
+Polygon = Annotated[tuple[tuple[Coordinate, Coordinate], ...], Field(min_length=3, max_length=1000)]
+Polygons = Annotated[tuple[Polygon, ...], Field(max_length=100)]
+
+
 class FrameConfig(Frozen):
     """From a sensor's frame to the network's input."""
 
@@ -240,6 +245,21 @@ class FrameConfig(Frozen):
             description='Values of z in the clouds that stand for "not measured", such as `[-9999]`, beside 0, NaN and '
             "infinite ones, which always do. Of depth images: the stored value times `depth_scale`.",
             json_schema_extra={"unit": "the clouds' unit"},
+        ),
+    ] = ()
+    inspect: Annotated[
+        Polygons,
+        Field(
+            description="Polygons, each `[[x, y], [x, y], [x, y], ...]`, inside of which defects count: the region of "
+            "interest. Together with the part's region, where that is scored. None: everywhere.",
+            json_schema_extra={"unit": "pixels of the training frames"},
+        ),
+    ] = ()
+    ignore: Annotated[
+        Polygons,
+        Field(
+            description="Polygons inside of which nothing counts: a label that changes, a clamp.",
+            json_schema_extra={"unit": "pixels of the training frames"},
         ),
     ] = ()
     part: Annotated[PartConfig, Field(description="How the part is found.")] = PartConfig()

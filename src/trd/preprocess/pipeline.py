@@ -20,6 +20,7 @@ from trd.preprocess.facts import Plane, SampleFacts, in_metres, sample_facts, sh
 from trd.preprocess.foreground import PART_REACH, border_plane, filled_outline, part_foreground
 from trd.preprocess.frame import ENOUGH, Frame, detected_count, fit_frame, means_part, why_no_part
 from trd.preprocess.image import resize_mask
+from trd.preprocess.inspected_area import inspected_area
 from trd.preprocess.part_finder import PartFinder
 from trd.preprocess.ranges import TrainingRanges, part_measures, plane_measures, sample_measures
 from trd.preprocess.representations import MetricNormals, around_window, window_image
@@ -41,6 +42,7 @@ class Pipeline:
         self.frame = frame
         self.finder = finder  # of a stand-in without the cloud in which the part is found otherwise
         self.ranges = ranges  # of the training set; None in detectors of earlier versions: nothing is compared
+        self._inspected = inspected_area(recipe.frame, frame)
         self.record: dict[str, Any] = {}  # what fitting decided and saw, for training.json
 
     @classmethod
@@ -134,6 +136,11 @@ class Pipeline:
             if self.finder is not None:
                 region = self.finder(images[self.finder.modality])
             notes = ["no part found: the whole window is scored"] if region is None else []
+        if self._inspected is not None:
+            region = self._inspected if region is None else region & self._inspected
+            if not region.any():
+                region = self._inspected
+                notes.append("the part lies outside of frame.inspect: all of that area is scored")
         measured = {**self._plane_measures(planes), **measures.result(), **part.result().measures}
         unusual = self.ranges.notes(shape_of(sample), measured) if self.ranges else ()
         return PreparedSample(
