@@ -10,7 +10,7 @@ import tifffile
 from plyfile import PlyData, PlyElement
 
 from trd.data.check import unreadable
-from trd.data.folder import camera_near, class_names, list_class, list_unlabelled
+from trd.data.listing import camera_near, class_names, list_class, list_unlabelled
 from trd.data.loading import load_sample, with_validation
 from trd.errors import DataError
 from trd.types import Camera

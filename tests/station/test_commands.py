@@ -20,7 +20,7 @@ import trd
 from trd.cli import app
 from trd.cli.training import demo
 from trd.config import load_recipe
-from trd.data.folder import list_class
+from trd.data.listing import list_class
 from trd.errors import MissingExtraError, RecipeError
 from trd_station import serve
 from trd_station.api import app as application

@@ -49,10 +49,22 @@ def read_image(path: Path) -> NDArray[np.generic]:
 def read_mask(path: Path) -> NDArray[np.bool_]:
     """Ground truth PNG -> (H, W) bool, True where any channel is not 0: data sets store class numbers.
 
-    Of a palette picture the stored numbers count, not the colours they are shown in: number 0 is the background.
+    Of a palette picture the stored numbers count, not the colours they are shown in: number 0 is the background. The
+    files of a folder are masks of one picture, and united. Raises DataError as `read_image`, for a folder without
+    masks, and for masks of several sizes.
     """
+    if path.is_dir():
+        masks = [read_mask(file) for file in mask_files(path)]
+        if len({mask.shape for mask in masks}) != 1:
+            raise DataError(f"{path}: expected masks of one size for one picture, got {len(masks)}; unpack them again")
+        return np.asarray(np.any(masks, axis=0))
     mask = picture(path, check_picture, as_numbers=True) != 0
     return np.asarray(mask.any(axis=2) if mask.ndim == 3 else mask)
+
+
+def mask_files(path: Path) -> list[Path]:
+    """The files of a mask: itself, or those of a folder of masks of one picture."""
+    return sorted(file for file in path.glob("*.*") if file.suffix in IMAGE_SUFFIXES) if path.is_dir() else [path]
 
 
 def picture(path: Path, check: Callable[[Path, int, int], None], as_numbers: bool = False) -> NDArray[np.generic]:
