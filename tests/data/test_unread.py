@@ -106,6 +106,12 @@ def test_masks_among_parts_to_predict_are_ignored_with_a_note(tmp_path: Path, ca
     assert "1 .heic file (r.heic) not read" in warning.getMessage()
 
 
+def test_masks_beside_one_source_of_several_are_ignored(tmp_path: Path) -> None:
+    put(tmp_path, "rgb/000.png", "rgb/000_mask.png", "xyz/000.tiff", "mask/000.png")
+    for sources in (("rgb", "xyz"), ("xyz", "rgb")):
+        assert [sample.id for sample in list_unlabelled(tmp_path, sources, ("xyz",))] == ["000"]
+
+
 def test_masks_beside_pictures_to_train_on_are_refused(tmp_path: Path) -> None:
     put(tmp_path, "train/good/rgb/000.png", "train/good/rgb/000_mask.png")
     with pytest.raises(DataError, match=r"000_mask\.png lies among the pictures"):

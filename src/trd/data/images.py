@@ -64,7 +64,9 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
 
 def mask_files(path: Path) -> list[Path]:
     """The files of a mask: itself, or those of a folder of masks of one picture."""
-    return sorted(file for file in path.glob("*.*") if file.suffix in IMAGE_SUFFIXES) if path.is_dir() else [path]
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def picture(path: Path, check: Callable[[Path, int, int], None], as_numbers: bool = False) -> NDArray[np.generic]:

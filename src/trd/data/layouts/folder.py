@@ -79,7 +79,7 @@ def list_unlabelled(folder: Path, sources: Sequence[str], clouds: Sequence[str])
     if not folder.is_dir():
         raise DataError(f"the input folder {folder} does not exist")
     by_source = _by_source(folder, sources, clouds)
-    masks = _masks_among(by_source[sources[0]])
+    masks = _masks_among(by_source)
     by_source = {source: {s: p for s, p in files.items() if s not in masks} for source, files in by_source.items()}
     places = [folder / name for name in MASK_FOLDERS if (folder / name).is_dir()]
     ignored = [str(path) for path in (*masks.values(), *places)]
@@ -164,11 +164,10 @@ def _paired(
     folder: Path, split: str, defect: str, sources: Sequence[str], clouds: Sequence[str]
 ) -> tuple[SampleFiles, ...]:
     by_source = _by_source(folder, sources, clouds)
-    first = by_source[sources[0]]
-    for path in _masks_among(first).values():
+    for path in _masks_among(by_source).values():
         raise DataError(f"{path} lies among the pictures; masks belong into {folder / MASK_FOLDERS[0]}, named alike")
     # Good parts are all 0 by definition; MVTec ships such files, nobody else needs to draw them.
-    masks = None if defect == GOOD else masks_of(first.keys(), folder)
+    masks = None if defect == GOOD else masks_of(by_source[sources[0]].keys(), folder)
     return _samples(folder, split, defect, by_source, masks)
 
 
@@ -179,12 +178,13 @@ def _by_source(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> d
     return _files_in_folders(folder, sources, clouds)
 
 
-def _masks_among(pictures: dict[str, Path]) -> dict[str, Path]:
-    """Of the pictures those that are called as another one's mask."""
+def _masks_among(by_source: dict[str, dict[str, Path]]) -> dict[str, Path]:
+    """Of the sources' files those that are called as another one's mask."""
     return {
         stem: path
-        for stem, path in pictures.items()
-        if stem.endswith(MASK_END) and stem.removesuffix(MASK_END) in pictures
+        for files in by_source.values()
+        for stem, path in files.items()
+        if stem.endswith(MASK_END) and stem.removesuffix(MASK_END) in files
     }
 
 
