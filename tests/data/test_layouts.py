@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 import pytest
+from PIL import Image
 
 from trd.data.listing import class_folders, class_names, layout_of, list_class
 from trd.data.loading import load_sample
@@ -23,9 +23,8 @@ def draw(root: Path, *paths: str, image: np.ndarray | None = None) -> None:
     for path in paths:
         is_mask = any(word in path for word in ("mask", "Mask", "ground_truth", "GT"))
         chosen = image if image is not None else SPOT if is_mask else np.full((8, 8, 3), 90, np.uint8)
-        encode = imagecodecs.png_encode if path.endswith(".png") else imagecodecs.jpeg8_encode
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(bytes(encode(chosen)))
+        Image.fromarray(chosen).save(root / path)
 
 
 def ids(files: ClassFiles) -> list[list[str]]:
@@ -89,8 +88,10 @@ def test_mvtec_ad_2(tmp_path: Path) -> None:
     assert files.test[0].mask is not None
 
 
-def test_btad(tmp_path: Path) -> None:
-    draw(tmp_path, "02/train/ok/0000.png", "02/test/ok/0000.png", "02/test/ko/0000.png", "02/ground_truth/ko/0000.png")
+@pytest.mark.parametrize(("picture", "mask"), [("png", "png"), ("bmp", "png"), ("bmp", "bmp")])
+def test_btad(tmp_path: Path, picture: str, mask: str) -> None:
+    draw(tmp_path, *(f"02/{place}/0000.{picture}" for place in ("train/ok", "test/ok", "test/ko")))
+    draw(tmp_path, f"02/ground_truth/ko/0000.{mask}")
     files = listed(tmp_path, "02", "BTAD")
     assert ids(files) == [["train/good/0000"], [], ["test/ko/0000", "test/good/0000"]]
     assert files.test[0].mask is not None

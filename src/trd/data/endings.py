@@ -23,7 +23,7 @@ _ORGANISED = "export them as organised PLY or PCD"
 _REMEDIES = {
     **dict.fromkeys((".jfif", ".jpe", ".jif"), "they are JPEG: rename them to .jpg"),
     **dict.fromkeys((".heic", ".heif", ".avif", ".tga", ".dng", ".cr2", ".nef", ".arw", ".raw", ".psd"), _CONVERT),
-    **dict.fromkeys((".bmp", ".webp", ".gif", ".jp2", ".exr", ".pgm", ".ppm", ".hdr", ".svg"), _CONVERT),
+    **dict.fromkeys((".webp", ".gif", ".jp2", ".exr", ".pgm", ".ppm", ".hdr", ".svg"), _CONVERT),
     **dict.fromkeys((".zdf", ".stl", ".obj", ".off", ".xyz", ".asc", ".pts", ".las", ".laz", ".e57"), _ORGANISED),
     **dict.fromkeys((".npz", ".mat", ".h5", ".hdf5"), "save each array as NPY"),
     **dict.fromkeys((".zip", ".tar", ".gz", ".rar", ".7z", ".xz"), "unpack them"),

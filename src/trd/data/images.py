@@ -1,14 +1,15 @@
-"""PNG and JPEG -> arrays: images and masks. Readers decode and check; they make no choices about the content.
+"""PNG, JPEG and BMP -> arrays: images and masks. Readers decode and check; they make no choices about the content.
 
 Headers are read first: what is too large (`limits`) or of a kind that is not read is refused before it is decoded.
 
-Four libraries share the work on pictures, each for what the others lack:
+Libraries share the work on pictures, each for what the others lack:
 
 - imagecodecs decodes PNG and JPEG, also with 16 bits per channel in colour, and writes both; it is also what tifffile
   decompresses with.
 - tifffile reads and writes TIFF: float clouds, depth images and raw maps (`clouds`).
 - Pillow gives the numbers of a palette mask, where imagecodecs gives colours; its antialiased bilinear resize is
   the published one (`trd.preprocess.image`).
+- BMP is read here (`bitmaps`): nothing has to be decompressed.
 - OpenCV reads no file here: it blurs, resizes maps and clouds, and draws.
 """
 
@@ -24,12 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from trd.data.bitmaps import read_bmp
 from trd.data.decoding import decoded, head
 from trd.data.limits import check_picture, max_pixels
 from trd.errors import DataError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
-UNREAD_SUFFIXES = (".bmp", ".webp", ".gif", ".jp2", ".exr", ".pgm", ".ppm", ".raw")  # what else cameras and tools write
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+UNREAD_SUFFIXES = (".webp", ".gif", ".jp2", ".exr", ".pgm", ".ppm", ".raw")  # what else cameras and tools write
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
@@ -38,7 +40,7 @@ JPEG_SCANS = 200  # a progressive picture has about ten; each costs the time of 
 
 
 def read_image(path: Path) -> NDArray[np.generic]:
-    """8- or 16-bit PNG or JPEG -> (H, W, 3), or (H, W) for grey, uint8 or uint16; an alpha channel is dropped.
+    """8- or 16-bit PNG, JPEG or BMP -> (H, W, 3), or (H, W) for grey, uint8 or uint16; an alpha channel is dropped.
 
     Colours of a palette are looked up. Raises DataError for a missing, damaged or unsupported file, and for one of
     more pixels than the limit.
@@ -70,7 +72,7 @@ def mask_files(path: Path) -> list[Path]:
 
 
 def picture(path: Path, check: Callable[[Path, int, int], None], as_numbers: bool = False) -> NDArray[np.generic]:
-    """A PNG or JPEG; as_numbers: of a palette picture the numbers, not the colours that they stand for."""
+    """A PNG, JPEG or BMP; as_numbers: of a palette picture the numbers, not the colours that they stand for."""
     suffix = path.suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
         raise DataError(f"{path}: unknown kind of image file; known: {', '.join(IMAGE_SUFFIXES)}")
@@ -79,6 +81,8 @@ def picture(path: Path, check: Callable[[Path, int, int], None], as_numbers: boo
         check(path, height, width)
         has_numbers = as_numbers and colour_type == PALETTE
         image = decoded(path, lambda: _palette_numbers(path) if has_numbers else _png(path, height, width))
+    elif suffix == ".bmp":
+        image = decoded(path, lambda: _bmp(path, check, as_numbers))
     else:
         image = decoded(path, lambda: _jpeg(path, check))
     if image.ndim == 3 and image.shape[2] in (2, 4):
@@ -132,6 +136,12 @@ def _check_chunks(data: bytes) -> None:
 def _palette_numbers(path: Path) -> NDArray[np.generic]:
     with Image.open(path, formats=["PNG"]) as image:
         return np.asarray(image).copy()
+
+
+def _bmp(path: Path, check: Callable[[Path, int, int], None], as_numbers: bool) -> NDArray[np.generic]:
+    if path.stat().st_size > 4 * max_pixels() + 16 * 2**20:
+        raise ValueError(f"{path.stat().st_size} bytes are too many for a BMP")
+    return read_bmp(path.read_bytes(), lambda height, width: check(path, height, width), as_numbers)
 
 
 def _jpeg(path: Path, check: Callable[[Path, int, int], None]) -> NDArray[np.generic]:
