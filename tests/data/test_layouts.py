@@ -178,6 +178,18 @@ def test_real_iad(tmp_path: Path, lists: str) -> None:
     path.write_text('{"train": [{"anomaly_class": "OK"}]}')
     with pytest.raises(DataError, match=r"toy\.json cannot be read as the lists.*: an entry has no image_path"):
         list_class(tmp_path / "raw", "toy", *RGB)
+    for damaged in (
+        "[]",
+        "{",
+        '{"meta": []}',
+        '{"test": [{"anomaly_class": "OK", "image_path": "a", "mask_path": 3}]}',
+    ):
+        path.write_text(damaged)
+        with pytest.raises(DataError, match=r"toy\.json cannot be read as the lists"):
+            list_class(tmp_path / "raw", "toy", *RGB)
+    path.write_text('{"test": []}')
+    with pytest.raises(DataError, match="names no part to train on"):
+        list_class(tmp_path / "raw", "toy", *RGB)
     path.unlink()
     with pytest.raises(DataError, match=r"toy\.json is missing.*unpack realiad_jsons beside"):
         list_class(tmp_path / "raw", "toy", *RGB)

@@ -39,7 +39,7 @@ def _lists(folder: Path, places: Sequence[str]) -> Path | None:
 
 
 def _is_real_iad(folder: Path) -> bool:
-    return any((folder / "OK").glob("S*/")) if (folder / "OK").is_dir() else False
+    return any(path.is_dir() for path in (folder / "OK").glob("S*"))
 
 
 def _is_real_iad_d3(folder: Path) -> bool:
@@ -88,7 +88,7 @@ def _part(
         if not path:
             raise DataError(f"{lists}: {entry.get('image_path')} has no '{key}', which is the source '{source}'")
         files[source] = _points(folder, entry, folder / path) if source in clouds else folder / path
-    defect = GOOD if entry["anomaly_class"] == good else str(entry["anomaly_class"])
+    defect = GOOD if entry["anomaly_class"] == good else entry["anomaly_class"]
     mask = folder / entry["mask_path"] if entry.get("mask_path") else None
     return sample(files, split, defect, mask, Path(entry["image_path"]).stem)
 
@@ -106,8 +106,12 @@ def _points(folder: Path, entry: Mapping[str, Any], tiff: Path) -> Path:
 def _content(lists: Path) -> dict[str, Any]:
     content = json.loads(lists.read_text("utf-8"))
     entries = [entry for split in ("train", *VALIDATION, "test") for entry in content.get(split, ())]
-    if any(not isinstance(entry.get("image_path"), str) or "anomaly_class" not in entry for entry in entries):
+    if any(not isinstance(entry.get(key), str) for entry in entries for key in ("image_path", "anomaly_class")):
         raise ValueError("an entry has no image_path or no anomaly_class")
+    if any(not isinstance(value, str | None) for entry in entries for key, value in entry.items() if "path" in key):
+        raise ValueError("a path is no text")
+    if not isinstance(content.get("meta", {}), dict):
+        raise ValueError("'meta' is no object")
     return dict(content)
 
 

@@ -22,7 +22,7 @@ def one_picture_source(folder: Path, layout: str, sources: Sequence[str], clouds
 def sample(files: Mapping[str, Path], split: str, defect: str, mask: Path | None, part: str = "") -> SampleFiles:
     """One part, called by the stem of its first file, or by `part`. Raises DataError where a file is missing."""
     for path in (*files.values(), *([mask] if mask is not None else [])):
-        if not path.exists():
+        if not path.is_file():
             raise DataError(f"{path} is missing, though the data set names it; unpack its class again")
     name = part or next(iter(files.values())).stem
     return SampleFiles(f"{split}/{defect}/{name}", split, defect, dict(files), mask if defect != GOOD else None)
