@@ -47,6 +47,7 @@ STATION_USES = {
     "trd.data.cameras": "read_camera",
     "trd.data.clouds": "CLOUD_SUFFIXES read_cloud",
     "trd.data.images": "IMAGE_SUFFIXES png_header read_image",
+    "trd.data.labels": "label_of",
     "trd.data.limits": "max_pixels",
     "trd.data.listing": "list_class",
     "trd.data.loading": "load_sample",

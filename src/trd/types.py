@@ -21,7 +21,8 @@ class SampleFiles:
     """Where one sample lies on disk; nothing is read yet.
 
     id: unique within the class, `split/defect/stem`. defect: "good" or the defect kind. sources: what the recipe calls
-    its inputs ("rgb", "xyz") -> file. mask: ground truth, None for good parts and unlabelled ones.
+    its inputs ("rgb", "xyz") -> file. mask: ground truth, None for good parts and unlabelled ones; a file, or a folder
+    of several that are united.
     """
 
     id: str

@@ -12,6 +12,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 
+from trd.data.labels import label_of
 from trd.errors import DataError
 from trd_station.deciding import VERDICTS
 from trd_station.pictures import mask_of
@@ -80,7 +81,7 @@ def _part(station: Station, row: Mapping[str, Any], mask: str | None) -> Iterato
         folder = "test/good" if row["id"] % TEST_EVERY == 0 else "train/good"
     else:
         kind = UNSAFE.sub("_", row["verdict_kind"] or row["verdict"]).strip("._") or "defect"
-        kind = f"{kind}_part" if kind.lower() in ("good", *sources) else kind
+        kind = f"{kind}_part" if label_of(kind) == "good" or kind.lower() in sources else kind
         folder = f"test/{kind}" if marked else f"test/{kind}_{UNMARKED}"
     for name in sources:
         yield Entry(f"{folder}/{name}/{stem}{inputs.sources[name].suffix}", inputs.sources[name])

@@ -40,7 +40,27 @@ def test_all_bad_files_are_listed_at_once(data: Path, tmp_path: Path) -> None:
     for name in ("rgb/001.png", "xyz/003.tiff", "gt/000.png"):
         assert name in shown
         assert name in page.read_text()
-    assert "biscuit:3problems" in shown
+    assert "biscuit:2problems" in shown
+
+
+def test_the_layout_and_files_that_are_not_read_are_named(data: Path, tmp_path: Path) -> None:
+    page, place = tmp_path / "page.html", data / "biscuit"
+    for name in ("r.heic", "s.heic"):
+        (place / "train/good/rgb" / name).touch()
+    colour = ["--recipe", "patch-statistics", "--set", "frame.size=64", "--out", str(page)]
+    result = runner.invoke(app, ["check", str(data), *colour])
+    assert result.exit_code == 0, result.output
+    shown = " ".join(result.output.split())
+    for text in (shown, " ".join(page.read_text().split())):
+        assert "a folder per source" in text
+        assert "2 .heic files (train/good/rgb/r.heic, train/good/rgb/s.heic) not read: convert them to PNG" in text
+    (place / "train/good/xyz/001.tiff").rename(place / "train/good/xyz/001.zdf")
+    result = runner.invoke(app, ["check", str(data), "--out", str(page)])
+    shown = " ".join((result.output + result.stderr).split())
+    assert result.exit_code == 1
+    assert "no xyz file" in shown
+    assert "1 .zdf file (train/good/xyz/001.zdf) not read" in shown
+    assert "layout: a folder per source" in shown
 
 
 def test_a_page_per_run_and_exit_code_0(drawn: Path, tmp_path: Path) -> None:

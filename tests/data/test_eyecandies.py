@@ -8,8 +8,9 @@ from eyecandies import draw_eyecandies
 
 import trd
 from trd.config import load_recipe
-from trd.data.listing import class_names, list_class, list_unlabelled
+from trd.data.listing import class_names, layout_of, list_class, list_unlabelled
 from trd.data.loading import load_sample
+from trd.data.unread import unread_files
 from trd.errors import DataError
 
 PAPER = (("image_4", "normals"), ())
@@ -40,6 +41,16 @@ def test_splits_ids_and_kinds(drawn_candies: Path) -> None:
     assert set(sample.arrays) == {"image_4", "normals"}
     assert sample.mask is not None
     assert sample.mask.any()
+
+
+def test_what_a_recipe_does_without_is_named_and_no_doubt(drawn_candies: Path) -> None:
+    files = list_class(drawn_candies, "GummyBear", *PAPER)
+    samples = (*files.train, *files.validation, *files.test)
+    layout = layout_of(drawn_candies / "GummyBear")
+    assert layout.name == "Eyecandies"
+    warnings, aside = unread_files(drawn_candies / "GummyBear", samples, layout.set_aside)
+    assert warnings == []
+    assert ".png files (test_private/data/" in aside[0]
 
 
 @pytest.mark.parametrize("light", range(6))

@@ -35,6 +35,44 @@ def test_jpeg_and_dropped_alpha(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "b.png"), image)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1"])
+@pytest.mark.parametrize("width", [13, 16])  # lines are filled up to four bytes
+def test_bmp_as_another_reader_has_it(tmp_path: Path, mode: str, width: int) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (9, width, 3)).astype(np.uint8)
+    image = Image.fromarray(picture).convert(mode)
+    image.save(tmp_path / "a.bmp")
+    expected = np.asarray(image.convert("L" if mode in "1L" else "RGB"))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.bmp"), expected)
+
+
+def test_bmp_from_top_to_bottom_masks_and_what_is_not_read(tmp_path: Path) -> None:
+    image = np.arange(6 * 5 * 3, dtype=np.uint8).reshape(6, 5, 3)
+    path = tmp_path / "a.bmp"
+    Image.fromarray(image).save(path)
+    data = bytearray(path.read_bytes())
+    data[22:26] = (-6).to_bytes(4, "little", signed=True)
+    path.write_bytes(data)
+    np.testing.assert_array_equal(read_image(path), image[::-1])
+    mask = Image.new("P", (4, 4))
+    mask.putdata([0] * 15 + [1])
+    mask.putpalette([200, 200, 200, 0, 0, 0])
+    mask.save(path)
+    assert read_mask(path).sum() == 1
+    assert (read_image(path) == 200).sum() == 15
+    data[30] = 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"a\.bmp cannot be read.*compression 1; uncompressed 8, 24 or 32"):
+        read_image(path)
+    data[30] = 0
+    path.write_bytes(data[:-1])
+    with pytest.raises(DataError, match=r"a\.bmp cannot be read.*ends in the middle"):
+        read_image(path)
+    data[18:26] = (20000).to_bytes(4, "little") * 2
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"20000 x 20000 pixels, more than the limit"):
+        read_image(path)
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
 def test_damaged_images(tmp_path: Path, name: str) -> None:
     image = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trd.data.folder import list_class
+from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
 from trd.types import Sample

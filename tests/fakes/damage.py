@@ -65,6 +65,10 @@ def valid_files() -> dict[str, tuple[bytes, Callable[[Path], object]]]:
     picture = rng.integers(0, 255, (*SHAPE, 3)).astype(np.uint8)
     files["rgb.jpg"] = bytes(imagecodecs.jpeg_encode(picture)), read_image
     files["grey.jpg"] = bytes(imagecodecs.jpeg_encode(picture[..., 0].copy())), read_image
+    for name, mode in (("colour", "RGB"), ("four", "RGBA"), ("grey", "L"), ("palette", "P"), ("bits", "1")):
+        bitmap = BytesIO()
+        Image.fromarray(picture).convert(mode).save(bitmap, "BMP")
+        files[f"{name}.bmp"] = bitmap.getvalue(), read_image
     progressive = BytesIO()
     Image.fromarray(picture).save(progressive, "JPEG", progressive=True)
     files["progressive.jpg"] = progressive.getvalue(), read_image

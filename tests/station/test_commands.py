@@ -20,7 +20,7 @@ import trd
 from trd.cli import app
 from trd.cli.training import demo
 from trd.config import load_recipe
-from trd.data.folder import list_class
+from trd.data.listing import list_class
 from trd.errors import MissingExtraError, RecipeError
 from trd_station import serve
 from trd_station.api import app as application
@@ -135,6 +135,7 @@ def test_judged_parts_train_a_detector(opened, run_folder: Path, test_parts: Pat
             judged(client, upload(train, f"{number:03d}"), "good")
         judged(client, upload(test_parts / "chip", "000"), "defect", kind="chip / rim", mask=mask)
         judged(client, upload(test_parts / "dent", "000"), "defect", kind="chip / rim")
+        judged(client, upload(test_parts / "stain", "000"), "defect", kind="OK")
         judged(client, upload(test_parts / "stain", "000"), "unsure")
         empty = client.get(f"{BASE}/export.zip?since=2100-01-01T00:00:00Z")
         assert "no part of 'biscuit'" in empty.json()["detail"]
@@ -150,6 +151,7 @@ def test_judged_parts_train_a_detector(opened, run_folder: Path, test_parts: Pat
         "good": False,
         "chip_rim": True,
         "chip_rim_unmarked": False,
+        "OK_part_unmarked": False,
     }
     (marked,) = [one for one in files.test if one.mask]
     np.testing.assert_array_equal(imagecodecs.png_decode(marked.mask.read_bytes()), drawn_mask)

@@ -16,7 +16,7 @@ from stations import client_of, free_port, until
 
 import trd
 from trd.config import load_recipe
-from trd.data.folder import list_class
+from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.errors import DataError, OutputError, RecipeError
 from trd_station.inputs.camera import CameraInput, VideoCamera

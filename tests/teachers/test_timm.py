@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from with_timm import timm_or_skip
 
 from trd.config import load_recipe
-from trd.data.folder import list_class
+from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
 from trd.engines.pytorch.frozen import frozen

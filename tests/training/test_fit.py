@@ -171,7 +171,7 @@ def test_training_learns(drawn: Path, tmp_path: Path) -> None:
 def test_standardised_features_have_mean_0_and_deviation_1(drawn: Path, tmp_path: Path, recipe: Recipe) -> None:
     detector = fit_class(ClassFolder("biscuit", drawn / "biscuit"), recipe, tmp_path, "cpu")
 
-    from trd.data.folder import list_class
+    from trd.data.listing import list_class
     from trd.data.loading import load_sample
 
     files = list_class(drawn, "biscuit", recipe.sources, recipe.point_cloud_sources)

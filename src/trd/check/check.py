@@ -14,8 +14,9 @@ from rich.console import Console
 
 from trd.check.outliers import strangeness
 from trd.config import Recipe
-from trd.data.check import unreadable
-from trd.data.listing import list_class
+from trd.data.check import grouped, unreadable
+from trd.data.listing import layout_of, list_class
+from trd.data.unread import unread_below, unread_files
 from trd.errors import TRDError
 from trd.evaluation.figures import as_picture, data_uri, outlined, overlay
 from trd.training.cross import dealt
@@ -57,16 +58,18 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
     """Read every file of a class, fit the pipeline, and compare the training parts; every mistake becomes a problem."""
     console = console or Console(quiet=True)
     recipe = recipe.for_class(place.name)
+    layout = layout_of(place.path)
+    facts = {"layout": layout.name}
     try:
         files = list_class(place.path, "", recipe.sources, recipe.point_cloud_sources)
     except TRDError as error:
-        return ClassCheck(place.name, (str(error),))
-    facts = _counted(files)
+        return ClassCheck(place.name, (str(error),), tuple(unread_below(place.path)), facts)
     samples = (*files.train, *files.validation, *files.test)
+    unread, aside = unread_files(place.path, samples, layout.set_aside)
+    facts |= _counted(files) | ({"files that this recipe does without": "; ".join(aside)} if aside else {})
     bad = unreadable(samples, recipe.point_cloud_sources, files.camera)
     if bad:
-        problems = [reason if str(path) in reason else f"{path}: {reason}" for path, reason in bad]
-        return ClassCheck(place.name, tuple(problems), (), facts)
+        return ClassCheck(place.name, tuple(grouped(bad, place.path)), tuple(unread), facts)
     preparation_warnings = _WarningLines()
     log = logging.getLogger("trd")
     log.addHandler(preparation_warnings)
@@ -76,7 +79,7 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
             dealt(len(files.train) + len(files.validation), recipe.scoring.folds, recipe.seed)
         parts = prepare_class(split_files, recipe, {"seconds": {}}, console)
     except TRDError as error:
-        return ClassCheck(place.name, (str(error),), tuple(preparation_warnings.lines), facts)
+        return ClassCheck(place.name, (str(error),), (*unread, *preparation_warnings.lines), facts)
     finally:
         log.removeHandler(preparation_warnings)
     facts |= _fitted(files, parts)
@@ -85,7 +88,7 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
     outliers = strangeness(training, recipe, console)
     order = np.argsort(-outliers.scores, kind="stable")
     worst, ordinary = order[:STRANGEST], order[len(order) // 2 :][:SHOWN]
-    warnings = [*preparation_warnings.lines, *_doubts(recipe, files, parts), *_noted(list(parts.training))]
+    warnings = [*unread, *preparation_warnings.lines, *_doubts(recipe, files, parts), *_noted(list(parts.training))]
     suspicious = [training[index].id for index in order if outliers.scores[index] > LOOK]
     if suspicious:
         warnings.append(f"unlike the other training parts, look at them: {', '.join(suspicious)}")

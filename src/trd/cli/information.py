@@ -136,7 +136,7 @@ def check(
             checks.append(result)
             state = f"{len(result.problems)} problems" if result.problems else f"ready, {len(result.warnings)} warnings"
             console.print(f"{result.name}: {state}", style="red" if result.problems else None, markup=False)
-            for label in ("good parts to train on", "held out for calibration", "good parts to calibrate on"):
+            for label in ("layout", "good parts to train on", "held out for calibration", "good parts to calibrate on"):
                 if label in result.facts:
                     console.print(f"  {label}: {result.facts[label]}", markup=False, highlight=False)
             for line in result.problems:

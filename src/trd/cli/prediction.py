@@ -169,13 +169,16 @@ def _list_defective(folder: Path, sources: Sequence[str], clouds: Sequence[str])
     """Parts of a folder, or of the folders in it, one for each kind of defect: a test split."""
     from dataclasses import replace
 
+    from trd.data.labels import label_of
     from trd.data.listing import list_unlabelled
+    from trd.data.masks import MASK_FOLDERS
     from trd.types import GOOD
 
     try:
         return list_unlabelled(folder, sources, clouds)
     except DataError:
-        below = [path for path in sorted(folder.glob("*/")) if path.name != GOOD] if folder.is_dir() else []
+        others = [path for path in sorted(folder.glob("*/")) if path.name not in MASK_FOLDERS]
+        below = [path for path in others if label_of(path.name) != GOOD]
         kinds = [kind for kind in below if any(kind.glob("*/*")) or any(kind.glob("*.*"))]
         if not kinds or any((folder / source).is_dir() for source in sources):
             raise

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from trd.data.clouds import NO_PICTURE, read_cloud
+from trd.data.decoding import head
+from trd.data.endings import NAMED_FILES
 from trd.data.images import read_image, read_mask
 from trd.data.loading import load_sample
 from trd.errors import DataError
 from trd.types import Camera, SampleFiles
 
+LFS_START = b"version https://git-lfs."
 THREADS = 4  # each may hold a sample of the largest size permitted
 
 
@@ -31,6 +35,21 @@ def unreadable(
         return [fault for sample_faults in pool.map(faults, samples) for fault in sample_faults]
 
 
+def grouped(faults: Iterable[tuple[Path, str]], below: Path) -> list[str]:
+    """A line for each kind of fault, with its count and the first files' names below a folder, and one whole reason."""
+    kinds: dict[str, list[tuple[Path, str]]] = {}
+    for path, reason in faults:
+        kinds.setdefault(re.sub(r"\d+", "0", reason.replace(str(path), "")), []).append((path, reason))
+    return [_line([path for path, _ in kind], kind[0][1], below) for kind in kinds.values()]
+
+
+def _line(paths: list[Path], reason: str, below: Path) -> str:
+    if len(paths) == 1:
+        return reason if str(paths[0]) in reason else f"{paths[0]}: {reason}"
+    named = ", ".join(str(path.relative_to(below)) for path in paths[:NAMED_FILES])
+    return f"{len(paths)} files ({named}{', ...' if len(paths) > NAMED_FILES else ''}), of the first: {reason}"
+
+
 def _faults(sample: SampleFiles, clouds: tuple[str, ...], camera: Camera | None) -> list[tuple[Path, str]]:
     try:
         load_sample(sample, clouds, camera)
@@ -38,8 +57,16 @@ def _faults(sample: SampleFiles, clouds: tuple[str, ...], camera: Camera | None)
         paths = [*sample.sources.values(), *([sample.mask] if sample.mask is not None else [])]
         named = next((path for path in paths if str(path) in str(error)), paths[0])
         # The first fault ends the reading of a sample; the other files are tried one by one.
-        return _faults_alone(sample, clouds, camera) or [(named, str(error))]
+        faults = _faults_alone(sample, clouds, camera) or [(named, str(error))]
+        return [(path, _lfs_pointer(path) or reason) for path, reason in faults]
     return []
+
+
+def _lfs_pointer(path: Path) -> str | None:
+    """What to do about a file that Git LFS has not fetched; None for any other one."""
+    if not path.is_file() or not head(path).startswith(LFS_START):
+        return None
+    return f"{path} is a pointer of Git LFS, the file itself was not fetched: run git lfs pull in the data's checkout"
 
 
 def _faults_alone(sample: SampleFiles, clouds: tuple[str, ...], camera: Camera | None) -> list[tuple[Path, str]]:

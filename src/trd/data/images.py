@@ -1,53 +1,51 @@
-"""PNG and JPEG -> arrays: images and masks. Readers decode and check; they make no choices about the content.
+"""PNG, JPEG and BMP -> arrays: images and masks. Readers decode and check; they make no choices about the content.
 
 Headers are read first: what is too large (`limits`) or of a kind that is not read is refused before it is decoded.
 
-Four libraries share the work on pictures, each for what the others lack:
+Libraries share the work on pictures, each for what the others lack:
 
 - imagecodecs decodes PNG and JPEG, also with 16 bits per channel in colour, and writes both; it is also what tifffile
   decompresses with.
 - tifffile reads and writes TIFF: float clouds, depth images and raw maps (`clouds`).
-- Pillow gives the numbers of a palette mask, where imagecodecs gives colours, and its
-  antialiased bilinear resize is the published one (`trd.preprocess.image`).
+- Pillow gives the numbers of a palette mask, where imagecodecs gives colours; its antialiased bilinear resize is
+  the published one (`trd.preprocess.image`).
+- BMP is read here (`bitmaps`): nothing has to be decompressed.
 - OpenCV reads no file here: it blurs, resizes maps and clouds, and draws.
 """
 
 from __future__ import annotations
 
 import io
-import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from trd.data.bitmaps import read_bmp
 from trd.data.decoding import decoded, head
+from trd.data.exif import orientation_of, turned
+from trd.data.jpeg import jpeg_end, jpeg_header
 from trd.data.limits import check_picture, max_pixels
 from trd.errors import DataError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif")
-UNREAD_SUFFIXES = (".bmp", ".webp", ".gif", ".jp2", ".exr", ".pgm", ".ppm", ".raw")  # what else cameras and tools write
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp")
+UNREAD_SUFFIXES = (".webp", ".gif", ".jp2", ".exr", ".pgm", ".ppm", ".raw")  # what else cameras and tools write
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 PALETTE = 3
 JPEG_DEFECT, JPEG_NOISE = 128, 16  # values of masks: least of a defect, largest that compression makes of nothing
-END, SCAN = 0xD9, 0xDA
-MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)  # in compressed data: neither a plain byte nor a restart
-EXIF_START, EXIF_ENTRIES = b"Exif\0\0", 500
-ORIENTATION = (0x0112, 3)  # tag and type of EXIF's entry
-JPEG_SCANS = 200  # a progressive picture has about ten; each costs the time of a whole picture
 
 
 def read_image(path: Path) -> NDArray[np.generic]:
-    """8- or 16-bit PNG or JPEG -> (H, W, 3), or (H, W) for grey, uint8 or uint16, turned as EXIF says; an alpha channel
-    is dropped.
+    """8- or 16-bit PNG, JPEG or BMP -> (H, W, 3), or (H, W) for grey, uint8 or uint16, turned as EXIF says; an alpha
+    channel is dropped.
 
     Colours of a palette are looked up. Raises DataError for a missing, damaged or unsupported file, and for one of
     more pixels than the limit.
@@ -57,18 +55,26 @@ def read_image(path: Path) -> NDArray[np.generic]:
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
-    """Ground truth PNG or JPEG -> (H, W) bool, True on the defect, turned as EXIF says.
+    """Ground truth PNG, BMP or JPEG -> (H, W) bool, True on the defect, turned as EXIF says.
 
     Any channel that is not 0 is defect: data sets store class numbers. Of a palette picture the stored numbers count,
     not the colours they are shown in. With transparency, what is transparent is no defect, and what is painted is,
     black too where nothing but black is painted. Of a JPEG, whose compression smears edges, values of 128 and more are
-    defect. Raises DataError as `read_image`, and for a JPEG that is not empty but has no such value.
+    defect. The files of a folder are masks of one picture, and united.
+
+    Raises DataError as `read_image`, for a JPEG that is not empty but has no such value, for a folder without masks,
+    and for masks of several sizes.
     """
+    if path.is_dir():
+        masks = [read_mask(file) for file in mask_files(path)]
+        if len({mask.shape for mask in masks}) != 1:
+            raise DataError(f"{path}: expected masks of one size for one picture, got {len(masks)}; unpack them again")
+        return np.asarray(np.any(masks, axis=0))
     stored, orientation = _decoded(path, check_picture, as_numbers=True)
     channels = np.atleast_3d(cast(NDArray[np.uint16], stored))
     has_alpha = channels.shape[2] in (2, 4)
     colours = channels[..., :-1] if has_alpha else channels
-    if path.suffix.lower() != ".png":
+    if path.suffix.lower() not in (".png", ".bmp"):
         defect = (colours >= JPEG_DEFECT).any(axis=2)
         if not defect.any() and (largest := int(colours.max())) > JPEG_NOISE:
             raise DataError(
@@ -83,8 +89,15 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     return turned(np.asarray(defect), orientation)
 
 
+def mask_files(path: Path) -> list[Path]:
+    """The files of a mask: itself, or those of a folder of masks of one picture."""
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+
+
 def picture(path: Path, check: Callable[[Path, int, int], None]) -> NDArray[np.generic]:
-    """A PNG or JPEG as it is stored, whatever EXIF says, without alpha: of depth images."""
+    """A PNG, JPEG or BMP as it is stored, whatever EXIF says, without alpha: of depth images."""
     return _without_alpha(_decoded(path, check)[0])
 
 
@@ -101,6 +114,8 @@ def _decoded(
         check(path, height, width)
         has_numbers = as_numbers and colour_type == PALETTE
         image, orientation = decoded(path, lambda: _png(path, height, width, has_numbers))
+    elif suffix == ".bmp":
+        image, orientation = decoded(path, lambda: _bmp(path, check, as_numbers)), 1
     else:
         image, orientation = decoded(path, lambda: _jpeg(path, check))
     if image.ndim == 3 and image.shape[2] == 1:
@@ -164,103 +179,22 @@ def _palette_numbers(data: bytes) -> NDArray[np.generic]:
         return np.asarray(image).copy()
 
 
+def _bmp(path: Path, check: Callable[[Path, int, int], None], as_numbers: bool) -> NDArray[np.generic]:
+    if path.stat().st_size > 4 * max_pixels() + 16 * 2**20:
+        raise ValueError(f"{path.stat().st_size} bytes are too many for a BMP")
+    return read_bmp(path.read_bytes(), lambda height, width: check(path, height, width), as_numbers)
+
+
 def _jpeg(path: Path, check: Callable[[Path, int, int], None]) -> tuple[NDArray[np.generic], int]:
     if path.stat().st_size > 4 * max_pixels() + 16 * 2**20:
         raise ValueError(f"{path.stat().st_size} bytes are too many for a JPEG")
     data = path.read_bytes()
-    height, width, channels = _jpeg_header(data)
+    height, width, channels = jpeg_header(data)
     check(path, height, width)
     if channels not in (1, 3):
         raise DataError(
             f"{path} has {channels} channels (CMYK, as for printing), not grey or RGB: convert it to RGB, with the "
             "colour profile it was made for"
         )
-    end, exif = _jpeg_end(data)
+    end, exif = jpeg_end(data)
     return np.asarray(imagecodecs.jpeg8_decode(data[:end])), orientation_of(exif)
-
-
-def _jpeg_header(data: bytes) -> tuple[int, int, int]:
-    """Height, width and channels from the start-of-frame segment."""
-    for marker, place in _jpeg_segments(data):
-        if marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC):
-            precision, height, width, channels = struct.unpack(">BHHB", data[place + 4 : place + 10])
-            if precision != 8:
-                raise ValueError(f"it has {precision} bits per channel; JPEG with 8, or PNG with 16 are read")
-            return height, width, channels
-        if marker == SCAN:
-            break
-    raise ValueError("no start of a frame comes before the picture")
-
-
-def _jpeg_end(data: bytes) -> tuple[int, bytes]:
-    """Where the picture ends, whatever lies behind it, as phones keep films there; and EXIF data, empty without.
-
-    Raises ValueError for a picture that is not whole: the decoder would fill it up with grey.
-    """
-    scans, exif = 0, b""
-    for marker, place in _jpeg_segments(data):
-        if marker == END:
-            return place + 2, exif
-        if marker == SCAN:
-            scans += 1
-            if scans > JPEG_SCANS:
-                raise ValueError(f"it consists of more than {JPEG_SCANS} scans")
-        elif marker == 0xE1 and data.startswith(EXIF_START, place + 4):
-            exif = data[place + 4 : place + 2 + _big16(data, place + 2)]
-    raise ValueError("it ends in the middle of the picture")
-
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """(marker, place of its first byte) of each segment; a scan's compressed data are passed over."""
-    if data[:2] != b"\xff\xd8":
-        raise ValueError("it does not begin like a JPEG")
-    place = 2
-    while place + 2 <= len(data):
-        if data[place] != 0xFF:
-            raise ValueError("its segments are not in order")
-        marker = data[place + 1]
-        if marker == 0xFF:  # padding
-            place += 1
-            continue
-        yield marker, place
-        place += 2 + (0 if marker in range(0xD0, 0xDA) or marker == 0x01 else _big16(data, place + 2))
-        if marker == SCAN:
-            following = MARKER.search(data, place)
-            if following is None:
-                return
-            place = following.start()
-
-
-def _big16(data: bytes, place: int) -> int:
-    return int.from_bytes(data[place : place + 2], "big")
-
-
-def orientation_of(exif: bytes) -> int:
-    """EXIF's orientation, 1 to 8; 1, as stored, where it says none or is damaged: viewers show the picture then."""
-    values = exif.removeprefix(EXIF_START)
-    order = {b"II": "<", b"MM": ">"}.get(values[:2])
-    if order is None:
-        return 1
-    try:
-        (start,) = struct.unpack_from(f"{order}I", values, 4)
-        (count,) = struct.unpack_from(f"{order}H", values, start)
-        for entry in range(min(count, EXIF_ENTRIES)):
-            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", values, start + 2 + 12 * entry)
-            if (tag, kind) == ORIENTATION and value in range(1, 9):
-                return int(value)
-    except struct.error:
-        pass
-    return 1
-
-
-def turned(image: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """(H, W, ...) stored pixels -> as viewers show them. orientation: EXIF's, of which 5 to 8 exchange the sides."""
-    if orientation == 1:
-        return image
-    if orientation > 4:
-        image = image.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    return np.ascontiguousarray(image)

@@ -2,15 +2,60 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from trd.data import eyecandies, folder
-from trd.data.folder import camera_near, class_names
+from trd.data.layouts import eyecandies, folder
+from trd.data.layouts.base import Layout
+from trd.data.layouts.folder import camera_near
+from trd.data.layouts.mulsen import MULSEN_AD
+from trd.data.layouts.own import MVTEC_3D, PER_SOURCE, TOGETHER
+from trd.data.layouts.pictures import BTAD, MVTEC_AD, MVTEC_AD_2, MVTEC_LOCO
+from trd.data.layouts.real_iad import REAL_IAD, REAL_IAD_D3
+from trd.data.layouts.visa import VISA
+from trd.data.unread import unread_below, unread_beside
 from trd.errors import DataError
 from trd.types import ClassFiles, ClassFolder, SampleFiles
 
-__all__ = ["camera_near", "class_folders", "class_names", "list_class", "list_unlabelled"]
+__all__ = ["camera_near", "class_folders", "class_names", "layout_of", "list_class", "list_unlabelled"]
+
+DATA_SETS = (eyecandies.EYECANDIES, VISA, REAL_IAD_D3, REAL_IAD, MULSEN_AD, MVTEC_AD_2, MVTEC_LOCO, MVTEC_AD, BTAD)
+"""What is asked first, in this order: LOCO is MVTec AD with more."""
+LAYOUTS = (*DATA_SETS, MVTEC_3D, TOGETHER, PER_SOURCE)
+
+_log = logging.getLogger(__name__)
+
+
+def layout_of(place: Path) -> Layout:
+    """The layout of a class folder; a folder per source where none is recognised."""
+    return next((layout for layout in LAYOUTS if layout.recognises(place)), PER_SOURCE)
+
+
+def class_names(root: Path) -> tuple[str, ...]:
+    """Names of the classes below `root`, sorted; ("",) where `root` is itself one class.
+
+    Raises DataError when there is nothing to read.
+    """
+    if not root.is_dir():
+        raise DataError(f"the data folder {root} does not exist")
+    if _is_class(root):
+        return ("",)
+    names = sorted(path.name for path in root.iterdir() if path.is_dir() and _is_class(path))
+    if not names and folder.holds_files(root):
+        return ("",)
+    if not names:
+        unread = "".join(f"; {line}" for line in unread_below(root))
+        raise DataError(
+            f"{root} holds no class: looked for {root}/CLASS/train and {root}/train; see the layout in the README, "
+            f"'Your own parts'{unread}"
+        )
+    return tuple(names)
+
+
+def _is_class(place: Path) -> bool:
+    return folder.is_class(place) or any(layout.recognises(place) for layout in DATA_SETS)
 
 
 def class_folders(root: Path, names: Sequence[str] | None = None, any_name: bool = False) -> tuple[ClassFolder, ...]:
@@ -33,16 +78,21 @@ def class_folders(root: Path, names: Sequence[str] | None = None, any_name: bool
 def list_class(root: Path, name: str, sources: Sequence[str], clouds: Sequence[str]) -> ClassFiles:
     """All samples of one class, each with a file for every one of `sources`; `clouds` says which of them are 3D.
 
-    name: "" where `root` is itself one class. Raises DataError: see `folder` and `eyecandies`.
+    name: "" where `root` is itself one class. Raises DataError for a missing class folder, and as its layout does.
     """
     place = root / name if name else root
-    if eyecandies.is_eyecandies(place):
-        return eyecandies.list_eyecandies(place, sources, clouds)
-    return folder.list_class(root, name, sources, clouds)
+    if not place.is_dir():
+        listed_classes = ", ".join(class_names(root)) if root.is_dir() else "none: the data folder does not exist"
+        raise DataError(f"class folder {place} is missing; classes there: {listed_classes}")
+    files = layout_of(place).list_class(place, sources, clouds)
+    return replace(files, name=name) if name else files
 
 
 def list_unlabelled(place: Path, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...]:
-    """Samples of a folder to predict on."""
+    """Samples of a folder to predict on; the log names files beside them that are not read."""
     if (place / "data").is_dir() and any((place / "data").glob("*_image_0.png")):
         return eyecandies.list_split(place, sources)
-    return folder.list_unlabelled(place, sources, clouds)
+    samples = folder.list_unlabelled(place, sources, clouds)
+    for line in unread_beside(samples):
+        _log.warning("%s: %s", place, line)
+    return samples

@@ -29,6 +29,7 @@ from safetensors.numpy import save_file
 
 from trd.config import Recipe
 from trd.data.clouds import depth_range_file
+from trd.data.images import mask_files
 from trd.errors import OutputError, RecipeError
 from trd.files import ABANDONED, write_whole
 from trd.preprocess.facts import SampleFacts
@@ -153,7 +154,7 @@ Contents = list[list[str]]
 
 def file_contents(files: SampleFiles) -> Contents | None:
     """None when a file cannot be read."""
-    read = [*files.sources.values(), *([files.mask] if files.mask else [])]
+    read = [*files.sources.values(), *(mask_files(files.mask) if files.mask else [])]
     try:
         return [[path.name, *(_digest(part) for part in (path, depth_range_file(path)) if part)] for path in read]
     except OSError:

@@ -39,9 +39,9 @@ def fit(
 ) -> dict[str, Detector]:
     """Train and calibrate detectors; class -> detector.
 
-    data: a folder in the layout of `data.folder`. classes: all by default. Classes that `out` holds already are loaded
-    (and refused where the good parts have changed since, unless `retrain`), an interrupted one goes on. A class that
-    fails does not stop the others; then a TRDError tells at the end, and what was finished stays in `out`.
+    data: a folder of one of the layouts of `data.listing`. classes: all by default. Classes that `out` holds already
+    are loaded (and refused where the good parts have changed since, unless `retrain`), an interrupted one goes on. A
+    class that fails does not stop the others; then a TRDError tells at the end, and what was finished stays in `out`.
     """
     run = Run.open(Path(data), Path(out), _recipe(recipe), classes, console)
     detectors: dict[str, Detector] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from rich.markup import escape
 
 from trd import processes
 from trd.config import Recipe
+from trd.data.unread import unread_beside
 from trd.decision.calibrate import calibrate
 from trd.detector import Detector
 from trd.engines.base import Engine, Maps, Placement
@@ -30,6 +32,8 @@ CHECKPOINTS = "checkpoints"
 SCORING_BATCH = 8
 POLL = 0.5  # seconds
 
+_log = logging.getLogger(__name__)
+
 
 def fit_class(
     place: ClassFolder, recipe: Recipe, out: Path, device: str = "auto", console: Console | None = None
@@ -46,6 +50,8 @@ def fit_class(
     console = console or Console(quiet=True)
     recipe = recipe.for_class(place.name)
     files, record = list_parts(place, recipe, console)
+    for line in unread_beside((*files.train, *files.validation)) if processes.rank() == 0 else ():
+        _log.warning("%s: %s", place.name, line)
     if (out / CHECKPOINTS).exists():
         refuse_other_parts(out, record)
     parts = prepare_class(files, recipe, record, console)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.markup import escape
 
+from trd.data.images import mask_files
 from trd.detector import Detector
 from trd.errors import CheckpointError
 from trd.evaluation.evaluate import FUSED, METRICS, evaluate_files
@@ -112,7 +113,8 @@ def _key(folder: Path, test: TestSet, run: Run) -> dict[str, Any]:
     """What the measurement depends on: detector, calibration and the contents of the test parts."""
     facts, _ = read_facts(folder)
     parts = test.files(run.recipe.for_class(test.place.name)).test
-    with_masks = [replace(s, sources={**s.sources, **({"": s.mask} if s.mask else {})}) for s in parts]
+    masks = [{str(file): file for file in (mask_files(part.mask) if part.mask else ())} for part in parts]
+    with_masks = [replace(part, sources={**part.sources, **mask}) for part, mask in zip(parts, masks, strict=True)]
     return {
         "format": FORMAT,
         "detector": facts.id,

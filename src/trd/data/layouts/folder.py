@@ -1,70 +1,58 @@
-"""Folders on disk -> sample lists, for MVTec 3D-AD as downloaded and for a user's own parts in the same manner.
+"""A user's own folders, and data sets of the same manner as downloaded -> sample lists.
 
 A class folder holds splits, a split holds one folder per source, and files of one stem belong together:
 
     CLASS/train/[good/]{rgb,xyz}/STEM.*        good parts; may also lie in CLASS/{rgb,xyz}/ when there is nothing else
     CLASS/validation/[good/]{rgb,xyz}/STEM.*   optional (also `val`)
-    CLASS/test/KIND/{rgb,xyz,gt}/STEM.*        optional; KIND is "good" or a defect; gt is optional per KIND
+    CLASS/test/KIND/{rgb,xyz,gt}/STEM.*        optional (also `test_public`); KIND is "good" or a defect
     CLASS/camera.json                          only for depth images (also one level up, or MVTec's own file)
 
-3D may lie in `xyz`, `depth`, `pointcloud` or `cloud`, masks in `gt`, `ground_truth`, `mask` or `masks`. In place of the
-source folders the files may lie together, one picture and one 3D file per part, or pictures alone:
+3D may lie in `xyz`, `depth`, `pointcloud` or `cloud`. Masks are optional per KIND: see `trd.data.masks`. In place of
+the source folders the files may lie together, one picture and one 3D file per part, or pictures alone:
 
     CLASS/train/[good/]STEM.png + STEM.ply, CLASS/test/KIND/STEM.png + STEM.ply, also CLASS/STEM.png
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from trd.data.cameras import read_camera
 from trd.data.clouds import CLOUD_SUFFIXES, depth_size
+from trd.data.endings import NAMED_FILES
 from trd.data.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from trd.data.labels import label_of
+from trd.data.masks import MASK_END, MASK_FOLDERS, masks_of
 from trd.data.names import part_name
+from trd.data.partners import by_stem, same_stems
 from trd.errors import DataError
 from trd.types import GOOD, UNLABELLED, Camera, ClassFiles, SampleFiles
 
 CLOUD_FOLDERS = ("xyz", "depth", "pointcloud", "cloud")
-MASK_FOLDERS = ("gt", "ground_truth", "mask", "masks")
 VALIDATION_FOLDERS = ("validation", "val")
+TEST_FOLDERS = ("test", "test_public")
 CAMERA_FILES = ("camera.json", "calibration/camera_parameters.json")
 SOLID_SUFFIXES = tuple(suffix for suffix in CLOUD_SUFFIXES if suffix not in IMAGE_SUFFIXES)
-NAMED_FAULTS = 5  # missing partners that one message names
+NAMED_FOLDERS = 5  # that one message names
+
+_log = logging.getLogger(__name__)
 
 
-def class_names(root: Path) -> tuple[str, ...]:
-    """Names of the classes below `root`, sorted; ("",) where `root` is itself one class.
-
-    Raises DataError when there is nothing to read.
-    """
-    if not root.is_dir():
-        raise DataError(f"the data folder {root} does not exist")
-    if (root / "train").is_dir() or _holds_sources(root):
-        return ("",)
-    names = sorted(p.name for p in root.iterdir() if p.is_dir() and ((p / "train").is_dir() or _holds_sources(p)))
-    if not names and _holds_files(root):
-        return ("",)
-    if not names:
-        raise DataError(
-            f"{root} holds no class: looked for {root}/CLASS/train and {root}/train; see the layout in the README, "
-            "'Your own parts'"
-        )
-    return tuple(names)
+def is_class(folder: Path) -> bool:
+    """Whether a folder is a class of parts: it has a training split, or folders of sources."""
+    return (folder / "train").is_dir() or any((folder / name).is_dir() for name in ("rgb", *CLOUD_FOLDERS))
 
 
-def list_class(root: Path, name: str, sources: Sequence[str], clouds: Sequence[str]) -> ClassFiles:
+def list_folder(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> ClassFiles:
     """All samples of one class, each with a file for every one of `sources`; `clouds` says which of them are 3D.
 
     The camera is read only where a cloud is a depth image; one that does not say for which size of image it is meant
-    gets that of the first one. Raises DataError for a missing class or source folder, partner files that are missing,
-    two files of one stem, files whose part cannot be told, an empty training split, or an unreadable camera file.
+    gets that of the first one. Raises DataError for a missing source folder, partner files that are missing, two files
+    of one stem, files whose part cannot be told, an empty training split, or an unreadable camera file.
     """
-    folder = root / name if name else root
-    if not folder.is_dir():
-        listed_classes = ", ".join(class_names(root)) if root.is_dir() else "none: the data folder does not exist"
-        raise DataError(f"class folder {folder} is missing; classes there: {listed_classes}")
     train = _split(folder, "train", sources, clouds)
     if train is None:
         train = _good_samples(folder, "train", sources, clouds)
@@ -75,7 +63,7 @@ def list_class(root: Path, name: str, sources: Sequence[str], clouds: Sequence[s
         validation = validation or _split(folder, split, sources, clouds) or ()
     test = _test_samples(folder, sources, clouds)
     return ClassFiles(
-        name=name or folder.resolve().name,
+        name=folder.resolve().name,
         root=folder,
         train=train,
         validation=validation,
@@ -85,12 +73,22 @@ def list_class(root: Path, name: str, sources: Sequence[str], clouds: Sequence[s
 
 
 def list_unlabelled(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...]:
-    """Samples of a folder to predict on: `folder` holds one folder per source, or the files themselves."""
+    """Samples of a folder to predict on: `folder` holds one folder per source, or the files themselves.
+
+    Masks beside them are left out, with a note in the log.
+    """
     if not folder.is_dir():
         raise DataError(f"the input folder {folder} does not exist")
+    by_source = _by_source(folder, sources, clouds)
+    masks = _masks_among(by_source)
+    by_source = {source: {s: p for s, p in files.items() if s not in masks} for source, files in by_source.items()}
+    places = [folder / name for name in MASK_FOLDERS if (folder / name).is_dir()]
+    ignored = [str(path) for path in (*masks.values(), *places)]
+    if ignored:
+        more = f" and {len(ignored) - NAMED_FILES} more" if len(ignored) > NAMED_FILES else ""
+        _log.info("not looked at, because masks are not predicted on: %s%s", ", ".join(ignored[:NAMED_FILES]), more)
     samples = tuple(
-        SampleFiles(Path(s.id).name, "predict", UNLABELLED, s.sources)
-        for s in _paired(folder, "predict", UNLABELLED, sources, clouds)
+        replace(sample, id=Path(sample.id).name) for sample in _samples(folder, "predict", UNLABELLED, by_source, None)
     )
     if not samples:
         raise DataError(f"{folder} holds no samples of {' + '.join(sources)}")
@@ -118,63 +116,86 @@ def _split(folder: Path, split: str, sources: Sequence[str], clouds: Sequence[st
 
 
 def _good_samples(folder: Path, split: str, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...]:
-    labels = {path.name: path for path in _kind_folders(folder, sources, clouds)}
-    good = next((path for name, path in labels.items() if name.lower() == GOOD), None)
-    holds_parts = _has_source_folders(folder, sources, clouds) or _holds_files(folder)
+    kinds = _kind_folders(folder, sources, clouds)
+    good = next((path for path in kinds if label_of(path.name) == GOOD), None)
+    holds_parts = _has_source_folders(folder, sources, clouds) or holds_files(folder)
     if good is not None and holds_parts:
         raise DataError(
             f"{folder} holds parts as well as the folder '{good.name}': which ones are meant cannot be told; move all "
             f"good parts into {good}, or all out of it"
         )
-    if good is None and not holds_parts and folder.name == split and labels:
+    if good is None and not holds_parts and folder.name == split and kinds:
+        named = ", ".join(path.name for path in kinds[:NAMED_FOLDERS])
         raise DataError(
-            f"{folder} holds the folders {', '.join(list(labels)[:NAMED_FAULTS])}, but none called '{GOOD}', and no "
+            f"{folder} holds the folders {named}, but none called '{GOOD}', and no "
             f"{sources[0]} folder: put the good parts of this split into {folder / GOOD}"
         )
     return _paired(good or folder, split, GOOD, sources, clouds)
 
 
 def _test_samples(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...]:
-    test = folder / "test"
-    if not test.is_dir():
+    test = next((folder / name for name in TEST_FOLDERS if (folder / name).is_dir()), None)
+    if test is None:
         return ()
     if _source_folder(test, sources[0], clouds) is not None:
         return _paired(test, "test", UNLABELLED, sources, clouds)
     kinds = _kind_folders(test, sources, clouds)
-    if _holds_files(test):
+    if holds_files(test):
         if kinds:
             raise DataError(
                 f"{test} holds files as well as the folder '{kinds[0].name}': move the files into folders for their "
                 "kind, such as test/good, or away"
             )
         return _paired(test, "test", UNLABELLED, sources, clouds)
-    return tuple(
-        sample
-        for kind in kinds
-        for sample in _paired(kind, "test", GOOD if kind.name.lower() == GOOD else kind.name, sources, clouds)
-    )
+    return tuple(sample for kind in kinds for sample in _paired(kind, "test", label_of(kind.name), sources, clouds))
 
 
 def _kind_folders(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> list[Path]:
     """Folders that may be kinds of parts: those that are not sources, masks or hidden."""
     others = {*sources, "rgb", *CLOUD_FOLDERS, *MASK_FOLDERS}
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return [path for path in folders if path.name not in others or _has_source_folders(path, sources, clouds)]
+    kinds = [path for path in folders if path.name not in others or _has_source_folders(path, sources, clouds)]
+    good = [path for path in kinds if label_of(path.name) == GOOD]
+    if len(good) > 1:
+        raise DataError(f"{folder}: both {good[0].name} and {good[1].name} are folders of good parts; make them one")
+    return kinds
 
 
 def _paired(
     folder: Path, split: str, defect: str, sources: Sequence[str], clouds: Sequence[str]
 ) -> tuple[SampleFiles, ...]:
-    if not _has_source_folders(folder, sources, clouds) and _holds_files(folder):
-        by_source = _files_together(folder, sources, clouds)
-    else:
-        by_source = _files_in_folders(folder, sources, clouds)
-    first = by_source[sources[0]]
-    for source in sources[1:]:
-        _same_stems(sources[0], first, source, by_source[source], folder)
-    masks = _masks(folder, defect)
-    if masks is not None:
-        _same_stems(sources[0], first, "mask", masks, folder)
+    by_source = _by_source(folder, sources, clouds)
+    for path in _masks_among(by_source).values():
+        raise DataError(f"{path} lies among the pictures; masks belong into {folder / MASK_FOLDERS[0]}, named alike")
+    # Good parts are all 0 by definition; MVTec ships such files, nobody else needs to draw them.
+    masks = None if defect == GOOD else masks_of(by_source[sources[0]].keys(), folder)
+    return _samples(folder, split, defect, by_source, masks)
+
+
+def _by_source(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> dict[str, dict[str, Path]]:
+    """Source -> stem -> file."""
+    if not _has_source_folders(folder, sources, clouds) and holds_files(folder):
+        return _files_together(folder, sources, clouds)
+    return _files_in_folders(folder, sources, clouds)
+
+
+def _masks_among(by_source: dict[str, dict[str, Path]]) -> dict[str, Path]:
+    """Of the sources' files those that are called as another one's mask."""
+    return {
+        stem: path
+        for files in by_source.values()
+        for stem, path in files.items()
+        if stem.endswith(MASK_END) and stem.removesuffix(MASK_END) in files
+    }
+
+
+def _samples(
+    folder: Path, split: str, defect: str, by_source: dict[str, dict[str, Path]], masks: dict[str, Path] | None
+) -> tuple[SampleFiles, ...]:
+    """A sample for each stem. Raises DataError where a source or the masks lack one, or have one more."""
+    (name, first), *others = by_source.items()
+    for source, files in others + ([("mask", masks)] if masks is not None else []):
+        same_stems(name, first, source, files, folder)
     return tuple(
         SampleFiles(
             id=f"{split}/{defect}/{stem}",
@@ -195,7 +216,7 @@ def _files_in_folders(folder: Path, sources: Sequence[str], clouds: Sequence[str
             raise _no_folder(folder, source, clouds)
         colour_tiffs = () if source in clouds else (".tif", ".tiff")
         suffixes = CLOUD_SUFFIXES if source in clouds else IMAGE_SUFFIXES
-        by_source[source] = _by_stem(place, suffixes, (*UNREAD_SUFFIXES, *colour_tiffs))
+        by_source[source] = by_stem(place, suffixes, (*UNREAD_SUFFIXES, *colour_tiffs))
     return by_source
 
 
@@ -212,24 +233,19 @@ def _files_together(folder: Path, sources: Sequence[str], clouds: Sequence[str])
     by_source: dict[str, dict[str, Path]] = {}
     for source in sources:
         suffixes: Sequence[str] = IMAGE_SUFFIXES if source in flat else SOLID_SUFFIXES
-        by_source[source] = _by_stem(folder, suffixes)
+        by_source[source] = by_stem(folder, suffixes)
         if source in solid and not flat and not by_source[source]:
-            by_source[source] = _by_stem(folder, (".png",))  # depth images
+            by_source[source] = by_stem(folder, (".png",))  # depth images
         if not by_source[source]:
             raise _no_folder(folder, source, clouds)
-    for source in flat:
-        _refuse_strays(folder, by_source[source], alone=not solid)
+    if not solid:
+        _refuse_strays(folder, by_source[flat[0]])
     return by_source
 
 
-def _refuse_strays(folder: Path, pictures: dict[str, Path], alone: bool) -> None:
-    """Raises DataError for masks among the pictures, and, where they are read alone, for TIFFs of no picture's part."""
-    for stem, path in pictures.items():
-        if stem.endswith("_mask") and stem.removesuffix("_mask") in pictures:
-            raise DataError(
-                f"{path} lies among the pictures; masks belong into {folder / MASK_FOLDERS[0]}, named alike"
-            )
-    for path in sorted(folder.iterdir()) if alone else ():
+def _refuse_strays(folder: Path, pictures: dict[str, Path]) -> None:
+    """Raises DataError for TIFFs of no picture's part, where pictures are read alone."""
+    for path in sorted(folder.iterdir()):
         name, hidden = part_name(path), path.name.startswith(".")
         if path.suffix.lower() in (".tif", ".tiff") and name not in pictures and not hidden:
             raise DataError(
@@ -247,47 +263,6 @@ def _no_folder(folder: Path, source: str, clouds: Sequence[str]) -> DataError:
     )
 
 
-def _masks(folder: Path, defect: str) -> dict[str, Path] | None:
-    if defect == GOOD:
-        return None  # good parts are all 0 by definition; MVTec ships such files, nobody else needs to draw them
-    for name in MASK_FOLDERS:
-        if (folder / name).is_dir():
-            return _by_stem(folder / name, IMAGE_SUFFIXES)
-    return None
-
-
-def _same_stems(name: str, files: dict[str, Path], other: str, others: dict[str, Path], folder: Path) -> None:
-    for missing, present, lacking in (
-        (files.keys() - others.keys(), name, other),
-        (others.keys() - files.keys(), other, name),
-    ):
-        if missing:
-            named = ", ".join(f"'{stem}'" for stem in sorted(missing)[:NAMED_FAULTS])
-            more = f" and {len(missing) - NAMED_FAULTS} more" if len(missing) > NAMED_FAULTS else ""
-            verb = "has" if len(missing) == 1 else "have"
-            raise DataError(
-                f"{folder}: {named}{more} {verb} a {present} file but no {lacking} file; files of one "
-                "sample carry the same name up to the ending: add the partner or remove the file"
-            )
-
-
-def _by_stem(folder: Path, suffixes: Sequence[str], unread: Sequence[str] = UNREAD_SUFFIXES) -> dict[str, Path]:
-    """Raises DataError for two files of one name, and for pictures of a kind that is not read (`unread`)."""
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in unread and not path.name.startswith("."):
-            raise DataError(
-                f"{path}: {path.suffix} files are not read here, and a part must not be left out unseen; convert it to "
-                f"one of {', '.join(suffixes)}, or move it away"
-            )
-        if path.suffix.lower() not in suffixes or path.name.startswith("."):
-            continue
-        if (name := part_name(path)) in files:
-            raise DataError(f"{folder}: both {files[name].name} and {path.name} are called '{name}'; keep one")
-        files[name] = path
-    return files
-
-
 def _source_folder(folder: Path, source: str, clouds: Sequence[str]) -> Path | None:
     names = dict.fromkeys((source, *CLOUD_FOLDERS)) if source in clouds else (source,)
     return next((folder / name for name in names if (folder / name).is_dir()), None)
@@ -297,11 +272,7 @@ def _has_source_folders(folder: Path, sources: Sequence[str], clouds: Sequence[s
     return any(_source_folder(folder, source, clouds) is not None for source in sources)
 
 
-def _holds_sources(folder: Path) -> bool:
-    return any((folder / name).is_dir() for name in ("rgb", *CLOUD_FOLDERS))
-
-
-def _holds_files(folder: Path) -> bool:
+def holds_files(folder: Path) -> bool:
     """Whether pictures or 3D files, also of kinds that are not read, lie in the folder itself."""
     endings = {*CLOUD_SUFFIXES, *IMAGE_SUFFIXES, *UNREAD_SUFFIXES}
     return any(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from trd.data.clouds import depth_size
 from trd.data.images import read_mask
+from trd.data.layouts.base import Layout
 from trd.errors import DataError
 from trd.types import GOOD, UNLABELLED, Camera, ClassFiles, SampleFiles
 
@@ -25,12 +26,11 @@ FOCAL, WIDTH = 711.11, 512  # pixels, at the published size
 SPLITS = {"train": GOOD, "val": GOOD, "test_public": None, "test_private": UNLABELLED}
 
 
-def is_eyecandies(folder: Path) -> bool:
-    """Whether a class folder has this layout."""
+def _is_eyecandies(folder: Path) -> bool:
     return (folder / "train" / "data").is_dir() or (folder / "test_private" / "data").is_dir()
 
 
-def list_eyecandies(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> ClassFiles:
+def _list_eyecandies(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> ClassFiles:
     """All samples of one class. Raises DataError for an unknown source, a missing partner file or an empty split."""
     train = list_split(folder / "train", sources)
     if not train:
@@ -95,3 +95,6 @@ def _camera(depth: Path) -> Camera:
     height, width = size
     focal = FOCAL * width / WIDTH
     return Camera(focal, focal, (width - 1) / 2, (height - 1) / 2, size=size)
+
+
+EYECANDIES = Layout("Eyecandies", _is_eyecandies, _list_eyecandies, lambda path: path.parts[1:2] == ("data",))
