@@ -252,6 +252,8 @@ def test_ground_truth_beside_the_split_for_parts_of_several_sources(data: Path) 
         (data / "biscuit/ground_truth").mkdir(exist_ok=True)
         (data / f"biscuit/test/{kind}/gt").rename(data / f"biscuit/ground_truth/{kind}")
         (data / f"biscuit/ground_truth/{kind}/000.png").rename(data / f"biscuit/ground_truth/{kind}/000_mask.png")
-    assert layout_of(data / "biscuit").name in ("MVTec 3D-AD", "a folder per source")
+    assert layout_of(data / "biscuit").name == "a folder per source"
+    (data / "biscuit/rays.npy").touch()
+    assert layout_of(data / "biscuit").name == "a folder per source"
     files = list_class(data, "biscuit", ("rgb", "xyz"), ("xyz",))
     assert [sample.mask is not None for sample in files.test] == [not sample.is_good for sample in files.test]

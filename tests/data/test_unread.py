@@ -78,6 +78,13 @@ def test_a_folder_of_nothing_that_is_read_says_what_is_there(tmp_path: Path) -> 
         class_names(tmp_path)
 
 
+@pytest.mark.parametrize("place", ["train", "train/good", "train/rgb", "train/good/rgb", "rgb"])
+def test_a_training_split_of_nothing_that_is_read_says_what_is_there(tmp_path: Path, place: str) -> None:
+    put(tmp_path, *(f"{place}/{n}.heic" for n in range(4)))
+    with pytest.raises(DataError, match=r"4 \.heic files \(.*0\.heic, .*convert them to PNG"):
+        list_class(tmp_path, "", ("rgb",), ())
+
+
 def test_several_pictures_of_a_refused_kind_are_one_message(tmp_path: Path) -> None:
     put(tmp_path, "train/good/a.png", *(f"train/good/{n}.webp" for n in range(4)))
     with pytest.raises(DataError, match=r"good: 4 \.webp files \(0\.webp, 1\.webp, 2\.webp, \.\.\.\)"):

@@ -54,3 +54,9 @@ def counted(paths: list[Path], below: Path | None = None) -> str:
     more = ", ..." if len(paths) > NAMED_FILES else ""
     files = "file" if len(paths) == 1 else "files"
     return f"{len(paths)} {paths[0].suffix.lower() or 'nameless'} {files} ({', '.join(shown)}{more})"
+
+
+def unread_lines(paths: Iterable[Path], below: Path | None = None) -> list[str]:
+    """A line for each ending that is not read, with its count, the first names and what to do."""
+    groups = by_ending(path for path in paths if is_unread(path) and path.is_file())
+    return [f"{counted(group, below)} not read: {remedy(ending)}" for ending, group in groups.items()]

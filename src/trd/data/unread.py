@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from trd.data.endings import DOCUMENTS, READ_SUFFIXES, by_ending, counted, is_unread, remedy
+from trd.data.endings import DOCUMENTS, READ_SUFFIXES, by_ending, counted, remedy, unread_lines
 from trd.data.images import mask_files
 from trd.data.layouts.folder import CLOUD_FOLDERS
 from trd.data.masks import MASK_END
@@ -47,17 +47,12 @@ def unread_files(
 def unread_beside(samples: Iterable[SampleFiles]) -> list[str]:
     """A line for each ending that is not read, of the files in the folders of the samples."""
     folders = sorted({path.parent for sample in samples for path in sample.sources.values()})
-    return _unread(path for folder in folders for path in sorted(folder.iterdir()) if path.is_file())
+    return unread_lines(path for folder in folders for path in sorted(folder.iterdir()))
 
 
 def unread_below(folder: Path) -> list[str]:
     """The same of all files below a folder, whose parts cannot be listed."""
-    return _unread(_files(folder), folder)
-
-
-def _unread(paths: Iterable[Path], below: Path | None = None) -> list[str]:
-    groups = by_ending(path for path in paths if is_unread(path))
-    return [f"{counted(group, below)} not read: {remedy(ending)}" for ending, group in groups.items()]
+    return unread_lines(_files(folder), folder)
 
 
 def _files(folder: Path) -> Iterable[Path]:

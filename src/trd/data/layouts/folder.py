@@ -22,7 +22,7 @@ from pathlib import Path
 
 from trd.data.cameras import read_camera
 from trd.data.clouds import CLOUD_SUFFIXES, depth_size
-from trd.data.endings import NAMED_FILES
+from trd.data.endings import NAMED_FILES, unread_lines
 from trd.data.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from trd.data.labels import label_of
 from trd.data.masks import MASK_END, MASK_FOLDERS, masks_of
@@ -57,7 +57,10 @@ def list_folder(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> 
     if train is None:
         train = _good_samples(folder, "train", sources, clouds)
     if not train:
-        raise DataError(f"{folder}: the training split is empty; put good parts into {folder}/train/{sources[0]}/")
+        unread = "".join(f"; {line}" for line in unread_lines(sorted(folder.rglob("*")), folder))
+        raise DataError(
+            f"{folder}: the training split is empty; put good parts into {folder}/train/{sources[0]}/{unread}"
+        )
     validation: tuple[SampleFiles, ...] = ()
     for split in VALIDATION_FOLDERS:
         validation = validation or _split(folder, split, sources, clouds) or ()
@@ -257,9 +260,10 @@ def _refuse_strays(folder: Path, pictures: dict[str, Path]) -> None:
 def _no_folder(folder: Path, source: str, clouds: Sequence[str]) -> DataError:
     names, suffixes = (CLOUD_FOLDERS, SOLID_SUFFIXES) if source in clouds else ((source,), IMAGE_SUFFIXES)
     colour_alone = "; for colour alone, train with --recipe lite-rgb-memory-bank" if source in clouds else ""
+    unread = "".join(f"; {line}" for line in unread_lines(sorted(folder.iterdir())))
     return DataError(
         f"{folder}: no folder for '{source}'; looked for {', '.join(dict.fromkeys((source, *names)))}, and for files "
-        f"of all sources beside each other ({', '.join(suffixes)}){colour_alone}"
+        f"of all sources beside each other ({', '.join(suffixes)}){unread}{colour_alone}"
     )
 
 

@@ -14,9 +14,9 @@ def _is_mvtec_3d(folder: Path) -> bool:
 
 
 def _holds_files_together(folder: Path) -> bool:
-    """Files beside each other in the class, its training split or a folder of good parts in it."""
+    """Files beside each other in the training split or a folder in it; without one, in the class."""
     train = folder / "train"
-    places = [folder, train, *(train.iterdir() if train.is_dir() else ())]
+    places = [train, *train.iterdir()] if train.is_dir() else [folder]
     return any(holds_files(place) for place in places if place.is_dir())
 
 
