@@ -12,6 +12,7 @@ from trd.check.outliers import strangeness
 from trd.cli import app
 from trd.config import Recipe, load_recipe
 from trd.data.demo import draw_demo
+from trd.data.images import read_mask
 from trd.types import ClassFolder, PreparedSample
 
 runner = CliRunner()
@@ -154,6 +155,16 @@ def test_parts_held_out_for_calibration_are_ranked_too(data: Path, recipe: Recip
     found = check_class(ClassFolder("biscuit", data / "biscuit"), recipe)
     assert found.facts["held out for calibration"] == "2 of the parts to train on"
     assert {part.id for part in (*found.strangest, *found.ordinary)} == {f"train/good/{i:03d}" for i in range(6)}
+
+
+def test_masks_that_mark_nothing_or_everything_are_named(data: Path, recipe: Recipe) -> None:
+    for kind, value in (("chip", 0), ("dent", 255)):
+        mask = data / "biscuit/test" / kind / "gt/000.png"
+        height, width = read_mask(mask).shape
+        mask.write_bytes(imagecodecs.png_encode(np.full((height, width), value, np.uint8)))
+    warnings = check_class(ClassFolder("biscuit", data / "biscuit"), recipe).warnings
+    assert "no defect is marked in 1 of 3 masks: test/chip/000" in warnings
+    assert "all of the picture is marked as defect in 1 of 3 masks: test/dent/000" in warnings
 
 
 def copied(place: Path, source: str, target: str) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from trd.check.outliers import strangeness
 from trd.config import Recipe
-from trd.data.check import grouped, unreadable
+from trd.data.check import doubtful_masks, grouped, unreadable
 from trd.data.listing import layout_of, list_class
 from trd.data.unread import unread_below, unread_files
 from trd.errors import TRDError
@@ -88,7 +88,13 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
     outliers = strangeness(training, recipe, console)
     order = np.argsort(-outliers.scores, kind="stable")
     worst, ordinary = order[:STRANGEST], order[len(order) // 2 :][:SHOWN]
-    warnings = [*unread, *preparation_warnings.lines, *_doubts(recipe, files, parts), *_noted(list(parts.training))]
+    warnings = [
+        *unread,
+        *doubtful_masks(files.test),
+        *preparation_warnings.lines,
+        *_doubts(recipe, files, parts),
+        *_noted(list(parts.training)),
+    ]
     suspicious = [training[index].id for index in order if outliers.scores[index] > LOOK]
     if suspicious:
         warnings.append(f"unlike the other training parts, look at them: {', '.join(suspicious)}")

@@ -43,6 +43,29 @@ def grouped(faults: Iterable[tuple[Path, str]], below: Path) -> list[str]:
     return [_line([path for path, _ in kind], kind[0][1], below) for kind in kinds.values()]
 
 
+def doubtful_masks(samples: Iterable[SampleFiles]) -> list[str]:
+    """A line each for the masks of defective parts that mark nothing, and for those that mark all of the picture.
+
+    Masks that cannot be read are no matter of this (`unreadable`).
+    """
+    masked = [(sample.id, sample.mask) for sample in samples if sample.mask is not None and not sample.is_good]
+    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+        shares = list(pool.map(_marked_share, (mask for _, mask in masked)))
+    lines = []
+    for doubtful, text in ((0.0, "no defect is marked"), (1.0, "all of the picture is marked as defect")):
+        if parts := [part for (part, _), share in zip(masked, shares, strict=True) if share == doubtful]:
+            named = ", ".join(parts[:NAMED_FILES]) + (", ..." if len(parts) > NAMED_FILES else "")
+            lines.append(f"{text} in {len(parts)} of {len(masked)} masks: {named}")
+    return lines
+
+
+def _marked_share(mask: Path) -> float | None:
+    try:
+        return float(read_mask(mask).mean())
+    except DataError:
+        return None
+
+
 def _line(paths: list[Path], reason: str, below: Path) -> str:
     if len(paths) == 1:
         return reason if str(paths[0]) in reason else f"{paths[0]}: {reason}"
