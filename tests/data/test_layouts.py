@@ -10,6 +10,7 @@ from PIL import Image
 
 from trd.data.listing import class_folders, class_names, layout_of, list_class
 from trd.data.loading import load_sample
+from trd.data.unread import unread_files
 from trd.errors import DataError
 from trd.types import ClassFiles
 
@@ -32,12 +33,14 @@ def ids(files: ClassFiles) -> list[list[str]]:
 
 
 def listed(root: Path, name: str, layout: str, sources: Sequence[str] = ("rgb",)) -> ClassFiles:
-    """The class, listed as every command does it, once its layout and its masks are what they should be."""
+    """The class, listed as every command does it: its layout is recognised, no file is left over, masks are read."""
     assert name in class_names(root)
     (place,) = class_folders(root, [name])
     assert layout_of(place.path).name == layout
     files = list_class(place.path, "", sources, ())
-    for sample in (*files.train, *files.validation, *files.test):
+    samples = (*files.train, *files.validation, *files.test)
+    assert unread_files(place.path, samples, layout_of(place.path).set_aside)[0] == []
+    for sample in samples:
         loaded = load_sample(sample, ())
         if sample.mask is not None and loaded.mask is not None:
             assert (loaded.mask >= (SPOT > 0)).all()

@@ -125,6 +125,11 @@ def test_masks_beside_pictures_to_train_on_are_refused(tmp_path: Path) -> None:
         list_class(tmp_path, "", ("rgb",), ())
 
 
+def test_faults_that_differ_by_numbers_are_of_one_kind(tmp_path: Path) -> None:
+    faults = [(tmp_path / name, f"{tmp_path / name}: {count} points are NaN") for name, count in (("a", 5), ("b", 66))]
+    assert grouped(faults, tmp_path) == [f"2 files (a, b), of the first: {tmp_path / 'a'}: 5 points are NaN"]
+
+
 def test_faults_of_one_kind_are_one_line(tmp_path: Path) -> None:
     put(tmp_path, *(f"rgb/{n}.png" for n in range(6)), "xyz.txt")
     for number in range(4):
