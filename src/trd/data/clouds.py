@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from trd.data.cameras import fitted, required
 from trd.data.decoding import decoded, head, opened, shown, small_text
 from trd.data.images import picture, png_header
+from trd.data.lenses import rays
 from trd.data.limits import check_cloud
 from trd.data.points import read_pcd_points, read_ply_points
 from trd.errors import DataError
@@ -79,9 +80,19 @@ def depth_size(path: Path) -> tuple[int, int] | None:
 
 
 def depth_to_cloud(depth: NDArray[np.generic], camera: Camera) -> NDArray[np.float32]:
-    """Depth (H, W) in units of camera.depth_scale metres, 0 = missing -> cloud (H, W, 3) by the pinhole model."""
+    """Depth (H, W) in units of camera.depth_scale metres, 0 = missing -> cloud (H, W, 3) by the pinhole model.
+
+    Where the camera's lens distorts, points lie where they are, not where a lens without distortion would show them.
+    """
     rows, columns = (np.arange(side, dtype=np.float64) for side in depth.shape)
     cloud = np.empty((*depth.shape, 3), np.float32)
+    if camera.kappa or any(camera.distortion):
+        x, y = rays(camera, (depth.shape[0], depth.shape[1]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            cloud[..., 2] = depth * np.float64(camera.depth_scale)
+            np.multiply(cloud[..., 2], x, out=cloud[..., 0])
+            np.multiply(cloud[..., 2], y, out=cloud[..., 1])
+        return cloud
     with np.errstate(over="ignore", invalid="ignore"):
         for row, values in enumerate(depth):  # whole frames of float64 would take five times the cloud's memory
             z = values.astype(np.float64) * camera.depth_scale
