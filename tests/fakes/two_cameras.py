@@ -55,7 +55,8 @@ def rays_of(optics: Camera | ColourCamera, shape: tuple[int, int]) -> np.ndarray
 
 
 def truth(shape: tuple[int, int] = SHAPE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of the pixels of a colour picture of any resolution: depth (H, W), surface (H, W), and whether the 3D camera sees that point too."""
+    """Of the pixels of a colour picture of any resolution: depth (H, W), surface (H, W), and whether the 3D camera
+    sees that point too."""
     rays = rays_of(fitted_colour(COLOUR, shape, Path()), shape)
     depth, surface = seen(np.zeros(3), rays)
     points = rays * depth[:, None]

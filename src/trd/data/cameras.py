@@ -1,4 +1,4 @@
-"""Camera files -> what a 3D sensor's numbers mean and where the camera of the pictures is, also at other resolutions."""
+"""Camera files -> what a 3D sensor's numbers mean and where the camera of the pictures is, at any resolution."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def depth_to_cloud(depth: NDArray[np.generic], camera: Camera) -> NDArray[np.flo
     if camera.kappa or any(camera.distortion):
         x, y = rays(camera, (depth.shape[0], depth.shape[1]))
         with np.errstate(over="ignore", invalid="ignore"):
-            cloud[..., 2] = depth * np.float64(camera.depth_scale)
+            cloud[..., 2] = np.multiply(depth, camera.depth_scale, dtype=np.float64)
             np.multiply(cloud[..., 2], x, out=cloud[..., 0])
             np.multiply(cloud[..., 2], y, out=cloud[..., 1])
         return cloud

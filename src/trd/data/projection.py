@@ -44,8 +44,8 @@ def projected(points: Floats, colour: ColourCamera, shape: tuple[int, int], path
         in_grid = _reach_in_grid(columns, rows, seen, points.shape[:2]) if points.ndim == 3 else None
     if not seen.any():
         raise DataError(
-            f"{path}: none of its {np.count_nonzero(known)} points before the colour camera falls into the picture; check "
-            "pose (from the 3D sensor's frame to the colour camera's, metres) and units in camera.json"
+            f"{path}: none of its {np.count_nonzero(known)} points before the colour camera falls into the picture; "
+            "check pose (from the 3D sensor's frame to the colour camera's, metres) and units in camera.json"
         )
     chosen = np.flatnonzero(seen)
     columns, rows, z = columns[chosen], rows[chosen], z[chosen]
@@ -56,7 +56,8 @@ def projected(points: Floats, colour: ColourCamera, shape: tuple[int, int], path
     # Where the points are sparser than the pixels, a picture of their own density is filled first.
     small = tuple(min(side, max(1, round(side / spacing))) for side in shape)
     down, across = small[0] / shape[0], small[1] / shape[1]
-    columns, rows = (columns + 0.5) * across - 0.5, (rows + 0.5) * down - 0.5
+    columns = (columns + np.float32(0.5)) * np.float32(across) - np.float32(0.5)
+    rows = (rows + np.float32(0.5)) * np.float32(down) - np.float32(0.5)
     reach = np.clip(reach * np.float32(max(down, across)), 1, WIDEST).astype(np.float32)
     depth = splatted(columns, rows, z, reach, tolerance, (small[0], small[1]))
     if small != shape:
@@ -67,7 +68,8 @@ def projected(points: Floats, colour: ColourCamera, shape: tuple[int, int], path
 
 def _measured(points: Floats) -> NDArray[np.bool_]:
     x, y, z = cv2.split(points.reshape(1, -1, 3))
-    return np.asarray((z != 0) | (x != 0) | (y != 0))[0]
+    measured: NDArray[np.bool_] = ((z != 0) | (x != 0) | (y != 0))[0]
+    return measured
 
 
 def _reach_in_grid(columns: Floats, rows: Floats, seen: NDArray[np.bool_], grid: tuple[int, ...]) -> Floats:
@@ -76,7 +78,7 @@ def _reach_in_grid(columns: Floats, rows: Floats, seen: NDArray[np.bool_], grid:
     Of the neighbours on both sides the nearer one counts: the other may lie beyond a jump of depth, across which
     nothing is filled.
     """
-    columns, rows, seen = (values.reshape(grid) for values in (columns, rows, seen))
+    columns, rows, seen = columns.reshape(grid), rows.reshape(grid), seen.reshape(grid)
     reach = np.zeros(grid, np.float32)
     for axis in (0, 1):  # to the next row, to the next column
         side = np.full(grid, np.inf, np.float32)

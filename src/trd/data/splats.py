@@ -25,7 +25,7 @@ NEIGHBOURS = 5  # of a pixel's eight that must have depth for it to be a hole in
 
 
 def spacing_of(columns: Floats, rows: Floats) -> float:
-    """Typical distance of (N,) points from the next ones, in pixels: from how many there are in cells, by the median."""
+    """Typical distance of (N,) points from the next ones, in pixels: from how many lie in cells, by the median."""
     left, top = columns.min(), rows.min()
     width, height = max(float(columns.max() - left), 1e-9), max(float(rows.max() - top), 1e-9)
     step = -(-len(columns) // SAMPLED)
@@ -50,8 +50,8 @@ def splatted(
 ) -> Floats:
     """(H, W) float32 depth, 0 where no point is.
 
-    columns, rows: (N,) of the points, pixels of `shape`, at most one beside it. depth: (N,), above 0. reach: (N,), their spacing in pixels,
-    at least 1. tolerance: of depth within a surface.
+    columns, rows: (N,) of the points, pixels of `shape`, at most one beside it. depth: (N,), above 0.
+    reach: (N,), their spacing in pixels, at least 1. tolerance: of depth within a surface.
     """
     half_widths = np.ceil(reach).astype(np.uint8)
     most = int(half_widths.max(initial=1))
