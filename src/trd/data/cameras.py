@@ -63,7 +63,7 @@ def read_camera(path: Path) -> Camera:
 
 def camera_values(camera: Camera) -> dict[str, Any]:
     """What `read_camera` reads as this camera, for JSON; without the grid, which belongs to the training parts."""
-    values: dict[str, Any] = _optics_values(camera) if camera.fx else {}
+    values = _optics_values(camera)
     values |= {"depth_scale": camera.depth_scale, "units": camera.units, "z": camera.z}
     if camera.height_map is not None:
         scan = camera.height_map
@@ -76,7 +76,7 @@ def camera_values(camera: Camera) -> dict[str, Any]:
 
 
 def _optics_values(optics: Camera | ColourCamera) -> dict[str, Any]:
-    values: dict[str, Any] = {key: getattr(optics, key) for key in INTRINSICS}
+    values: dict[str, Any] = {key: getattr(optics, key) for key in INTRINSICS} if optics.fx else {}
     if optics.size is not None:
         values |= {"height": optics.size[0], "width": optics.size[1]}
     if optics.distortion:

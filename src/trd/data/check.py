@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from trd.data.clouds import NO_PICTURE, read_cloud
-from trd.data.images import read_image, read_mask
-from trd.data.loading import load_sample
+from trd.data.images import read_mask
+from trd.data.loading import load_sample, read_colours
 from trd.errors import DataError
 from trd.types import Camera, SampleFiles
 
@@ -48,7 +48,7 @@ def _faults_alone(sample: SampleFiles, clouds: tuple[str, ...], camera: Camera |
     shape: tuple[int, int] | None = None
     for source, path in sorted(sample.sources.items(), key=lambda item: item[0] in clouds):
         try:
-            array = read_cloud(path, camera, shape) if source in clouds else read_image(path)
+            array = read_cloud(path, camera, shape) if source in clouds else read_colours(path)
             shape = (array.shape[0], array.shape[1])
         except DataError as error:
             if not (problems and NO_PICTURE in str(error)):  # a picture that cannot be read is no fault of the points

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trd.data import eyecandies, folder
-from trd.data.folder import camera_near, class_names
+from trd.data.camera_files import camera_near
+from trd.data.folder import class_names
 from trd.errors import DataError
 from trd.types import ClassFiles, ClassFolder, SampleFiles
 

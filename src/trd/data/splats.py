@@ -21,6 +21,7 @@ WIDEST = 4.0  # typical spacings that one point may cover, where it stands alone
 CHUNK = 1 << 15  # points at a time: what is computed of them stays in the processor's cache
 SAMPLED = 50_000  # points, of which typical values are taken
 FARTHEST = 3.0  # spacings between depths of one surface under a pixel: it may be inclined by 71 degrees
+FILLINGS = 2  # of holes: points of scanners that are spread at random leave some of two pixels
 NEIGHBOURS = 5  # of a pixel's eight that must have depth for it to be a hole in a surface; at a straight rim 3 have
 
 
@@ -87,7 +88,9 @@ def splatted(
             weighted.imag = weight * values
             np.add.at(sums, place, weighted)
     mean = np.divide(sums.imag, sums.real, out=np.zeros(size, np.float32), where=sums.real >= COVERED)
-    return _without_holes(mean.reshape(-1, width)[pad:-pad, pad:-pad], tolerance)
+    for _ in range(FILLINGS):
+        _fill_holes(mean, width, tolerance)
+    return mean.reshape(-1, width)[pad:-pad, pad:-pad]
 
 
 def _squares(
@@ -104,21 +107,15 @@ def _squares(
             yield start + (down * width + across), high, wide
 
 
-def _without_holes(depth: Floats, tolerance: float) -> Floats:
-    """Single pixels filled that lie within one surface."""
-    depth = np.ascontiguousarray(depth)
-    measured = (depth > 0).astype(np.uint8)
-    square = np.ones((3, 3), np.uint8)
-    number = cv2.boxFilter(measured, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    rows, columns = np.nonzero((measured == 0) & (number >= NEIGHBOURS))
-    if len(rows):
-        total = cv2.boxFilter(depth, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
-        high = cv2.dilate(depth, square)
-        low = cv2.erode(np.where(measured, depth, np.float32(np.inf)), square)
-        level = high[rows, columns] - low[rows, columns] <= tolerance
-        rows, columns = rows[level], columns[level]
-        depth[rows, columns] = total[rows, columns] / number[rows, columns]
-    return depth
+def _fill_holes(depth: Floats, width: int, tolerance: float) -> None:
+    """In place, of (H * W,) depths with a rim of zeros: pixels that lie within one surface."""
+    empty = depth == 0
+    number = cv2.boxFilter((~empty).view(np.uint8).reshape(-1, width), -1, (3, 3), normalize=False).ravel()
+    holes = np.flatnonzero(empty & (number >= NEIGHBOURS))
+    around = np.add.outer((-width, 0, width), (-1, 0, 1)).ravel()
+    near = depth[holes[:, None] + around]
+    level = near.max(axis=1, initial=0) - np.where(near > 0, near, np.inf).min(axis=1, initial=np.inf) <= tolerance
+    depth[holes[level]] = near[level].sum(axis=1) / number[holes[level]]
 
 
 def enlarged(depth: Floats, shape: tuple[int, int], tolerance: float) -> Floats:
