@@ -7,6 +7,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from from_above import HEIGHTS, scanned, table
 
 from trd.data.clouds import read_cloud
 from trd.data.heights import STANDOFF, height_cloud, over_support, read_height_table, support_grid
@@ -14,14 +15,6 @@ from trd.errors import DataError
 from trd.types import Camera, HeightMap
 
 PROFILER = Camera(0, 0, 0, 0, z="towards", height_map=HeightMap(1e-4, 2e-4, 1e-3))
-HEIGHTS = np.random.default_rng(0).uniform(1, 9, (6, 5)).round(3)  # millimetres
-HEIGHTS[2, 3] = np.nan
-
-
-def table(heights: np.ndarray, mark: str = ",") -> str:
-    return "\n".join(mark.join("" if np.isnan(cell) else f"{cell:.3f}" for cell in row) for row in heights)
-
-
 GOCATOR = "Info\nSerialNumber,12345\nDate,2024-01-01,12:00\n\nRanges\n"
 
 
@@ -79,18 +72,6 @@ def test_what_height_maps_need(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"heights reach 8\.\d+ metres with height_scale 1; check height_scale"):
         read_cloud(tmp_path / "a.csv", wrong)
     np.testing.assert_array_equal(height_cloud(HEIGHTS[:1], PROFILER, tmp_path)[0, 0, :2], 0)
-
-
-def scanned(seed: int = 0) -> np.ndarray:
-    """30 000 points of a tilted table of 0.2 x 0.15 m with a block of 0.04 x 0.03 x 0.02 m and stray points."""
-    rng = np.random.default_rng(seed)
-    x, y = rng.uniform(-0.1, 0.1, 30_000), rng.uniform(-0.075, 0.075, 30_000)
-    height = np.where((np.abs(x - 0.02) < 0.02) & (np.abs(y) < 0.015), 0.02, 0)
-    height[:50] = rng.uniform(0, 0.1, 50)
-    height += rng.normal(0, 2e-5, len(x))
-    tilt = np.radians(25)
-    across = np.stack([x, y * np.cos(tilt) - height * np.sin(tilt), -y * np.sin(tilt) - height * np.cos(tilt)], axis=1)
-    return (across + np.array([0.3, -0.1, 0.7])).astype(np.float32)
 
 
 def test_points_over_their_support(caplog: pytest.LogCaptureFixture) -> None:
