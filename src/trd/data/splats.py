@@ -54,7 +54,7 @@ def splatted(
     columns, rows: (N,) of the points, pixels of `shape`, at most one beside it. depth: (N,), above 0.
     reach: (N,), their spacing in pixels, at least 1. tolerance: of depth within a surface.
     """
-    half_widths = np.ceil(reach).astype(np.uint8)
+    half_widths = np.ceil(reach - np.float32(0.02)).astype(np.uint8)  # what is 1 but for rounding is not 2
     most = int(half_widths.max(initial=1))
     pad = 2 * most + 1
     width = shape[1] + 2 * pad
