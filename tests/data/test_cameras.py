@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,19 @@ BOTH = {
 def written(path: Path, values: object) -> Path:
     path.write_text(json.dumps(values))
     return path
+
+
+def test_the_cameras_of_the_documentation_are_read(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/data.md").read_text("utf-8")
+    cameras = []
+    for number, block in enumerate(re.findall(r"```json\n(.*?)```", text, re.DOTALL)):
+        (tmp_path / f"{number}.json").write_text(block)
+        cameras.append(read_camera(tmp_path / f"{number}.json"))
+    depth, depth_and_colour, scanner_and_colour, scanner, profiler = cameras
+    assert depth.colour is None
+    assert depth_and_colour.colour == scanner_and_colour.colour is not None
+    assert (scanner.units, scanner.z) == (0.001, "towards")
+    assert profiler.height_map is not None
 
 
 def test_two_cameras(tmp_path: Path) -> None:
