@@ -44,7 +44,7 @@ SOURCES = Path(trd.__file__).parent.parent
 PACKAGES = ("trd", "trd_bench", "trd_station")
 STATION_USES = {
     "trd.cli.app": "DeviceOption app console errors shown terminated_as_interrupted",
-    "trd.data.cameras": "read_camera",
+    "trd.data.cameras": "camera_values read_camera",
     "trd.data.clouds": "CLOUD_SUFFIXES read_cloud",
     "trd.data.images": "IMAGE_SUFFIXES png_header read_image",
     "trd.data.labels": "label_of",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +46,71 @@ GOOD = "good"
 UNLABELLED = "unlabelled"
 
 
+Turn = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+Point = tuple[float, float, float]
+UNTURNED: Turn = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class ColourCamera:
+    """The camera of the pictures, where it is not the 3D sensor itself.
+
+    fx, fy, cx, cy: pixels. size: (height, width) of the pictures that they are meant for; others get them in
+    proportion. distortion: OpenCV's k1 k2 p1 p2 [k3 [k4 k5 k6]], or none. kappa: of the division model instead, for
+    directions whose z is 1. rotation, translation (metres): of the 3D sensor in this camera's frame.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    size: tuple[int, int]
+    distortion: tuple[float, ...] = ()
+    kappa: float = 0.0
+    rotation: Turn = UNTURNED
+    translation: Point = (0.0, 0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        for name in ("size", "distortion", "rotation", "translation"):
+            object.__setattr__(self, name, _tuples(getattr(self, name)))
+
+
+@dataclass(frozen=True)
+class HeightMap:
+    """What a profiler's height map means: metres from column to column and from row to row, metres per unit."""
+
+    pitch_x: float
+    pitch_y: float
+    height_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class SupportGrid:
+    """Where points that form no grid are looked at from: along the normal of the support that the parts lie on.
+
+    axes: directions of the columns, of the rows and away from the viewer. origin: the point of pixel (0, 0) on the
+    support, metres. pitch: metres per pixel. size: (height, width).
+    """
+
+    axes: Turn
+    origin: Point
+    pitch: float
+    size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        for name in ("axes", "origin", "size"):
+            object.__setattr__(self, name, _tuples(getattr(self, name)))
+
+
 @dataclass(frozen=True)
 class Camera:
-    """Pinhole intrinsics in pixels and the unit of depth images: metres = value * depth_scale.
+    """What the numbers of a 3D sensor mean, and which camera takes the pictures.
 
-    size: (height, width) of the images that they are meant for; others get them in proportion. None: of any.
+    fx, fy, cx, cy: pinhole intrinsics of depth images in pixels; all 0 where it gives points or heights. depth_scale:
+    metres = stored value * depth_scale, of depth images. size: (height, width) of the images that they are meant for;
+    others get them in proportion. None: of any. distortion, kappa: as in `ColourCamera`. units: metres per unit of x,
+    y and z. z: whether it grows away from the sensor or towards it. height_map: of a profiler. colour: None where the
+    3D sensor takes the pictures too. grid: for points that form none, from the first training part.
     """
 
     fx: float
@@ -59,10 +119,31 @@ class Camera:
     cy: float
     depth_scale: float = 1.0
     size: tuple[int, int] | None = None
+    distortion: tuple[float, ...] = ()
+    kappa: float = 0.0
+    units: float = 1.0
+    z: Literal["away", "towards"] = "away"
+    height_map: HeightMap | None = None
+    colour: ColourCamera | None = None
+    grid: SupportGrid | None = None
 
     def __post_init__(self) -> None:
-        if self.size is not None:  # a list where the camera comes from JSON
-            object.__setattr__(self, "size", tuple(self.size))
+        """Lists and objects where the camera comes from JSON become what they were."""
+        for name in ("size", "distortion"):
+            object.__setattr__(self, name, _tuples(getattr(self, name)))
+        for name, kind in (("height_map", HeightMap), ("colour", ColourCamera), ("grid", SupportGrid)):
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
+                object.__setattr__(self, name, kind(**value))
+
+    @property
+    def concerns_points(self) -> bool:
+        """Whether it says anything about files that hold x, y and z."""
+        return self.colour is not None or self.grid is not None or self.units != 1 or self.z != "away"
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True)

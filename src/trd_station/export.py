@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import imagecodecs
 import numpy as np
 
+from trd.data.cameras import camera_values
 from trd.data.labels import label_of
 from trd.errors import DataError
 from trd_station.deciding import VERDICTS
@@ -63,10 +64,7 @@ def entries(
     serving = station.shelf.serving(class_name)
     camera = serving.detector.facts.camera if serving else None
     if camera is not None:
-        values: dict[str, Any] = {key: value for key, value in asdict(camera).items() if key != "size"}
-        if camera.size is not None:
-            values |= {"height": camera.size[0], "width": camera.size[1]}
-        yield Entry("camera.json", json.dumps(values, indent=1).encode())
+        yield Entry("camera.json", json.dumps(camera_values(camera), indent=1).encode())
 
 
 def _part(station: Station, row: Mapping[str, Any], mask: str | None) -> Iterator[Entry]:

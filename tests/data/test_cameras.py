@@ -2,16 +2,17 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pinhole import CAMERA
 
-from trd.data.cameras import read_camera
+from trd.data.cameras import camera_values, read_camera
 from trd.data.clouds import read_cloud
 from trd.errors import DataError
-from trd.types import Camera
+from trd.types import UNTURNED, Camera, SupportGrid
 
 
 def test_camera_files(tmp_path: Path) -> None:
@@ -82,3 +83,128 @@ def test_cameras_from_json_and_from_before_sizes() -> None:
     assert Camera(**stored) == dataclasses.replace(CAMERA, size=(8, 10))
     del stored["size"]
     assert Camera(**stored) == CAMERA
+
+
+BOTH = {
+    **{"fx": 500, "fy": 510, "cx": 320, "cy": 240, "distortion": [0.1, -0.05, 0.001, 0.002], "units": 0.001},
+    "colour": {
+        "fx": 800,
+        "fy": 810,
+        "cx": 640,
+        "cy": 480,
+        "width": 1280,
+        "height": 960,
+        "distortion": [0.1, 0, 0, 0, 1],
+    },
+    "pose": [[0, -1, 0, 0.1], [1, 0, 0, 0.2], [0, 0, 1, 0.3], [0, 0, 0, 1]],
+}
+
+
+def written(path: Path, values: object) -> Path:
+    path.write_text(json.dumps(values))
+    return path
+
+
+def test_the_cameras_of_the_documentation_are_read(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/data.md").read_text("utf-8")
+    cameras = []
+    for number, block in enumerate(re.findall(r"```json\n(.*?)```", text, re.DOTALL)):
+        (tmp_path / f"{number}.json").write_text(block)
+        cameras.append(read_camera(tmp_path / f"{number}.json"))
+    depth, depth_and_colour, scanner_and_colour, scanner, profiler = cameras
+    assert depth.colour is None
+    assert depth_and_colour.colour == scanner_and_colour.colour is not None
+    assert (scanner.units, scanner.z) == (0.001, "towards")
+    assert profiler.height_map is not None
+
+
+def test_two_cameras(tmp_path: Path) -> None:
+    camera = read_camera(written(tmp_path / "camera.json", BOTH))
+    assert (camera.fx, camera.units, camera.distortion) == (500, 0.001, (0.1, -0.05, 0.001, 0.002))
+    assert camera.colour is not None
+    assert camera.colour.size == (960, 1280)
+    assert camera.colour.distortion == (0.1, 0, 0, 0, 1)
+    np.testing.assert_allclose(camera.colour.rotation, [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-12)
+    assert camera.colour.translation == (0.1, 0.2, 0.3)
+    rotation, translation = [row[:3] for row in BOTH["pose"][:3]], [0.1, 0.2, 0.3]
+    apart = BOTH | {"pose": {"rotation": rotation, "translation": translation}}
+    assert read_camera(written(tmp_path / "apart.json", apart)) == camera
+    colour_only = read_camera(written(tmp_path / "c.json", {"colour": BOTH["colour"]}))
+    assert (colour_only.fx, colour_only.colour) == (
+        0,
+        dataclasses.replace(camera.colour, rotation=UNTURNED, translation=(0.0, 0.0, 0.0)),
+    )
+
+
+def test_mvtec_division_model(tmp_path: Path) -> None:
+    """kappa is per square metre on the sensor: times the squared focal length for directions."""
+    values = {"focus": 0.02, "sx": 1e-5, "sy": 1e-5, "cx": 1, "cy": 2, "kappa": -300}
+    assert read_camera(written(tmp_path / "a.json", values)).kappa == pytest.approx(-300 * 0.02**2)
+    with pytest.raises(DataError, match="kappa needs focus, sx and sy"):
+        read_camera(written(tmp_path / "a.json", {"fx": 1, "fy": 1, "cx": 1, "cy": 2, "kappa": -300}))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        BOTH,
+        {"colour": BOTH["colour"]},
+        {"kind": "height_map", "pitch_x": 1e-4, "pitch_y": 2e-4, "height_scale": 1e-6, "z": "away"},
+        {"units": 0.001, "z": "towards", "width": 10, "height": 8},
+        {"focus": 0.02, "sx": 1e-5, "sy": 1e-5, "cx": 1, "cy": 2, "kappa": -300, "depth_scale": 0.001},
+    ],
+)
+def test_cameras_are_stored_and_written_again(tmp_path: Path, values: dict[str, object]) -> None:
+    camera = read_camera(written(tmp_path / "camera.json", values))
+    assert Camera(**json.loads(json.dumps(dataclasses.asdict(camera)))) == camera
+    assert hash(camera) == hash(dataclasses.replace(camera))
+    again = read_camera(written(tmp_path / "again.json", camera_values(camera)))
+    assert dataclasses.replace(again, kappa=0, colour=None) == dataclasses.replace(camera, kappa=0, colour=None)
+    assert again.kappa == pytest.approx(camera.kappa)
+    if camera.colour is not None and again.colour is not None:
+        np.testing.assert_allclose(again.colour.rotation, camera.colour.rotation, atol=1e-12)
+        assert dataclasses.replace(again.colour, rotation=UNTURNED) == dataclasses.replace(
+            camera.colour, rotation=UNTURNED
+        )
+    grid = SupportGrid(((1, 0, 0), (0, 1, 0), (0, 0, 1)), (0.1, 0.2, 0.3), 1e-3, (20, 30))
+    looked = dataclasses.replace(camera, grid=grid)
+    assert Camera(**json.loads(json.dumps(dataclasses.asdict(looked)))) == looked
+
+
+COLOUR = BOTH["colour"]
+ODD = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]
+MIRROR = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, 0], [0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"distortion": [0.1, 0.2]}, r"distortion is \[0.1, 0.2\]; expected OpenCV's numbers"),
+        ({"distortion": "none"}, "distortion is 'none'"),
+        ({"distortion": [0.1, 0.2, None, 0]}, "distortion is"),
+        ({"kappa": "x"}, "kappa is 'x'"),
+        ({"units": 0}, "units is 0; expected a number above 0"),
+        ({"z": "up"}, """z is 'up'; expected "away" """),
+        ({"kind": "scanner"}, "kind is 'scanner'; expected \"height_map\""),
+        ({"colour": [1]}, r"colour is \[1\]; put \"colour\""),
+        ({"colour": {**COLOUR, "fx": -1}}, r"colour\.fx is -1; expected a number above 0"),
+        ({"colour": {**COLOUR, "distortion": [1]}}, r"colour\.distortion is \[1\]"),
+        ({"colour": {key: value for key, value in COLOUR.items() if key != "cy"}}, r"lacks colour\.cy"),
+        (
+            {"colour": {key: value for key, value in COLOUR.items() if key != "width"}},
+            "colour.width and height are No",
+        ),
+        ({"colour": {key: COLOUR[key] for key in ("fx", "fy", "cx", "cy")}}, r"lacks colour\.width and colour\.height"),
+        ({"colour": None}, "pose is there without the colour camera; put"),
+        ({"pose": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}, "pose is .*; expected a 4 x 4 matrix"),
+        ({"pose": {"rotation": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}}, "translation None; expected a 4 x 4 matrix"),
+        ({"pose": ODD}, "the rotation of pose is none"),
+        ({"pose": MIRROR}, "the rotation of pose is none: .*without a mirror"),
+        ({"pose": [[10**400, 0, 0, 0], *MIRROR[1:]]}, "pose is"),
+        ({"kind": "height_map", "pitch_x": 1}, "lacks pitch_y; a height map needs pitch_x and pitch_y, metres"),
+        ({"kind": "height_map", "pitch_x": 1, "pitch_y": 1, "height_scale": -1}, "height_scale is -1"),
+    ],
+)
+def test_values_that_cannot_be_of_two_cameras(tmp_path: Path, change: dict[str, object], said: str) -> None:
+    with pytest.raises(DataError, match=rf"camera\.json: .*{said}"):
+        read_camera(written(tmp_path / "camera.json", BOTH | change))

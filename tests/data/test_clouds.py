@@ -94,7 +94,7 @@ def test_depth_needs_a_camera(tmp_path: Path) -> None:
 
 def test_unknown_ending(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="unknown kind of 3D file"):
-        read_cloud(tmp_path / "a.stl")
+        read_cloud(tmp_path / "a.e57")
 
 
 def test_depth_to_cloud_is_the_inverse_of_projection() -> None:

@@ -9,8 +9,9 @@ import pytest
 import tifffile
 from plyfile import PlyData, PlyElement
 
+from trd.data.camera_files import camera_near
 from trd.data.check import unreadable
-from trd.data.listing import camera_near, class_names, list_class, list_unlabelled
+from trd.data.listing import class_names, list_class, list_unlabelled
 from trd.data.loading import load_sample, with_validation
 from trd.errors import DataError
 from trd.types import Camera

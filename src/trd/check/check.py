@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from trd.check.outliers import strangeness
+from trd.check.registration import Registration, registration
 from trd.config import Recipe
 from trd.data.check import doubtful_masks, grouped, unreadable
 from trd.data.listing import layout_of, list_class
+from trd.data.loading import load_sample
 from trd.data.unread import unread_below, unread_files
 from trd.errors import TRDError
 from trd.evaluation.figures import as_picture, data_uri, outlined, overlay
@@ -43,7 +45,8 @@ class ClassCheck:
     """What was found of one class. problems: what stops training. warnings: what makes its result doubtful.
 
     facts: label -> text, in order. strangest, ordinary: training parts, also those that would be held out to calibrate
-    on, worst first.
+    on, worst first. registered: with a colour camera, ids and pictures (data URIs) of the first parts, with the edges
+    of the projected depth.
     """
 
     name: str
@@ -52,6 +55,7 @@ class ClassCheck:
     facts: dict[str, str] = field(default_factory=dict)
     strangest: tuple[PartPicture, ...] = ()
     ordinary: tuple[PartPicture, ...] = ()
+    registered: tuple[tuple[str, str], ...] = ()
 
 
 def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = None) -> ClassCheck:
@@ -82,7 +86,8 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
         return ClassCheck(place.name, (str(error),), (*unread, *preparation_warnings.lines), facts)
     finally:
         log.removeHandler(preparation_warnings)
-    facts |= _fitted(files, parts)
+    projection = _registration(files, recipe)
+    facts |= _fitted(files, parts) | projection.facts
     trained = {sample.id for sample in files.train}
     training = [part for part in parts.training.and_also(parts.validation) if part.id in trained]
     outliers = strangeness(training, recipe, console)
@@ -92,6 +97,7 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
         *unread,
         *doubtful_masks(files.test),
         *preparation_warnings.lines,
+        *projection.warnings,
         *_doubts(recipe, files, parts),
         *_noted(list(parts.training)),
     ]
@@ -105,7 +111,18 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
         facts,
         tuple(_picture(training[index], float(outliers.scores[index]), outliers.maps[index]) for index in worst),
         tuple(_picture(training[index], float(outliers.scores[index]), outliers.maps[index]) for index in ordinary),
+        projection.pictures,
     )
+
+
+def _registration(files: ClassFiles, recipe: Recipe) -> Registration:
+    """Of the first training parts, where a colour camera of its own takes the pictures."""
+    clouds = recipe.point_cloud_sources
+    pictures = [source for source in recipe.sources if source not in clouds]
+    if files.camera is None or files.camera.colour is None or not pictures or not clouds:
+        return Registration()
+    samples = (load_sample(sample, clouds, files.camera) for sample in files.train[:SHOWN])
+    return registration(samples, pictures[0], clouds[0])
 
 
 class _WarningLines(logging.Handler):

@@ -11,8 +11,8 @@ from pathlib import Path
 from trd.data.clouds import NO_PICTURE, read_cloud
 from trd.data.decoding import head
 from trd.data.endings import NAMED_FILES
-from trd.data.images import read_image, read_mask
-from trd.data.loading import load_sample
+from trd.data.images import read_mask
+from trd.data.loading import load_sample, read_colours
 from trd.errors import DataError
 from trd.types import Camera, SampleFiles
 
@@ -98,7 +98,7 @@ def _faults_alone(sample: SampleFiles, clouds: tuple[str, ...], camera: Camera |
     shape: tuple[int, int] | None = None
     for source, path in sorted(sample.sources.items(), key=lambda item: item[0] in clouds):
         try:
-            array = read_cloud(path, camera, shape) if source in clouds else read_image(path)
+            array = read_cloud(path, camera, shape) if source in clouds else read_colours(path)
             shape = (array.shape[0], array.shape[1])
         except DataError as error:
             if not (problems and NO_PICTURE in str(error)):  # a picture that cannot be read is no fault of the points

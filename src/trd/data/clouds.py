@@ -1,4 +1,4 @@
-"""TIFF, NPY, PNG, PLY, PCD -> organised clouds. Readers decode and check; they make no choices about the content.
+"""3D files of every kind -> organised clouds. Readers decode and check; they make no choices about the content.
 
 Clouds come out as (H, W, 3) float32, metres, missing points (0, 0, 0), whatever the format. Headers are read first:
 what is too large (`limits`) or of a kind that is not read is refused before anything is decoded.
@@ -15,15 +15,21 @@ import tifffile
 import yaml
 from numpy.typing import NDArray
 
-from trd.data.cameras import fitted, required
+from trd.data.cameras import COLOUR_REMEDY, fitted, required
 from trd.data.decoding import decoded, head, opened, shown, small_text
+from trd.data.heights import height_cloud, over_support, read_height_table
 from trd.data.images import picture, png_header
+from trd.data.lenses import rays
 from trd.data.limits import check_cloud
+from trd.data.meshes import read_mesh_points
 from trd.data.points import read_pcd_points, read_ply_points
+from trd.data.projection import projected
 from trd.errors import DataError
 from trd.types import Camera
 
-CLOUD_SUFFIXES = (".tiff", ".tif", ".npy", ".png", ".ply", ".pcd")
+POINT_SUFFIXES = (".ply", ".pcd", ".stl", ".obj", ".xyz")  # lists of points, with or without rows
+CLOUD_SUFFIXES = (".tiff", ".tif", ".npy", ".png", ".csv", *POINT_SUFFIXES)
+NO_CAMERA = Camera(0, 0, 0, 0)
 
 NO_PICTURE = "an image beside it"  # what points without a width of their own lack
 
@@ -32,34 +38,107 @@ TIFF_COMPRESSIONS = {1: "none", 5: "LZW", 8: "zlib", 32946: "zlib", 32773: "Pack
 
 
 def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] | None = None) -> NDArray[np.float32]:
-    """An organised cloud (H, W, 3) from xyz TIFF / NPY, from depth PNG / TIFF / NPY with a camera, from PLY or PCD.
+    """An organised cloud (H, W, 3) from any 3D file: metres where the camera says what the file's units are.
 
-    shape: (H, W) of the registered image, needed for PLY files, which store no width. Points with a coordinate that is
-    NaN or infinite are missing, as those at (0, 0, 0) are. Raises DataError naming the file and the remedy.
+    Files: xyz TIFF / NPY; depth PNG / TIFF / NPY with a camera; heights in these and in CSV with a profiler's; points
+    in PLY, PCD, STL, OBJ, XYZ. shape: (H, W) of the picture beside it. With a colour camera all points are projected
+    into that picture, or into one of the camera's own size where there is none. Else points must be as many as its
+    pixels, row by row; where there is no picture, `camera.grid` says from where they are looked at. Points with a
+    coordinate that is NaN or infinite are missing, as those at (0, 0, 0) are. Raises DataError naming the file and the
+    remedy.
     """
     suffix = path.suffix.lower()
-    if suffix in (".ply", ".pcd"):
-        cloud = _read_ply(path, shape) if suffix == ".ply" else _read_pcd(path, shape)
+    if suffix in POINT_SUFFIXES:
+        cloud = _in_metres(_sorted_out(*read_points(path), camera, shape), camera)
+    elif suffix == ".csv":
+        cloud = height_cloud(read_height_table(path), camera or NO_CAMERA, path)
     else:
         grid = _read_grid(path)
         grid = _in_range(grid, path) if suffix == ".png" else grid
-        if grid.ndim == 2:
+        if grid.ndim == 2 and camera is not None and camera.height_map is not None:
+            cloud = height_cloud(np.where(grid == 0, np.nan, grid), camera, path)
+        elif grid.ndim == 2:
             cloud = depth_to_cloud(grid, fitted(required(camera, path), grid.shape, path))
         else:
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, see below
-                cloud = np.ascontiguousarray(grid, np.float32)
+                cloud = _in_metres(np.ascontiguousarray(grid, np.float32), camera)
     cloud = finite(cloud)
-    if not (cloud[..., 2] != 0).any():
-        raise DataError(f"{path}: no valid depth, all {cloud.shape[0]} x {cloud.shape[1]} points are missing (z = 0)")
-    return cloud
+    is_free = camera is not None and camera.concerns_points  # where z is 0 for a point like any other
+    if not (cloud if is_free else cloud[..., 2]).any():
+        size = " x ".join(map(str, cloud.shape[:-1]))
+        raise DataError(f"{path}: no valid depth, all {size} points are missing (z = 0)")
+    if camera is not None and camera.colour is not None:
+        return projected(cloud, camera.colour, shape or camera.colour.size, path)
+    if cloud.ndim == 3:
+        return cloud
+    if shape is None and camera is not None and camera.grid is not None:
+        return over_support(cloud, camera.grid)
+    raise _no_grid(path, len(cloud), shape)
 
 
 def finite(cloud: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The cloud with (0, 0, 0) for points that are NaN or infinite; the cloud itself where there are none."""
+    """(..., 3) with (0, 0, 0) for points that are NaN or infinite; the cloud itself where there are none."""
     known = np.isfinite(cloud)
     if known.all():
         return cloud
     return np.where(known.all(axis=-1, keepdims=True), cloud, np.float32(0))
+
+
+def read_points(path: Path) -> tuple[NDArray[np.float32], tuple[int, int] | None]:
+    """x, y, z (N, 3) as stored, what was not measured (0, 0, 0); and the (height, width) that the file states itself.
+
+    Raises DataError.
+    """
+    size = None
+    if path.suffix.lower() == ".pcd":
+        points, height, width = decoded(path, lambda: read_pcd_points(path))
+        size = (height, width) if height > 1 else None
+    elif path.suffix.lower() == ".ply":
+        points = decoded(path, lambda: read_ply_points(path))
+    else:
+        points = decoded(path, lambda: read_mesh_points(path))
+    if size is not None and size[0] * size[1] != len(points):
+        raise DataError(f"{path}: holds {len(points)} points, and declares {size[0]} x {size[1]}; the file is damaged")
+    return finite(points), size
+
+
+def _sorted_out(
+    points: NDArray[np.float32],
+    size: tuple[int, int] | None,
+    camera: Camera | None,
+    shape: tuple[int, int] | None,
+) -> NDArray[np.float32]:
+    """(H, W, 3) where the points are known to be in rows, else (N, 3)."""
+    if size is None and camera is not None and camera.size is not None:
+        size = camera.size if camera.size[0] * camera.size[1] == len(points) else None
+    if size is None and shape is not None and (camera is None or camera.colour is None):
+        size = shape if shape[0] * shape[1] == len(points) else None
+    return points if size is None else points.reshape(*size, 3)
+
+
+def _in_metres(cloud: NDArray[np.float32], camera: Camera | None) -> NDArray[np.float32]:
+    """In place: metres, and z away from the sensor."""
+    if camera is not None and camera.units != 1:
+        cloud *= np.float32(camera.units)
+    if camera is not None and camera.z == "towards":
+        cloud[..., 1:] *= np.float32(-1)  # a half turn about x: a mirrored part would not be the same part
+    return cloud
+
+
+def points_of(path: Path, camera: Camera | None) -> NDArray[np.float32] | None:
+    """(N, 3) metres of a file whose points form no grid; None where they do. Raises DataError."""
+    points, size = read_points(path)
+    cloud = _in_metres(_sorted_out(points, size, camera, None), camera)
+    return cloud if cloud.ndim == 2 else None
+
+
+def _no_grid(path: Path, count: int, shape: tuple[int, int] | None) -> DataError:
+    expected = NO_PICTURE if shape is None else f"{shape[0]} x {shape[1]} = {shape[0] * shape[1]} points"
+    return DataError(
+        f"{path}: holds {count} points, needs {expected}: only organised clouds (one point per pixel, row by row, "
+        "missing ones as NaN or zero) can be compared with a picture as they are; export it organised, or "
+        f"{COLOUR_REMEDY}"
+    )
 
 
 def depth_size(path: Path) -> tuple[int, int] | None:
@@ -68,7 +147,7 @@ def depth_size(path: Path) -> tuple[int, int] | None:
     Raises DataError for a file whose header cannot be read.
     """
     suffix = path.suffix.lower()
-    if suffix in (".ply", ".pcd"):
+    if suffix in POINT_SUFFIXES:
         return None
     if suffix == ".png":
         height, width, _ = decoded(path, lambda: png_header(head(path)))
@@ -82,9 +161,19 @@ def depth_size(path: Path) -> tuple[int, int] | None:
 
 
 def depth_to_cloud(depth: NDArray[np.generic], camera: Camera) -> NDArray[np.float32]:
-    """Depth (H, W) in units of camera.depth_scale metres, 0 = missing -> cloud (H, W, 3) by the pinhole model."""
+    """Depth (H, W) in units of camera.depth_scale metres, 0 = missing -> cloud (H, W, 3) by the pinhole model.
+
+    Where the camera's lens distorts, points lie where they are, not where a lens without distortion would show them.
+    """
     rows, columns = (np.arange(side, dtype=np.float64) for side in depth.shape)
     cloud = np.empty((*depth.shape, 3), np.float32)
+    if camera.kappa or any(camera.distortion):
+        x, y = rays(camera, (depth.shape[0], depth.shape[1]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            cloud[..., 2] = np.multiply(depth, camera.depth_scale, dtype=np.float64)
+            np.multiply(cloud[..., 2], x, out=cloud[..., 0])
+            np.multiply(cloud[..., 2], y, out=cloud[..., 1])
+        return cloud
     with np.errstate(over="ignore", invalid="ignore"):
         for row, values in enumerate(depth):  # whole frames of float64 would take five times the cloud's memory
             z = values.astype(np.float64) * camera.depth_scale
@@ -186,25 +275,6 @@ def _check_strips(page: Any, file_size: int) -> None:
     for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
         if size <= 0 or offset <= 0 or offset + size > file_size:
             raise ValueError(f"a strip of {size} bytes at {offset} is not in the file's {file_size} bytes")
-
-
-def _read_ply(path: Path, shape: tuple[int, int] | None) -> NDArray[np.float32]:
-    return _organised(decoded(path, lambda: read_ply_points(path)), shape, path)
-
-
-def _read_pcd(path: Path, shape: tuple[int, int] | None) -> NDArray[np.float32]:
-    points, height, width = decoded(path, lambda: read_pcd_points(path))
-    return _organised(points, (height, width) if height > 1 else shape, path)
-
-
-def _organised(points: NDArray[np.float32], shape: tuple[int, int] | None, path: Path) -> NDArray[np.float32]:
-    if shape is None or shape[0] * shape[1] != len(points):
-        expected = NO_PICTURE if shape is None else f"{shape[0]} x {shape[1]} = {shape[0] * shape[1]} points"
-        raise DataError(
-            f"{path}: holds {len(points)} points, needs {expected}: only organised clouds (one point per pixel, row by "
-            "row, missing ones as NaN or zero) can be compared with an image; export it organised"
-        )
-    return points.reshape(*shape, 3)
 
 
 def depth_range_file(path: Path) -> Path | None:

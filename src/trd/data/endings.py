@@ -8,14 +8,14 @@ from pathlib import Path
 from trd.data.clouds import CLOUD_SUFFIXES
 from trd.data.images import IMAGE_SUFFIXES
 
-READ_SUFFIXES = frozenset((*IMAGE_SUFFIXES, *CLOUD_SUFFIXES))
 DOCUMENTS = frozenset(
     {
         *("", ".txt", ".md", ".rst", ".pdf", ".html", ".json", ".yaml", ".yml", ".toml", ".ini", ".xml", ".csv"),
         *(".xlsx", ".db", ".url", ".log", ".py"),
     }
 )
-"""Endings of what describes a data set and is no part."""
+"""Endings of what describes a data set and is no part, unless a recipe's source lies in such files."""
+READ_SUFFIXES = frozenset((*IMAGE_SUFFIXES, *CLOUD_SUFFIXES)) - DOCUMENTS
 NAMED_FILES = 3  # that one message names
 
 _CONVERT = "convert them to PNG"
@@ -24,7 +24,7 @@ _REMEDIES = {
     ".jif": "they are JPEG: rename them to .jpg",
     **dict.fromkeys((".heic", ".heif", ".avif", ".tga", ".dng", ".cr2", ".nef", ".arw", ".raw", ".psd"), _CONVERT),
     **dict.fromkeys((".webp", ".gif", ".jp2", ".exr", ".pgm", ".ppm", ".hdr", ".svg"), _CONVERT),
-    **dict.fromkeys((".zdf", ".stl", ".obj", ".off", ".xyz", ".asc", ".pts", ".las", ".laz", ".e57"), _ORGANISED),
+    **dict.fromkeys((".zdf", ".off", ".asc", ".pts", ".las", ".laz", ".e57"), _ORGANISED),
     **dict.fromkeys((".npz", ".mat", ".h5", ".hdf5"), "save each array as NPY"),
     **dict.fromkeys((".zip", ".tar", ".gz", ".rar", ".7z", ".xz"), "unpack them"),
 }

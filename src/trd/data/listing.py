@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from trd.data.camera_files import camera_near
 from trd.data.layouts import eyecandies, folder
 from trd.data.layouts.base import Layout
-from trd.data.layouts.folder import camera_near
 from trd.data.layouts.mulsen import MULSEN_AD
 from trd.data.layouts.own import MVTEC_3D, PER_SOURCE, TOGETHER
 from trd.data.layouts.pictures import BTAD, MVTEC_AD, MVTEC_AD_2, MVTEC_LOCO

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trd.data.clouds import read_cloud
+from trd.data.decoding import decoded
 from trd.data.images import read_image, read_mask
+from trd.data.points import read_pcd_colours
 from trd.errors import DataError
 from trd.types import Camera, ClassFiles, Sample, SampleFiles
+
+COLOURED_SUFFIXES = (".pcd",)  # clouds that may give the picture too
 
 UNMEASURED_SPLITS = ("train", "validation", "val")  # nothing is compared with the ground truth of their parts
 
@@ -24,7 +29,7 @@ def load_sample(files: SampleFiles, clouds: tuple[str, ...], camera: Camera | No
     arrays: dict[str, NDArray[np.generic]] = {}
     shape: tuple[int, int] | None = None
     for source, path in sorted(files.sources.items(), key=lambda item: item[0] in clouds):
-        arrays[source] = read_cloud(path, camera, shape) if source in clouds else read_image(path)
+        arrays[source] = read_cloud(path, camera, shape) if source in clouds else read_colours(path)
         size = (arrays[source].shape[0], arrays[source].shape[1])
         if shape is not None and size != shape:
             raise DataError(
@@ -43,6 +48,13 @@ def load_sample(files: SampleFiles, clouds: tuple[str, ...], camera: Camera | No
     elif files.is_good and files.split not in UNMEASURED_SPLITS and shape is not None:
         mask = np.zeros(shape, bool)
     return Sample(files.id, arrays, files.defect, mask)
+
+
+def read_colours(path: Path) -> NDArray[np.generic]:
+    """The picture of a file: itself one, or an organised cloud with colours. Raises DataError."""
+    if path.suffix.lower() in COLOURED_SUFFIXES:
+        return decoded(path, lambda: read_pcd_colours(path), "as the picture beside the points")
+    return read_image(path)
 
 
 def with_validation(files: ClassFiles, count: int, seed: int) -> ClassFiles:

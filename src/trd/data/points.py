@@ -1,4 +1,4 @@
-"""PLY and PCD -> points (N, 3). Only x, y and z of the vertices are read, and only after the header has been checked.
+"""PLY and PCD -> points (N, 3), and the colours of PCD. What is read is read after the header has been checked.
 
 Damaged files raise ValueError saying what is wrong, or any other exception of the decoders; files beyond the limits
 raise DataError.
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import imagecodecs
 import numpy as np
@@ -71,45 +71,77 @@ def read_pcd_points(path: Path) -> tuple[NDArray[np.float32], int, int]:
     """x, y, z (N, 3) float32, and the height and width that the file states (height 1: not organised)."""
     with path.open("rb") as file:
         header = _pcd_header(file)
-        names = header["FIELDS"]
-        sizes = [_whole(text) for text in header["SIZE"]]
-        counts = [_whole(text) for text in header.get("COUNT", ["1"] * len(names))]
-        kinds = header["TYPE"]
-        if not len(names) == len(sizes) == len(counts) == len(kinds):
-            raise ValueError("FIELDS, SIZE, TYPE and COUNT are not of one length")
-        if any(field not in _PCD_TYPES for field in zip(kinds, sizes, strict=True)):
-            raise ValueError(f"fields of TYPE {' '.join(kinds)} and SIZE {' '.join(header['SIZE'])} are not known")
-        places = [names.index(axis) for axis in "xyz"]  # ValueError names the axis that is missing
-        if any(counts[place] != 1 for place in places):
-            raise ValueError("x, y and z must have COUNT 1")
-        height, width = _whole(header.get("HEIGHT", ["1"])[0]), _whole(header["WIDTH"][0])
-        points = _whole(header.get("POINTS", [str(height * width)])[0])
-        check_cloud(path, points, f"{points} points")
-        if sum(counts) > LINE_BYTES:
-            raise ValueError(f"each point has {sum(counts)} numbers")
-        encoding = header["DATA"][0].lower()
-        widths = [size * count for size, count in zip(sizes, counts, strict=True)]
-        types = [f"<{kinds[place].lower()}{sizes[place]}" for place in places]
-        starts = [sum(widths[:place]) for place in places]
-        if encoding == "ascii":
-            return _text_columns(file, [sum(counts[:place]) for place in places], points), height, width
-        if encoding == "binary":
-            data = _data(file, path, points * sum(widths), points)
-            row = np.dtype({"names": ["x", "y", "z"], "formats": types, "offsets": starts, "itemsize": sum(widths)})
-            rows = np.frombuffer(data, row)
-            return _stacked(rows["x"], rows["y"], rows["z"]), height, width
-        if encoding != "binary_compressed":
-            raise ValueError(f"DATA {encoding} is not known; ascii, binary and binary_compressed are read")
-        packed, unpacked = struct.unpack("<II", _data(file, path, 8, points))
-        if unpacked != points * sum(widths):
-            raise ValueError(f"{points} points take {points * sum(widths)} bytes, {unpacked} are declared")
-        _check_bytes(path, unpacked, points)
-        data = bytes(imagecodecs.lzf_decode(_data(file, path, packed, points), out=unpacked))
-        if len(data) != unpacked:
-            raise ValueError(f"{len(data)} of {unpacked} bytes could be unpacked")
-        # compressed files hold all x, then all y, and so on
-        axes = [np.frombuffer(data, kind, points, start * points) for kind, start in zip(types, starts, strict=True)]
-        return _stacked(*axes), height, width
+        columns, height, width = _pcd_columns(file, path, header, ("x", "y", "z"))
+    return _stacked(*columns), height, width
+
+
+def read_pcd_colours(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 of an organised file: a packed field rgb or rgba, or the fields r, g and b."""
+    with path.open("rb") as file:
+        header = _pcd_header(file)
+        packed = next((name for name in ("rgb", "rgba") if name in header["FIELDS"]), None)
+        names = (packed,) if packed else ("r", "g", "b")
+        if not set(names) <= set(header["FIELDS"]):
+            raise ValueError(f"it carries no colour: its fields are {' '.join(header['FIELDS'])[:60]}, none is rgb")
+        columns, height, width = _pcd_columns(file, path, header, names)
+    if height < 2 or height * width != len(columns[0]):
+        raise ValueError("its points are not organised (HEIGHT 1), so their colours make no picture")
+    if packed:
+        (column,) = columns
+        if header["TYPE"][header["FIELDS"].index(packed)] == "F":  # the bits of a float stand for the whole number
+            column = np.ascontiguousarray(column, np.float32).view(np.uint32)
+        whole = column.astype(np.uint32)
+        columns = [(whole >> shift).astype(np.uint8) for shift in (16, 8, 0)]
+    return np.stack([column.astype(np.uint8) for column in columns], axis=-1).reshape(height, width, 3)
+
+
+def _pcd_columns(
+    file: BinaryIO, path: Path, header: dict[str, list[str]], wanted: tuple[str, ...]
+) -> tuple[list[NDArray[Any]], int, int]:
+    """The fields of these names, and the height and width that the file states."""
+    names = header["FIELDS"]
+    sizes = [_whole(text) for text in header["SIZE"]]
+    counts = [_whole(text) for text in header.get("COUNT", ["1"] * len(names))]
+    kinds = header["TYPE"]
+    if not len(names) == len(sizes) == len(counts) == len(kinds):
+        raise ValueError("FIELDS, SIZE, TYPE and COUNT are not of one length")
+    if any(field not in _PCD_TYPES for field in zip(kinds, sizes, strict=True)):
+        raise ValueError(f"fields of TYPE {' '.join(kinds)} and SIZE {' '.join(header['SIZE'])} are not known")
+    places = [names.index(name) for name in wanted]  # ValueError names the one that is missing
+    if any(counts[place] != 1 for place in places):
+        raise ValueError(f"{', '.join(wanted[:-1])} and {wanted[-1]} must have COUNT 1")
+    height, width = _whole(header.get("HEIGHT", ["1"])[0]), _whole(header["WIDTH"][0])
+    points = _whole(header.get("POINTS", [str(height * width)])[0])
+    check_cloud(path, points, f"{points} points")
+    if sum(counts) > LINE_BYTES:
+        raise ValueError(f"each point has {sum(counts)} numbers")
+    encoding = header["DATA"][0].lower()
+    widths = [size * count for size, count in zip(sizes, counts, strict=True)]
+    types = [f"<{kinds[place].lower()}{sizes[place]}" for place in places]
+    starts = [sum(widths[:place]) for place in places]
+    if encoding == "ascii":
+        table = _text_columns(file, [sum(counts[:place]) for place in places], points, np.float64)
+        return list(table.T), height, width
+    if encoding == "binary":
+        data = _data(file, path, points * sum(widths), points)
+        row = np.dtype({"names": wanted, "formats": types, "offsets": starts, "itemsize": sum(widths)})
+        rows = np.frombuffer(data, row)
+        return [rows[name] for name in wanted], height, width
+    if encoding != "binary_compressed":
+        raise ValueError(f"DATA {encoding} is not known; ascii, binary and binary_compressed are read")
+    packed, unpacked = struct.unpack("<II", _data(file, path, 8, points))
+    if unpacked != points * sum(widths):
+        raise ValueError(f"{points} points take {points * sum(widths)} bytes, {unpacked} are declared")
+    _check_bytes(path, unpacked, points)
+    data = bytes(imagecodecs.lzf_decode(_data(file, path, packed, points), out=unpacked))
+    if len(data) != unpacked:
+        raise ValueError(f"{len(data)} of {unpacked} bytes could be unpacked")
+    # compressed files hold all x, then all y, and so on
+    return (
+        [np.frombuffer(data, t, points, start * points) for t, start in zip(types, starts, strict=True)],
+        height,
+        width,
+    )
 
 
 def _ply_header(file: BinaryIO) -> tuple[str, list[_Element]]:
@@ -191,16 +223,18 @@ def _lines(file: BinaryIO) -> Iterator[str]:
             yield line.decode("ascii", "replace")
 
 
-def _text_columns(file: BinaryIO, columns: list[int], count: int) -> NDArray[np.float32]:
+def _text_columns(
+    file: BinaryIO, columns: list[int], count: int, kind: type[np.floating[Any]] = np.float32
+) -> NDArray[Any]:
     lines = islice(_lines(file), count)
     first = next(lines, None)
     if first is None:
         raise ValueError(f"{count} points are declared, none is there")
     with np.errstate(over="ignore"):
-        table = np.loadtxt(chain([first], lines), np.float32, comments=None, usecols=columns, ndmin=2)
+        table = np.loadtxt(chain([first], lines), kind, comments=None, usecols=columns, ndmin=2)
     if len(table) != count:
         raise ValueError(f"{count} points are declared, {len(table)} are there")
-    return np.asarray(table, np.float32)
+    return np.asarray(table)
 
 
 def _stacked(*axes: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ A class folder holds splits, a split holds one folder per source, and files of o
     CLASS/train/[good/]{rgb,xyz}/STEM.*        good parts; may also lie in CLASS/{rgb,xyz}/ when there is nothing else
     CLASS/validation/[good/]{rgb,xyz}/STEM.*   optional (also `val`)
     CLASS/test/KIND/{rgb,xyz,gt}/STEM.*        optional (also `test_public`); KIND is "good" or a defect
-    CLASS/camera.json                          only for depth images (also one level up, or MVTec's own file)
+    CLASS/camera.json                          see `cameras` (also one level up, or MVTec's own file)
 
 3D may lie in `xyz`, `depth`, `pointcloud` or `cloud`. Masks are optional per KIND: see `trd.data.masks`. In place of
 the source folders the files may lie together, one picture and one 3D file per part, or pictures alone:
@@ -16,26 +16,27 @@ the source folders the files may lie together, one picture and one 3D file per p
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from trd.data.cameras import read_camera
-from trd.data.clouds import CLOUD_SUFFIXES, depth_size
+from trd.data.camera_files import camera_of_class
+from trd.data.clouds import CLOUD_SUFFIXES
 from trd.data.endings import NAMED_FILES, unread_lines
 from trd.data.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from trd.data.labels import label_of
+from trd.data.loading import COLOURED_SUFFIXES
 from trd.data.masks import MASK_END, MASK_FOLDERS, masks_of
 from trd.data.names import part_name
 from trd.data.partners import by_stem, same_stems
 from trd.errors import DataError
-from trd.types import GOOD, UNLABELLED, Camera, ClassFiles, SampleFiles
+from trd.types import GOOD, UNLABELLED, ClassFiles, SampleFiles
 
 CLOUD_FOLDERS = ("xyz", "depth", "pointcloud", "cloud")
 VALIDATION_FOLDERS = ("validation", "val")
 TEST_FOLDERS = ("test", "test_public")
-CAMERA_FILES = ("camera.json", "calibration/camera_parameters.json")
-SOLID_SUFFIXES = tuple(suffix for suffix in CLOUD_SUFFIXES if suffix not in IMAGE_SUFFIXES)
+# Tables lie beside parts for other reasons too: those of heights need a folder of their own.
+SOLID_SUFFIXES = tuple(suffix for suffix in CLOUD_SUFFIXES if suffix not in (*IMAGE_SUFFIXES, ".csv"))
 NAMED_FOLDERS = 5  # that one message names
 
 _log = logging.getLogger(__name__)
@@ -49,9 +50,9 @@ def is_class(folder: Path) -> bool:
 def list_folder(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> ClassFiles:
     """All samples of one class, each with a file for every one of `sources`; `clouds` says which of them are 3D.
 
-    The camera is read only where a cloud is a depth image; one that does not say for which size of image it is meant
-    gets that of the first one. Raises DataError for a missing source folder, partner files that are missing, two files
-    of one stem, files whose part cannot be told, an empty training split, or an unreadable camera file.
+    The camera is that of `camera_files`. Raises DataError for a missing source folder, partner files that are missing,
+    two files of one stem, files whose part cannot be told, an empty training split, or a camera file that is needed and
+    cannot be read.
     """
     train = _split(folder, "train", sources, clouds)
     if train is None:
@@ -71,7 +72,7 @@ def list_folder(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> 
         train=train,
         validation=validation,
         test=test,
-        camera=_camera_for((*train, *validation, *test), clouds, folder),
+        camera=camera_of_class((*train, *validation, *test), clouds, folder),
     )
 
 
@@ -96,22 +97,6 @@ def list_unlabelled(folder: Path, sources: Sequence[str], clouds: Sequence[str])
     if not samples:
         raise DataError(f"{folder} holds no samples of {' + '.join(sources)}")
     return samples
-
-
-def camera_near(samples: Sequence[SampleFiles], clouds: Sequence[str], trained: Camera | None = None) -> Camera | None:
-    """The camera of new samples: the file in their folder or one of its three parents, else the `trained` one.
-
-    No file is read where no cloud is a depth image. Raises DataError for an unreadable camera file.
-    """
-    if _first_depth_size(samples, clouds) is None:
-        return trained
-    place = next(iter(samples[0].sources.values())).parent
-    for folder in (place, *list(place.resolve().parents)[:3]):
-        camera = _camera(folder)
-        if camera is not None:
-            # The training data's own file: only the detector knows for which size of image it was meant.
-            return trained if trained is not None and replace(trained, size=None) == camera else camera
-    return trained
 
 
 def _split(folder: Path, split: str, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...] | None:
@@ -216,6 +201,10 @@ def _files_in_folders(folder: Path, sources: Sequence[str], clouds: Sequence[str
     for source in sources:
         place = _source_folder(folder, source, clouds)
         if place is None:
+            coloured = _coloured_clouds(folder, source, clouds)
+            if coloured:
+                by_source[source] = coloured
+                continue
             raise _no_folder(folder, source, clouds)
         colour_tiffs = () if source in clouds else (".tif", ".tiff")
         suffixes = CLOUD_SUFFIXES if source in clouds else IMAGE_SUFFIXES
@@ -239,6 +228,8 @@ def _files_together(folder: Path, sources: Sequence[str], clouds: Sequence[str])
         by_source[source] = by_stem(folder, suffixes)
         if source in solid and not flat and not by_source[source]:
             by_source[source] = by_stem(folder, (".png",))  # depth images
+        if source in flat and solid and not by_source[source]:
+            by_source[source] = by_stem(folder, COLOURED_SUFFIXES)
         if not by_source[source]:
             raise _no_folder(folder, source, clouds)
     if not solid:
@@ -267,6 +258,12 @@ def _no_folder(folder: Path, source: str, clouds: Sequence[str]) -> DataError:
     )
 
 
+def _coloured_clouds(folder: Path, source: str, clouds: Sequence[str]) -> dict[str, Path]:
+    """Clouds that carry their colours, for a source of pictures that has no folder."""
+    place = next((place for cloud in clouds if (place := _source_folder(folder, cloud, clouds)) is not None), None)
+    return by_stem(place, COLOURED_SUFFIXES) if place is not None and source not in clouds else {}
+
+
 def _source_folder(folder: Path, source: str, clouds: Sequence[str]) -> Path | None:
     names = dict.fromkeys((source, *CLOUD_FOLDERS)) if source in clouds else (source,)
     return next((folder / name for name in names if (folder / name).is_dir()), None)
@@ -278,43 +275,7 @@ def _has_source_folders(folder: Path, sources: Sequence[str], clouds: Sequence[s
 
 def holds_files(folder: Path) -> bool:
     """Whether pictures or 3D files, also of kinds that are not read, lie in the folder itself."""
-    endings = {*CLOUD_SUFFIXES, *IMAGE_SUFFIXES, *UNREAD_SUFFIXES}
+    endings = {*SOLID_SUFFIXES, *IMAGE_SUFFIXES, *UNREAD_SUFFIXES}
     return any(
         path.suffix.lower() in endings and not path.name.startswith(".") and path.is_file() for path in folder.iterdir()
     )
-
-
-def _camera_for(samples: Iterable[SampleFiles], clouds: Sequence[str], folder: Path) -> Camera | None:
-    size = _first_depth_size(samples, clouds)
-    camera = _camera(folder) if size is not None else None
-    return replace(camera, size=size) if camera is not None and camera.size is None else camera
-
-
-def _first_depth_size(samples: Iterable[SampleFiles], clouds: Sequence[str]) -> tuple[int, int] | None:
-    """(height, width) of the first depth image; None where there is none.
-
-    One readable file of each split, source and ending stands for the others: not every header is read.
-    """
-    warned: set[tuple[str, str, str]] = set()
-    for sample in samples:
-        for source in clouds:
-            path = sample.sources[source]
-            kind = (sample.split, source, path.suffix.lower())
-            if kind in warned:
-                continue
-            try:
-                size = depth_size(path)
-            except DataError:  # reported when its turn comes
-                continue
-            if size is not None:
-                return size
-            warned.add(kind)
-    return None
-
-
-def _camera(folder: Path) -> Camera | None:
-    for place in (folder, folder.parent):
-        for name in CAMERA_FILES:
-            if (place / name).is_file():
-                return read_camera(place / name)
-    return None

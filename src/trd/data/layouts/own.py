@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trd.data.camera_files import CAMERA_FILES
 from trd.data.layouts.base import Layout
-from trd.data.layouts.folder import CAMERA_FILES, holds_files, is_class
+from trd.data.layouts.folder import holds_files, is_class
 
 
 def _is_mvtec_3d(folder: Path) -> bool:
