@@ -30,7 +30,7 @@ NUMBERS = re.compile(r"[-+.,;\s\d\"eEnNaA]*")  # of a line of a table, blanks an
 SAMPLED, TRIALS = 4000, 300  # points and planes that the support is sought with
 THICKNESS = 0.005  # of the points' extent: how far from a plane points may lie that are counted for it
 LEAST_SHARE = 0.1  # of the points that must lie on a plane for it to be the support
-RIM = 0.05  # of the extent, added around the first part: others may lie a little aside
+RIM = 0.02  # of the extent, added around the first part: others may lie a little aside
 BELOW = 2.0  # times as many points behind the support as before it: then z probably points the other way
 
 

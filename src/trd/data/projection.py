@@ -51,7 +51,7 @@ def projected(points: Floats, colour: ColourCamera, shape: tuple[int, int], path
     columns, rows, z = columns[chosen], rows[chosen], z[chosen]
     distance = quantile(z, 0.5)
     reach = np.float32(spacing_of(columns, rows) * distance) / z if in_grid is None else in_grid[chosen]
-    spacing = quantile(reach, SPACED)
+    spacing = max(quantile(reach, SPACED), 1e-6)
     tolerance = FARTHEST * spacing * distance / min(colour.fx, colour.fy)
     # Where the points are sparser than the pixels, a picture of their own density is filled first.
     small = tuple(min(side, max(1, round(side / spacing))) for side in shape)
