@@ -1,6 +1,7 @@
 """Whether the page tells a calibration that is right from one that is some pixels off."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import pytest
 
 from trd.check.check import check_class
 from trd.check.page import html_page
-from trd.check.registration import Registration, depth_edges, registration
+from trd.check.registration import depth_edges, registration
 from trd.config import Recipe
 from trd.types import ClassFolder, Sample
 
@@ -63,12 +64,13 @@ def test_the_page_shows_depth_over_colour(data: Path, recipe: Recipe, monkeypatc
     centre = (192 - 1) / 2
     colour = {"fx": 620, "fy": 620, "cx": centre, "cy": centre, "width": 192, "height": 192}
     (data / "biscuit/camera.json").write_text(json.dumps({"colour": colour}))
-    place = ClassFolder("biscuit", data / "biscuit")
-    seen = check_class(place, recipe)
+    monkeypatch.setattr(
+        "trd.check.check.registration", lambda *inputs: replace(registration(*inputs), warnings=("moved aside",))
+    )
+    seen = check_class(ClassFolder("biscuit", data / "biscuit"), recipe)
     assert not seen.problems
+    assert "moved aside" in seen.warnings
     assert seen.facts["edges of colour and depth"] == "too few edges in depth to compare"
     assert len(seen.registered) == 3
     page = html_page("check", [seen])
     assert page.count('<figure class="large">') == 3
-    monkeypatch.setattr("trd.check.check.registration", lambda *_: Registration(warnings=("aside",)))
-    assert "aside" in check_class(place, recipe).warnings

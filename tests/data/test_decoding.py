@@ -12,7 +12,7 @@ DAMAGED = valid_files()
 
 @pytest.mark.parametrize("name", DAMAGED)
 def test_damaged_files_are_read_or_refused(tmp_path: Path, name: str) -> None:
-    """Seven seeds for each of about thirty formats: a DataError that names the file, or a plausible result."""
+    """Seven seeds for each of about forty formats: a DataError that names the file, or a plausible result."""
     data, read = DAMAGED[name]
     write_beside(tmp_path)
     (tmp_path / name).write_bytes(data)

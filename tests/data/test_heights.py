@@ -79,9 +79,11 @@ def test_points_over_their_support(caplog: pytest.LogCaptureFixture) -> None:
         grid = support_grid(scanned(), Path("a.xyz"))
     assert "looked at along the support plane of 9" in caplog.text
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    with pytest.raises(DataError, match=r"b\.xyz: none of its 30000 points lies over the support of the first"):
+        over_support(scanned() + np.float32(5), grid, Path("b.xyz"))
     np.testing.assert_allclose(grid.pitch, (0.2 * 0.15 / 30_000) ** 0.5, rtol=0.15)
     for seed in (0, 1):  # another part lies on the same pixels
-        cloud = over_support(scanned(seed), grid)
+        cloud = over_support(scanned(seed), grid, Path("a.xyz"))
         measured = cloud[..., 2] > 0
         heights = STANDOFF - cloud[..., 2]
         inner = np.s_[15:-15, 15:-15]
@@ -113,7 +115,7 @@ def test_a_ball_without_a_support(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "trd"):
         grid = support_grid(ball, Path("a.stl"))
     assert "along its z axis, for lack of a support plane" in caplog.text
-    cloud = over_support(ball, grid)
+    cloud = over_support(ball, grid, Path("a.stl"))
     nearest = (cloud[..., 2][cloud[..., 2] > 0]).min()
     deepest = cloud[..., 2].max()
     assert deepest - nearest == pytest.approx(0.05, rel=0.15)

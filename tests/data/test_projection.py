@@ -105,7 +105,7 @@ def test_points_outside_the_view_are_named() -> None:
     behind = np.full((50, 3), -1, np.float32)
     aside = np.tile(np.array([[9, 0, 1]], np.float32), (50, 1))
     for cloud, count in ((behind, 0), (aside, 50)):
-        with pytest.raises(DataError, match=rf"part\.ply: none of its {count} points .*check pose"):
+        with pytest.raises(DataError, match=rf"part\.ply: 0 of its {count} points .*check pose"):
             projected(cloud, straight, SHAPE, FILE)
     with pytest.raises(DataError, match=r"part\.ply: the picture beside it is 100 x 100 pixels, the colour camera"):
         projected(aside, COLOUR, (100, 100), FILE)

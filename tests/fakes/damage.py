@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import imagecodecs
 import numpy as np
@@ -12,11 +14,13 @@ import yaml
 from PIL import Image
 from plyfile import PlyData, PlyElement
 from pypcd4 import Encoding, PointCloud
+from writing import write_coloured_pcd, write_ply, write_stl
 
 from trd.data.cameras import read_camera
 from trd.data.clouds import read_cloud
 from trd.data.images import read_image, read_mask
-from trd.types import Camera
+from trd.data.loading import read_colours
+from trd.types import Camera, ColourCamera, HeightMap
 
 SHAPE = (12, 10)
 CAMERA = Camera(100, 100, 4.5, 5.5, 0.001)
@@ -103,10 +107,44 @@ def valid_files() -> dict[str, tuple[bytes, Callable[[Path], object]]]:
         buffer = BytesIO()
         PointCloud.from_xyz_points(np.round(points, 1)).save(buffer, encoding)
         files[f"{encoding.value}.pcd"] = buffer.getvalue(), read
+    files |= _of_other_sensors(points)
     camera = {"fx": 100, "fy": 110.5, "cx": 4.5, "cy": 3.5, "depth_scale": 0.001, "width": 10, "height": 12}
     files["camera.json"] = json.dumps(camera).encode(), read_camera
     limits = yaml.safe_dump({"normalization": {"min": 0.7, "max": 1.5}}).encode()
     files["00_info_depth.yaml"] = limits, lambda path: read(path.with_name("00_depth.png"))
+    return files
+
+
+def _of_other_sensors(points: np.ndarray) -> dict[str, tuple[bytes, Callable[[Path], object]]]:
+    """Points that form no grid, height maps, and a camera file with a colour camera."""
+    points = (points * np.array([0.05, 0.05, 1])).astype(np.float32)  # within the view
+    beside = ColourCamera(100, 100, 4.5, 5.5, SHAPE, (0.1, -0.1, 0, 0), translation=(0.01, 0, 0))
+
+    def read(path: Path) -> object:
+        return read_cloud(path, replace(CAMERA, colour=beside), SHAPE)
+
+    def read_heights(path: Path) -> object:
+        return read_cloud(path, Camera(0, 0, 0, 0, height_map=HeightMap(0.1, 0.1, 0.001)))
+
+    files: dict[str, tuple[bytes, Callable[[Path], object]]] = {}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        for name, text in (("text.stl", True), ("binary.stl", False)):
+            write_stl(path, points.reshape(-1, 3, 3), text)
+            files[name] = path.read_bytes(), read
+        write_ply(path, points)
+        files["loose.ply"] = path.read_bytes(), read
+        for fields in ("float", "ascii"):
+            write_coloured_pcd(path, points.reshape(*SHAPE, 3), np.full((*SHAPE, 3), 7, np.uint8), fields)
+            files[f"{fields}_colours.pcd"] = path.read_bytes(), read_colours
+    lines = [" ".join(f"{number:.4f}" for number in point) for point in points]
+    files["loose.xyz"] = "\n".join(["x y z", *lines]).encode(), read
+    files["loose.obj"] = "\n".join(f"v {line}" for line in lines).encode(), read
+    rows = [",".join(f"{number:.3f}" for number in row) for row in points[:, 0].reshape(SHAPE)]
+    files["heights.csv"] = "\n".join(["Gain,3", "", *rows, "", "end"]).encode(), read_heights
+    colour = {"fx": 100, "fy": 110.5, "cx": 4.5, "cy": 3.5, "width": 10, "height": 12, "distortion": [0.1, 0, 0, 0]}
+    both = {"units": 0.001, "z": "away", "colour": colour, "pose": np.eye(4).tolist()}
+    files["two.json"] = json.dumps(both).encode(), read_camera
     return files
 
 

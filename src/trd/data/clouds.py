@@ -72,7 +72,7 @@ def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] 
     if cloud.ndim == 3:
         return cloud
     if shape is None and camera is not None and camera.grid is not None:
-        return over_support(cloud, camera.grid)
+        return over_support(cloud, camera.grid, path)
     raise _no_grid(path, len(cloud), shape)
 
 

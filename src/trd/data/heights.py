@@ -30,7 +30,7 @@ NUMBERS = re.compile(r"[-+.,;\s\d\"eEnNaA]*")  # of a line of a table, blanks an
 SAMPLED, TRIALS = 4000, 300  # points and planes that the support is sought with
 THICKNESS = 0.005  # of the points' extent: how far from a plane points may lie that are counted for it
 LEAST_SHARE = 0.1  # of the points that must lie on a plane for it to be the support
-RIM = 0.05  # of the extent, added around the first part: others may lie a little aside
+RIM = 0.02  # of the extent, added around the first part: others may lie a little aside
 BELOW = 2.0  # times as many points behind the support as before it: then z probably points the other way
 
 
@@ -169,8 +169,12 @@ def _level(depths: Floats) -> float:
     return float(np.median(near))
 
 
-def over_support(points: Floats, grid: SupportGrid) -> Floats:
-    """(H, W, 3) float32 metres of points (N, 3) on the grid, missing (0, 0, 0); the support is `STANDOFF` away."""
+@np.errstate(all="ignore")  # absurd points lie outside the grid
+def over_support(points: Floats, grid: SupportGrid, path: Path) -> Floats:
+    """(H, W, 3) float32 metres of points (N, 3) on the grid, missing (0, 0, 0); the support is `STANDOFF` away.
+
+    Raises DataError, naming the file of points (`path`), where none is there.
+    """
     points = points[points.any(axis=1)]
     along = (points - np.array(grid.origin, np.float32)) @ np.array(grid.axes, np.float32).T
     columns, rows, depth = (np.ascontiguousarray(axis) for axis in along.T)
@@ -178,6 +182,11 @@ def over_support(points: Floats, grid: SupportGrid) -> Floats:
     rows /= np.float32(grid.pitch)
     depth += np.float32(STANDOFF)
     kept = (depth > 0) & (columns > -1) & (columns < grid.size[1]) & (rows > -1) & (rows < grid.size[0])
+    if not kept.any():
+        raise DataError(
+            f"{path}: none of its {len(points)} points lies over the support of the first training part; the sensor "
+            "has moved, or units and z in camera.json are of other files: train again, or check them"
+        )
     reach = np.ones(np.count_nonzero(kept), np.float32)
     z = splatted(columns[kept], rows[kept], depth[kept], reach, FARTHEST * grid.pitch, grid.size)
     down, across = np.indices(grid.size, np.float32) * np.float32(grid.pitch)

@@ -20,9 +20,11 @@ from trd.types import ColourCamera
 
 Floats = NDArray[np.float32]
 
+FEWEST = 4  # points in the picture: fewer make no surface
 SPACED = 0.9  # of the points: share whose spacing a pixel of the picture that they fill may have
 
 
+@np.errstate(all="ignore")  # what is missing, behind the camera or absurdly far gives any number, and is left out
 def projected(points: Floats, colour: ColourCamera, shape: tuple[int, int], path: Path) -> Floats:
     """(H, W, 3) float32 cloud in the colour camera's frame, metres, missing points (0, 0, 0).
 
@@ -35,23 +37,22 @@ def projected(points: Floats, colour: ColourCamera, shape: tuple[int, int], path
     x, y, z = (axis[0] for axis in cv2.split(cv2.transform(points.reshape(1, -1, 3), pose)))
     known = _measured(points) & (z > 0)
     left, right, top, bottom = field_of_view(colour, shape)
-    with np.errstate(all="ignore"):  # what is missing or behind the camera gives any number, and is left out
-        x /= z
-        y /= z
-        seen = known & (x > left) & (x < right) & (y > top) & (y < bottom)
-        columns, rows = pixels_of(x, y, colour)
-        seen &= (columns > -1) & (columns < shape[1]) & (rows > -1) & (rows < shape[0])
-        in_grid = _reach_in_grid(columns, rows, seen, points.shape[:2]) if points.ndim == 3 else None
-    if not seen.any():
-        raise DataError(
-            f"{path}: none of its {np.count_nonzero(known)} points before the colour camera falls into the picture; "
-            "check pose (from the 3D sensor's frame to the colour camera's, metres) and units in camera.json"
-        )
+    x /= z
+    y /= z
+    seen = known & (x > left) & (x < right) & (y > top) & (y < bottom)
+    columns, rows = pixels_of(x, y, colour)
+    seen &= (columns > -1) & (columns < shape[1]) & (rows > -1) & (rows < shape[0])
+    in_grid = _reach_in_grid(columns, rows, seen, points.shape[:2]) if points.ndim == 3 else None
     chosen = np.flatnonzero(seen)
+    if len(chosen) < FEWEST:
+        raise DataError(
+            f"{path}: {len(chosen)} of its {np.count_nonzero(known)} points before the colour camera fall into the "
+            "picture; check pose (from the 3D sensor's frame to the colour camera's, metres) and units in camera.json"
+        )
     columns, rows, z = columns[chosen], rows[chosen], z[chosen]
     distance = quantile(z, 0.5)
     reach = np.float32(spacing_of(columns, rows) * distance) / z if in_grid is None else in_grid[chosen]
-    spacing = quantile(reach, SPACED)
+    spacing = max(quantile(reach, SPACED), 1e-6)
     tolerance = FARTHEST * spacing * distance / min(colour.fx, colour.fy)
     # Where the points are sparser than the pixels, a picture of their own density is filled first.
     small = tuple(min(side, max(1, round(side / spacing))) for side in shape)
