@@ -110,7 +110,8 @@ class Camera:
     metres = stored value * depth_scale, of depth images. size: (height, width) of the images that they are meant for;
     others get them in proportion. None: of any. distortion, kappa: as in `ColourCamera`. units: metres per unit of x,
     y and z. z: whether it grows away from the sensor or towards it. height_map: of a profiler. colour: None where the
-    3D sensor takes the pictures too. grid: for points that form none, from the first training part.
+    3D sensor takes the pictures too. grid: for points that form none, from the first training part. missing: values of
+    depth images and height maps, as stored, that stand for "not measured", beside 0 and NaN.
     """
 
     fx: float
@@ -126,10 +127,11 @@ class Camera:
     height_map: HeightMap | None = None
     colour: ColourCamera | None = None
     grid: SupportGrid | None = None
+    missing: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Lists and objects where the camera comes from JSON become what they were."""
-        for name in ("size", "distortion"):
+        for name in ("size", "distortion", "missing"):
             object.__setattr__(self, name, _tuples(getattr(self, name)))
         for name, kind in (("height_map", HeightMap), ("colour", ColourCamera), ("grid", SupportGrid)):
             value = getattr(self, name)

@@ -243,7 +243,7 @@ class FrameConfig(Frozen):
         Field(
             max_length=8,
             description='Values of z in the clouds that stand for "not measured", such as `[-9999]`, beside 0, NaN and '
-            "infinite ones, which always do. Of depth images: the stored value times `depth_scale`.",
+            "infinite ones, which always do. For depth images and height maps camera.json has `missing`.",
             json_schema_extra={"unit": "the clouds' unit"},
         ),
     ] = ()

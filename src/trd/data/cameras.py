@@ -28,8 +28,9 @@ def read_camera(path: Path) -> Camera:
     `width` and `height` (also `image_width`, `image_height`) may say for which size of image they are meant,
     `distortion` and `kappa` how the lens distorts. `units` (metres per unit of the points) and `z` ("away",
     "towards") are for files of points. `colour` holds the same keys of another camera that takes the pictures, `pose`
-    the 3D sensor's place in its frame. `{"kind": "height_map", "pitch_x", "pitch_y", "height_scale", "z"}` is a
-    profiler. MVTec's `camera_parameters.json` (focus, sx, sy in metres) is understood as well. Raises DataError.
+    the 3D sensor's place in its frame. `missing` lists stored values that stand for "not measured".
+    `{"kind": "height_map", "pitch_x", "pitch_y", "height_scale", "z"}` is a profiler. MVTec's `camera_parameters.json`
+    (focus, sx, sy in metres) is understood as well. Raises DataError.
     """
     values: Any = decoded(path, lambda: json.loads(small_text(path)), "as camera JSON")
     if not isinstance(values, dict):
@@ -58,6 +59,7 @@ def read_camera(path: Path) -> Camera:
         z=direction,
         height_map=profiler,
         colour=colour,
+        missing=_missing(values, path),
     )
 
 
@@ -65,6 +67,8 @@ def camera_values(camera: Camera) -> dict[str, Any]:
     """What `read_camera` reads as this camera, for JSON; without the grid, which belongs to the training parts."""
     values = _optics_values(camera)
     values |= {"depth_scale": camera.depth_scale, "units": camera.units, "z": camera.z}
+    if camera.missing:
+        values["missing"] = camera.missing
     if camera.height_map is not None:
         scan = camera.height_map
         values |= {"kind": "height_map", "pitch_x": scan.pitch_x, "pitch_y": scan.pitch_y}
@@ -129,6 +133,14 @@ def _lens(values: dict[str, Any], path: Path, where: str = "") -> tuple[tuple[fl
     if kappa and any(numbers):
         raise DataError(f"{path}: {where}distortion and {where}kappa are both there; keep one of them")
     return tuple(float(number) for number in numbers), float(kappa * values["focus"] ** 2) if kappa else 0.0
+
+
+def _missing(values: dict[str, Any], path: Path) -> tuple[float, ...]:
+    missing = values.get("missing", [])
+    numbers = missing if isinstance(missing, list) else [missing]
+    if not _numbers(numbers):
+        raise DataError(f"{path}: missing is {shown(missing)}; expected stored values for 'not measured', as [65535]")
+    return tuple(float(number) for number in numbers)
 
 
 def _size(values: dict[str, Any], path: Path, where: str = "") -> tuple[int, int] | None:

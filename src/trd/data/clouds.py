@@ -24,6 +24,7 @@ from trd.data.limits import check_cloud
 from trd.data.meshes import read_mesh_points
 from trd.data.points import read_pcd_points, read_ply_points
 from trd.data.projection import projected
+from trd.data.sentinels import sentinel_in, spread
 from trd.errors import DataError
 from trd.types import Camera
 
@@ -51,9 +52,10 @@ def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] 
     if suffix in POINT_SUFFIXES:
         cloud = _in_metres(_sorted_out(*read_points(path), camera, shape), camera)
     elif suffix == ".csv":
-        cloud = height_cloud(read_height_table(path), camera or NO_CAMERA, path)
+        cloud = height_cloud(_measured(read_height_table(path), camera, path, np.nan), camera or NO_CAMERA, path)
     else:
         grid = _read_grid(path)
+        grid = _measured(grid, camera, path) if grid.ndim == 2 else grid
         grid = _in_range(grid, path) if suffix == ".png" else grid
         if grid.ndim == 2 and camera is not None and camera.height_map is not None:
             cloud = height_cloud(np.where(grid == 0, np.nan, grid), camera, path)
@@ -74,6 +76,21 @@ def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] 
     if shape is None and camera is not None and camera.grid is not None:
         return over_support(cloud, camera.grid, path)
     raise _no_grid(path, len(cloud), shape)
+
+
+def _measured(grid: NDArray[np.generic], camera: Camera | None, path: Path, absent: float = 0) -> NDArray[np.generic]:
+    """(H, W) stored depths or heights, `absent` for the values that the camera file calls missing.
+
+    Raises DataError where another value looks like one.
+    """
+    for value in camera.missing if camera is not None else ():
+        grid = np.where(grid == value, np.asarray(absent, grid.dtype), grid)
+    if (sentinel := sentinel_in(spread(grid))) is not None:
+        raise DataError(
+            f'{path}: {sentinel}. If it is, put "missing": [{sentinel.value}] into camera.json; if the distance is '
+            "real, write 0 there"
+        )
+    return grid
 
 
 def finite(cloud: NDArray[np.float32]) -> NDArray[np.float32]:

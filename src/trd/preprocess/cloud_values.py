@@ -14,15 +14,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trd.data.sentinels import LOOKED_AT, sentinel_in, spread
 from trd.errors import DataError
 from trd.types import Sample
 
 Floats = NDArray[np.float32]
 
-LOOKED_AT = 40_000  # points, evenly spread: enough to see what half a per cent of all points have in common
-SHARE = 0.005  # of the measured points with one and the same outermost value, from which on it is looked at
 FEWEST = 100  # measured points that may tell anything
-BEYOND = 3.0  # times the largest distance of the other points
 EXACT = 1e-6  # relative: a stored number times its unit, rounded to float32
 NEARLY_ALL = 0.99
 
@@ -38,8 +36,12 @@ def with_clean_clouds(sample: Sample, sources: Sequence[str], missing: Sequence[
     for source in sources:
         cloud = np.asarray(sample.arrays[source], np.float32)
         cleaned = _without(cloud, missing) if missing else cloud
-        seen = _spread(cleaned)
-        _refuse_unnamed(sample.id, source, seen)
+        seen = spread(cleaned[..., 2])
+        if (sentinel := sentinel_in(seen)) is not None:
+            raise DataError(
+                f"sample {sample.id}, z of '{source}': {sentinel}. If it is, train with --set "
+                f"frame.missing=[{sentinel.value}]; if the distance is real, leave these points out of the files"
+            )
         if seen.size and (behind := float((seen < 0).mean())) > 0:
             if 1 - behind >= NEARLY_ALL:  # nothing is measured behind a sensor; height maps have more of both signs
                 cleaned = np.where(cleaned[..., 2:] < 0, np.float32(0), cleaned)
@@ -59,7 +61,7 @@ def axis_signs(cloud: Floats) -> tuple[int, int, int] | None:
     It is certain where every z is negative: such files are in axes that look backwards. x and y are then turned to grow
     with the columns and rows of the picture, as a camera shows them.
     """
-    stride = _stride(cloud)
+    stride = max(1, round(math.sqrt(cloud.shape[0] * cloud.shape[1] / LOOKED_AT)))
     points = cloud[::stride, ::stride]
     valid = points[..., 2] != 0
     if valid.sum() < FEWEST or (points[..., 2][valid] < 0).mean() < NEARLY_ALL:
@@ -83,35 +85,3 @@ def _without(cloud: Floats, missing: Sequence[float]) -> Floats:
     if not absent.any():
         return cloud
     return np.where(absent[..., None], np.float32(0), cloud)
-
-
-def _stride(cloud: Floats) -> int:
-    return max(1, round(math.sqrt(cloud.shape[0] * cloud.shape[1] / LOOKED_AT)))
-
-
-def _spread(cloud: Floats) -> Floats:
-    """(N,) z of the measured ones among evenly spread points."""
-    stride = _stride(cloud)
-    z = cloud[::stride, ::stride, 2].ravel()
-    return np.compress(z != 0, z)
-
-
-def _refuse_unnamed(identity: str, source: str, z: Floats) -> None:
-    """Raises DataError where many points have one value that is far outside all others'."""
-    if len(z) < FEWEST:
-        return
-    for extreme in (z.min(), z.max()):
-        alike = z == extreme
-        share = float(alike.mean())
-        rest = z[~alike]
-        if share < SHARE or not len(rest):
-            continue
-        low, high = (float(value) for value in np.quantile(rest, (0.001, 0.999)))
-        wrong_side = (extreme < 0 < low) or (extreme > 0 > high)
-        if wrong_side or abs(extreme) > BEYOND * max(abs(low), abs(high)):
-            value = f"{float(extreme):.9g}"
-            raise DataError(
-                f"sample {identity}: {share:.1%} of the points of '{source}' have z = {value}, far from all others "
-                f"({low:.4g} to {high:.4g}): this looks like a value for 'not measured'. If it is, set "
-                f"frame.missing=[{value}]; if the distance is real, leave these points out of the files"
-            )

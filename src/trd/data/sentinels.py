@@ -1,0 +1,56 @@
+"""Values that sensors write for "not measured": -9999, 65535, whatever stands often and far from all others."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOOKED_AT = 40_000  # values, evenly spread: enough to see what half a per cent of all have in common
+SHARE = 0.005  # of the measured values with one and the same outermost one, from which on it is looked at
+FEWEST = 100  # measured values that may tell anything
+BEYOND = 3.0  # times the largest size of the other values
+
+
+@dataclass(frozen=True)
+class Sentinel:
+    """value: as text that reads back as the same number. share: of the measured values that are it. low, high: between
+    which nearly all others are."""
+
+    value: str
+    share: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.share:.1%} of the points have {self.value}, far from all others ({self.low:.4g} to "
+            f"{self.high:.4g}): this looks like a value for 'not measured'"
+        )
+
+
+def spread(values: NDArray[Any]) -> NDArray[Any]:
+    """(N,) measured values, neither 0 nor NaN, of evenly spread pixels of an (H, W) array."""
+    stride = max(1, round(math.sqrt(values.size / LOOKED_AT)))
+    few = values[::stride, ::stride].ravel()
+    return np.compress((few != 0) & ~np.isnan(few), few)
+
+
+def sentinel_in(values: NDArray[Any]) -> Sentinel | None:
+    """A value that many of (N,) measured ones share and that is far outside all others; None without one."""
+    if len(values) < FEWEST:
+        return None
+    for extreme in (values.min(), values.max()):
+        alike = values == extreme
+        share = float(alike.mean())
+        if share < SHARE or share == 1:
+            continue
+        low, high = (float(value) for value in np.quantile(values[~alike].astype(np.float64), (0.001, 0.999)))
+        outermost = float(extreme)
+        wrong_side = (outermost < 0 < low) or (outermost > 0 > high)
+        if wrong_side or abs(outermost) > BEYOND * max(abs(low), abs(high)):
+            return Sentinel(str(extreme), share, low, high)
+    return None
