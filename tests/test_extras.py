@@ -102,7 +102,7 @@ def test_what_is_missing_is_named_before_any_work(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(MissingExtraError) as caught:
         require("trd train", "train", "report")
     assert str(caught.value) == (
-        "trd train needs the extra 'report': pip install 'trd-anomaly[report]' (matplotlib is not installed)"
+        "trd train needs the extra 'report': pip install '.[report]' in the checkout of TRD (not installed: matplotlib)"
     )
 
 
@@ -129,12 +129,12 @@ def test_the_base_alone(trained: Path, drawn: Path, tmp_path: Path) -> None:
         f"predict {run} --input {parts} --out {out}": (2, f"the detector {run / 'biscuit'} needs the extra 'train'"),
         f"predict {run} --input {parts} --out {out} --executor ray": (2, "--executor ray needs the extra 'ray'"),
         f"calibrate {run} --good {parts}": (2, "needs the extra 'train'"),
-        f"demo --out {out}": (2, "trd demo needs the extra 'train'"),
-        f"train --data {data} --out {out}": (2, "trd train needs the extra 'train'"),
+        f"demo --out {out}": (2, "trd demo needs the extra 'train,report'"),
+        f"train --data {data} --out {out}": (2, "trd train needs the extra 'train,report'"),
         f"evaluate {run}": (2, "trd evaluate needs the extra 'report'"),
-        f"check {data}": (2, "trd check needs the extra 'train'"),
-        f"compare {data} --recipes lite-rgb --out {out}": (2, "trd compare needs the extra 'train'"),
-        f"reproduce folder --data {data} --out {out}": (2, "trd reproduce needs the extra 'train'"),
+        f"check {data}": (2, "trd check needs the extra 'train,report'"),
+        f"compare {data} --recipes lite-rgb --out {out}": (2, "trd compare needs the extra 'train,report'"),
+        f"reproduce folder --data {data} --out {out}": (2, "trd reproduce needs the extra 'train,report'"),
         f"import-reference a.pth --data {data} --out {out}": (2, "trd import-reference needs the extra 'train'"),
     }
     blocked = _not_of_the_base()

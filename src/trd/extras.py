@@ -30,14 +30,14 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
 
 
 def require(what: str, *extras: str) -> None:
-    """At the start of `what`, before any work: raises MissingExtraError where a package of `extras` is not installed.
+    """At the start of `what`, before any work: raises MissingExtraError that names all of `extras` that are not whole.
 
     Nothing is imported. what: begins the message, "trd train".
     """
-    for extra in extras:
-        for package in EXTRAS[extra]:
-            if not installed(package):
-                raise missing(what, extra, package)
+    lacking = {extra: [package for package in EXTRAS[extra] if not installed(package)] for extra in extras}
+    packages = [package for missing_packages in lacking.values() for package in missing_packages]
+    if packages:
+        raise missing(what, ",".join(extra for extra in extras if lacking[extra]), ", ".join(packages))
 
 
 def installed(package: str) -> bool:
@@ -59,7 +59,7 @@ def explained(what: str) -> Iterator[None]:
 
 
 def missing(what: str, extra: str, package: str) -> MissingExtraError:
-    """The error about a package of `extra` that `what` needs."""
+    """The error about a package of `extra` that `what` needs; several of either are joined by commas."""
     return MissingExtraError(
-        f"{what} needs the extra '{extra}': pip install 'trd-anomaly[{extra}]' ({package} is not installed)"
+        f"{what} needs the extra '{extra}': pip install '.[{extra}]' in the checkout of TRD (not installed: {package})"
     )

@@ -18,7 +18,7 @@ def test_a_logger_whose_package_is_missing(
 
     monkeypatch.setattr(loggers, maker, missing)
     asked = recipe.changed(f'training.loggers=["csv", "{name}"]')
-    with pytest.raises(MissingExtraError, match=rf"'{name}' in .*loggers.*pip install 'trd-anomaly\[{name}\]'"):
+    with pytest.raises(MissingExtraError, match=rf"'{name}' in .*loggers.*pip install '\.\[{name}\]'"):
         fit_class(ClassFolder("biscuit", drawn / "biscuit"), asked, tmp_path, "cpu")
 
 

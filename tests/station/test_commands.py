@@ -53,7 +53,7 @@ def test_a_missing_extra_is_named_by_the_command(tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, "fastapi", None)
     result = CliRunner().invoke(app, ["serve", str(tmp_path)])
     assert isinstance(result.exception, MissingExtraError)
-    assert "pip install 'trd-anomaly[serve]'" in str(result.exception)
+    assert "pip install '.[serve]'" in str(result.exception)
 
 
 def test_a_log_of_json_lines(capfd: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +109,7 @@ def test_options_reach_the_station(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, run_folder: Path) -> None:
     monkeypatch.setitem(sys.modules, "alembic", None)
     result = CliRunner().invoke(app, ["serve", str(run_folder)])
-    assert "pip install 'trd-anomaly[serve]'" in str(result.exception)
+    assert "pip install '.[serve]'" in str(result.exception)
 
 
 def judged(client, files, verdict: str, **more: str) -> dict:

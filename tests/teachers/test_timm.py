@@ -200,7 +200,7 @@ def test_networks_that_cannot_be_teachers(name: str, layers: tuple[int, ...] | N
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     for weights in ("auto", None):  # training, and loading a detector
-        with pytest.raises(MissingExtraError, match=r"timm:.*extra 'timm': pip install 'trd-anomaly\[timm\]'"):
+        with pytest.raises(MissingExtraError, match=r"timm:.*extra 'timm': pip install '\.\[timm\]'"):
             build_teacher(CNN, weights)
 
 
@@ -232,5 +232,5 @@ def test_a_detector_is_trained_stored_and_loaded(
     assert names
     assert not any("fc." in key or "head." in key for key in names)
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'trd-anomaly\[timm\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[timm\]'"):
         Detector.load(tmp_path, "cpu")

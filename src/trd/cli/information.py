@@ -13,6 +13,12 @@ from trd.config import DEFAULT_RECIPE
 from trd.errors import MissingExtraError
 from trd.extras import installed, require
 
+PRINTED_FACTS = (
+    *("layout", "good parts to train on", "held out for calibration", "good parts to calibrate on"),
+    "parts to test on",
+)
+"""Of `trd.check.check.ClassCheck`, on the console; the page has all."""
+
 
 @app.command()
 def recipes(
@@ -136,7 +142,7 @@ def check(
             checks.append(result)
             state = f"{len(result.problems)} problems" if result.problems else f"ready, {len(result.warnings)} warnings"
             console.print(f"{result.name}: {state}", style="red" if result.problems else None, markup=False)
-            for label in ("layout", "good parts to train on", "held out for calibration", "good parts to calibrate on"):
+            for label in PRINTED_FACTS:
                 if label in result.facts:
                     console.print(f"  {label}: {result.facts[label]}", markup=False, highlight=False)
             for line in result.problems:

@@ -114,7 +114,7 @@ class TrainingConfig(Frozen):
     ] = 10
     loggers: Annotated[
         tuple[Literal["csv", "tensorboard", "mlflow", "wandb"], ...],
-        Field(description="Of the training curves. mlflow and wandb are extras: `pip install 'trd-anomaly[mlflow]'`."),
+        Field(description="Of the training curves. mlflow and wandb are extras: `pip install '.[mlflow]'`."),
     ] = ("csv", "tensorboard")
 
 

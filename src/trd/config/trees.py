@@ -123,9 +123,16 @@ def _place(keys: tuple[int | str, ...]) -> str:
     return ".".join(str(key) for key in keys if "[" not in str(key))
 
 
+def _unknown(key: str) -> str:
+    owners = [kind for kind in sorted(EVIDENCE) if key in evidence_section(kind).model_fields]
+    if owners:
+        return f"unknown key: it belongs to evidence.{' or evidence.'.join(owners)}, which this recipe does not list"
+    return "unknown key (docs/recipe.md lists all)"
+
+
 def _plain(error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
-        return "unknown key"
+        return _unknown(str(error["loc"][-1]))
     if error["type"] == "union_tag_invalid":
         facts = error["ctx"]
         return f"{facts['discriminator']} is '{facts['tag'][:60]}', expected one of {facts['expected_tags']}"

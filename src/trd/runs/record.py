@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
@@ -16,7 +16,7 @@ from trd import processes
 from trd.config import Recipe
 from trd.errors import CheckpointError, RecipeError
 from trd.extras import installed
-from trd.files import write_json
+from trd.files import LOCK, write_json
 
 RUN_FILE = "run.json"
 RETRAINING = "retraining"  # in run.json: class -> whether `--retrain` has begun with it; until all are done
@@ -50,8 +50,13 @@ class Record:
         return list(self.read().get("classes", []))
 
     def enter(self, data: Path, recipe: Recipe, classes: Iterable[str]) -> None:
-        """Note a start. Raises CheckpointError when the run is of another recipe or other data."""
+        """Note a start. Raises CheckpointError when the run is of another recipe or other data.
+
+        A start that failed before anything was made is forgotten.
+        """
         record, out = self.read(), self.out
+        if not self._holds_work(record):
+            record = {}
         if record and record.get("data") != str(data.resolve()):
             raise CheckpointError(
                 f"{out} holds a run on other data ({record.get('data')}): choose another --out, or delete that folder"
@@ -67,6 +72,11 @@ class Record:
         recorded = list(record.get("classes", []))
         names = [*recorded, *(name for name in classes if name not in recorded)]
         self._write({**record, **facts, "classes": names})
+
+    def _holds_work(self, record: Mapping[str, Any]) -> bool:
+        """Whether a class's folder has a file other than locks."""
+        folders = [self.out / name for name in record.get("classes", [])]
+        return any(path.is_file() and path.name != LOCK for folder in folders for path in folder.rglob("*"))
 
     def note(self, name: str, stage: str, state: dict[str, Any]) -> None:
         """Record how a stage of one class went."""
