@@ -44,6 +44,7 @@ SOURCES = Path(trd.__file__).parent.parent
 PACKAGES = ("trd", "trd_bench", "trd_station")
 STATION_USES = {
     "trd.cli.app": "DeviceOption app console errors shown terminated_as_interrupted",
+    "trd.data.camera_files": "of_new_parts",
     "trd.data.cameras": "camera_values read_camera",
     "trd.data.clouds": "CLOUD_SUFFIXES read_cloud",
     "trd.data.images": "IMAGE_SUFFIXES png_header read_image",

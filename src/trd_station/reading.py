@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from trd.data.camera_files import of_new_parts
 from trd.data.cameras import read_camera
 from trd.data.clouds import CLOUD_SUFFIXES, read_cloud
 from trd.data.images import IMAGE_SUFFIXES, read_image
@@ -37,7 +38,7 @@ class Inputs:
 
     @property
     def _camera(self) -> Camera | None:
-        return read_camera(self.camera_file) if self.camera_file else self.camera
+        return of_new_parts(read_camera(self.camera_file), self.camera) if self.camera_file else self.camera
 
     def source(self, name: str, shape: tuple[int, int]) -> NDArray[np.generic]:
         """One source's array; shape: (height, width) of the frame. Raises DataError."""

@@ -10,7 +10,7 @@ import pytest
 
 from trd.check.check import check_class
 from trd.check.page import html_page
-from trd.check.registration import depth_edges, registration
+from trd.check.registration import agreement, depth_edges, registration
 from trd.config import Recipe
 from trd.types import ClassFolder, Sample
 
@@ -50,6 +50,14 @@ def test_a_shift_is_measured(columns: int, rows: int) -> None:
     (warning,) = seen.warnings
     assert f"off by about {np.hypot(columns, rows):.0f} pixels" in warning
     assert f"{-columns:+d} columns and {-rows:+d} rows away" in warning
+
+
+@pytest.mark.parametrize("side", [8, 20])
+def test_tiny_pictures(side: int) -> None:
+    edges = np.random.default_rng(0).random((side, side)) < 0.5
+    grey = edges.astype(np.float32)
+    correlation = agreement(grey, edges)
+    assert correlation.shape == (2 * (side // 4) + 1,) * 2
 
 
 def test_flat_parts_tell_nothing() -> None:

@@ -82,7 +82,7 @@ def depth_edges(xyz: Floats) -> NDArray[np.bool_]:
 
 def agreement(grey: Floats, edges: NDArray[np.bool_]) -> Floats:
     """(2 r + 1, 2 r + 1) correlation of the picture's gradients with the depth edges shifted by up to r pixels."""
-    reach = max(8, round(REACH * max(grey.shape)))
+    reach = min(max(8, round(REACH * max(grey.shape))), min(grey.shape) // 4)
     gradient = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
     gradient = np.minimum(gradient, np.quantile(gradient, 0.98))  # a few bright rims do not decide alone
     lines = cv2.GaussianBlur(edges.astype(np.float32), (0, 0), 1)

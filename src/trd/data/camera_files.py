@@ -46,13 +46,15 @@ def camera_near(samples: Sequence[SampleFiles], clouds: Sequence[str], trained: 
     place = next(iter(samples[0].sources.values())).parent
     is_needed, _ = _depth_files(samples, clouds)
     camera = _camera((place, *list(place.resolve().parents)[:3]), is_needed)
-    if camera is None:
-        return trained
+    return trained if camera is None else of_new_parts(camera, trained)
+
+
+def of_new_parts(camera: Camera, trained: Camera | None) -> Camera:
+    """A camera file's, with what only the detector's camera knows: the size of the training images, and their grid."""
     if trained is None:
         return camera
-    # The training data's own file: only the detector knows for which size of image it was meant.
     if camera in (replace(trained, grid=None), replace(trained, size=None, grid=None)):
-        return trained
+        return trained  # the training data's own file
     return replace(camera, grid=trained.grid) if camera.colour is None else camera
 
 

@@ -50,7 +50,7 @@ def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] 
     """
     suffix = path.suffix.lower()
     if suffix in POINT_SUFFIXES:
-        cloud = _in_metres(_sorted_out(*read_points(path), camera, shape), camera)
+        cloud = _in_metres(_in_rows(*read_points(path), camera, shape), camera)
     elif suffix == ".csv":
         cloud = height_cloud(_measured(read_height_table(path), camera, path, np.nan), camera or NO_CAMERA, path)
     else:
@@ -73,7 +73,7 @@ def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] 
         return projected(cloud, camera.colour, shape or camera.colour.size, path)
     if cloud.ndim == 3:
         return cloud
-    if shape is None and camera is not None and camera.grid is not None:
+    if camera is not None and camera.grid is not None and shape in (None, camera.grid.size):
         return over_support(cloud, camera.grid, path)
     raise _no_grid(path, len(cloud), shape)
 
@@ -119,7 +119,7 @@ def read_points(path: Path) -> tuple[NDArray[np.float32], tuple[int, int] | None
     return finite(points), size
 
 
-def _sorted_out(
+def _in_rows(
     points: NDArray[np.float32],
     size: tuple[int, int] | None,
     camera: Camera | None,
@@ -145,7 +145,7 @@ def _in_metres(cloud: NDArray[np.float32], camera: Camera | None) -> NDArray[np.
 def points_of(path: Path, camera: Camera | None) -> NDArray[np.float32] | None:
     """(N, 3) metres of a file whose points form no grid; None where they do. Raises DataError."""
     points, size = read_points(path)
-    cloud = _in_metres(_sorted_out(points, size, camera, None), camera)
+    cloud = _in_metres(_in_rows(points, size, camera, None), camera)
     return cloud if cloud.ndim == 2 else None
 
 
