@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from writing import write_stl
 
 from trd.data.listing import class_folders, class_names, layout_of, list_class
 from trd.data.loading import load_sample
@@ -213,13 +214,23 @@ def test_real_iad_d3_takes_points_from_the_pcd_and_not_from_the_tiff(tmp_path: P
         list_class(tmp_path / "raw", "toy", ("infrared",), ())
 
 
+def flat_mesh() -> np.ndarray:
+    """(N, 3, 3) triangles of a plate 2 cm wide, in metres, seen from above."""
+    rows, columns = (axis.ravel() * 1e-3 for axis in np.mgrid[:20, :20])
+    corners = np.stack([columns, rows, np.full(400, 0.3)], axis=-1)
+    steps = np.array([[0, 0, 0], [1e-3, 0, 0], [0, 1e-3, 0]])
+    return (corners[:, None] + steps).astype(np.float32)
+
+
 def mulsen(root: Path) -> Path:
     for sensor in ("RGB", "Infrared"):
         draw(root, *(f"cube/{sensor}/{part}.png" for part in ("train/0", "train/1", "test/good/0", "test/hole/0")))
         draw(root, f"cube/{sensor}/test/hole/1.png")
     draw(root, "cube/RGB/GT/hole/0.png", "cube/Infrared/GT/hole/1.png")
-    (root / "cube/Pointcloud/train").mkdir(parents=True)
-    (root / "cube/Pointcloud/train/0.stl").touch()
+    for part in ("train/0", "train/1", "test/good/0", "test/hole/0", "test/hole/1"):
+        path = root / f"cube/Pointcloud/{part}.stl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_stl(path, flat_mesh(), text=False)
     table = root / "cube/RGB/GT/hole/data.csv"
     table.write_text("object,label1,label2,label3\n0,1,0,1\n1,0,1,0\n")
     return table
@@ -236,12 +247,26 @@ def test_mulsen_ad_labels_a_part_by_what_the_sensor_shows(tmp_path: Path, source
     assert [sample.defect for sample in union.test] == ["good", "hole", "hole"]
 
 
+def test_the_points_of_mulsen_ad_are_read_alone(tmp_path: Path) -> None:
+    """Looked at from above, on the grid of the first part; without masks."""
+    mulsen(tmp_path)
+    files = list_class(tmp_path, "cube", ("xyz",), ("xyz",))
+    assert ids(files) == [["train/good/0", "train/good/1"], [], ["test/good/0", "test/hole/0", "test/hole/1"]]
+    assert [sample.defect for sample in files.test] == [
+        "good",
+        "hole",
+        "good",
+    ]  # the second hole shows in infrared only
+    assert not any(sample.mask for sample in files.test)
+    cloud = load_sample(files.train[0], ("xyz",), files.camera).arrays["xyz"]
+    assert cloud.shape[0] > 15
+    assert (cloud[..., 2] > 0).mean() > 0.7
+
+
 def test_mulsen_ad_refuses_what_is_not_registered(tmp_path: Path) -> None:
     table = mulsen(tmp_path)
     with pytest.raises(DataError, match="do not show the same frame, so rgb and infrared cannot be compared"):
         list_class(tmp_path, "cube", ("rgb", "infrared"), ())
-    with pytest.raises(DataError, match="Pointcloud: the points of MulSen-AD are STL meshes"):
-        list_class(tmp_path, "cube", ("xyz",), ("xyz",))
     with pytest.raises(DataError, match="has no 'ir'; its sources are rgb, infrared"):
         list_class(tmp_path, "cube", ("ir",), ())
     table.write_text("object,label1,label2,label3\n0,1,yes,1\n")

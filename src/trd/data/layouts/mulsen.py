@@ -3,9 +3,10 @@
     CLASS/{RGB,Infrared,Pointcloud}/train/STEM.png, .../test/KIND/STEM.png, .../GT/KIND/STEM.png
     CLASS/RGB/GT/KIND/data.csv: part, and whether colour, infrared and points show its defect (0, 1)
 
-The sensors are not registered, so one is read at a time: source "rgb" or "infrared". A part that the sensor does not
-show defective is a good one; with "rgb_union" or "infrared_union" a part is defective if any sensor shows it. Points
-are meshes (STL) of no pixel grid, and refused. Of the published description, not tried on the download.
+The sensors are not registered, so one is read at a time: source "rgb", "infrared", or the one 3D source of a recipe
+without pictures, whose meshes (STL) are seen from above. A part that the sensor does not show defective is a good one;
+with "rgb_union" or "infrared_union" a part is defective if any sensor shows it. The marked points of meshes are no
+masks, and not read. Of the published description, not tried on the download.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from trd.data.camera_files import camera_of_class
+from trd.data.clouds import POINT_SUFFIXES
 from trd.data.decoding import decoded
 from trd.data.images import IMAGE_SUFFIXES
 from trd.data.labels import label_of
@@ -32,42 +35,38 @@ UNION = "_union"
 
 
 def _list_mulsen(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> ClassFiles:
-    """Raises DataError for several sensors, for points, an unknown source, and a damaged table of labels."""
-    if clouds:
-        raise DataError(
-            f"{folder / COLUMNS[-1]}: the points of {NAME} are STL meshes, not one point per pixel, and are not read; "
-            "take --recipe lite-rgb-memory-bank"
-        )
+    """Raises DataError for several sensors, an unknown source, and a damaged table of labels."""
     if len(sources) > 1:
         raise DataError(
             f"{folder}: the sensors of {NAME} do not show the same frame, so {' and '.join(sources)} cannot be "
             "compared pixel by pixel; take a recipe of one of them"
         )
     source = sources[0]
-    sensor = SENSORS.get(source.removesuffix(UNION))
+    sensor = COLUMNS[-1] if source in clouds else SENSORS.get(source.removesuffix(UNION))
     if sensor is None:
-        raise DataError(f"{folder}: {NAME} has no '{source}'; its sources are {', '.join(SENSORS)}")
-    pictures = folder / sensor
-    train = [sample({source: path}, "train", GOOD, None) for path in _pictures(pictures / "train")]
-    kinds = sorted(path for path in (pictures / "test").glob("*/") if path.is_dir())
+        raise DataError(f"{folder}: {NAME} has no '{source}'; its sources are {', '.join(SENSORS)} and 3D")
+    files = folder / sensor
+    train = [sample({source: path}, "train", GOOD, None) for path in _files(files / "train", sensor)]
+    kinds = sorted(path for path in (files / "test").glob("*/") if path.is_dir())
     test = [part for kind in kinds for part in _test_parts(folder, kind, sensor, source)]
-    return class_of(folder, train, (), test)
+    return class_of(folder, train, (), test, camera_of_class((*train, *test), clouds, folder))
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _files(folder: Path, sensor: str) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder} is missing; unpack the class again")
-    return list(by_stem(folder, IMAGE_SUFFIXES).values())
+    return list(by_stem(folder, POINT_SUFFIXES if sensor == COLUMNS[-1] else IMAGE_SUFFIXES).values())
 
 
 def _test_parts(folder: Path, kind: Path, sensor: str, source: str) -> list[SampleFiles]:
-    pictures = _pictures(kind)
+    files = _files(kind, sensor)
     defect = label_of(kind.name)
     labels = {} if defect == GOOD else _labels(folder / "RGB" / "GT" / kind.name / "data.csv")
     place = folder / sensor / "GT" / kind.name
-    masks = masks_in(place, {path.stem for path in pictures}) if defect != GOOD and place.is_dir() else {}
+    has_masks = defect != GOOD and place.is_dir() and sensor != COLUMNS[-1]
+    masks = masks_in(place, {path.stem for path in files}) if has_masks else {}
     parts = []
-    for path in pictures:
+    for path in files:
         shows = labels.get(path.stem, (True, True, True))
         defective = any(shows) if source.endswith(UNION) else shows[COLUMNS.index(sensor)]
         part = sample({source: path}, "test", defect if defective else GOOD, masks.get(path.stem))
