@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,11 @@ from trd.cli.app import ClassesOption, RecipeOption, SetOption, app, console, er
 from trd.config import DEFAULT_RECIPE
 from trd.errors import MissingExtraError
 from trd.extras import installed, require
+
+
+def _counted(items: Sequence[object], word: str) -> str:
+    return f"{len(items)} {word}{'' if len(items) == 1 else 's'}"
+
 
 PRINTED_FACTS = (
     *("layout", "good parts to train on", "held out for calibration", "good parts to calibrate on"),
@@ -140,7 +146,8 @@ def check(
         for place in places:
             result = check_class(place, chosen, console)
             checks.append(result)
-            state = f"{len(result.problems)} problems" if result.problems else f"ready, {len(result.warnings)} warnings"
+            ready = f"ready, {_counted(result.warnings, 'warning')}"
+            state = _counted(result.problems, "problem") if result.problems else ready
             console.print(f"{result.name}: {state}", style="red" if result.problems else None, markup=False)
             for label in PRINTED_FACTS:
                 if label in result.facts:
