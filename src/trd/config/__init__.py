@@ -2,6 +2,7 @@
 
 from trd.config.crossmodal_mapping import CROSSMODAL_MAPPING, CrossmodalMappingConfig
 from trd.config.evidence import EVIDENCE, EvidenceConfig, evidence_section
+from trd.config.frame import FrameConfig, PartConfig
 from trd.config.memory_bank import MEMORY_BANK, MemoryBankConfig
 from trd.config.patch_statistics import PATCH_STATISTICS, PatchStatisticsConfig
 from trd.config.recipe import (
@@ -15,11 +16,9 @@ from trd.config.reverse_distillation import REVERSE_DISTILLATION, ReverseDistill
 from trd.config.sections import (
     BackboneConfig,
     DepthImageInput,
-    FrameConfig,
     Frozen,
     ImageInput,
     ModalityInput,
-    PartConfig,
     Probability,
     ScoringConfig,
     SobelNormalsInput,

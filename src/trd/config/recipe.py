@@ -14,10 +14,10 @@ import trd.config.crossmodal_mapping
 import trd.config.memory_bank
 import trd.config.reverse_distillation  # noqa: F401 - like the two above it enters EVIDENCE
 from trd.config.evidence import EvidenceConfig
+from trd.config.frame import FrameConfig
 from trd.config.patch_statistics import PATCH_STATISTICS
 from trd.config.sections import (
     BackboneConfig,
-    FrameConfig,
     Frozen,
     ImageInput,
     ModalityInput,

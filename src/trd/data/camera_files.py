@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trd.data.cameras import read_camera
-from trd.data.clouds import POINT_SUFFIXES, depth_size, points_of
+from trd.data.clouds import NO_CAMERA, POINT_SUFFIXES, depth_size, points_of
 from trd.data.heights import support_grid
 from trd.errors import DataError
 from trd.types import Camera, SampleFiles
@@ -16,7 +16,6 @@ from trd.types import Camera, SampleFiles
 log = logging.getLogger(__name__)
 
 CAMERA_FILES = ("camera.json", "calibration/camera_parameters.json")
-NO_INTRINSICS = Camera(0, 0, 0, 0)
 
 
 def camera_of_class(samples: Sequence[SampleFiles], clouds: Sequence[str], folder: Path) -> Camera | None:
@@ -109,5 +108,5 @@ def _with_grid(camera: Camera | None, samples: Sequence[SampleFiles], clouds: Se
             grid = None if points is None else support_grid(points, paths[0])
         except DataError:  # reported when its turn comes
             continue
-        return camera if grid is None else replace(camera or NO_INTRINSICS, grid=grid)
+        return camera if grid is None else replace(camera or NO_CAMERA, grid=grid)
     return camera

@@ -32,9 +32,14 @@ class Sentinel:
         )
 
 
+def stride_of(pixels: NDArray[Any]) -> int:
+    """Of an (H, W, ...) array's rows and columns, so that `LOOKED_AT` pixels or so are left."""
+    return max(1, round(math.sqrt(pixels.shape[0] * pixels.shape[1] / LOOKED_AT)))
+
+
 def spread(values: NDArray[Any]) -> NDArray[Any]:
     """(N,) measured values, neither 0 nor NaN, of evenly spread pixels of an (H, W) array."""
-    stride = max(1, round(math.sqrt(values.size / LOOKED_AT)))
+    stride = stride_of(values)
     few = values[::stride, ::stride].ravel()
     return np.compress((few != 0) & ~np.isnan(few), few)
 

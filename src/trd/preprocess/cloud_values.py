@@ -7,20 +7,18 @@ near it, so a value that looks like it is refused until the recipe names it (`fr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.data.sentinels import LOOKED_AT, sentinel_in, spread
+from trd.data.sentinels import FEWEST, sentinel_in, spread, stride_of
 from trd.errors import DataError
 from trd.types import Sample
 
 Floats = NDArray[np.float32]
 
-FEWEST = 100  # measured points that may tell anything
 EXACT = 1e-6  # relative: a stored number times its unit, rounded to float32
 NEARLY_ALL = 0.99
 
@@ -61,7 +59,7 @@ def axis_signs(cloud: Floats) -> tuple[int, int, int] | None:
     It is certain where every z is negative: such files are in axes that look backwards. x and y are then turned to grow
     with the columns and rows of the picture, as a camera shows them.
     """
-    stride = max(1, round(math.sqrt(cloud.shape[0] * cloud.shape[1] / LOOKED_AT)))
+    stride = stride_of(cloud)
     points = cloud[::stride, ::stride]
     valid = points[..., 2] != 0
     if valid.sum() < FEWEST or (points[..., 2][valid] < 0).mean() < NEARLY_ALL:

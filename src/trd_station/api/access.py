@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -41,7 +41,7 @@ PROBLEM: dict[int | str, dict[str, Any]] = {
 class StationRoute(APIRoute):
     """Refuses who may not, and unknown query parameters, before the body is read."""
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]  # FastAPI's own says Coroutine, Starlette awaits any Awaitable
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         role = (self.openapi_extra or {}).get(ROLE, ROLES[-1])
         query_names = _query_names(self.dependant.query_params)

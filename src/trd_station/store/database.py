@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import Connection, Engine, Insert, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
@@ -42,6 +42,13 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def inserted(connection: Connection, row: Insert) -> int:
+    """Stores a row; its number."""
+    key = connection.execute(row).inserted_primary_key
+    assert key is not None  # which it is for many rows at once only
+    return int(key[0])
 
 
 def upgrade(engine: Engine, revision: str = NEWEST) -> None:

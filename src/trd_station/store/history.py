@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, func, insert, literal, select, update
 
 from trd_station import times
+from trd_station.store.database import inserted
 from trd_station.store.filters import COUNTED, HELD, Condition, Filters, before, c
 from trd_station.store.schema import DECISIONS, counter, inspection, model, part_class, request_key, threshold
 
@@ -42,7 +43,7 @@ def add(connection: Connection, rows: Sequence[Row], key: RequestKey | None = No
     stored = []
     for row in rows:
         values = {**row, "at": at}
-        values["id"] = connection.execute(insert(inspection).values(values)).inserted_primary_key[0]  # type: ignore[index]  # None only for many rows at once
+        values["id"] = inserted(connection, insert(inspection).values(values))
         stored.append(values)
     counts = Counter((row["class_id"], at // times.HOUR, row["decision"]) for row in rows)
     for (class_id, hour, decision), count in counts.items():

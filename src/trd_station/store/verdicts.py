@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
 
 from trd_station import times
+from trd_station.store.database import inserted
 from trd_station.store.filters import COUNTED
 from trd_station.store.schema import event, inspection, verdict
 
@@ -19,9 +20,7 @@ Row = dict[str, Any]
 
 def add_verdict(connection: Connection, inspection_id: int, values: Mapping[str, Any]) -> Row:
     """values: verdict, kind, reason, who, mask. The inspection shows the latest."""
-    number = connection.execute(
-        insert(verdict).values(inspection_id=inspection_id, at=times.now(), **values)
-    ).inserted_primary_key[0]  # type: ignore[index]
+    number = inserted(connection, insert(verdict).values(inspection_id=inspection_id, at=times.now(), **values))
     connection.execute(
         update(inspection)
         .where(c.id == inspection_id)
@@ -84,16 +83,15 @@ class NewEvent:
 
 
 def add_event(connection: Connection, new: NewEvent) -> Row:
-    number = connection.execute(
-        insert(event).values(
-            at=times.now(),
-            class_id=new.class_id,
-            level=new.level,
-            kind=new.kind,
-            text=new.text,
-            data=dict(new.data or {}),
-        )
-    ).inserted_primary_key[0]  # type: ignore[index]
+    row = insert(event).values(
+        at=times.now(),
+        class_id=new.class_id,
+        level=new.level,
+        kind=new.kind,
+        text=new.text,
+        data=dict(new.data or {}),
+    )
+    number = inserted(connection, row)
     return dict(connection.execute(select(event).where(e.id == number)).mappings().one())
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, true, updat
 
 from trd_station import times
 from trd_station.deciding import VERDICTS, Judged, Limits
+from trd_station.store.database import inserted
 from trd_station.store.schema import DECISIONS, inspection, model, part_class, threshold
 
 c = inspection.c
@@ -58,7 +59,7 @@ def class_id(connection: Connection, name: str) -> int:
     existing = connection.execute(select(part_class.c.id).where(part_class.c.name == name)).scalar()
     if existing is not None:
         return int(existing)
-    return int(connection.execute(insert(part_class).values(name=name)).inserted_primary_key[0])  # type: ignore[index]
+    return inserted(connection, insert(part_class).values(name=name))
 
 
 def class_names(connection: Connection) -> dict[int, str]:

@@ -1,0 +1,140 @@
+"""The section `[frame]`: from a sensor's frame to the network's input, where the part is, and where defects count."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from trd.config.sections import Frozen, Source
+
+
+class PartConfig(Frozen):
+    """How the part is found: as what stands on a flat support that is seen along the border (`preprocess.foreground`).
+
+    Used for cropping and for scoring.
+    """
+
+    source: Annotated[
+        Source | Literal[""],
+        Field(description="The cloud in which the part is found; empty: the first that a modality is made from."),
+    ] = ""
+    clearance: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="Height above the support from which on a point belongs to the part.",
+            json_schema_extra={"unit": "metres"},
+        ),
+    ] = 0.003
+    roughness: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="The largest median distance of the border's points from a plane that counts as a support.",
+            json_schema_extra={"unit": "metres"},
+        ),
+    ] = 0.0015
+    border: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=0.4,
+            description="Width of the border in which the support is sought.",
+            json_schema_extra={"unit": "of the shorter side"},
+        ),
+    ] = 0.04
+    facing: Annotated[
+        float,
+        Field(
+            gt=0,
+            lt=1,
+            description="Least cosine between the support's normal and the viewing direction: 0.3 is 72 degrees, and "
+            "what is seen more steeply is no support.",
+        ),
+    ] = 0.3
+
+
+Pixels = Annotated[int, Field(ge=0, le=65535)]
+Extent = Annotated[int, Field(ge=1, le=65535)]
+Window = tuple[Pixels, Pixels, Extent, Extent]  # left, top, width, height
+
+
+Coordinate = Annotated[float, Field(ge=-65535, le=65535)]
+Polygon = Annotated[tuple[tuple[Coordinate, Coordinate], ...], Field(min_length=3, max_length=1000)]
+Polygons = Annotated[tuple[Polygon, ...], Field(max_length=100)]
+
+
+class FrameConfig(Frozen):
+    """From a sensor's frame to the network's input."""
+
+    size: Annotated[
+        int,
+        Field(
+            ge=64,
+            le=2048,
+            multiple_of=32,
+            description="Longer side of the network's input.",
+            json_schema_extra={"unit": "pixels"},
+        ),
+    ] = 256
+    aspect: Annotated[
+        Literal["square", "keep"],
+        Field(
+            description="`square` stretches to size x size as published; `keep` keeps the aspect ratio, up to rounding "
+            "each side to a multiple of 32."
+        ),
+    ] = "square"
+    crop: Annotated[
+        Literal["auto", "part", "none"] | Window,
+        Field(
+            description="`part` cuts the frame to the window that held the part in all training samples, found in 3D; "
+            "`none` uses the whole frame; `auto` is `part` where nine in ten training samples show a part on a plane, "
+            "else `none`. What was chosen is said once and recorded. Or a window of your own, `[left, top, width, "
+            "height]` in pixels of the training frames: nothing outside of it is seen."
+        ),
+    ] = "none"
+    margin: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Added to that window on each side.",
+            json_schema_extra={"unit": "of the window's longer side"},
+        ),
+    ] = 0.08
+    cloud_scale: Annotated[
+        Annotated[float, Field(ge=1e-9, le=1e3)] | Literal["auto"],
+        Field(
+            description="Unit of the clouds: 0.001 for millimetres. `auto` takes clouds for millimetres that would "
+            "be farther away than 20, wider than 5 or coarser than 0.02 a pixel in metres.",
+            json_schema_extra={"unit": "metres per unit"},
+        ),
+    ] = 1.0
+    missing: Annotated[
+        tuple[Annotated[float, Field(ge=-3.5e38, le=3.5e38)], ...],
+        Field(
+            max_length=8,
+            description='Values of z in the clouds that stand for "not measured", such as `[-9999]`, beside 0, NaN and '
+            "infinite ones, which always do. For depth images and height maps camera.json has `missing`.",
+            json_schema_extra={"unit": "the clouds' unit"},
+        ),
+    ] = ()
+    inspect: Annotated[
+        Polygons,
+        Field(
+            description="Polygons, each `[[x, y], [x, y], [x, y], ...]`, inside of which defects count: the region of "
+            "interest. Together with the part's region, where that is scored. None: everywhere.",
+            json_schema_extra={"unit": "pixels of the training frames"},
+        ),
+    ] = ()
+    ignore: Annotated[
+        Polygons,
+        Field(
+            description="Polygons inside of which nothing counts: a label that changes, a clamp.",
+            json_schema_extra={"unit": "pixels of the training frames"},
+        ),
+    ] = ()
+    part: Annotated[PartConfig, Field(description="How the part is found.")] = PartConfig()
