@@ -35,7 +35,7 @@ BATCH = 8  # samples that go through the engine together
 
 @dataclass(frozen=True)
 class ScoredSample:
-    """A prepared sample with its z-scored, smoothed maps at the network's size, (h, w) per branch and fused."""
+    """A prepared sample with its z-scored, smoothed maps, (h, w) per branch and fused, of `Frame.map_size`."""
 
     sample: PreparedSample
     branch_maps: Mapping[str, NDArray[np.float32]]
@@ -93,7 +93,8 @@ class Detector:
             with explained(f"the detector {detector_folder(Path(path))}"):
                 from trd.evidence.detection import detector_engine  # torch, which packages do without
 
-                engine = detector_engine(facts.recipe, state, facts.frame.size, placement)
+                frame = facts.frame
+                engine = detector_engine(facts.recipe, state, frame.network_size, placement, frame.tiles)
         except CheckpointError as error:
             raise CheckpointError(f"{detector_folder(Path(path))}: {error}") from error
         return cls(facts, engine)
@@ -133,7 +134,7 @@ class Detector:
         return other
 
     def raw_maps(self, samples: Sequence[PreparedSample]) -> Maps:
-        """branch -> (B, h, w) float32 raw anomaly maps at the network's size."""
+        """branch -> (B, h, w) float32 raw anomaly maps of `Frame.map_size`."""
         images = stacked_images(samples)
         with self._computing:
             return self.engine.raw_maps(images)
@@ -220,7 +221,7 @@ class Detector:
         row, column = np.unravel_index(int(scored.fused.argmax()), scored.fused.shape)
         at_peak = {name: float(m[row, column]) for name, m in scored.branch_maps.items()}
         rows, columns = self.facts.frame.window_in(scored.sample.shape)
-        height, width = self.facts.frame.size
+        height, width = scored.fused.shape
         return Peak(
             rows.start + int((row + 0.5) * (rows.stop - rows.start) / height),
             columns.start + int((column + 0.5) * (columns.stop - columns.start) / width),

@@ -191,8 +191,8 @@ class Sample:
 class PreparedSample:
     """A sample as the network takes it.
 
-    images: modality -> (3, h, w) float32 in [0, 1]. region: (h, w) bool, the pixels that are scored, None for all.
-    mask: bool ground truth of the whole frame at the network's scale (`Frame.canvas`), None without labels.
+    images: modality -> (3, h, w) float32 in [0, 1]. region: bool of `Frame.map_size`, the pixels that are scored, None
+    for all. mask: bool ground truth of the whole frame at the maps' scale (`Frame.canvas`), None without labels.
     shape: (height, width) of the sensor's frame. notes: what makes its score doubtful, a sentence each. measures: as
     `TrainingRanges` names them, where there are ranges to compare them with.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from trd.check.outliers import strangeness
 from trd.check.registration import Registration, registration
+from trd.check.resolution import DefectSize, Resolution, pixel_pitch, resolution
 from trd.config import Recipe
 from trd.data.check import doubtful_masks, grouped, unreadable
 from trd.data.listing import layout_of, list_class
@@ -21,6 +22,7 @@ from trd.data.loading import load_sample
 from trd.data.unread import unread_below, unread_files
 from trd.errors import TRDError
 from trd.evaluation.figures import as_picture, data_uri, outlined, overlay
+from trd.preprocess.parts import at_map_size
 from trd.training.cross import dealt
 from trd.training.prepare import PreparedClass, prepare_class, with_calibration_parts
 from trd.types import ClassFiles, ClassFolder, PreparedSample
@@ -58,8 +60,13 @@ class ClassCheck:
     registered: tuple[tuple[str, str], ...] = ()
 
 
-def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = None) -> ClassCheck:
-    """Read every file of a class, fit the pipeline, and compare the training parts; every mistake becomes a problem."""
+def check_class(
+    place: ClassFolder, recipe: Recipe, console: Console | None = None, smallest: DefectSize | None = None
+) -> ClassCheck:
+    """Read every file of a class, fit the pipeline, and compare the training parts; every mistake becomes a problem.
+
+    smallest: defect that the network must see.
+    """
     console = console or Console(quiet=True)
     recipe = recipe.for_class(place.name)
     layout = layout_of(place.path)
@@ -88,8 +95,11 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
         log.removeHandler(preparation_warnings)
     projection = _registration(files, recipe)
     facts |= _fitted(files, parts) | projection.facts
+    seen = _resolution(smallest, files, recipe, parts)
+    facts |= {"smallest defect": seen.fact} if seen.fact else {}
     trained = {sample.id for sample in files.train}
-    training = [part for part in parts.training.and_also(parts.validation) if part.id in trained]
+    tiles = parts.pipeline.frame.tiles
+    training = [at_map_size(p, tiles) for p in parts.training.and_also(parts.validation) if p.id in trained]
     outliers = strangeness(training, recipe, console)
     order = np.argsort(-outliers.scores, kind="stable")
     worst, ordinary = order[:STRANGEST], order[len(order) // 2 :][:SHOWN]
@@ -98,6 +108,7 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
         *doubtful_masks(files.test),
         *preparation_warnings.lines,
         *projection.warnings,
+        *([seen.warning] if seen.warning else []),
         *_doubts(recipe, files, parts),
         *_noted(list(parts.training)),
     ]
@@ -123,6 +134,15 @@ def _registration(files: ClassFiles, recipe: Recipe) -> Registration:
         return Registration()
     samples = (load_sample(sample, clouds, files.camera) for sample in files.train[:SHOWN])
     return registration(samples, pictures[0], clouds[0])
+
+
+def _resolution(smallest: DefectSize | None, files: ClassFiles, recipe: Recipe, parts: PreparedClass) -> Resolution:
+    if smallest is None:
+        return Resolution("")
+    clouds, frame = recipe.point_cloud_sources, parts.pipeline.frame
+    arrays = [load_sample(sample, clouds, files.camera).arrays[clouds[0]] for sample in files.train[:SHOWN] if clouds]
+    pitch = pixel_pitch([cast(NDArray[np.float32], array) * np.float32(frame.cloud_scale) for array in arrays])
+    return resolution(smallest, recipe.frame, frame, pitch)
 
 
 class _WarningLines(logging.Handler):

@@ -6,20 +6,24 @@ A state holds the teacher's tensors once (`teacher.`), and those of every eviden
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 
 from trd.config import Recipe
-from trd.engines.base import Placement
+from trd.engines.base import Engine, Placement
 from trd.engines.graphs import Graphs
 from trd.engines.pytorch.engine import PyTorchEngine
 from trd.engines.pytorch.out_of_memory import TRAINING_REMEDY, explained_out_of_memory
 from trd.engines.pytorch.precision import PRECISIONS, prediction_dtype, resolve_device
+from trd.engines.tiled import tiled
 from trd.evidence.base import FitJob, GraphContext, Observations
 from trd.evidence.initialisation import WithoutInitialisation
 from trd.evidence.registry import find_evidence
 from trd.evidence.repeatable import repeatable
 from trd.evidence.state import fill, tensors_of
+from trd.preprocess.parts import network_parts
+from trd.preprocess.tiles import Tiles
 from trd.teachers.frozen import FrozenTeacher, TeacherGraph, teacher_graphs
 from trd.types import PrecisionName, State
 
@@ -31,7 +35,7 @@ def fit_evidence(job: FitJob) -> State:
 
     The seed decides all of it.
     """
-    recipe, state = job.recipe, dict[str, State]()
+    job, recipe, state = in_tiles(job), job.recipe, dict[str, State]()
     order = sorted(recipe.evidence, key=lambda kind: not recipe.evidence[kind].falls_back)
     with explained_out_of_memory(TRAINING_REMEDY), repeatable(recipe.seed):
         teacher = None
@@ -42,6 +46,12 @@ def fit_evidence(job: FitJob) -> State:
         for kind in order:
             state[f"{kind}."] = find_evidence(kind).fit(job, teacher)
     return joined(state)
+
+
+def in_tiles(job: FitJob) -> FitJob:
+    """The job with tiles as parts, where the network sees tiles."""
+    held_out = None if job.held_out is None else network_parts(job.held_out, job.tiles)
+    return replace(job, training=network_parts(job.training, job.tiles), held_out=held_out)
 
 
 def joined(states: Mapping[str, State]) -> State:
@@ -74,11 +84,17 @@ def detector_graphs(recipe: Recipe, state: State, size: tuple[int, int], precisi
     return graphs
 
 
-def detector_engine(recipe: Recipe, state: State, size: tuple[int, int], placement: Placement) -> PyTorchEngine:
-    """Raises CheckpointError for a state that does not fit the recipe, RecipeError for what this machine lacks."""
+def detector_engine(
+    recipe: Recipe, state: State, size: tuple[int, int], placement: Placement, tiles: Tiles | None = None
+) -> Engine:
+    """size: (height, width) of what the network sees: with `tiles`, of a tile.
+
+    Raises CheckpointError for a state that does not fit the recipe, RecipeError for what this machine lacks.
+    """
     device = torch.device(resolve_device(placement.device))
     dtype = prediction_dtype(placement.precision or recipe.precision, device)
-    return PyTorchEngine(detector_graphs(recipe, state, size, PRECISIONS[dtype]), device, dtype, placement.compiled)
+    graphs = detector_graphs(recipe, state, size, PRECISIONS[dtype])
+    return tiled(PyTorchEngine(graphs, device, dtype, placement.compiled), tiles)
 
 
 def refitted(recipe: Recipe, state: State, region: str, training: Observations, held_out: Observations) -> State:

@@ -65,6 +65,8 @@ def export_single(exported: Exported, out: Path) -> None:
     file does not compute what the package does.
     """
     package = exported.package
+    if package.facts.frame.tiles is not None:
+        raise RecipeError("--single holds what the network sees at once, and this detector sees tiles: use the package")
     if package.manifest.precision != "fp32":
         raise RecipeError(
             f"--single is in float32, the package in {package.manifest.precision}: export with --precision fp32"

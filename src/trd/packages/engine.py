@@ -12,6 +12,7 @@ from trd.engines.graphs import Step
 from trd.engines.onnx import OnnxGraph, onnx_device, onnx_form
 from trd.engines.openvino import OpenVINOModel, openvino_device, openvino_form
 from trd.engines.steps import StepEngine, abreast
+from trd.engines.tiled import tiled
 from trd.errors import CheckpointError, RecipeError
 from trd.packages.golden import Golden, deviation, refuse_deviation
 from trd.packages.package import Package
@@ -23,8 +24,15 @@ _in_use: WeakValueDictionary[tuple[object, ...], Model] = WeakValueDictionary()
 _making = Lock()
 
 
-def package_engine(package: Package, placement: Placement) -> StepEngine:
-    """Graphs that another engine of this process has ready in the same form (a teacher of several classes) are shared.
+def package_engine(package: Package, placement: Placement) -> Engine:
+    """Of prepared parts; raises as `step_engine`."""
+    return tiled(step_engine(package, placement), package.facts.frame.tiles)
+
+
+def step_engine(package: Package, placement: Placement) -> StepEngine:
+    """Of what the network sees at once.
+
+    Graphs that another engine of this process has ready in the same form (a teacher of several classes) are shared.
 
     Raises CheckpointError for graphs that the runtime does not take, RecipeError for a placement that they lack.
     """

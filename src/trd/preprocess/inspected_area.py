@@ -1,4 +1,4 @@
-"""The area that a user wants inspected: polygons of the recipe, at the network's size."""
+"""The area that a user wants inspected: polygons of the recipe, at the maps' size."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def inspected_area(config: FrameConfig, frame: Frame) -> NDArray[np.bool_] | Non
     """
     if not (config.inspect or config.ignore):
         return None
-    area = _filled(config.inspect, frame) if config.inspect else np.ones(frame.size, bool)
+    area = _filled(config.inspect, frame) if config.inspect else np.ones(frame.map_size, bool)
     area &= ~_filled(config.ignore, frame)
     if not area.any():
         top, left, height, width = frame.window
@@ -38,8 +38,8 @@ def inspected_area(config: FrameConfig, frame: Frame) -> NDArray[np.bool_] | Non
 
 def _filled(polygons: Iterable[Polygon], frame: Frame) -> NDArray[np.bool_]:
     top, left, height, width = frame.window
-    scale = np.array([frame.size[1] / width, frame.size[0] / height])
-    canvas = np.zeros(frame.size, np.uint8)
+    scale = np.array([frame.map_size[1] / width, frame.map_size[0] / height])
+    canvas = np.zeros(frame.map_size, np.uint8)
     for polygon in polygons:
         corners = (np.array(polygon, np.float64) - [left, top] + 0.5) * scale - 0.5
         cv2.fillPoly(canvas, [np.round(corners * 2**SHIFT).astype(np.int32)], 1, shift=SHIFT)

@@ -134,7 +134,7 @@ class Pipeline:
         region, notes = part.result().region, list[str]()
         if self.region == "part":
             if self.finder is not None:
-                region = self.finder(images[self.finder.modality])
+                region = self.finder(self.frame.shrunk(images[self.finder.modality]))
             notes = ["no part found: the whole window is scored"] if region is None else []
         if self._inspected is not None:
             region = self._inspected if region is None else region & self._inspected
@@ -192,7 +192,7 @@ class Pipeline:
         if self.ranges:
             rows, columns = self.frame.window_in(shape_of(sample))
             measures = part_measures(around, part, (rows.start - window[0].start, columns.start - window[1].start))
-        height, width = self.frame.size
+        height, width = self.frame.map_size
         small = cv2.resize(part[window].astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         return _Part(filled_outline(small.astype(np.uint8, copy=False)) if small.any() else None, measures)
 

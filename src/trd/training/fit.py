@@ -88,6 +88,7 @@ def fit_prepared(
         held_out=None if cross else parts.validation,
         folder=out,
         device=device,
+        tiles=parts.pipeline.frame.tiles,
         region=parts.pipeline.region,
         console=console,
         record=record,
@@ -102,7 +103,7 @@ def fit_prepared(
     record["seconds"]["training"] = time.monotonic() - begin
 
     begin = time.monotonic()
-    engine = detector_engine(recipe, state, parts.pipeline.frame.size, Placement(device))
+    engine = detector_engine(recipe, state, job.size, Placement(device), job.tiles)
     raw = raw or raw_maps(engine, good, console, f"{job.title}: calibration")
     regions, names = zip(*((part.region, part.id) for part in good), strict=True)
     calibration = calibrate(raw, regions, recipe.scoring, engine.precision, names)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from trd.config import Recipe
 from trd.config.sections import ImageInput
 from trd.preprocess.part_finder import PartFinder, fit_part_finder
-from trd.preprocess.parts import PreparedParts
+from trd.preprocess.parts import PreparedParts, parts_at_map_size
 from trd.preprocess.pipeline import Pipeline
 from trd.training.prepare import PreparedClass
 from trd.types import PreparedSample
@@ -54,7 +54,9 @@ def _finder(recipe: Recipe, parts: PreparedClass) -> PartFinder | None:
     images = [name for name, modality in recipe.modalities.items() if isinstance(modality, ImageInput)]
     if not images:
         return None
-    return fit_part_finder(images[0], parts.training, parts.validation, recipe.seed)
+    tiles = parts.pipeline.frame.tiles
+    training, held_out = (parts_at_map_size(split, tiles) for split in (parts.training, parts.validation))
+    return fit_part_finder(images[0], training, held_out, recipe.seed)
 
 
 def _reduced_part(part: PreparedSample, pipeline: Pipeline) -> PreparedSample:
@@ -62,5 +64,5 @@ def _reduced_part(part: PreparedSample, pipeline: Pipeline) -> PreparedSample:
     images = {name: part.images[name] for name in pipeline.recipe.modalities}
     finder, region = pipeline.finder, part.region if pipeline.region == "part" else None
     if finder is not None:
-        region = finder(images[finder.modality])
+        region = finder(pipeline.frame.shrunk(images[finder.modality]))
     return replace(part, images=images, region=region)
