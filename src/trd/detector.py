@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from trd.config import Recipe
 from trd.data.clouds import finite
+from trd.data.views import joined_views, sample_of_arrays
 from trd.decision.calibration import Calibration
 from trd.decision.maps import Map, Region, decide
 from trd.engines.base import Engine, Maps, Placement
@@ -22,13 +23,13 @@ from trd.extras import explained
 from trd.packages.engine import package_engine, self_tested
 from trd.packages.package import is_package, read_package
 from trd.preprocess.parts import batches, stacked_images
-from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import Steps, in_threads
+from trd.preprocess.view_pipeline import pipeline_of
 from trd.stored import DetectorFacts, detector_folder, read_detector, stand_in_folder
 from trd.types import Failure, Prediction, PreparedSample, Sample
 
 Arrays = Mapping[str, NDArray[np.generic]]
-"""Source name -> array, as in `Sample.arrays`."""
+"""Source name -> array, as in `Sample.arrays`; of a part with several views, "front/rgb" and so on."""
 
 BATCH = 8  # samples that go through the engine together
 
@@ -62,7 +63,7 @@ class Detector:
     def __init__(self, facts: DetectorFacts, engine: Engine) -> None:
         self.facts = facts
         self.engine = engine
-        self.pipeline = Pipeline(facts.recipe, facts.frame, facts.ranges, facts.finder)
+        self.pipeline = pipeline_of(facts.recipe, facts.frame, facts.ranges, facts.finder)
         self._computing = Lock()  # one for each engine
 
     @classmethod
@@ -210,23 +211,19 @@ class Detector:
         index, item = numbered
         if isinstance(item, Failure):
             return item
-        sample = item if isinstance(item, Sample) else Sample(f"sample-{index}", item)
+        name = item.id if isinstance(item, Sample) else f"sample-{index}"
         try:
+            sample = item if isinstance(item, Sample) else sample_of_arrays(name, item)
             return self.pipeline(checked(sample, self.recipe))
         except TRDError as error:
-            return Failure(sample.id, error)
+            return Failure(name, error)
 
     def peak(self, scored: ScoredSample) -> Peak:
         """Of a sample that this detector's `score` gave."""
         row, column = np.unravel_index(int(scored.fused.argmax()), scored.fused.shape)
         at_peak = {name: float(m[row, column]) for name, m in scored.branch_maps.items()}
-        rows, columns = self.facts.frame.window_in(scored.sample.shape)
-        height, width = scored.fused.shape
-        return Peak(
-            rows.start + int((row + 0.5) * (rows.stop - rows.start) / height),
-            columns.start + int((column + 0.5) * (columns.stop - columns.start) / width),
-            self.calibration.shares(at_peak),
-        )
+        place = self.facts.frame.pixel(int(row), int(column), scored.sample.shape, scored.fused.shape[:2])
+        return Peak(*place, self.calibration.shares(at_peak))
 
     def prediction(self, scored: ScoredSample) -> Prediction:
         """What `predict` says of a sample that this detector's `score` gave, at the sensor's own size."""
@@ -244,7 +241,7 @@ class Detector:
             peak=(peak.row, peak.column),
             pixel_threshold=calibration.pixel_threshold.value,
             notes=scored.sample.notes + self.doubts,
-            used=self.recipe.sources,
+            used=self.recipe.inputs,
         )
 
 
@@ -259,6 +256,9 @@ def _at_once(work: Sequence[Callable[[], Map]]) -> list[Map]:
 def checked(sample: Sample, recipe: Recipe) -> Sample:
     """The sample with NaN and infinite points of clouds as missing ones, when its arrays can be used. Raises DataError
     otherwise; files are checked on reading too."""
+    if sample.views:
+        views = {name: checked(sample.view(name), recipe) for name, _ in sample.views}
+        return replace(joined_views(sample.id, views, sample.defect), mask=sample.mask)
     shape: tuple[int, ...] | None = None
     changed = dict[str, NDArray[np.generic]]()
     for source in recipe.sources:

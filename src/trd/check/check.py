@@ -23,6 +23,8 @@ from trd.data.unread import unread_below, unread_files
 from trd.errors import TRDError
 from trd.evaluation.figures import as_picture, data_uri, outlined, overlay
 from trd.preprocess.parts import at_map_size
+from trd.preprocess.pipeline import Pipeline
+from trd.preprocess.view_pipeline import ViewPipeline
 from trd.training.cross import dealt
 from trd.training.prepare import PreparedClass, prepare_class, with_calibration_parts
 from trd.types import ClassFiles, ClassFolder, PreparedSample
@@ -72,7 +74,7 @@ def check_class(
     layout = layout_of(place.path)
     facts = {"layout": layout.name}
     try:
-        files = list_class(place.path, "", recipe.sources, recipe.point_cloud_sources)
+        files = list_class(place.path, "", recipe.inputs, recipe.point_cloud_sources)
     except TRDError as error:
         return ClassCheck(place.name, (str(error),), tuple(unread_below(place.path)), facts)
     samples = (*files.train, *files.validation, *files.test)
@@ -140,7 +142,9 @@ def _resolution(smallest: DefectSize | None, files: ClassFiles, recipe: Recipe, 
     if smallest is None:
         return Resolution("")
     clouds, frame = recipe.point_cloud_sources, parts.pipeline.frame
-    arrays = [load_sample(sample, clouds, files.camera).arrays[clouds[0]] for sample in files.train[:SHOWN] if clouds]
+    samples = [load_sample(sample, clouds, files.camera) for sample in files.train[:SHOWN] if clouds]
+    samples = [sample.view(sample.views[0][0]) if sample.views else sample for sample in samples]
+    arrays = [sample.arrays[clouds[0]] for sample in samples]
     pitch = pixel_pitch([cast(NDArray[np.float32], array) * np.float32(frame.cloud_scale) for array in arrays])
     return resolution(smallest, recipe.frame, frame, pitch)
 
@@ -158,7 +162,7 @@ class _WarningLines(logging.Handler):
 
 def _counted(files: ClassFiles) -> dict[str, str]:
     kinds = Counter(sample.defect for sample in files.test)
-    masks = sum(sample.mask is not None for sample in files.test)
+    masks = sum(bool(sample.masks) for sample in files.test)
     tested = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     return {
         "good parts to train on": str(len(files.train)),
@@ -169,25 +173,36 @@ def _counted(files: ClassFiles) -> dict[str, str]:
 
 
 def _fitted(files: ClassFiles, parts: PreparedClass) -> dict[str, str]:
-    pipeline, frame = parts.pipeline, parts.pipeline.frame
-    record: dict[str, Any] = pipeline.record
+    pipeline, facts = parts.pipeline, dict[str, str]()
+    views = pipeline.pipelines.items() if isinstance(pipeline, ViewPipeline) else [("", pipeline)]
+    for view, view_pipeline in views:
+        record = pipeline.record["views"][view] if view else pipeline.record
+        for label, text in _frame_facts(view_pipeline, record, len(parts.training)).items():
+            facts[f"{view}: {label}" if view else label] = text
+    if pipeline.ranges is not None:
+        facts |= pipeline.ranges.described()
+    if held_out := len(parts.validation) - len(files.validation):
+        facts["held out for calibration"] = f"{held_out} of the parts to train on"
+    return facts
+
+
+def _frame_facts(pipeline: Pipeline, record: dict[str, Any], count: int) -> dict[str, str]:
+    """count: of the training parts."""
+    frame = pipeline.frame
     top, left, height, width = frame.window
+    tiles = f", in {len(frame.tiles.places)} tiles of {frame.tile}" if frame.tiles else ""
     facts = {
         "frame": f"{frame.sensor[0]} x {frame.sensor[1]} pixels (height x width)",
         "window": f"rows {top} to {top + height}, columns {left} to {left + width}, "
-        f"resized to {frame.size[0]} x {frame.size[1]}",
+        f"resized to {frame.size[0]} x {frame.size[1]}{tiles}",
         "scored": {"part": "the part", "frame": "the whole window"}[pipeline.region],
     }
     if record:
         unit = {1.0: "metres", 0.001: "millimetres"}.get(frame.cloud_scale, f"{frame.cloud_scale:g} metres per unit")
         facts["3D in"] = unit
-        facts["support plane not found in"] = f"{len(record['without_plane'])} of {len(parts.training)} training parts"
+        facts["support plane not found in"] = f"{len(record['without_plane'])} of {count} training parts"
         if "parts_found" in record:
-            facts["part found in"] = f"{record['parts_found']} of {len(parts.training)} training parts"
-    if pipeline.ranges is not None:
-        facts |= pipeline.ranges.described()
-    if held_out := len(parts.validation) - len(files.validation):
-        facts["held out for calibration"] = f"{held_out} of the parts to train on"
+            facts["part found in"] = f"{record['parts_found']} of {count} training parts"
     return facts
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from trd.config import FrameConfig
 from trd.errors import DataError
-from trd.preprocess.frame import STRIDE, Frame
+from trd.preprocess.frame import STRIDE
+from trd.preprocess.view_frames import AnyFrame, ViewFrames
 
 ENOUGH = 8.0  # pixels of the network's input across a defect: two cells of the finest features
 WHOLE = 1.5  # times as many pixels are still looked at as a whole; more in tiles
@@ -48,8 +49,10 @@ class Resolution:
     warning: str = ""
 
 
-def resolution(defect: DefectSize, config: FrameConfig, frame: Frame, pitch: float | None) -> Resolution:
-    """pitch: millimetres per pixel of the sensor's frame, None without 3D. Raises DataError for millimetres then."""
+def resolution(defect: DefectSize, config: FrameConfig, frame: AnyFrame, pitch: float | None) -> Resolution:
+    """frame: of parts with several views the first is judged. pitch: millimetres per pixel of the sensor's frame, None
+    without 3D. Raises DataError for millimetres then."""
+    frame = frame.first if isinstance(frame, ViewFrames) else frame
     if defect.unit == "mm" and pitch is None:
         raise DataError(f"a defect of {defect} needs a point cloud to be told in pixels: give pixels of the picture")
     pixels = defect.value / pitch if defect.unit == "mm" and pitch else defect.value

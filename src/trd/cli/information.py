@@ -145,7 +145,7 @@ def check(
     from trd.files import write_text
 
     chosen, defect = load_recipe(recipe, overrides or ()), DefectSize.of(smallest) if smallest else None
-    places = class_folders(data, names(classes))
+    places = class_folders(data, names(classes), views=chosen.views.names)
     checks = []
     with interruptible():
         for place in places:

@@ -38,7 +38,9 @@ from trd.config.trees import (
     parsed,
     refusals,
 )
+from trd.config.views import ViewsConfig
 from trd.errors import RecipeError
+from trd.types import VIEW_SEPARATOR
 
 DEFAULT_RECIPE = "lite-rgb-normals"
 
@@ -58,6 +60,7 @@ class Recipe(Frozen):
         Field(min_length=1, description="What the network sees, a table each: `[modalities.rgb]`. Names are yours."),
     ]
     frame: Annotated[FrameConfig, Field(description="From a sensor's frame to the network's input.")] = FrameConfig()
+    views: Annotated[ViewsConfig, Field(description="Several pictures or clouds of one part.")] = ViewsConfig()
     teacher: Annotated[
         BackboneConfig, Field(description="The frozen network, the same for all evidence that reads one.")
     ] = BackboneConfig()
@@ -99,6 +102,8 @@ class Recipe(Frozen):
                 "frame.crop or scoring.region is 'part', but no modality is made from a point cloud: the part is found "
                 "in 3D; name the cloud in frame.part.source, or use crop = 'none' and region = 'frame'"
             )
+        if self.views.names:
+            self._check_views()
         for kind, section in self.evidence.items():
             try:
                 section.check(tuple(self.modalities))
@@ -111,6 +116,15 @@ class Recipe(Frozen):
         for name in self.classes:
             self.for_class(name)  # a misspelt key shows now, not when that class has its turn
         return self
+
+    def _check_views(self) -> None:
+        for key, value in (("inspect", self.frame.inspect), ("ignore", self.frame.ignore)):
+            if value:
+                raise ValueError(f"frame.{key} is of one picture, and views.names names several: leave one of them out")
+        if isinstance(self.frame.crop, tuple):
+            raise ValueError("frame.crop as a window is of one picture: with views.names it is part, none or auto")
+        if self.scoring.stand_ins:
+            raise ValueError("scoring.stand_ins and views.names do not go together: set scoring.stand_ins=false")
 
     @property
     def point_cloud_sources(self) -> tuple[str, ...]:
@@ -151,6 +165,20 @@ class Recipe(Frozen):
     def sources(self) -> tuple[str, ...]:
         """Every source that a sample must have, in order, each once."""
         return tuple(dict.fromkeys([*(m.source for m in self.modalities.values()), *self.point_cloud_sources]))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of a part's files: its sources, or each view's, as "front/rgb"."""
+        return self._of_views(self.sources)
+
+    @property
+    def cloud_inputs(self) -> tuple[str, ...]:
+        """Those of `inputs` that are clouds."""
+        return self._of_views(self.point_cloud_sources)
+
+    def _of_views(self, sources: Sequence[str]) -> tuple[str, ...]:
+        names = self.views.names
+        return tuple(f"{view}{VIEW_SEPARATOR}{s}" for view in names for s in sources) if names else tuple(sources)
 
     @property
     def branches(self) -> tuple[str, ...]:

@@ -243,7 +243,7 @@ def _calibration(
         update={"calibration": "split", "false_alarm_rate": before.image_threshold.requested_rate}
     )
     regions, names = zip(*((part.region, part.id) for part in parts.calibration), strict=True)
-    return calibrate(raw, regions, scoring, engine.precision, names)
+    return calibrate(raw, regions, scoring, engine.precision, names, detector.recipe.views.names)
 
 
 def _equivalence(

@@ -28,7 +28,6 @@ from trd.files import write_bytes
 from trd.packages.golden import Golden
 from trd.packages.package import Package
 from trd.preprocess.parts import stacked_images
-from trd.types import Sample
 
 FORMAT = "trd-single/1"
 REGION, DECISION = "region", "decision"
@@ -108,7 +107,7 @@ def _refuse_another(data: bytes, package: Package) -> None:
     member = package.manifest.golden[0]
     golden = Golden.from_bytes(package.contents[member], member)
     detector = Detector.load(package.path, "cpu")
-    part = detector.pipeline(Sample("golden", golden.sources))
+    part = detector.pipeline(golden.sample)
     (expected,) = detector.score([part])
     images = stacked_images([part])
     region = np.ones(expected.fused.shape, np.float32) if part.region is None else part.region.astype(np.float32)

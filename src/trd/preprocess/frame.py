@@ -73,6 +73,14 @@ class Frame:
             )
         return down, across
 
+    def pixel(self, row: int, column: int, shape: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        """Row and column in a (height, width) frame that the middle of a pixel of a map of `size` falls on."""
+        rows, columns = self.window_in(shape)
+        return (
+            rows.start + int((row + 0.5) * (rows.stop - rows.start) / size[0]),
+            columns.start + int((column + 0.5) * (columns.stop - columns.start) / size[1]),
+        )
+
     def crop(self, array: NDArray[Any]) -> NDArray[Any]:
         """The window of an (H, W, ...) array."""
         rows, columns = self.window_in((array.shape[0], array.shape[1]))

@@ -61,14 +61,18 @@ class PreparedParts:
         )
 
 
-def network_parts(parts: PreparedParts, tiles: Tiles | None) -> PreparedParts:
-    """What the network sees at once: the parts, or every tile of them that shows something of what is scored."""
+def network_parts(parts: PreparedParts, tiles: Tiles | None, image: int | None = None) -> PreparedParts:
+    """What the network sees at once: the parts, or every tile of them that shows something of what is scored.
+
+    image: of which the tiles are, of several that lie one above the other; None for all.
+    """
     if tiles is None:
         return parts
     kept = [
         (index, tile)
         for index, part in enumerate(parts)
         for tile in range(len(tiles.places))
+        if image in (None, tile // tiles.per_image)
         if part.region is None or tiles.cut_map(part.region, tile).any()
     ]
 

@@ -106,7 +106,7 @@ def fit_prepared(
     engine = detector_engine(recipe, state, job.size, Placement(device), job.tiles)
     raw = raw or raw_maps(engine, good, console, f"{job.title}: calibration")
     regions, names = zip(*((part.region, part.id) for part in good), strict=True)
-    calibration = calibrate(raw, regions, recipe.scoring, engine.precision, names)
+    calibration = calibrate(raw, regions, recipe.scoring, engine.precision, names, recipe.views.names)
     pipeline = parts.pipeline
     record["seconds"]["calibration"] = time.monotonic() - begin
     facts = DetectorFacts(

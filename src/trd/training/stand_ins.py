@@ -28,6 +28,7 @@ def parts_without(parts: PreparedClass, source: str) -> PreparedClass | None:
     if recipe is None:
         return None
     finder, pipeline = None, parts.pipeline
+    assert isinstance(pipeline, Pipeline)  # recipes of several views have no stand-ins
     frame = pipeline.frame
     if pipeline.region == "part" and parts.recipe.point_cloud_sources[:1] == (source,):
         finder = _finder(recipe, parts)
