@@ -208,3 +208,25 @@ MIRROR = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, 0], [0, 0, 0, 1]]
 def test_values_that_cannot_be_of_two_cameras(tmp_path: Path, change: dict[str, object], said: str) -> None:
     with pytest.raises(DataError, match=rf"camera\.json: .*{said}"):
         read_camera(written(tmp_path / "camera.json", BOTH | change))
+
+
+@pytest.mark.parametrize(
+    ("values", "slip"),
+    [
+        ({"color": {}}, "'color' is no key; if it means 'colour'"),
+        ({"unit": 0.001}, "'unit' is no key; if it means 'units'"),
+        ({"Fx": 1}, "'Fx' is no key; if it means 'fx'"),
+        ({"colour": {"hight": 3}}, r"colour\.'hight' is no key; if it means 'height'"),
+    ],
+)
+def test_slips_of_keys_are_named(tmp_path: Path, values: dict[str, object], slip: str) -> None:
+    """Left out in silence they would change what is read."""
+    (tmp_path / "camera.json").write_text(json.dumps(values))
+    with pytest.raises(DataError, match=slip):
+        read_camera(tmp_path / "camera.json")
+
+
+def test_keys_of_other_programs_are_left_alone(tmp_path: Path) -> None:
+    more = {"focal_length_px": 9, "convention": "pinhole", "serial": "A", "image_depth": 16}
+    (tmp_path / "camera.json").write_text(json.dumps({"fx": 1, "fy": 1, "cx": 0, "cy": 0, **more}))
+    assert read_camera(tmp_path / "camera.json").fx == 1
