@@ -3,9 +3,9 @@
     trd train --data OUT/WHICH/CATEGORY --recipe lite-bank-statistics --out RUNS/WHICH-CATEGORY     # of every WHICH
     python benchmarks/registration/accuracy.py OUT RUNS CATEGORY [CATEGORY ...]
 
-Prints a Markdown table for each category: every choice of the detector's evidence, its I-AUROC on registered clouds
-with the interval over resampled test parts, and the differences from it: of clouds whose noise was drawn once more,
-which is what chance alone gives, and of projected ones. Resamples are paired: all see the same test parts.
+Prints a Markdown table for each category: each choice of the detector's kinds of evidence, its I-AUROC on registered
+clouds with the interval over resampled test parts, and the differences from it: of clouds whose noise was drawn once
+more, which is what chance alone gives, and of projected ones. Resamples are paired: all see the same test parts.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ def scored(folder: Path, data: Path) -> tuple[NDArray[np.bool_], Scores]:
     test, raw_test = raw_maps(detector, in_threads(prepared, files.test))
     scores: Scores = {}
     for choice, branches in choices(detector).items():
+        if choice in recipe.branches:  # a single map
+            continue
         calibration = calibrate(
             {name: raw_good[name] for name in branches}, [part.region for part in good], recipe.scoring
         )
@@ -63,10 +65,10 @@ def scored(folder: Path, data: Path) -> tuple[NDArray[np.bool_], Scores]:
 def main() -> None:
     out, runs, *categories = sys.argv[1:]
     for category in categories:
-        results = {
-            which: scored(Path(runs, f"{which}-{category}", category), Path(out, which, category))
-            for which in (REFERENCE, *OTHERS)
-        }
+        results = {}
+        for which in (REFERENCE, *OTHERS):
+            results[which] = scored(Path(runs, f"{which}-{category}", category), Path(out, which, category))
+            print(f"{category}: {which} is scored", file=sys.stderr, flush=True)
         defective, reference = results[REFERENCE]
         counts, pairs = resampled(defective), independent_pairs(defective)
         print(f"\n{category}: {defective.sum()} defective and {(~defective).sum()} good test parts\n")

@@ -111,8 +111,10 @@ def test_the_cameras_of_the_documentation_are_read(tmp_path: Path) -> None:
     for number, block in enumerate(re.findall(r"```json\n(.*?)```", text, re.DOTALL)):
         (tmp_path / f"{number}.json").write_text(block)
         cameras.append(read_camera(tmp_path / f"{number}.json"))
-    depth, depth_and_colour, scanner_and_colour, scanner, profiler = cameras
+    depth_and_colour, scanner_and_colour, scanner, profiler, depth, millimetres = cameras
+    assert depth.fx
     assert depth.colour is None
+    assert (millimetres.units, millimetres.fx) == (0.001, 0)
     assert depth_and_colour.colour == scanner_and_colour.colour is not None
     assert (scanner.units, scanner.z) == (0.001, "towards")
     assert profiler.height_map is not None
