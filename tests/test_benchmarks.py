@@ -14,7 +14,7 @@ if not PROGRAMS.is_dir():
 IMPORT = "import runpy, sys\nfor path in sys.argv[1:]: runpy.run_path(path, run_name='imported')"
 
 
-@pytest.mark.parametrize("folder", [".", "station", "campaign", "judgement", "structured"])
+@pytest.mark.parametrize("folder", [".", "station", "campaign", "judgement", "structured", "registration"])
 def test_programs_can_be_imported(folder: str) -> None:
     programs = sorted((PROGRAMS / folder).glob("*.py"))
     assert programs

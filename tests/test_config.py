@@ -15,7 +15,7 @@ def test_shipped_recipes_load_and_round_trip(name: str) -> None:
 
 def test_the_promised_recipes_are_shipped() -> None:
     promised = {"lite-rgb-normals", "lite-bank-statistics", "lite-fast", "lite-residual", "lite-rgb-depth",
-                "lite-rgb", "lite-rgb-memory-bank",
+                "lite-rgb", "lite-rgb-memory-bank", "lite-normals",
                 "mvtec3d-rgb-normals", "mvtec3d-rgb-depth", "eyecandies-rgb-normals", "eyecandies-all",
                 "timm-dinov2-rgb-normals", "timm-resnet-rgb-normals"}  # fmt: skip
     assert promised <= set(recipe_names())

@@ -37,7 +37,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("--count", type=int, help="of kills or full disks per command, files, parts")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="one of the commands that are killed or filled, such as train")
+    parser.add_argument(
+        "--only", default="", help="a command to kill or fill, such as train; a kind of files to damage"
+    )
     parser.add_argument("--folder", type=Path, help="where to work; by default a temporary folder")
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"

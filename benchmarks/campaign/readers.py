@@ -1,4 +1,5 @@
-"""Part `readers`: damaged files of sensors and of TRD itself, each read in a child process that is watched."""
+"""Part `readers`: damaged files of sensors, lists of data sets and files of TRD itself, each read in a child process
+that is watched. `--only sensor`, `stored` or `list` takes one of these kinds."""
 
 from __future__ import annotations
 
@@ -14,10 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lists import list_readers
+
 from bench import TINY, Bench, process_status
 
 FILE_LIMIT = 20  # seconds that one damaged file may take
 MEMORY = 2**30
+Damage = Callable[[bytes, int], bytes]
+KINDS = {"sensor": "of sensors", "stored": "of TRD", "list": "lists of classes"}
 
 
 def _stored_readers(bench: Bench) -> dict[str, tuple[bytes, Callable[[Path], object]]]:
@@ -62,23 +67,37 @@ def _tensor() -> Any:
     return torch.arange(6.0).reshape(2, 3)
 
 
-def readers(bench: Bench, minutes: float, count: int | None) -> tuple[list[str], list[list[Any]], list[str]]:
-    """Every reader against damaged files, in a child process that is watched."""
-    damage = importlib.import_module("damage")
+def _train(bench: Bench) -> None:
+    """A run, and scores in it."""
     from trd.data.demo import draw_demo
 
     draw_demo(bench.folder / "data", seed=1, train=2, validation=2, good=1, per_kind=1)
-    run = bench.folder / "run"
+    run, some = bench.folder / "run", bench.folder / "data/biscuit/test/good"
     sets = [part for value in (*TINY, "training.epochs=1") for part in ("--set", value)]
-    ended = bench.start(["train", "--data", str(bench.folder / "data"), "--out", str(run), *sets])
-    assert ended.code == 0, ended.text
-    some = bench.folder / "data/biscuit/test/good"
-    ended = bench.start(["predict", str(run), "--input", str(some), "--out", str(run)])
-    assert ended.code == 0, ended.text
-    files = {name: (data, read, "sensor") for name, (data, read) in damage.valid_files().items()}
-    files |= {name: (data, read, "stored") for name, (data, read) in _stored_readers(bench).items()}
-    damage.write_beside(bench.folder)
-    per_file = (count or 20_000) // sum(kind == "sensor" for _, _, kind in files.values()) + 1
+    for arguments in (
+        ["train", "--data", str(bench.folder / "data"), "--out", str(run), *sets],
+        ["predict", str(run), "--input", str(some), "--out", str(run)],
+    ):
+        ended = bench.start(arguments)
+        assert ended.code == 0, ended.text
+
+
+def readers(bench: Bench, minutes: float, count: int | None) -> tuple[list[str], list[list[Any]], list[str]]:
+    """Every reader against damaged files, in a child process that is watched."""
+    damage = importlib.import_module("damage")
+    files: dict[str, tuple[bytes, Any, str]] = {}
+    if bench.only in ("", "sensor"):
+        files |= {name: (data, read, "sensor") for name, (data, read) in damage.valid_files().items()}
+        damage.write_beside(bench.folder)
+    if bench.only in ("", "stored"):
+        _train(bench)
+        files |= {name: (data, read, "stored") for name, (data, read) in _stored_readers(bench).items()}
+    if bench.only in ("", "list"):
+        files |= {name: (data, read, "list") for name, (data, read) in list_readers(bench.folder / "lists").items()}
+    per_file = (count or 20_000) // sum(kind == (bench.only or "sensor") for _, _, kind in files.values()) + 1
+    changes: dict[str, Damage] = {
+        "list": lambda data, seed: (damage.mutated_text if seed % 2 else damage.mutated)(data, seed)
+    }
     tallies: dict[tuple[str, str], Counter[str]] = {}
     findings: list[str] = []
     end = time.monotonic() + 60 * minutes
@@ -87,10 +106,10 @@ def readers(bench: Bench, minutes: float, count: int | None) -> tuple[list[str],
         tally = tallies.setdefault((kind, Path(name).suffix), Counter())
         seed = 0
         while seed < per_file and time.monotonic() < end:
-            seed = _watched(path, data, read, seed, per_file, tally, findings)
+            seed = _watched(path, data, read, changes.get(kind, damage.mutated), seed, per_file, tally, findings)
         path.write_bytes(data)
         read(path)
-    rows = [[f"{suffix[1:]} ({'of TRD' if kind == 'stored' else 'of sensors'})", t["files"], t["read"], t["refused"],
+    rows = [[f"{suffix[1:]} ({KINDS[kind]})", t["files"], t["read"], t["refused"],
              t["other error"], t["crashed"], t["hung"], f"{t['memory'] / 2**20:.0f} MB", f"{t['slowest'] / 1000:.2f} s"]
             for (kind, suffix), t in tallies.items()]  # fmt: skip
     head = ["format", "damaged files", "read", "refused (TRDError)", "other errors", "crashes", "hangs", "peak memory",
@@ -101,14 +120,14 @@ def readers(bench: Bench, minutes: float, count: int | None) -> tuple[list[str],
 
 
 def _watched(
-    path: Path, data: bytes, read: Any, first: int, last: int, tally: Counter[str], findings: list[str]
+    path: Path, data: bytes, read: Any, damage: Damage, first: int, last: int, tally: Counter[str], findings: list[str]
 ) -> int:
     """Damage and read with seeds from `first` on; the seed to go on with. The child says what it is at."""
     theirs, ours = os.pipe()
     pid = os.fork()
     if not pid:
         os.close(theirs)
-        _read_all(path, data, read, first, last, ours)
+        _read_all(path, data, read, damage, first, last, ours)
     os.close(ours)
     seed, begin = first, time.monotonic()
     with os.fdopen(theirs):
@@ -148,9 +167,9 @@ def _watched(
     return seed
 
 
-def _read_all(path: Path, data: bytes, read: Any, first: int, last: int, pipe: int) -> None:  # never returns
-    from damage import mutated
-
+def _read_all(
+    path: Path, data: bytes, read: Any, damage: Damage, first: int, last: int, pipe: int
+) -> None:  # never returns
     from trd.errors import TRDError
 
     code = 1
@@ -165,7 +184,7 @@ def _read_all(path: Path, data: bytes, read: Any, first: int, last: int, pipe: i
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
         for seed in range(first, last):
-            path.write_bytes(mutated(data, seed))
+            path.write_bytes(damage(data, seed))
             begin, ended, said = time.monotonic(), "read", ""
             try:
                 read(path)

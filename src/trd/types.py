@@ -136,8 +136,8 @@ class Camera:
     others get them in proportion. None: of any. distortion, kappa: as in `ColourCamera`. units: metres per unit of x,
     y and z. z: whether it grows away from the sensor or towards it. height_map: of a profiler. colour: None where the
     3D sensor takes the pictures too. grid: for points that form none, from the first training part. missing: values of
-    depth images and height maps, as stored, that stand for "not measured", beside 0 and NaN. views: of parts with
-    several views, name and camera of each that has one of its own; the rest is of no meaning then.
+    depth images and height maps, and of z in other files, as stored, that stand for "not measured", beside 0 and NaN.
+    views: of parts with several views, name and camera of each that has one of its own; the rest is of no meaning then.
     """
 
     fx: float

@@ -6,13 +6,15 @@ import imagecodecs
 import numpy as np
 import pytest
 from typer.testing import CliRunner
+from writing import write_coloured_pcd
 
 from trd.check.check import LOOK, check_class
 from trd.check.outliers import strangeness
 from trd.cli import app
 from trd.config import Recipe, load_recipe
+from trd.data.clouds import read_cloud
 from trd.data.demo import draw_demo
-from trd.data.images import read_mask
+from trd.data.images import read_image, read_mask
 from trd.types import ClassFolder, PreparedSample
 
 runner = CliRunner()
@@ -205,3 +207,18 @@ def test_cross_calibration_refuses_parts_that_stand_twice(data: Path, recipe: Re
     cross = recipe.changed("scoring.calibration=cross", "scoring.folds=2")
     (problem,) = check_class(place, cross).problems
     assert "train/good/900 is train/good/001" in problem
+
+
+def test_coloured_points_alone_are_picture_and_cloud(data: Path, recipe: Recipe) -> None:
+    """All that reads pictures, the warning of an unused range among it, takes them from the PCD."""
+    for cloud in sorted((data / "biscuit").rglob("*.tiff")):
+        picture = cloud.parents[1] / "rgb" / f"{cloud.stem}.png"
+        write_coloured_pcd(cloud.with_suffix(".pcd"), read_cloud(cloud), read_image(picture), "three")
+        cloud.unlink()
+        picture.unlink()
+    for folder in list((data / "biscuit").rglob("rgb")):
+        folder.rmdir()
+    found = check_class(ClassFolder("biscuit", data / "biscuit"), recipe)
+    assert not found.problems
+    assert found.facts["part found in"] == "6 of 6 training parts"
+    assert [name for name, _ in found.strangest[0].pictures] == ["rgb", "normals", "where it is strange"]

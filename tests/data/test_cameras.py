@@ -111,8 +111,10 @@ def test_the_cameras_of_the_documentation_are_read(tmp_path: Path) -> None:
     for number, block in enumerate(re.findall(r"```json\n(.*?)```", text, re.DOTALL)):
         (tmp_path / f"{number}.json").write_text(block)
         cameras.append(read_camera(tmp_path / f"{number}.json"))
-    depth, depth_and_colour, scanner_and_colour, scanner, profiler = cameras
+    depth_and_colour, scanner_and_colour, scanner, profiler, depth, millimetres = cameras
+    assert depth.fx
     assert depth.colour is None
+    assert (millimetres.units, millimetres.fx) == (0.001, 0)
     assert depth_and_colour.colour == scanner_and_colour.colour is not None
     assert (scanner.units, scanner.z) == (0.001, "towards")
     assert profiler.height_map is not None
@@ -208,3 +210,25 @@ MIRROR = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, 0], [0, 0, 0, 1]]
 def test_values_that_cannot_be_of_two_cameras(tmp_path: Path, change: dict[str, object], said: str) -> None:
     with pytest.raises(DataError, match=rf"camera\.json: .*{said}"):
         read_camera(written(tmp_path / "camera.json", BOTH | change))
+
+
+@pytest.mark.parametrize(
+    ("values", "slip"),
+    [
+        ({"color": {}}, "'color' is no key; if it means 'colour'"),
+        ({"unit": 0.001}, "'unit' is no key; if it means 'units'"),
+        ({"Fx": 1}, "'Fx' is no key; if it means 'fx'"),
+        ({"colour": {"hight": 3}}, r"colour\.'hight' is no key; if it means 'height'"),
+    ],
+)
+def test_slips_of_keys_are_named(tmp_path: Path, values: dict[str, object], slip: str) -> None:
+    """Left out in silence they would change what is read."""
+    (tmp_path / "camera.json").write_text(json.dumps(values))
+    with pytest.raises(DataError, match=slip):
+        read_camera(tmp_path / "camera.json")
+
+
+def test_keys_of_other_programs_are_left_alone(tmp_path: Path) -> None:
+    more = {"focal_length_px": 9, "convention": "pinhole", "serial": "A", "image_depth": 16}
+    (tmp_path / "camera.json").write_text(json.dumps({"fx": 1, "fy": 1, "cx": 0, "cy": 0, **more}))
+    assert read_camera(tmp_path / "camera.json").fx == 1

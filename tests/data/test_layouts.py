@@ -1,13 +1,13 @@
-"""Data sets as downloaded, drawn with pictures of 8 x 8 pixels."""
+"""Data sets as downloaded: what they are taken for, and what of them is refused."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-from writing import write_stl
+from data_sets import SPOT, draw, mulsen, real_iad, visa
 
 from trd.data.listing import class_folders, class_names, layout_of, list_class
 from trd.data.loading import load_sample
@@ -16,17 +16,6 @@ from trd.errors import DataError
 from trd.types import ClassFiles
 
 RGB = (("rgb",), ())
-SPOT = np.zeros((8, 8), np.uint8)
-SPOT[2:4, 5] = 7  # a number of a defect kind
-
-
-def draw(root: Path, *paths: str, image: np.ndarray | None = None) -> None:
-    """Pictures, or masks with a spot where the name says so."""
-    for path in paths:
-        is_mask = any(word in path for word in ("mask", "Mask", "ground_truth", "GT"))
-        chosen = image if image is not None else SPOT if is_mask else np.full((8, 8, 3), 90, np.uint8)
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(chosen).save(root / path)
 
 
 def ids(files: ClassFiles) -> list[list[str]]:
@@ -116,18 +105,6 @@ def test_two_folders_of_good_parts_are_refused(tmp_path: Path) -> None:
         list_class(tmp_path, "a", *RGB)
 
 
-def visa(root: Path) -> Path:
-    draw(root, *(f"candle/Data/Images/Normal/{n:04d}.JPG" for n in range(3)), "candle/Data/Images/Anomaly/000.JPG")
-    draw(root, "candle/Data/Masks/Anomaly/000.png")
-    rows = [f"candle,{split},normal,candle/Data/Images/Normal/{n:04d}.JPG," for n, split in enumerate(("train",) * 2)]
-    rows += ["candle,test,normal,candle/Data/Images/Normal/0002.JPG,"]
-    rows += ["candle,test,anomaly,candle/Data/Images/Anomaly/000.JPG,candle/Data/Masks/Anomaly/000.png"]
-    table = root / "split_csv/1cls.csv"
-    table.parent.mkdir()
-    table.write_text("\n".join(["object,split,label,image,mask", *rows, "cashew,train,normal,cashew/x.JPG,"]) + "\n")
-    return table
-
-
 def test_visa(tmp_path: Path) -> None:
     table = visa(tmp_path)
     files = listed(tmp_path, "candle", "VisA")
@@ -148,29 +125,17 @@ def test_visa(tmp_path: Path) -> None:
     table.write_text(text.replace(",train,normal,", ",train,anomaly,"))
     with pytest.raises(DataError, match="train/anomaly/0000 is to train on, but not good"):
         list_class(tmp_path, "candle", *RGB)
+    for path, reason in (
+        ("candle/" + "a/" * 3000, "is missing, though"),
+        ("candle/../0001.JPG", r"1cls\.csv: '\.\./0001\.JPG' names no file in"),
+        ("", r"1cls\.csv: a row of candle names no image"),
+    ):
+        table.write_text(text.replace("candle/Data/Images/Normal/0001.JPG", path))
+        with pytest.raises(DataError, match=reason):
+            list_class(tmp_path, "candle", *RGB)
     table.unlink()
     with pytest.raises(DataError, match=r"1cls\.csv is missing"):
         list_class(tmp_path, "candle", *RGB)
-
-
-def real_iad(root: Path, lists: str, **keys: str) -> Path:
-    """Two good parts to train on, a good and a pitted one to test. keys: of every part, another file's ending."""
-    entries: dict[str, list[dict[str, str | None]]] = {"train": [], "test": []}
-    for split, stem, kind in (("train", "a", "OK"), ("train", "b", "OK"), ("test", "c", "OK"), ("test", "d", "AK")):
-        place = f"{'OK' if kind == 'OK' else 'NG/AK'}/S0001/{stem}"
-        draw(root, f"raw/toy/{place}.jpg")
-        entry: dict[str, str | None] = {"image_path": f"{place}.jpg", "mask_path": None, "anomaly_class": kind}
-        if kind != "OK":
-            draw(root, f"raw/toy/{place}.png", image=SPOT)
-            entry["mask_path"] = f"{place}.png"
-        for key, ending in keys.items():
-            entry[key] = f"{place}{ending}"
-            (root / f"raw/toy/{place}{ending}").write_bytes((root / f"raw/toy/{place}.jpg").read_bytes())
-        entries[split].append({**entry, "category": "toy"})
-    path = root / lists / "toy.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"meta": {"normal_class": "OK", "prefix": "toy/"}, **entries}))
-    return path
 
 
 @pytest.mark.parametrize("lists", ["realiad_jsons/realiad_jsons", "realiad_jsons", "raw"])
@@ -190,6 +155,12 @@ def test_real_iad(tmp_path: Path, lists: str) -> None:
     ):
         path.write_text(damaged)
         with pytest.raises(DataError, match=r"toy\.json cannot be read as the lists"):
+            list_class(tmp_path / "raw", "toy", *RGB)
+    for outside in ("/etc/hostname", "../b.jpg", "."):
+        path.write_text(json.dumps({"train": [{"anomaly_class": "OK", "image_path": outside}]}))
+        with pytest.raises(
+            DataError, match=rf"toy\.json: '{re.escape(outside)}' names no file in .*toy; take the lists"
+        ):
             list_class(tmp_path / "raw", "toy", *RGB)
     path.write_text('{"test": []}')
     with pytest.raises(DataError, match="names no part to train on"):
@@ -236,28 +207,6 @@ def test_real_iad_d3_takes_points_from_the_pcd_and_not_from_the_tiff(tmp_path: P
     assert {sample.sources["xyz"].suffix for sample in (*files.train, *files.test)} == {".pcd"}
     with pytest.raises(DataError, match="has no 'infrared', only rgb, ps and 3D"):
         list_class(tmp_path / "raw", "toy", ("infrared",), ())
-
-
-def flat_mesh() -> np.ndarray:
-    """(N, 3, 3) triangles of a plate 2 cm wide, in metres, seen from above."""
-    rows, columns = (axis.ravel() * 1e-3 for axis in np.mgrid[:20, :20])
-    corners = np.stack([columns, rows, np.full(400, 0.3)], axis=-1)
-    steps = np.array([[0, 0, 0], [1e-3, 0, 0], [0, 1e-3, 0]])
-    return (corners[:, None] + steps).astype(np.float32)
-
-
-def mulsen(root: Path) -> Path:
-    for sensor in ("RGB", "Infrared"):
-        draw(root, *(f"cube/{sensor}/{part}.png" for part in ("train/0", "train/1", "test/good/0", "test/hole/0")))
-        draw(root, f"cube/{sensor}/test/hole/1.png")
-    draw(root, "cube/RGB/GT/hole/0.png", "cube/Infrared/GT/hole/1.png")
-    for part in ("train/0", "train/1", "test/good/0", "test/hole/0", "test/hole/1"):
-        path = root / f"cube/Pointcloud/{part}.stl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_stl(path, flat_mesh(), text=False)
-    table = root / "cube/RGB/GT/hole/data.csv"
-    table.write_text("object,label1,label2,label3\n0,1,0,1\n1,0,1,0\n")
-    return table
 
 
 @pytest.mark.parametrize(("source", "kinds"), [("rgb", "hole good"), ("infrared", "good hole")])

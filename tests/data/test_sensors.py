@@ -177,3 +177,16 @@ def test_a_camera_that_organised_clouds_do_not_need(tmp_path: Path, caplog: pyte
     assert "points are taken as they are stored, without the camera: " in caplog.text
     (tmp_path / "camera.json").write_text(json.dumps({"units": 0.001}))
     assert first_of(list_class(tmp_path, "", *BOTH)).arrays["xyz"].max() == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    "damage", ['{"units": 0.001, "colour": {"fx"', '{"units": "mm"}', '{"color": {}, "z": "away"}']
+)
+def test_a_damaged_camera_that_says_something_of_points_is_refused(tmp_path: Path, damage: str) -> None:
+    """Without it, points of another sensor would be taken as they are stored."""
+    grey(tmp_path / "train/good/rgb/1.png", (8, 10))
+    (tmp_path / "train/good/xyz").mkdir()
+    np.save(tmp_path / "train/good/xyz/1.npy", np.full((8, 10, 3), 400, np.float32))
+    (tmp_path / "camera.json").write_text(damage)
+    with pytest.raises(DataError, match=r"camera\.json"):
+        list_class(tmp_path, "", *BOTH)

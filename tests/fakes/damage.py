@@ -1,6 +1,7 @@
 """Small valid files of every format that is read, and the same bytes damaged in repeatable ways."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
@@ -25,6 +26,25 @@ from trd.types import Camera, ColourCamera, HeightMap
 SHAPE = (12, 10)
 CAMERA = Camera(100, 100, 4.5, 5.5, 0.001)
 TELLING = (0, 1, 0x7F, 0x80, 0xFE, 0xFF)  # bytes at the ends of their ranges
+TOKEN = re.compile(rb'"[^"\n]*"|[^\s,\[\]{}:"=]+')
+VALUES = (
+    *(
+        b"null",
+        b"true",
+        b"-1",
+        b"0",
+        b"0.5",
+        b"1e400",
+        b"-3e38",
+        b"1e-310",
+        b"NaN",
+        b"Infinity",
+        b"9" * 30,
+        b"9" * 5000,
+    ),
+    *(b"[]", b"{}", b"[[1, 2], 3]", b"[" * 3000, b'""', b'"."', b'"x"', b'"\xff"', b'"\\u0000"', b'"\\ud800"'),
+    *(b'"../../.."', b'"/etc/hostname"', b'"' + b"a" * 300 + b'"', b'"' + b"b/" * 3000 + b'"', b'"\xc3\xa4"'),
+)
 
 
 def mutated(data: bytes, seed: int) -> bytes:
@@ -54,6 +74,30 @@ def mutated(data: bytes, seed: int) -> bytes:
             case _:
                 del damaged[place:]
     return bytes(damaged)
+
+
+def mutated_text(data: bytes, seed: int) -> bytes:
+    """A text whose words and numbers are replaced by others, swapped, repeated or left out, one to three times: what
+    still can be parsed, and says something else. The same seed changes it in the same way."""
+    rng = np.random.default_rng(seed)
+    for _ in range(rng.integers(1, 4)):
+        tokens = list(TOKEN.finditer(data))
+        if not tokens:
+            break
+        first, second = sorted(
+            (tokens[int(rng.integers(len(tokens)))] for _ in range(2)), key=lambda token: token.start()
+        )
+        new = VALUES[int(rng.integers(len(VALUES)))]
+        match rng.integers(5):
+            case 0 | 1:
+                data = data[: first.start()] + new + data[first.end() :]
+            case 2:
+                data = data[: first.start()] + second[0] + data[first.end() :]
+            case 3:
+                data = data[: second.end()] + data[first.start() : second.end()] + data[second.end() :]
+            case _:
+                data = data[: first.start()] + data[first.end() :]
+    return data
 
 
 def valid_files() -> dict[str, tuple[bytes, Callable[[Path], object]]]:

@@ -132,7 +132,8 @@ class FrameConfig(Frozen):
         Field(
             max_length=8,
             description='Values of z in the clouds that stand for "not measured", such as `[-9999]`, beside 0, NaN and '
-            "infinite ones, which always do. For depth images and height maps camera.json has `missing`.",
+            "infinite ones, which always do. For depth images, height maps, loose points and points of another "
+            "sensor camera.json has `missing`.",
             json_schema_extra={"unit": "the clouds' unit"},
         ),
     ] = ()

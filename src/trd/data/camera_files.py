@@ -10,6 +10,7 @@ from pathlib import Path
 from trd.data.cameras import read_camera
 from trd.data.clouds import NO_CAMERA, POINT_SUFFIXES, depth_size, points_of
 from trd.data.heights import support_grid
+from trd.data.limits import TEXT_BYTES
 from trd.data.views import camera_of_view, joined_cameras
 from trd.errors import DataError
 from trd.types import Camera, SampleFiles, plain_sources, views_of
@@ -17,6 +18,7 @@ from trd.types import Camera, SampleFiles, plain_sources, views_of
 log = logging.getLogger(__name__)
 
 CAMERA_FILES = ("camera.json", "calibration/camera_parameters.json")
+OF_POINTS = ("units", "z", "colour", "pose", "missing")  # keys of camera.json without which points mean something else
 
 
 def camera_of_class(samples: Sequence[SampleFiles], clouds: Sequence[str], folder: Path) -> Camera | None:
@@ -71,11 +73,21 @@ def _camera(places: Iterable[Path], is_needed: bool) -> Camera | None:
     try:
         camera = read_camera(path)
     except DataError as error:
-        if is_needed:
+        if is_needed or (path.name == CAMERA_FILES[0] and _names(path, OF_POINTS)):
             raise
         log.warning("points are taken as they are stored, without the camera: %s", error)
         return None
-    return camera if is_needed or camera.concerns_points or camera.height_map is not None else None
+    says_something = camera.concerns_points or camera.missing or camera.height_map is not None
+    return camera if is_needed or says_something else None
+
+
+def _names(path: Path, keys: Sequence[str]) -> bool:
+    """Whether a camera file, damaged or not, holds one of these keys."""
+    try:
+        text = path.read_bytes()[:TEXT_BYTES]
+    except OSError:
+        return False
+    return any(f'"{key}"'.encode() in text for key in keys)
 
 
 def _depth_files(samples: Iterable[SampleFiles], clouds: Sequence[str]) -> tuple[bool, tuple[int, int] | None]:

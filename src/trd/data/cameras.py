@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ from trd.types import UNTURNED, Camera, ColourCamera, HeightMap, Point, Turn
 
 INTRINSICS = ("fx", "fy", "cx", "cy")
 DISTORTIONS = (0, 4, 5, 8)  # how many numbers OpenCV's distortion may have here
+OPTICS = (*INTRINSICS, "focus", "sx", "sy", "width", "height", "image_width", "image_height", "distortion", "kappa")
+KEYS = (
+    *OPTICS,
+    *("kind", "units", "z", "depth_scale", "missing", "colour", "pose", "pitch_x", "pitch_y", "height_scale"),
+)
+ALIKE = 0.83  # of the letters of a key that is not known and of a known one, from which on it is a slip
 COLOUR_REMEDY = (
     'put "colour": {"fx": .., "fy": .., "cx": .., "cy": .., "width": .., "height": ..} of the camera that takes the '
     "pictures and \"pose\", the 4 x 4 matrix from the 3D sensor's frame to that camera's, into camera.json"
@@ -28,13 +35,14 @@ def read_camera(path: Path) -> Camera:
     `width` and `height` (also `image_width`, `image_height`) may say for which size of image they are meant,
     `distortion` and `kappa` how the lens distorts. `units` (metres per unit of the points) and `z` ("away",
     "towards") are for files of points. `colour` holds the same keys of another camera that takes the pictures, `pose`
-    the 3D sensor's place in its frame. `missing` lists stored values that stand for "not measured".
+    the 3D sensor's place in its frame. `missing` lists stored values (z of points) that stand for "not measured".
     `{"kind": "height_map", "pitch_x", "pitch_y", "height_scale", "z"}` is a profiler. MVTec's `camera_parameters.json`
     (focus, sx, sy in metres) is understood as well. Raises DataError.
     """
     values: Any = decoded(path, lambda: json.loads(small_text(path)), "as camera JSON")
     if not isinstance(values, dict):
         raise DataError(f'{path}: expected an object {{"fx": .., "fy": .., "cx": .., "cy": ..}}, got {shown(values)}')
+    _check_keys(values, KEYS, path)
     kind = values.get("kind", "camera")
     if kind not in ("camera", "height_map"):
         raise DataError(f'{path}: kind is {shown(kind)}; expected "height_map", or no kind')
@@ -45,7 +53,7 @@ def read_camera(path: Path) -> Camera:
     if direction not in ("away", "towards"):
         raise DataError(f'{path}: z is {shown(direction)}; expected "away" (from the sensor) or "towards" (it)')
     is_pinhole = profiler is None and not (
-        not {*INTRINSICS} & set(values) and (colour is not None or {"units", "z"} & set(values))
+        not {*INTRINSICS} & set(values) and (colour is not None or {"units", "z", "missing"} & set(values))
     )
     fx, fy, cx, cy = _intrinsics(values, path, "depth_scale in metres") if is_pinhole else (0.0, 0.0, 0.0, 0.0)
     distortion, kappa = _lens(values, path) if is_pinhole else ((), 0.0)
@@ -77,6 +85,13 @@ def camera_values(camera: Camera) -> dict[str, Any]:
         values["colour"] = _optics_values(camera.colour)
         values["pose"] = {"rotation": camera.colour.rotation, "translation": camera.colour.translation}
     return values
+
+
+def _check_keys(values: dict[str, Any], known: tuple[str, ...], path: Path, where: str = "") -> None:
+    """Files of other programs hold more; what is one letter off a key would be left out in silence."""
+    for key in values:
+        if key not in known and (close := get_close_matches(key.lower(), known, 1, ALIKE)):
+            raise DataError(f"{path}: {where}{shown(key)} is no key; if it means '{close[0]}', write that")
 
 
 def _optics_values(optics: Camera | ColourCamera) -> dict[str, Any]:
@@ -164,6 +179,7 @@ def _colour(values: dict[str, Any], path: Path) -> ColourCamera | None:
         return None
     if not isinstance(colour, dict):
         raise DataError(f"{path}: colour is {shown(colour)}; {COLOUR_REMEDY}")
+    _check_keys(colour, OPTICS, path, "colour.")
     colour = _focus_in_pixels(colour)
     optics = _intrinsics(colour, path, "width and height of the pictures", "colour.")
     size = _size(colour, path, "colour.")

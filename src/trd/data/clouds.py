@@ -24,7 +24,7 @@ from trd.data.limits import check_cloud
 from trd.data.meshes import read_mesh_points
 from trd.data.points import read_pcd_points, read_ply_points
 from trd.data.projection import projected
-from trd.data.sentinels import sentinel_in, spread
+from trd.data.unmeasured import known_depths, known_points
 from trd.errors import DataError
 from trd.types import Camera
 
@@ -50,12 +50,12 @@ def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] 
     """
     suffix = path.suffix.lower()
     if suffix in POINT_SUFFIXES:
-        cloud = _in_metres(_in_rows(*read_points(path), camera, shape), camera)
+        cloud = _in_metres(known_points(_in_rows(*read_points(path), camera, shape), camera, path), camera)
     elif suffix == ".csv":
-        cloud = height_cloud(_measured(read_height_table(path), camera, path, np.nan), camera or NO_CAMERA, path)
+        cloud = height_cloud(known_depths(read_height_table(path), camera, path, np.nan), camera or NO_CAMERA, path)
     else:
         grid = _read_grid(path)
-        grid = _measured(grid, camera, path) if grid.ndim == 2 else grid
+        grid = known_depths(grid, camera, path) if grid.ndim == 2 else grid
         grid = _in_range(grid, path) if suffix == ".png" else grid
         if grid.ndim == 2 and camera is not None and camera.height_map is not None:
             cloud = height_cloud(np.where(grid == 0, np.nan, grid), camera, path)
@@ -63,7 +63,8 @@ def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] 
             cloud = depth_to_cloud(grid, fitted(required(camera, path), grid.shape, path))
         else:
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, see below
-                cloud = _in_metres(np.ascontiguousarray(grid, np.float32), camera)
+                stored = np.ascontiguousarray(grid, np.float32)
+                cloud = _in_metres(known_points(stored, camera, path), camera)
     cloud = finite(cloud)
     is_free = camera is not None and camera.concerns_points  # where z is 0 for a point like any other
     if not (cloud if is_free else cloud[..., 2]).any():
@@ -76,21 +77,6 @@ def read_cloud(path: Path, camera: Camera | None = None, shape: tuple[int, int] 
     if camera is not None and camera.grid is not None and shape in (None, camera.grid.size):
         return over_support(cloud, camera.grid, path)
     raise _no_grid(path, len(cloud), shape)
-
-
-def _measured(grid: NDArray[np.generic], camera: Camera | None, path: Path, absent: float = 0) -> NDArray[np.generic]:
-    """(H, W) stored depths or heights, `absent` for the values that the camera file calls missing.
-
-    Raises DataError where another value looks like one.
-    """
-    for value in camera.missing if camera is not None else ():
-        grid = np.where(grid == value, np.asarray(absent, grid.dtype), grid)
-    if (sentinel := sentinel_in(spread(grid))) is not None:
-        raise DataError(
-            f'{path}: {sentinel}. If it is, put "missing": [{sentinel.value}] into camera.json; if the distance is '
-            "real, write 0 there"
-        )
-    return grid
 
 
 def finite(cloud: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -144,8 +130,7 @@ def _in_metres(cloud: NDArray[np.float32], camera: Camera | None) -> NDArray[np.
 
 def points_of(path: Path, camera: Camera | None) -> NDArray[np.float32] | None:
     """(N, 3) metres of a file whose points form no grid; None where they do. Raises DataError."""
-    points, size = read_points(path)
-    cloud = _in_metres(_in_rows(points, size, camera, None), camera)
+    cloud = _in_metres(known_points(_in_rows(*read_points(path), camera, None), camera, path), camera)
     return cloud if cloud.ndim == 2 else None
 
 

@@ -38,14 +38,22 @@ def stride_of(pixels: NDArray[Any]) -> int:
 
 
 def spread(values: NDArray[Any]) -> NDArray[Any]:
-    """(N,) measured values, neither 0 nor NaN, of evenly spread pixels of an (H, W) array."""
-    stride = stride_of(values)
-    few = values[::stride, ::stride].ravel()
-    return np.compress((few != 0) & ~np.isnan(few), few)
+    """(M,) measured values, neither 0 nor NaN nor infinite, evenly spread over an (N,) or (H, W) array."""
+    if values.ndim == 1:
+        few = values[:: max(1, len(values) // LOOKED_AT)]
+    else:
+        stride = stride_of(values)
+        few = values[::stride, ::stride].ravel()
+    return np.compress((few != 0) & np.isfinite(few), few)
 
 
-def sentinel_in(values: NDArray[Any]) -> Sentinel | None:
-    """A value that many of (N,) measured ones share and that is far outside all others; None without one."""
+def sentinel_in(values: NDArray[Any], from_sensor: bool = True, size: float = 0) -> Sentinel | None:
+    """A value that many of (N,) measured ones share and that is far outside all others; None without one.
+
+    from_sensor: the values grow from the sensor or towards it. Elsewhere, in a scanner's own frame, points of both
+    signs are nothing special: a sign that no other has must be farther off than the others are apart. size: of what
+    was measured, in the unit of the values; what is not beyond it may be a surface.
+    """
     if len(values) < FEWEST:
         return None
     for extreme in (values.min(), values.max()):
@@ -56,6 +64,8 @@ def sentinel_in(values: NDArray[Any]) -> Sentinel | None:
         low, high = (float(value) for value in np.quantile(values[~alike].astype(np.float64), (0.001, 0.999)))
         outermost = float(extreme)
         wrong_side = (outermost < 0 < low) or (outermost > 0 > high)
-        if wrong_side or abs(outermost) > BEYOND * max(abs(low), abs(high)):
+        if not from_sensor:
+            wrong_side &= size == 0 and max(low - outermost, outermost - high) > high - low
+        if wrong_side or abs(outermost) > BEYOND * max(abs(low), abs(high), size):
             return Sentinel(str(extreme), share, low, high)
     return None

@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 
 PER_CELL = 16  # points, from which their spacing is estimated
 COVERED = 0.3  # least weight of a pixel's points: up to 0.7 spacings away, which leaves no hole in a turned grid
-WIDEST = 4.0  # typical spacings that one point may cover, where it stands alone
+WIDEST = 2.0  # typical spacings that one point may cover: a surface inclined by 69 degrees; more goes beyond its rim
 CHUNK = 1 << 15  # points at a time: what is computed of them stays in the processor's cache
 SAMPLED = 50_000  # points, of which typical values are taken
 FARTHEST = 3.0  # spacings between depths of one surface under a pixel: it may be inclined by 71 degrees

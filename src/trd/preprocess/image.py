@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from trd.data.images import read_image
+from trd.data.loading import read_colours
 
 
 def resize_antialiased(image: NDArray[np.generic], size: tuple[int, int]) -> NDArray[np.generic]:
@@ -64,7 +64,7 @@ def warn_of_unused_range(modality: str, pictures: Iterable[Path]) -> None:
     """
     maximum = 0
     for path in pictures:
-        image = read_image(path)
+        image = read_colours(path)
         if image.dtype != np.uint16:
             return
         maximum = max(maximum, int(image.max()))

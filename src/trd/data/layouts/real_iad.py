@@ -22,7 +22,7 @@ from typing import Any
 from trd.data.decoding import decoded
 from trd.data.endings import READ_SUFFIXES
 from trd.data.layouts.base import Layout
-from trd.data.layouts.samples import class_of, one_picture_source, sample
+from trd.data.layouts.samples import class_of, listed_path, one_picture_source, sample
 from trd.errors import DataError
 from trd.types import GOOD, ClassFiles, SampleFiles
 
@@ -89,14 +89,15 @@ def _part(
         path = entry.get(key)
         if not path:
             raise DataError(f"{lists}: {entry.get('image_path')} has no '{key}', which is the source '{source}'")
-        files[source] = _points(folder, entry, folder / path) if source in clouds else folder / path
+        file = listed_path(folder, path, lists)
+        files[source] = _points(folder, lists, entry, file) if source in clouds else file
     defect = GOOD if entry["anomaly_class"] == good else entry["anomaly_class"]
-    mask = folder / entry["mask_path"] if entry.get("mask_path") else None
+    mask = listed_path(folder, entry["mask_path"], lists) if entry.get("mask_path") else None
     return sample(files, split, defect, mask, Path(entry["image_path"]).stem)
 
 
-def _points(folder: Path, entry: Mapping[str, Any], tiff: Path) -> Path:
-    pcd = folder / entry["pcd_path"] if entry.get("pcd_path") else tiff.with_suffix(".pcd")
+def _points(folder: Path, lists: Path, entry: Mapping[str, Any], tiff: Path) -> Path:
+    pcd = listed_path(folder, entry["pcd_path"], lists) if entry.get("pcd_path") else tiff.with_suffix(".pcd")
     if not pcd.is_file():
         raise DataError(
             f"{tiff}: the XYZ TIFFs of {NAME_D3} are not read: those of its test split hold X and Y of one value, "

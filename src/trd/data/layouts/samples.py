@@ -22,10 +22,25 @@ def one_picture_source(folder: Path, layout: str, sources: Sequence[str], clouds
 def sample(files: Mapping[str, Path], split: str, defect: str, mask: Path | None, part: str = "") -> SampleFiles:
     """One part, called by the stem of its first file, or by `part`. Raises DataError where a file is missing."""
     for path in (*files.values(), *([mask] if mask is not None else [])):
-        if not path.is_file():
+        if not _is_file(path):
             raise DataError(f"{path} is missing, though the data set names it; unpack its class again")
     name = part or next(iter(files.values())).stem
     return SampleFiles(f"{split}/{defect}/{name}", split, defect, dict(files), mask if defect != GOOD else None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for the file system
+        return False
+
+
+def listed_path(folder: Path, name: str, lists: Path) -> Path:
+    """The file that `lists` names, by its path from `folder`. Raises DataError for one that lies elsewhere."""
+    path = Path(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise DataError(f"{lists}: '{name[:200]}' names no file in {folder}; take the lists of the data set")
+    return folder / path
 
 
 def class_of(

@@ -15,7 +15,7 @@ from pathlib import Path
 from trd.data.decoding import decoded
 from trd.data.labels import label_of
 from trd.data.layouts.base import Layout
-from trd.data.layouts.samples import class_of, one_picture_source, sample
+from trd.data.layouts.samples import class_of, listed_path, one_picture_source, sample
 from trd.errors import DataError
 from trd.types import ClassFiles, SampleFiles
 
@@ -35,9 +35,13 @@ def _list_visa(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> C
     for row in rows:
         if row["split"] not in splits:
             raise DataError(f"{table}: the split of {row['image']} is '{row['split']}', not {' or '.join(SPLITS)}")
-        image, mask = (folder.joinpath(*Path(row[key]).parts[1:]) for key in ("image", "mask"))
-        files = {source: image}
-        splits[row["split"]].append(sample(files, row["split"], label_of(row["label"]), mask if row["mask"] else None))
+        image, mask = (
+            listed_path(folder, "/".join(Path(row[key]).parts[1:]), table) if row[key] else None
+            for key in ("image", "mask")
+        )
+        if image is None:
+            raise DataError(f"{table}: a row of {row['object']} names no image; unpack it again")
+        splits[row["split"]].append(sample({source: image}, row["split"], label_of(row["label"]), mask))
     return class_of(folder, splits["train"], (), splits["test"])
 
 
