@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from trd.config import Recipe
 from trd.data.clouds import finite
 from trd.decision.calibration import Calibration
-from trd.decision.maps import Map, Region, decide
+from trd.decision.maps import Map, decide
 from trd.engines.base import Engine, Maps, Placement
 from trd.errors import CheckpointError, DataError, TRDError
 from trd.extras import explained
@@ -23,6 +23,7 @@ from trd.packages.engine import package_engine, self_tested
 from trd.packages.package import is_package, read_package
 from trd.preprocess.parts import batches, stacked_images
 from trd.preprocess.pipeline import Pipeline
+from trd.preprocess.regions import limit_map
 from trd.preprocess.threads import Steps, in_threads
 from trd.stored import DetectorFacts, detector_folder, read_detector, stand_in_folder
 from trd.types import Failure, Prediction, PreparedSample, Sample
@@ -45,11 +46,13 @@ class ScoredSample:
 
 @dataclass(frozen=True)
 class Peak:
-    """Where a score comes from: pixel of the sensor's frame, and each branch's part of it, 0 to 1, adding up to 1."""
+    """Where a score comes from: pixel of the sensor's frame, and each branch's part of it, 0 to 1, adding up to 1.
+    region: as in `Prediction`."""
 
     row: int
     column: int
     share: Mapping[str, float]
+    region: str | None = None
 
 
 class Detector:
@@ -149,7 +152,7 @@ class Detector:
     def _scored(self, batch: Sequence[PreparedSample]) -> Iterator[ScoredSample]:
         raw = self.raw_maps(batch)
         for index, sample in enumerate(batch):
-            yield self._decided(sample, {name: maps[index] for name, maps in raw.items()}, sample.region)
+            yield self._decided(sample, {name: maps[index] for name, maps in raw.items()})
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -159,8 +162,9 @@ class Detector:
             return ()
         return (f"computed in precision {computed}, calibrated in {calibrated}: the false-alarm rate is not promised",)
 
-    def _decided(self, sample: PreparedSample, raw: Mapping[str, Map], region: Region) -> ScoredSample:
-        decision = decide(self.calibration, raw, region, run=_at_once)
+    def _decided(self, sample: PreparedSample, raw: Mapping[str, Map]) -> ScoredSample:
+        limits = limit_map(self.recipe.frame, sample.named)
+        decision = decide(self.calibration, raw, sample.region, run=_at_once, limits=limits)
         score = float(decision.score)
         if not math.isfinite(score):
             raise TRDError(
@@ -201,7 +205,7 @@ class Detector:
                 maps = {name: values[row] for name, values in raw.items()}
                 row += 1
                 try:
-                    yield self.prediction(self._decided(item, maps, item.region))
+                    yield self.prediction(self._decided(item, maps))
                 except TRDError as error:
                     yield Failure(item.id, error)
 
@@ -225,7 +229,15 @@ class Detector:
             rows.start + int((row + 0.5) * (rows.stop - rows.start) / height),
             columns.start + int((column + 0.5) * (columns.stop - columns.start) / width),
             self.calibration.shares(at_peak),
+            self._region_at(scored.sample, int(row), int(column)),
         )
+
+    def _region_at(self, sample: PreparedSample, row: int, column: int) -> str | None:
+        """As in `Prediction`, at a pixel of the network's size."""
+        if sample.named is None:
+            return None
+        number = int(sample.named[row, column])
+        return self.recipe.frame.regions[number - 1].name if number else ""
 
     def prediction(self, scored: ScoredSample) -> Prediction:
         """What `predict` says of a sample that this detector's `score` gave, at the sensor's own size."""
@@ -244,6 +256,7 @@ class Detector:
             pixel_threshold=calibration.pixel_threshold.value,
             notes=scored.sample.notes + self.doubts,
             used=self.recipe.sources,
+            region=peak.region,
         )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from trd.check.outliers import strangeness
+from trd.check.region_pictures import region_pictures
 from trd.check.registration import Registration, registration
 from trd.config import Recipe
 from trd.data.check import doubtful_masks, grouped, unreadable
@@ -46,7 +47,8 @@ class ClassCheck:
 
     facts: label -> text, in order. strangest, ordinary: training parts, also those that would be held out to calibrate
     on, worst first. registered: with a colour camera, ids and pictures (data URIs) of the first parts, with the edges
-    of the projected depth.
+    of the projected depth. regions: with regions, ids and pictures of parts that they are drawn on; `region_facts` says
+    what the numbers in these mean.
     """
 
     name: str
@@ -56,6 +58,8 @@ class ClassCheck:
     strangest: tuple[PartPicture, ...] = ()
     ordinary: tuple[PartPicture, ...] = ()
     registered: tuple[tuple[str, str], ...] = ()
+    regions: tuple[tuple[str, str], ...] = ()
+    region_facts: dict[str, str] = field(default_factory=dict)
 
 
 def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = None) -> ClassCheck:
@@ -89,6 +93,8 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
     projection = _registration(files, recipe)
     facts |= _fitted(files, parts) | projection.facts
     trained = {sample.id for sample in files.train}
+    good = sorted(parts.training.and_also(parts.validation), key=lambda part: part.id)
+    drawn_regions = region_pictures(parts.pipeline, good)
     training = [part for part in parts.training.and_also(parts.validation) if part.id in trained]
     outliers = strangeness(training, recipe, console)
     order = np.argsort(-outliers.scores, kind="stable")
@@ -112,6 +118,8 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
         tuple(_picture(training[index], float(outliers.scores[index]), outliers.maps[index]) for index in worst),
         tuple(_picture(training[index], float(outliers.scores[index]), outliers.maps[index]) for index in ordinary),
         projection.pictures,
+        drawn_regions.pictures,
+        drawn_regions.facts,
     )
 
 

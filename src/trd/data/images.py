@@ -72,8 +72,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
         return np.asarray(np.any(masks, axis=0))
     stored, orientation = _decoded(path, check_picture, as_numbers=True)
     channels = np.atleast_3d(cast(NDArray[np.uint16], stored))
-    has_alpha = channels.shape[2] in (2, 4)
-    colours = channels[..., :-1] if has_alpha else channels
+    colours = channels[..., :-1] if channels.shape[2] in (2, 4) else channels
     if path.suffix.lower() not in (".png", ".bmp"):
         defect = (colours >= JPEG_DEFECT).any(axis=2)
         if not defect.any() and (largest := int(colours.max())) > JPEG_NOISE:
@@ -82,11 +81,32 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
                 f"JPEG masks only values of {JPEG_DEFECT} and more are defect: save the mask as PNG"
             )
     else:
-        defect = (colours != 0).any(axis=2)
-        if has_alpha and (channels[..., -1] != channels[0, 0, -1]).any():
-            opaque = channels[..., -1] != 0
-            defect = defect & opaque if (defect & opaque).any() else opaque
+        defect = _painted(channels)
     return turned(np.asarray(defect), orientation)
+
+
+def png_mask(data: bytes, name: str) -> NDArray[np.bool_]:
+    """The same of a PNG's content. name: for messages. Raises DataError for a damaged one, and for one of more pixels
+    than the limit."""
+    try:
+        height, width, colour_type = png_header(data[:64])
+        check_picture(Path(name), height, width)
+        stored, exif = _png_content(data, colour_type == PALETTE)
+        return turned(_painted(np.atleast_3d(cast(NDArray[np.uint16], stored))), orientation_of(exif))
+    except DataError:
+        raise
+    except Exception as error:  # the codecs raise types of their own
+        raise DataError(f"{name} is damaged: {error}; save the picture anew") from error
+
+
+def _painted(channels: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """(H, W) of a mask's (H, W, C), as `read_mask` says."""
+    has_alpha = channels.shape[2] in (2, 4)
+    marked = ((channels[..., :-1] if has_alpha else channels) != 0).any(axis=2)
+    if has_alpha and (channels[..., -1] != channels[0, 0, -1]).any():
+        opaque = channels[..., -1] != 0
+        marked = marked & opaque if (marked & opaque).any() else opaque
+    return np.asarray(marked)
 
 
 def mask_files(path: Path) -> list[Path]:
@@ -145,9 +165,14 @@ def _png(path: Path, height: int, width: int, as_numbers: bool) -> tuple[NDArray
     # The decoder takes the whole file: what is hidden behind a small picture must not fill the memory.
     if path.stat().st_size > 16 * height * width + 16 * 2**20:
         raise ValueError(f"{path.stat().st_size} bytes for {height} x {width} pixels")
-    data = path.read_bytes()
+    image, exif = _png_content(path.read_bytes(), as_numbers)
+    return image, orientation_of(exif)
+
+
+def _png_content(data: bytes, as_numbers: bool) -> tuple[NDArray[np.generic], bytes]:
+    """Pixels and EXIF data."""
     exif = _check_chunks(data)
-    return _palette_numbers(data) if as_numbers else np.asarray(imagecodecs.png_decode(data)), orientation_of(exif)
+    return _palette_numbers(data) if as_numbers else np.asarray(imagecodecs.png_decode(data)), exif
 
 
 def _check_chunks(data: bytes) -> bytes:

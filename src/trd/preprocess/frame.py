@@ -15,6 +15,7 @@ from trd.config import Recipe
 from trd.errors import DataError
 from trd.preprocess.facts import FARTHEST, MILLIMETRES, Plane, SampleFacts
 from trd.preprocess.image import resize_map
+from trd.preprocess.pose import PoseReference
 
 ENOUGH = 0.9  # share of the training samples that must show a part on a plane for "auto" to mean the part
 CANVAS = 1024  # pixels of the longer side of `Frame.canvas`, or as many as the network's input has if that is larger
@@ -27,7 +28,8 @@ class Frame:
 
     A sample whose frame has another size than the training samples' gets the window in proportion. region: "part" or
     "frame", what is scored; "" in detectors of earlier versions, where the recipe says it. cloud_scale: metres per unit
-    of the clouds. planes: cloud -> support plane of the training set, for samples that show none.
+    of the clouds. planes: cloud -> support plane of the training set, for samples that show none. reference: the part
+    with which others' poses are compared, where regions follow the part.
     """
 
     sensor: tuple[int, int]
@@ -36,6 +38,7 @@ class Frame:
     region: Literal["", "part", "frame"] = ""
     cloud_scale: float = 1.0
     planes: Mapping[str, Plane] = field(default_factory=dict)
+    reference: PoseReference | None = None
 
     def window_in(self, shape: tuple[int, int]) -> tuple[slice, slice]:
         """The window as row and column slices of a (height, width) frame. Raises DataError where no pixel is in it."""
@@ -94,7 +97,10 @@ class Frame:
         return full
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        values = asdict(self)
+        if self.reference is None:  # frames without one are stored as before there were any
+            del values["reference"]
+        return values
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Frame:
@@ -102,7 +108,8 @@ class Frame:
         stored = values if "sensor" in values else {**values, "sensor": values["source"]}  # as earlier versions call it
         sensor, window, size = (tuple(stored[key]) for key in ("sensor", "window", "size"))
         planes = {name: tuple(plane) for name, plane in values.get("planes", {}).items()}
-        frame = cls(sensor, window, size, values.get("region", ""), values.get("cloud_scale", 1.0), planes)
+        reference = PoseReference.from_json(values["reference"]) if values.get("reference") else None
+        frame = cls(sensor, window, size, values.get("region", ""), values.get("cloud_scale", 1.0), planes, reference)
         frame._refuse_senseless()
         return frame
 

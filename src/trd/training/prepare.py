@@ -29,7 +29,8 @@ from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
 from trd.progress import tracked
 from trd.stored import FACTS, read_facts
-from trd.types import Camera, ClassFiles, ClassFolder, PreparedSample, SampleFiles
+from trd.training.reference_part import reference_part
+from trd.types import Camera, ClassFiles, ClassFolder, PreparedSample, Sample, SampleFiles
 
 LOG = logging.getLogger(__name__)
 RECORD = "training.json"
@@ -104,7 +105,13 @@ def prepare_class(
     parts = _Part(files.train), _Part(files.validation)
     shown = partial(tracked, console=console or Console(quiet=True))
     facts = _facts(recipe, parts[0], files.camera, cache)
-    pipeline = Pipeline.from_facts(recipe, list(shown(facts, f"{files.name}: looking for the part", len(files.train))))
+    facts_of_parts = list(shown(facts, f"{files.name}: looking for the part", len(files.train)))
+
+    def reference() -> Sample:
+        part = reference_part(files, recipe.frame.reference)
+        return load_sample(part, recipe.point_cloud_sources, files.camera)
+
+    pipeline = Pipeline.from_facts(recipe, facts_of_parts, reference)
     training, validation = (_prepared(part, pipeline, files.camera, cache) for part in parts)
     good = training.and_also(validation)
     pixel_digests = in_threads(lambda index: _pixels_digest(good[index]), range(len(good)))  # all bad files show now

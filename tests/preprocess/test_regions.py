@@ -15,15 +15,15 @@ from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.errors import DataError, RecipeError
 from trd.preprocess.frame import Frame
-from trd.preprocess.inspected_area import inspected_area
 from trd.preprocess.pipeline import Pipeline
+from trd.preprocess.regions import Regions
 
 WHOLE = Frame(sensor=(120, 160), window=(0, 0, 120, 160), size=(120, 160))
 
 
 def area(frame: Frame = WHOLE, **polygons: object) -> np.ndarray:
     values = {name: tuple(tuple(map(tuple, polygon)) for polygon in shapes) for name, shapes in polygons.items()}
-    result = inspected_area(load_recipe("lite-rgb").frame.model_copy(update=values), frame)
+    result = Regions(load_recipe("lite-rgb").frame.model_copy(update=values), frame).places(None).area
     assert result is not None
     return result
 
