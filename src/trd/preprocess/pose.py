@@ -83,7 +83,7 @@ class PartView:
         along the x axis, the next ones go towards the y axis. Layers that there are not are 0."""
         native = radius / self.scale
         flags = cv2.INTER_LINEAR | cv2.WARP_POLAR_LINEAR | cv2.WARP_FILL_OUTLIERS
-        sigma = max(0.5, native / RINGS / 2)  # a ring is wider than a pixel of a large frame
+        sigma = max(1.0, native / RINGS)  # rings are wider than pixels of large frames, and pixels make steps of a rim
         strips = [
             cv2.warpPolar(cv2.GaussianBlur(layer, (0, 0), sigma), (RINGS, ANGLES), self.middle, native, flags)
             for layer in self.layers[:layers]

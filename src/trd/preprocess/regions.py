@@ -48,6 +48,7 @@ class Regions:
         of the window; of regions that follow the part, where that lies as in its reference."""
         self.config = config
         self.frame = frame
+        self._size = frame.size
         self._inspect = self._shape(config.inspect, config.inspect_picture, "frame.inspect_picture")
         self._ignore = self._shape(config.ignore, config.ignore_picture, "frame.ignore_picture")
         self._named = [
@@ -95,11 +96,11 @@ class Regions:
         ignore += [self._filled(self._ignore, None)] if self._ignore else []
         area = None
         if inspect or ignore:
-            area = np.any(inspect, axis=0) if inspect else np.ones(self.frame.size, bool)
+            area = np.any(inspect, axis=0) if inspect else np.ones(self._size, bool)
             area = np.asarray(area & ~np.any(ignore, axis=0) if ignore else area)
         if not self._named:
             return Places(area, None)
-        named = np.zeros(self.frame.size, np.uint8)
+        named = np.zeros(self._size, np.uint8)
         for number, _, mask in placed:
             named[mask] = number
         return Places(area, named)
@@ -122,8 +123,8 @@ class Regions:
 
     def _filled(self, shape: Shape, pose: Pose | None) -> Mask:
         top, left, height, width = self.frame.window
-        scale = np.array([self.frame.size[1] / width, self.frame.size[0] / height])
-        canvas = np.zeros(self.frame.size, np.uint8)
+        scale = np.array([self._size[1] / width, self._size[0] / height])
+        canvas = np.zeros(self._size, np.uint8)
         for group in shape:
             corners = [((self._moved(curve, pose) - [left, top] + 0.5) * scale - 0.5) * 2**SHIFT for curve in group]
             rounded = [np.clip(np.round(curve), -FARTHEST, FARTHEST).astype(np.int32) for curve in corners]
