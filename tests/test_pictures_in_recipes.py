@@ -119,6 +119,16 @@ def test_the_content_is_a_mask_as_a_file_is(tmp_path: Path, shape: tuple[int, ..
     assert 0 < expected.mean() < 1
 
 
+def test_a_smoothed_rim_is_painted_and_a_photograph_is_refused() -> None:
+    painted = np.zeros((40, 50, 3), np.uint8)
+    painted[10:30, 10:40] = (250, 30, 30)
+    painted[9, 10:40] = (90, 10, 10)
+    assert png_mask(imagecodecs.png_encode(painted), "it").sum() == 21 * 30
+    photograph = np.random.default_rng(0).integers(0, 200, (40, 50, 3)).astype(np.uint8)
+    with pytest.raises(DataError, match="it looks like a photograph: save what is painted alone"):
+        png_mask(imagecodecs.png_encode(photograph), "it")
+
+
 def test_a_damaged_or_huge_picture_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = (place / "masks/label.png").read_bytes()
     with pytest.raises(DataError, match="it is damaged: it ends too early; save the picture anew"):

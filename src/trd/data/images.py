@@ -40,6 +40,7 @@ UNREAD_SUFFIXES = (".webp", ".gif", ".jp2", ".exr", ".pgm", ".ppm", ".raw")  # w
 PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 PALETTE = 3
+PAINT = 0.5  # least share of a painted region that has its brightest value: its rim may be smoothed
 JPEG_DEFECT, JPEG_NOISE = 128, 16  # values of masks: least of a defect, largest that compression makes of nothing
 
 
@@ -86,13 +87,18 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
 
 
 def png_mask(data: bytes, name: str) -> NDArray[np.bool_]:
-    """The same of a PNG's content. name: for messages. Raises DataError for a damaged one, and for one of more pixels
-    than the limit."""
+    """The same of a PNG's content that somebody painted. name: for messages. Raises DataError for a damaged one, one of
+    more pixels than the limit, and one whose painted pixels mostly differ, as a photograph's do."""
     try:
         height, width, colour_type = png_header(data[:64])
         check_picture(Path(name), height, width)
         stored, exif = _png_content(data, colour_type == PALETTE)
-        return turned(_painted(np.atleast_3d(cast(NDArray[np.uint16], stored))), orientation_of(exif))
+        channels = np.atleast_3d(cast(NDArray[np.uint16], stored))
+        mask = _painted(channels)
+        paint = channels[mask][:, :3].max(axis=1) if channels.shape[2] > 2 else channels[mask][:, 0]
+        if paint.size and (paint == paint.max()).mean() < PAINT:
+            raise DataError(f"{name} looks like a photograph: save what is painted alone, white on black")
+        return turned(mask, orientation_of(exif))
     except DataError:
         raise
     except Exception as error:  # the codecs raise types of their own

@@ -9,6 +9,7 @@ that looks the same at two angles has no certain one; then the pose says so.
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -26,6 +27,8 @@ ANGLES, RINGS = 360, 32  # of the unrolled part: a degree is refined to a tenth 
 LAYERS = (2, 3)  # outline and heights, with or without grey values
 INSIDE = 0.5  # weight of heights and grey values beside the outline
 REACH = 1.1  # radius that is unrolled, in the outline's greatest distance from its middle
+LONGEST = 512  # pixels of the longer side: of larger frames every n-th
+GAP = 0.03  # of the root of the part's area: half the width of gaps that are closed
 PIECE = 0.1  # of the largest piece's area: parts may show in several
 BRIGHT = 0.98  # quantile of heights and grey values that counts as their range
 FEWEST = 50  # pixels of a part
@@ -62,7 +65,10 @@ class PartView:
     def of(cls, heights: Floats, outline: Mask, grey: Floats | None, scale: float) -> PartView | None:
         """heights: (H, W) over the support. outline: (H, W) pixels of the part. grey: (H, W), None without a picture.
         All of the whole frame. None where too little is seen."""
-        contours, _ = cv2.findContours(outline.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        step = -(-max(outline.shape) // LONGEST)
+        heights, outline = heights[::step, ::step], outline[::step, ::step]
+        grey = None if grey is None else grey[::step, ::step]
+        contours, _ = cv2.findContours(_without_gaps(outline), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         areas = [cv2.contourArea(contour) for contour in contours]
         if not areas or max(areas) < FEWEST:
             return None
@@ -74,9 +80,9 @@ class PartView:
         layers = [filled.astype(np.float32), _relief(heights, inside & outline)]
         if grey is not None:
             layers.append(_relief(grey, inside))
-        centre = ((x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5)
-        reach = float(np.hypot(*(np.concatenate(pieces)[:, 0] - [x, y]).T).max()) * scale
-        return cls(tuple(layers), (x, y), centre, scale, reach)
+        centre = ((step * x + 0.5) * scale - 0.5, (step * y + 0.5) * scale - 0.5)
+        reach = float(np.hypot(*(np.concatenate(pieces)[:, 0] - [x, y]).T).max()) * step * scale
+        return cls(tuple(layers), (x, y), centre, step * scale, reach)
 
     def unrolled(self, radius: float, layers: int) -> Floats:
         """(ANGLES, RINGS * layers), -1 to 1, around the middle up to `radius` pixels of the training frames; row 0 is
@@ -141,6 +147,14 @@ class PoseReference:
         except zlib.error as error:
             raise ValueError(f"the reference part is damaged: {error}") from error
         return reference
+
+
+def _without_gaps(outline: Mask) -> NDArray[np.uint8]:
+    """(H, W) 0 or 1; what lies nearly beside each other is one piece: where a step throws a shadow, nothing is
+    measured."""
+    side = 2 * max(1, round(GAP * math.sqrt(np.count_nonzero(outline)))) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(cv2.morphologyEx(outline.astype(np.uint8), cv2.MORPH_CLOSE, disc), np.uint8)
 
 
 def _relief(values: Floats, inside: Mask) -> Floats:
