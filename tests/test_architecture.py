@@ -62,7 +62,7 @@ STATION_USES = {
     "trd.packages.package": "SUFFIX is_package read_package",
     "trd.preprocess.facts": "in_metres",
     "trd.preprocess.foreground": "border_plane",
-    "trd.preprocess.frame": "Frame",
+    "trd.preprocess.view_frames": "AnyFrame frame_from_json",
     "trd.preprocess.image": "full_scale_of unit_range",
     "trd.preprocess.measures": "UNITS measures_of",
     "trd.preprocess.ranges": "TrainingRanges",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from trd.config import Recipe
 from trd.data.clouds import finite
+from trd.data.views import joined_views, sample_of_arrays
 from trd.decision.calibration import Calibration
 from trd.decision.maps import Map, decide
 from trd.engines.base import Engine, Maps, Placement
@@ -22,21 +23,21 @@ from trd.extras import explained
 from trd.packages.engine import package_engine, self_tested
 from trd.packages.package import is_package, read_package
 from trd.preprocess.parts import batches, stacked_images
-from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.regions import limit_map
 from trd.preprocess.threads import Steps, in_threads
+from trd.preprocess.view_pipeline import pipeline_of
 from trd.stored import DetectorFacts, detector_folder, read_detector, stand_in_folder
 from trd.types import Failure, Prediction, PreparedSample, Sample
 
 Arrays = Mapping[str, NDArray[np.generic]]
-"""Source name -> array, as in `Sample.arrays`."""
+"""Source name -> array, as in `Sample.arrays`; of a part with several views, "front/rgb" and so on."""
 
 BATCH = 8  # samples that go through the engine together
 
 
 @dataclass(frozen=True)
 class ScoredSample:
-    """A prepared sample with its z-scored, smoothed maps at the network's size, (h, w) per branch and fused."""
+    """A prepared sample with its z-scored, smoothed maps, (h, w) per branch and fused, of `Frame.map_size`."""
 
     sample: PreparedSample
     branch_maps: Mapping[str, NDArray[np.float32]]
@@ -65,7 +66,7 @@ class Detector:
     def __init__(self, facts: DetectorFacts, engine: Engine) -> None:
         self.facts = facts
         self.engine = engine
-        self.pipeline = Pipeline(facts.recipe, facts.frame, facts.ranges, facts.finder)
+        self.pipeline = pipeline_of(facts.recipe, facts.frame, facts.ranges, facts.finder)
         self._computing = Lock()  # one for each engine
 
     @classmethod
@@ -96,7 +97,8 @@ class Detector:
             with explained(f"the detector {detector_folder(Path(path))}"):
                 from trd.evidence.detection import detector_engine  # torch, which packages do without
 
-                engine = detector_engine(facts.recipe, state, facts.frame.size, placement)
+                frame = facts.frame
+                engine = detector_engine(facts.recipe, state, frame.network_size, placement, frame.tiles)
         except CheckpointError as error:
             raise CheckpointError(f"{detector_folder(Path(path))}: {error}") from error
         return cls(facts, engine)
@@ -136,7 +138,7 @@ class Detector:
         return other
 
     def raw_maps(self, samples: Sequence[PreparedSample]) -> Maps:
-        """branch -> (B, h, w) float32 raw anomaly maps at the network's size."""
+        """branch -> (B, h, w) float32 raw anomaly maps of `Frame.map_size`."""
         images = stacked_images(samples)
         with self._computing:
             return self.engine.raw_maps(images)
@@ -213,27 +215,22 @@ class Detector:
         index, item = numbered
         if isinstance(item, Failure):
             return item
-        sample = item if isinstance(item, Sample) else Sample(f"sample-{index}", item)
+        name = item.id if isinstance(item, Sample) else f"sample-{index}"
         try:
+            sample = item if isinstance(item, Sample) else sample_of_arrays(name, item)
             return self.pipeline(checked(sample, self.recipe))
         except TRDError as error:
-            return Failure(sample.id, error)
+            return Failure(name, error)
 
     def peak(self, scored: ScoredSample) -> Peak:
         """Of a sample that this detector's `score` gave."""
         row, column = np.unravel_index(int(scored.fused.argmax()), scored.fused.shape)
         at_peak = {name: float(m[row, column]) for name, m in scored.branch_maps.items()}
-        rows, columns = self.facts.frame.window_in(scored.sample.shape)
-        height, width = self.facts.frame.size
-        return Peak(
-            rows.start + int((row + 0.5) * (rows.stop - rows.start) / height),
-            columns.start + int((column + 0.5) * (columns.stop - columns.start) / width),
-            self.calibration.shares(at_peak),
-            self._region_at(scored.sample, int(row), int(column)),
-        )
+        place = self.facts.frame.pixel(int(row), int(column), scored.sample.shape, scored.fused.shape[:2])
+        return Peak(*place, self.calibration.shares(at_peak), self._region_at(scored.sample, int(row), int(column)))
 
     def _region_at(self, sample: PreparedSample, row: int, column: int) -> str | None:
-        """As in `Prediction`, at a pixel of the network's size."""
+        """As in `Prediction`, at a pixel of the maps."""
         if sample.named is None:
             return None
         number = int(sample.named[row, column])
@@ -255,7 +252,7 @@ class Detector:
             peak=(peak.row, peak.column),
             pixel_threshold=calibration.pixel_threshold.value,
             notes=scored.sample.notes + self.doubts,
-            used=self.recipe.sources,
+            used=self.recipe.inputs,
             region=peak.region,
         )
 
@@ -271,6 +268,9 @@ def _at_once(work: Sequence[Callable[[], Map]]) -> list[Map]:
 def checked(sample: Sample, recipe: Recipe) -> Sample:
     """The sample with NaN and infinite points of clouds as missing ones, when its arrays can be used. Raises DataError
     otherwise; files are checked on reading too."""
+    if sample.views:
+        views = {name: checked(sample.view(name), recipe) for name, _ in sample.views}
+        return replace(joined_views(sample.id, views, sample.defect), mask=sample.mask)
     shape: tuple[int, ...] | None = None
     changed = dict[str, NDArray[np.generic]]()
     for source in recipe.sources:

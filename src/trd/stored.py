@@ -24,9 +24,9 @@ from trd.config import Recipe, recipe_from_toml
 from trd.decision.calibration import Calibration
 from trd.errors import CheckpointError
 from trd.files import write_json, write_text, write_whole
-from trd.preprocess.frame import Frame
 from trd.preprocess.part_finder import PartFinder
 from trd.preprocess.ranges import TrainingRanges
+from trd.preprocess.view_frames import AnyFrame, frame_from_json
 from trd.types import Camera, State
 
 FORMAT_VERSION = 3
@@ -45,7 +45,7 @@ class DetectorFacts:
     """
 
     recipe: Recipe
-    frame: Frame
+    frame: AnyFrame
     calibration: Calibration
     ranges: TrainingRanges | None = None
     class_name: str = ""
@@ -137,7 +137,7 @@ def facts_from(content: Mapping[str, Any], recipe_text: str, where: Path) -> Det
     try:
         return DetectorFacts(
             recipe=recipe,
-            frame=Frame.from_json(content["frame"]),
+            frame=frame_from_json(content["frame"]),
             calibration=Calibration.from_json(content["calibration"]),
             ranges=TrainingRanges.from_json(content["ranges"]) if content.get("ranges") else None,
             class_name=str(content.get("class_name", "")),

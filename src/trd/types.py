@@ -5,7 +5,7 @@ Shape legend: B batch, H W pixels of the sensor's frame, h w pixels of the netwo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,14 +15,27 @@ from numpy.typing import NDArray
 
 from trd.errors import TRDError
 
+VIEW_SEPARATOR = "/"  # between a view's name and a source's
+
+
+def views_of(sources: Iterable[str]) -> tuple[str, ...]:
+    """Names of the views that "front/rgb", "front/xyz", "side/rgb" name, in order; () where none does."""
+    return tuple(dict.fromkeys(source.partition(VIEW_SEPARATOR)[0] for source in sources if VIEW_SEPARATOR in source))
+
+
+def plain_sources(sources: Iterable[str]) -> tuple[str, ...]:
+    """Without the views' names, each once."""
+    return tuple(dict.fromkeys(source.rpartition(VIEW_SEPARATOR)[2] for source in sources))
+
 
 @dataclass(frozen=True)
 class SampleFiles:
     """Where one sample lies on disk; nothing is read yet.
 
     id: unique within the class, `split/defect/stem`. defect: "good" or the defect kind. sources: what the recipe calls
-    its inputs ("rgb", "xyz") -> file. mask: ground truth, None for good parts and unlabelled ones; a file, or a folder
-    of several that are united.
+    its inputs ("rgb", "xyz"; "front/rgb" of a part with several views) -> file. mask: ground truth, None for good parts
+    and unlabelled ones; a file, or a folder of several that are united. view_masks: the same of a part with several
+    views, view -> mask, for those in which a defect is marked.
     """
 
     id: str
@@ -30,6 +43,18 @@ class SampleFiles:
     defect: str
     sources: Mapping[str, Path]
     mask: Path | None = None
+    view_masks: Mapping[str, Path] = field(default_factory=dict)
+
+    def view(self, name: str) -> SampleFiles:
+        """One view of the part, as a sample."""
+        prefix = name + VIEW_SEPARATOR
+        sources = {s.removeprefix(prefix): path for s, path in self.sources.items() if s.startswith(prefix)}
+        return SampleFiles(f"{self.id} ({name})", self.split, self.defect, sources, self.view_masks.get(name))
+
+    @property
+    def masks(self) -> tuple[Path, ...]:
+        """Of all views."""
+        return ((self.mask,) if self.mask is not None else ()) + tuple(self.view_masks.values())
 
     @property
     def is_good(self) -> bool:
@@ -111,7 +136,8 @@ class Camera:
     others get them in proportion. None: of any. distortion, kappa: as in `ColourCamera`. units: metres per unit of x,
     y and z. z: whether it grows away from the sensor or towards it. height_map: of a profiler. colour: None where the
     3D sensor takes the pictures too. grid: for points that form none, from the first training part. missing: values of
-    depth images and height maps, as stored, that stand for "not measured", beside 0 and NaN.
+    depth images and height maps, as stored, that stand for "not measured", beside 0 and NaN. views: of parts with
+    several views, each view's camera where it has one of its own; the rest is of no meaning then.
     """
 
     fx: float
@@ -128,6 +154,7 @@ class Camera:
     colour: ColourCamera | None = None
     grid: SupportGrid | None = None
     missing: tuple[float, ...] = ()
+    views: Mapping[str, Camera] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Lists and objects where the camera comes from JSON become what they were."""
@@ -137,6 +164,9 @@ class Camera:
             value = getattr(self, name)
             if isinstance(value, Mapping):
                 object.__setattr__(self, name, kind(**value))
+
+        views = {n: v if isinstance(v, Camera) else Camera(**v) for n, v in self.views.items()}
+        object.__setattr__(self, "views", views)
 
     @property
     def concerns_points(self) -> bool:
@@ -178,23 +208,38 @@ class Sample:
 
     arrays: source -> image (H, W) or (H, W, 3), uint8 / uint16 / float32 in [0, 1]; or organised cloud (H, W, 3)
     float32, metres, camera frame, missing points (0, 0, 0). All sources are registered: they show the same frame,
-    if perhaps at different resolution. mask: (H, W) bool, True on defects, at the first source's size.
+    if perhaps at different resolution. mask: (H, W) bool, True on defects, at the first source's size. views: of a part
+    with several views, name and (height, width) of each; their arrays and masks lie one above the other, from the left
+    edge on, narrower ones filled with zeros.
     """
 
     id: str
     arrays: Mapping[str, NDArray[np.generic]]
     defect: str = UNLABELLED
     mask: NDArray[np.bool_] | None = None
+    views: tuple[tuple[str, tuple[int, int]], ...] = ()
+
+    def view(self, name: str) -> Sample:
+        """One view of the part, as a sample."""
+        top = 0
+        for other, (height, width) in self.views:
+            if other == name:
+                window = slice(top, top + height), slice(width)
+                arrays = {source: array[window] for source, array in self.arrays.items()}
+                mask = None if self.mask is None else self.mask[window]
+                return Sample(f"{self.id} ({name})", arrays, self.defect, mask)
+            top += height
+        raise KeyError(name)
 
 
 @dataclass(frozen=True)
 class PreparedSample:
     """A sample as the network takes it.
 
-    images: modality -> (3, h, w) float32 in [0, 1]. region: (h, w) bool, the pixels that are scored, None for all.
-    named: (h, w) uint8, number of the recipe's region (`frame.regions`) that a pixel lies in, from 1, 0 for none; None
-    where it names none.
-    mask: bool ground truth of the whole frame at the network's scale (`Frame.canvas`), None without labels.
+    images: modality -> (3, h, w) float32 in [0, 1]. region: bool of `Frame.map_size`, the pixels that are scored, None
+    for all. named: uint8 of that size, number of the recipe's region (`frame.regions`) that a pixel lies in, from 1, 0
+    for none; None where it names none. mask: bool ground truth of the whole frame at the maps' scale (`Frame.canvas`),
+    None without labels.
     shape: (height, width) of the sensor's frame. notes: what makes its score doubtful, a sentence each. measures: as
     `TrainingRanges` names them, where there are ranges to compare them with.
     """

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.preprocess.frame import Frame
+from trd.preprocess.view_frames import AnyFrame
 
 MAGIC = b"TRDC"
 FINEST = 1e-5  # metres: finer steps would store the sensor's noise
@@ -33,7 +33,7 @@ class CloudFacts:
 
 
 def encoded(
-    cloud: Floats, scores: Floats, colour: NDArray[np.uint8] | None, frame: Frame, facts: CloudFacts, step: int = 1
+    cloud: Floats, scores: Floats, colour: NDArray[np.uint8] | None, frame: AnyFrame, facts: CloudFacts, step: int = 1
 ) -> bytes:
     """cloud: (H, W, 3) metres. scores: (H, W). colour: (H, W, 3) or None. step: every n-th pixel of the window."""
     shape = cloud.shape[0], cloud.shape[1]

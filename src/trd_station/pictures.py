@@ -14,8 +14,8 @@ from trd.data.images import png_header
 from trd.detector import Detector, checked
 from trd.errors import DataError
 from trd.evaluation.figures import outlined, png
-from trd.preprocess.frame import Frame
 from trd.preprocess.image import full_scale_of, unit_range
+from trd.preprocess.view_frames import AnyFrame
 from trd.types import Sample
 
 Picture = NDArray[np.uint8]
@@ -55,7 +55,7 @@ def modality_picture(detector: Detector, sample: Sample, name: str, shape: tuple
     return full
 
 
-def full_map(stored: Map, frame: Frame, shape: tuple[int, int], floor: float) -> Map:
+def full_map(stored: Map, frame: AnyFrame, shape: tuple[int, int], floor: float) -> Map:
     """Of a stored map of the network's size what `Prediction` has: (H, W) float32."""
     return frame.to_sensor(stored, shape, floor)
 
@@ -92,7 +92,7 @@ def contours(values: Map, level: float) -> list[list[list[int]]]:
     return [[[int(y), int(x)] for x, y in outline[:, 0]] for outline in largest]
 
 
-def cut(array: NDArray[Any], frame: Frame, window_only: bool) -> NDArray[Any]:
+def cut(array: NDArray[Any], frame: AnyFrame, window_only: bool) -> NDArray[Any]:
     """The array, or its window."""
     return frame.crop(array) if window_only else array
 

@@ -199,6 +199,30 @@ def test_real_iad(tmp_path: Path, lists: str) -> None:
         list_class(tmp_path / "raw", "toy", *RGB)
 
 
+def test_five_pictures_of_real_iad_may_be_one_part(tmp_path: Path) -> None:
+    names = {"train": {"a": "OK"}, "test": {"c": "OK", "d": "AK"}}
+    entries: dict[str, list[dict[str, str | None]]] = {"train": [], "test": []}
+    for split, parts in names.items():
+        for part, kind in parts.items():
+            for number in range(1, 4):
+                shown = kind if number == 2 else "OK"  # the defect is seen from one side
+                stem = f"toy_{part}_{kind}_C{number}_2023{number}"
+                place = f"{'OK' if kind == 'OK' else 'NG/AK'}/S0001/{stem}"
+                draw(tmp_path, f"raw/toy/{place}.jpg")
+                mask = f"{place}.png" if shown != "OK" else None
+                if mask:
+                    draw(tmp_path, f"raw/toy/{mask}", image=SPOT)
+                entries[split].append({"image_path": f"{place}.jpg", "mask_path": mask, "anomaly_class": shown})
+    (tmp_path / "raw" / "toy.json").write_text(json.dumps({"meta": {"normal_class": "OK"}, **entries}))
+    files = list_class(tmp_path / "raw", "toy", ("C1/rgb", "C2/rgb"), ())
+    assert ids(files) == [["train/good/toy_a_OK"], [], ["test/good/toy_c_OK", "test/AK/toy_d_AK"]]
+    good, defective = files.test
+    assert list(defective.view_masks) == ["C2"]
+    assert good.is_good
+    assert not defective.is_good
+    assert list(defective.sources) == ["C1/rgb", "C2/rgb"]
+
+
 def test_real_iad_d3_takes_points_from_the_pcd_and_not_from_the_tiff(tmp_path: Path) -> None:
     real_iad(tmp_path, "realiad_d3_jsons", ps_path="_ps.jpg", xyz_path=".tiff")
     files = listed(tmp_path / "raw", "toy", "Real-IAD D3", ("rgb", "ps"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from rich.console import Console
 from trd.check.outliers import strangeness
 from trd.check.region_pictures import region_pictures
 from trd.check.registration import Registration, registration
+from trd.check.resolution import DefectSize, Resolution, pixel_pitch, resolution
 from trd.config import Recipe
 from trd.data.check import doubtful_masks, grouped, unreadable
 from trd.data.listing import layout_of, list_class
@@ -22,6 +23,9 @@ from trd.data.loading import load_sample
 from trd.data.unread import unread_below, unread_files
 from trd.errors import TRDError
 from trd.evaluation.figures import as_picture, data_uri, outlined, overlay
+from trd.preprocess.parts import at_map_size
+from trd.preprocess.pipeline import Pipeline
+from trd.preprocess.view_pipeline import ViewPipeline
 from trd.training.cross import dealt
 from trd.training.prepare import PreparedClass, prepare_class, with_calibration_parts
 from trd.types import ClassFiles, ClassFolder, PreparedSample
@@ -62,14 +66,19 @@ class ClassCheck:
     region_facts: dict[str, str] = field(default_factory=dict)
 
 
-def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = None) -> ClassCheck:
-    """Read every file of a class, fit the pipeline, and compare the training parts; every mistake becomes a problem."""
+def check_class(
+    place: ClassFolder, recipe: Recipe, console: Console | None = None, smallest: DefectSize | None = None
+) -> ClassCheck:
+    """Read every file of a class, fit the pipeline, and compare the training parts; every mistake becomes a problem.
+
+    smallest: defect that the network must see.
+    """
     console = console or Console(quiet=True)
     recipe = recipe.for_class(place.name)
     layout = layout_of(place.path)
     facts = {"layout": layout.name}
     try:
-        files = list_class(place.path, "", recipe.sources, recipe.point_cloud_sources)
+        files = list_class(place.path, "", recipe.inputs, recipe.point_cloud_sources)
     except TRDError as error:
         return ClassCheck(place.name, (str(error),), tuple(unread_below(place.path)), facts)
     samples = (*files.train, *files.validation, *files.test)
@@ -92,10 +101,13 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
         log.removeHandler(preparation_warnings)
     projection = _registration(files, recipe)
     facts |= _fitted(files, parts) | projection.facts
+    seen = _resolution(smallest, files, recipe, parts)
+    facts |= {"smallest defect": seen.fact} if seen.fact else {}
     trained = {sample.id for sample in files.train}
-    good = sorted(parts.training.and_also(parts.validation), key=lambda part: part.id)
-    drawn_regions = region_pictures(parts.pipeline, good)
-    training = [part for part in parts.training.and_also(parts.validation) if part.id in trained]
+    tiles = parts.pipeline.frame.tiles
+    good = [at_map_size(part, tiles) for part in parts.training.and_also(parts.validation)]
+    drawn_regions = region_pictures(parts.pipeline, sorted(good, key=lambda part: part.id))
+    training = [part for part in good if part.id in trained]
     outliers = strangeness(training, recipe, console)
     order = np.argsort(-outliers.scores, kind="stable")
     worst, ordinary = order[:STRANGEST], order[len(order) // 2 :][:SHOWN]
@@ -104,6 +116,7 @@ def check_class(place: ClassFolder, recipe: Recipe, console: Console | None = No
         *doubtful_masks(files.test),
         *preparation_warnings.lines,
         *projection.warnings,
+        *([seen.warning] if seen.warning else []),
         *_doubts(recipe, files, parts),
         *_noted(list(parts.training)),
     ]
@@ -133,6 +146,17 @@ def _registration(files: ClassFiles, recipe: Recipe) -> Registration:
     return registration(samples, pictures[0], clouds[0])
 
 
+def _resolution(smallest: DefectSize | None, files: ClassFiles, recipe: Recipe, parts: PreparedClass) -> Resolution:
+    if smallest is None:
+        return Resolution("")
+    clouds, frame = recipe.point_cloud_sources, parts.pipeline.frame
+    samples = [load_sample(sample, clouds, files.camera) for sample in files.train[:SHOWN] if clouds]
+    samples = [sample.view(sample.views[0][0]) if sample.views else sample for sample in samples]
+    arrays = [sample.arrays[clouds[0]] for sample in samples]
+    pitch = pixel_pitch([cast(NDArray[np.float32], array) * np.float32(frame.cloud_scale) for array in arrays])
+    return resolution(smallest, recipe.frame, frame, pitch)
+
+
 class _WarningLines(logging.Handler):
     """Keeps what preparation warns of."""
 
@@ -146,7 +170,7 @@ class _WarningLines(logging.Handler):
 
 def _counted(files: ClassFiles) -> dict[str, str]:
     kinds = Counter(sample.defect for sample in files.test)
-    masks = sum(sample.mask is not None for sample in files.test)
+    masks = sum(bool(sample.masks) for sample in files.test)
     tested = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     return {
         "good parts to train on": str(len(files.train)),
@@ -157,25 +181,36 @@ def _counted(files: ClassFiles) -> dict[str, str]:
 
 
 def _fitted(files: ClassFiles, parts: PreparedClass) -> dict[str, str]:
-    pipeline, frame = parts.pipeline, parts.pipeline.frame
-    record: dict[str, Any] = pipeline.record
+    pipeline, facts = parts.pipeline, dict[str, str]()
+    views = pipeline.pipelines.items() if isinstance(pipeline, ViewPipeline) else [("", pipeline)]
+    for view, view_pipeline in views:
+        record = pipeline.record["views"][view] if view else pipeline.record
+        for label, text in _frame_facts(view_pipeline, record, len(parts.training)).items():
+            facts[f"{view}: {label}" if view else label] = text
+    if pipeline.ranges is not None:
+        facts |= pipeline.ranges.described()
+    if held_out := len(parts.validation) - len(files.validation):
+        facts["held out for calibration"] = f"{held_out} of the parts to train on"
+    return facts
+
+
+def _frame_facts(pipeline: Pipeline, record: dict[str, Any], count: int) -> dict[str, str]:
+    """count: of the training parts."""
+    frame = pipeline.frame
     top, left, height, width = frame.window
+    tiles = f", in {len(frame.tiles.places)} tiles of {frame.tile}" if frame.tiles else ""
     facts = {
         "frame": f"{frame.sensor[0]} x {frame.sensor[1]} pixels (height x width)",
         "window": f"rows {top} to {top + height}, columns {left} to {left + width}, "
-        f"resized to {frame.size[0]} x {frame.size[1]}",
+        f"resized to {frame.size[0]} x {frame.size[1]}{tiles}",
         "scored": {"part": "the part", "frame": "the whole window"}[pipeline.region],
     }
     if record:
         unit = {1.0: "metres", 0.001: "millimetres"}.get(frame.cloud_scale, f"{frame.cloud_scale:g} metres per unit")
         facts["3D in"] = unit
-        facts["support plane not found in"] = f"{len(record['without_plane'])} of {len(parts.training)} training parts"
+        facts["support plane not found in"] = f"{len(record['without_plane'])} of {count} training parts"
         if "parts_found" in record:
-            facts["part found in"] = f"{record['parts_found']} of {len(parts.training)} training parts"
-    if pipeline.ranges is not None:
-        facts |= pipeline.ranges.described()
-    if held_out := len(parts.validation) - len(files.validation):
-        facts["held out for calibration"] = f"{held_out} of the parts to train on"
+            facts["part found in"] = f"{record['parts_found']} of {count} training parts"
     return facts
 
 

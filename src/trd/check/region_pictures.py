@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from trd.config import RegionConfig
 from trd.evaluation.figures import Picture, as_picture, data_uri
 from trd.preprocess.pipeline import Pipeline
+from trd.preprocess.view_pipeline import AnyPipeline
 from trd.types import PreparedSample
 
 SHOWN = 3  # parts, where regions follow the part
@@ -28,8 +29,10 @@ class RegionPictures:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def region_pictures(pipeline: Pipeline, parts: Sequence[PreparedSample]) -> RegionPictures:
+def region_pictures(pipeline: AnyPipeline, parts: Sequence[PreparedSample]) -> RegionPictures:
     """On the part in whose frame the regions are; where they follow it, on others too."""
+    if not isinstance(pipeline, Pipeline):  # with several views there are no regions
+        return RegionPictures()
     written = dict(pipeline.regions.written())
     if not written:
         return RegionPictures()

@@ -43,7 +43,7 @@ def export(
     from trd.stored import detector_folder, read_facts
 
     facts, _ = read_facts(detector_folder(run))
-    files = list_unlabelled(good, facts.recipe.sources, facts.recipe.point_cloud_sources) if good else ()
+    files = list_unlabelled(good, facts.recipe.inputs, facts.recipe.point_cloud_sources) if good else ()
     job = ExportJob(run, out, runtime, precision, data, files, without, keep_onnx=single is not None)
     exported = export(job, console)
     table = Table(
@@ -91,18 +91,18 @@ def check_device(
     from trd.packages.engine import package_engine
     from trd.packages.golden import Golden, deviation, refuse_deviation
     from trd.packages.package import read_package
-    from trd.preprocess.pipeline import Pipeline
+    from trd.preprocess.view_pipeline import pipeline_of
 
     opened = read_package(package)
     require(f"{package}", opened.manifest.runtime)
     facts, manifest = opened.facts, opened.manifest
-    pipeline = Pipeline(facts.recipe, facts.frame, facts.ranges, facts.finder)
+    pipeline = pipeline_of(facts.recipe, facts.frame, facts.ranges, facts.finder)
     engine = package_engine(opened, Placement())
     if not manifest.golden:
         raise CheckpointError(f"{package} holds no golden part: export it anew")
     goldens = [Golden.from_bytes(opened.contents[name], f"{package}, {name}") for name in manifest.golden]
     for name, golden in zip(manifest.golden, goldens, strict=True):
-        measured = deviation(golden, pipeline, engine, facts.calibration.maps)
+        measured = deviation(golden, pipeline, engine, facts.calibration)
         console.print(
             f"{name}: prepared images differ by {measured.images:.2g}, maps by {measured.maps:.2g} deviations (allowed "
             f"{manifest.tolerance:g})",
@@ -113,7 +113,7 @@ def check_device(
     seconds = []
     for _ in range(repeats + 1):
         begin = time.perf_counter()
-        detector.predict(goldens[0].sources)
+        detector.predict(goldens[0].sample)
         seconds.append(time.perf_counter() - begin)
     console.print(
         f"{engine.form}, {engine.device}, precision {engine.precision}: {1000 * min(seconds[1:]):.0f} ms at best, "

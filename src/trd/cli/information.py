@@ -21,7 +21,7 @@ def _counted(items: Sequence[object], word: str) -> str:
 
 PRINTED_FACTS = (
     *("layout", "good parts to train on", "held out for calibration", "good parts to calibrate on"),
-    "parts to test on",
+    *("parts to test on", "smallest defect"),
 )
 """Of `trd.check.check.ClassCheck`, on the console; the page has all."""
 
@@ -129,22 +129,27 @@ def check(
     recipe: RecipeOption = DEFAULT_RECIPE,
     classes: ClassesOption = None,
     overrides: SetOption = None,
+    smallest: Annotated[
+        str,
+        typer.Option("--smallest-defect", help="That must be seen, such as 0.5mm or 12px: is the input fine enough?"),
+    ] = "",
     out: Annotated[Path, typer.Option("--out", help="The page.")] = Path("trd-check.html"),
 ) -> None:
     """A dry run in a minute: what training would meet, and the parts that are unlike the others, on one page."""
     require("trd check", "train", "report")
     from trd.check.check import check_class
     from trd.check.page import html_page
+    from trd.check.resolution import DefectSize
     from trd.config import load_recipe
     from trd.data.listing import class_folders
     from trd.files import write_text
 
-    chosen = load_recipe(recipe, overrides or ())
-    places = class_folders(data, names(classes))
+    chosen, defect = load_recipe(recipe, overrides or ()), DefectSize.of(smallest) if smallest else None
+    places = class_folders(data, names(classes), views=chosen.views.names)
     checks = []
     with interruptible():
         for place in places:
-            result = check_class(place, chosen, console)
+            result = check_class(place, chosen, console, defect)
             checks.append(result)
             ready = f"ready, {_counted(result.warnings, 'warning')}"
             state = _counted(result.problems, "problem") if result.problems else ready

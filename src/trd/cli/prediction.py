@@ -136,7 +136,7 @@ def calibrate(
     from trd.training.recalibrate import recalibrated, recall, refuse_trained_on
 
     detector = Detector.load(run, device)
-    sources, clouds = facts.recipe.sources, facts.recipe.point_cloud_sources
+    sources, clouds = facts.recipe.inputs, facts.recipe.point_cloud_sources
     if good is not None:
         files = list_unlabelled(good, sources, clouds)
         refuse_trained_on(run, files)
@@ -203,7 +203,7 @@ def _inputs(inputs: list[Path], detector: Detector) -> tuple[SampleFiles, ...]:
     from trd.data.names import part_name
     from trd.types import UNLABELLED, SampleFiles
 
-    sources = detector.recipe.sources
+    sources = detector.recipe.inputs
     if len(inputs) == 1 and inputs[0].is_dir():
         return list_unlabelled(inputs[0], sources, detector.recipe.point_cloud_sources)
     missing = [path for path in inputs if not path.exists()]

@@ -115,7 +115,7 @@ def _evaluate_package(path: Path, data: Path | None, classes: str | None, device
     if data is None:
         raise DataError(f"{path} does not know where test parts are: give the class's folder with --data")
     detector = Detector.load(path, device)
-    places = class_folders(data, names(classes))
+    places = class_folders(data, names(classes), views=detector.recipe.views.names)
     place = next((candidate for candidate in places if candidate.name == detector.class_name), places[0])
     if len(places) > 1 and place.name != detector.class_name:
         raise DataError(f"{data} holds no class '{detector.class_name}': give the class's own folder with --data")

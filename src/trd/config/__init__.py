@@ -26,6 +26,7 @@ from trd.config.sections import (
     VectorAxes,
 )
 from trd.config.trees import parse_override
+from trd.config.views import ViewsConfig
 
 __all__ = [
     "CROSSMODAL_MAPPING",
@@ -53,6 +54,7 @@ __all__ = [
     "SobelNormalsInput",
     "SurfaceNormalsInput",
     "VectorAxes",
+    "ViewsConfig",
     "evidence_section",
     "load_recipe",
     "parse_override",

@@ -59,6 +59,8 @@ class PartConfig(Frozen):
     ] = 0.3
 
 
+SMALLEST, LARGEST = 64, 2048  # pixels of a side of the network's input
+
 Pixels = Annotated[int, Field(ge=0, le=65535)]
 Extent = Annotated[int, Field(ge=1, le=65535)]
 Window = tuple[Pixels, Pixels, Extent, Extent]  # left, top, width, height
@@ -114,12 +116,24 @@ class FrameConfig(Frozen):
         int,
         Field(
             ge=64,
-            le=2048,
+            le=8192,
             multiple_of=32,
-            description="Longer side of the network's input.",
+            description="Longer side of the network's input, or with `tile` of the image that tiles are cut from. "
+            "Without tiles 2048 at most.",
             json_schema_extra={"unit": "pixels"},
         ),
     ] = 256
+    tile: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=2048,
+            multiple_of=32,
+            description="Side of the tiles in which the network sees a larger image, for defects that are small in "
+            "the frame. They overlap by a quarter and share one calibration. 0: the image as a whole.",
+            json_schema_extra={"unit": "pixels"},
+        ),
+    ] = 0
     aspect: Annotated[
         Literal["square", "keep"],
         Field(
@@ -214,3 +228,13 @@ class FrameConfig(Frozen):
     def follows_part(self) -> bool:
         """Whether a region is shifted and turned with the part."""
         return any(region.follows == "part" for region in self.regions)
+
+    @model_validator(mode="after")
+    def _sides(self) -> FrameConfig:
+        if 0 < self.tile < SMALLEST:
+            raise ValueError(f"tile = {self.tile}: a tile has {SMALLEST} pixels at least; 0 is without tiles")
+        if self.tile > self.size:
+            raise ValueError(f"tile = {self.tile} is larger than size = {self.size}, the image that it is cut from")
+        if not self.tile and self.size > LARGEST:
+            raise ValueError(f"size = {self.size} is over {LARGEST}: cut it into tiles, such as tile = 320")
+        return self

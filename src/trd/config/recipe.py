@@ -39,7 +39,9 @@ from trd.config.trees import (
     parsed,
     refusals,
 )
+from trd.config.views import ViewsConfig
 from trd.errors import RecipeError
+from trd.types import VIEW_SEPARATOR
 
 DEFAULT_RECIPE = "lite-rgb-normals"
 
@@ -59,6 +61,7 @@ class Recipe(Frozen):
         Field(min_length=1, description="What the network sees, a table each: `[modalities.rgb]`. Names are yours."),
     ]
     frame: Annotated[FrameConfig, Field(description="From a sensor's frame to the network's input.")] = FrameConfig()
+    views: Annotated[ViewsConfig, Field(description="Several pictures or clouds of one part.")] = ViewsConfig()
     teacher: Annotated[
         BackboneConfig, Field(description="The frozen network, the same for all evidence that reads one.")
     ] = BackboneConfig()
@@ -105,6 +108,8 @@ class Recipe(Frozen):
                 "a region of frame.regions follows the part, whose pose is found in 3D, but no modality is made from a "
                 "point cloud: name the cloud in frame.part.source, or use follows = 'frame'"
             )
+        if self.views.names:
+            self._check_views()
         for kind, section in self.evidence.items():
             try:
                 section.check(tuple(self.modalities))
@@ -117,6 +122,15 @@ class Recipe(Frozen):
         for name in self.classes:
             self.for_class(name)  # a misspelt key shows now, not when that class has its turn
         return self
+
+    def _check_views(self) -> None:
+        for key in ("inspect", "ignore", "inspect_picture", "ignore_picture", "regions"):
+            if getattr(self.frame, key):
+                raise ValueError(f"frame.{key} is of one picture, and views.names names several: leave one of them out")
+        if isinstance(self.frame.crop, tuple):
+            raise ValueError("frame.crop as a window is of one picture: with views.names it is part, none or auto")
+        if self.scoring.stand_ins:
+            raise ValueError("scoring.stand_ins and views.names do not go together: set scoring.stand_ins=false")
 
     @property
     def point_cloud_sources(self) -> tuple[str, ...]:
@@ -157,6 +171,20 @@ class Recipe(Frozen):
     def sources(self) -> tuple[str, ...]:
         """Every source that a sample must have, in order, each once."""
         return tuple(dict.fromkeys([*(m.source for m in self.modalities.values()), *self.point_cloud_sources]))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of a part's files: its sources, or each view's, as "front/rgb"."""
+        return self._of_views(self.sources)
+
+    @property
+    def cloud_inputs(self) -> tuple[str, ...]:
+        """Those of `inputs` that are clouds."""
+        return self._of_views(self.point_cloud_sources)
+
+    def _of_views(self, sources: Sequence[str]) -> tuple[str, ...]:
+        names = self.views.names
+        return tuple(f"{view}{VIEW_SEPARATOR}{s}" for view in names for s in sources) if names else tuple(sources)
 
     @property
     def branches(self) -> tuple[str, ...]:

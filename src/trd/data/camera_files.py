@@ -10,8 +10,9 @@ from pathlib import Path
 from trd.data.cameras import read_camera
 from trd.data.clouds import NO_CAMERA, POINT_SUFFIXES, depth_size, points_of
 from trd.data.heights import support_grid
+from trd.data.views import camera_of_view, joined_cameras
 from trd.errors import DataError
-from trd.types import Camera, SampleFiles
+from trd.types import Camera, SampleFiles, plain_sources, views_of
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,11 @@ def camera_near(samples: Sequence[SampleFiles], clouds: Sequence[str], trained: 
     """
     if not clouds or not samples:
         return trained
+    if views := views_of(samples[0].sources):
+        plain = plain_sources(clouds)
+        return joined_cameras(
+            {v: camera_near([s.view(v) for s in samples], plain, camera_of_view(trained, v)) for v in views}
+        )
     place = next(iter(samples[0].sources.values())).parent
     is_needed, _ = _depth_files(samples, clouds)
     camera = _camera((place, *list(place.resolve().parents)[:3]), is_needed)

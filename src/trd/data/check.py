@@ -8,13 +8,16 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+
 from trd.data.clouds import NO_PICTURE, read_cloud
 from trd.data.decoding import head
 from trd.data.endings import NAMED_FILES
 from trd.data.images import read_mask
 from trd.data.loading import load_sample, read_colours
+from trd.data.views import camera_of_view
 from trd.errors import DataError
-from trd.types import Camera, SampleFiles
+from trd.types import Camera, SampleFiles, plain_sources, views_of
 
 LFS_START = b"version https://git-lfs."
 THREADS = 4  # each may hold a sample of the largest size permitted
@@ -48,9 +51,9 @@ def doubtful_masks(samples: Iterable[SampleFiles]) -> list[str]:
 
     Masks that cannot be read are no matter of this (`unreadable`).
     """
-    masked = [(sample.id, sample.mask) for sample in samples if sample.mask is not None and not sample.is_good]
+    masked = [(sample.id, sample.masks) for sample in samples if sample.masks and not sample.is_good]
     with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        shares = list(pool.map(_marked_share, (mask for _, mask in masked)))
+        shares = list(pool.map(_marked_share, (masks for _, masks in masked)))
     lines = []
     for doubtful, text in ((0.0, "no defect is marked"), (1.0, "all of the picture is marked as defect")):
         if parts := [part for (part, _), share in zip(masked, shares, strict=True) if share == doubtful]:
@@ -59,9 +62,10 @@ def doubtful_masks(samples: Iterable[SampleFiles]) -> list[str]:
     return lines
 
 
-def _marked_share(mask: Path) -> float | None:
+def _marked_share(masks: Sequence[Path]) -> float | None:
+    """Of all views' masks together; None where one cannot be read."""
     try:
-        return float(read_mask(mask).mean())
+        return float(np.mean([read_mask(mask).mean() for mask in masks]))
     except DataError:
         return None
 
@@ -77,7 +81,7 @@ def _faults(sample: SampleFiles, clouds: tuple[str, ...], camera: Camera | None)
     try:
         load_sample(sample, clouds, camera)
     except DataError as error:
-        paths = [*sample.sources.values(), *([sample.mask] if sample.mask is not None else [])]
+        paths = [*sample.sources.values(), *sample.masks]
         named = next((path for path in paths if str(path) in str(error)), paths[0])
         # The first fault ends the reading of a sample; the other files are tried one by one.
         faults = _faults_alone(sample, clouds, camera) or [(named, str(error))]
@@ -94,6 +98,9 @@ def _lfs_pointer(path: Path) -> str | None:
 
 def _faults_alone(sample: SampleFiles, clouds: tuple[str, ...], camera: Camera | None) -> list[tuple[Path, str]]:
     """Of each file for itself."""
+    if views := views_of(sample.sources):
+        plain = plain_sources(clouds)
+        return [f for v in views for f in _faults_alone(sample.view(v), plain, camera_of_view(camera, v))]
     problems: list[tuple[Path, str]] = []
     shape: tuple[int, int] | None = None
     for source, path in sorted(sample.sources.items(), key=lambda item: item[0] in clouds):

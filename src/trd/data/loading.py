@@ -12,8 +12,9 @@ from trd.data.clouds import read_cloud
 from trd.data.decoding import decoded
 from trd.data.images import read_image, read_mask
 from trd.data.points import read_pcd_colours
+from trd.data.views import camera_of_view, joined_views
 from trd.errors import DataError
-from trd.types import Camera, ClassFiles, Sample, SampleFiles
+from trd.types import Camera, ClassFiles, Sample, SampleFiles, plain_sources, views_of
 
 COLOURED_SUFFIXES = (".pcd",)  # clouds that may give the picture too
 
@@ -23,9 +24,13 @@ UNMEASURED_SPLITS = ("train", "validation", "val")  # nothing is compared with t
 def load_sample(files: SampleFiles, clouds: tuple[str, ...], camera: Camera | None = None) -> Sample:
     """Decode one sample; every source must show the same frame.
 
-    Good test parts get an empty mask, those to train and calibrate on none. Raises DataError naming the file:
-    unreadable, clouds of another size than the image, masks of another size.
+    clouds: names of the sources that are clouds. Good test parts get an empty mask, those to train and calibrate on
+    none. Raises DataError naming the file: unreadable, clouds of another size than the image, masks of another size.
     """
+    views = views_of(files.sources)
+    if views:
+        samples = {v: load_sample(files.view(v), plain_sources(clouds), camera_of_view(camera, v)) for v in views}
+        return joined_views(files.id, samples, files.defect)
     arrays: dict[str, NDArray[np.generic]] = {}
     shape: tuple[int, int] | None = None
     for source, path in sorted(files.sources.items(), key=lambda item: item[0] in clouds):

@@ -10,7 +10,7 @@ from trd.data.endings import DOCUMENTS, READ_SUFFIXES, by_ending, counted, remed
 from trd.data.images import mask_files
 from trd.data.layouts.folder import CLOUD_FOLDERS
 from trd.data.masks import MASK_END
-from trd.types import SampleFiles
+from trd.types import VIEW_SEPARATOR, SampleFiles
 
 MISPLACED = "of no part that is read: see where the layout wants them, or move them away"
 
@@ -26,7 +26,7 @@ def unread_files(
     """
     samples = list(samples)
     taken = {path for sample in samples for path in sample.sources.values()}
-    taken |= {file for sample in samples if sample.mask for file in mask_files(sample.mask)}
+    taken |= {file for sample in samples for mask in sample.masks for file in mask_files(mask)}
     partners = _partners(samples)
     doubtful: list[Path] = []
     aside: list[Path] = []
@@ -63,7 +63,9 @@ def _files(folder: Path) -> Iterable[Path]:
 
 def _partners(samples: list[SampleFiles]) -> set[tuple[Path, str]]:
     """(folder, stem) of the files of other sources of a part: beside its file, or in a folder beside its source's."""
-    files = [(source, path) for sample in samples for source, path in sample.sources.items()]
+    files = [
+        (source.rpartition(VIEW_SEPARATOR)[2], path) for sample in samples for source, path in sample.sources.items()
+    ]
     beside = {(path.parent, path.stem) for _, path in files}
     apart = [path for source, path in files if path.parent.name in (source, *CLOUD_FOLDERS)]
     return beside | {(path.parent.parent, path.stem) for path in apart}

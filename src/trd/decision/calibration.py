@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from trd.decision.fusion import RULES, Fusion
 from trd.statistics.conformal import Finite, Threshold, conformal_threshold, p_value
-from trd.types import PrecisionName
+from trd.types import VIEW_SEPARATOR, PrecisionName, plain_sources
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -45,9 +45,10 @@ class MapStatistics:
 class Calibration:
     """Everything that turns raw maps into scores and decisions; JSON in and out.
 
-    maps: per branch, with the units of all calibration parts. sigma: of the smoothing, pixels. fusion: `decision.units`
-    says what the units of each are. image_threshold: for decisions. pixel_threshold: for the map; the rate is the share
-    of a good part's scored pixels above it.
+    maps: per branch, with the units of all calibration parts; of parts with several views per view and branch, as
+    "front/rgb". views: their names, in the order in which they lie in the maps. sigma: of the smoothing, pixels.
+    fusion: `decision.units` says what the units of each are. image_threshold: for decisions. pixel_threshold: for the
+    map; the rate is the share of a good part's scored pixels above it.
 
     good_scores: image scores of the good calibration parts, ascending, each in the units of the others. In units that a
     part has a share in, it looks more usual than a new part does, and thresholds from such scores are passed too often
@@ -72,6 +73,18 @@ class Calibration:
     precision: PrecisionName | Literal[""] = ""
     fusion: Fusion = "sum"
     good_parts: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """Names of the maps of one view."""
+        return plain_sources(self.maps) if self.views else tuple(self.maps)
+
+    def units(self, branch: str) -> dict[str, MapStatistics]:
+        """view -> the branch's numbers; "" where parts have one picture."""
+        if not self.views:
+            return {"": self.maps[branch]}
+        return {view: self.maps[f"{view}{VIEW_SEPARATOR}{branch}"] for view in self.views}
 
     @property
     def threshold_origin(self) -> str:
@@ -97,8 +110,8 @@ class Calibration:
 
     @property
     def floors(self) -> dict[str, float]:
-        """What pixels outside the scored window count as, per branch."""
-        return {name: numbers.floor for name, numbers in self.maps.items()}
+        """What pixels outside the scored window count as, per branch; the least of its views'."""
+        return {name: min(numbers.floor for numbers in self.units(name).values()) for name in self.branches}
 
     @property
     def fused_floor(self) -> float:
@@ -119,8 +132,9 @@ class Calibration:
     def id(self) -> str:
         """16 hexadecimal digits of its content."""
         content = asdict(self)
-        if not self.good_parts:  # calibrations without names keep the id that they had
-            del content["good_parts"]
+        for later in ("good_parts", "views"):  # calibrations without keep the id that they had
+            if not content[later]:
+                del content[later]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:

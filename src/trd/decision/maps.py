@@ -60,13 +60,35 @@ def decide(
     where nothing is anomalous, a division would raise what it should lower.
     """
     gaussian = smoothing or partial(smooth, sigma=calibration.sigma)
-    steps = [partial(branch_map, raw[name], region, calibration.maps[name], gaussian, xp) for name in raw]
+    steps = [partial(_branch_map, calibration, name, raw[name], region, gaussian, xp) for name in raw]
     maps = dict(zip(raw, run(steps), strict=True))
     fused = RULES[calibration.fusion].fused(list(maps.values()), xp)
     if limits is not None:
         divisor = xp.where(fused > 0, limits, xp.ones_like(limits))
         maps, fused = {name: values / divisor for name, values in maps.items()}, fused / divisor
     return Decision(maps, fused, xp.amax(fused, (-2, -1)))
+
+
+def _branch_map(
+    calibration: Calibration, name: str, raw: Any, region: Any, smoothing: Callable[[Any], Array], xp: Any
+) -> Array:
+    """`branch_map`, of each view for itself."""
+    if not calibration.views:
+        return branch_map(raw, region, calibration.maps[name], smoothing, xp)
+    parts = [
+        branch_map(raw[rows], None if region is None else region[rows], units, smoothing, xp)
+        for rows, units in zip(
+            rows_of_views(raw.shape[-2], len(calibration.views)), calibration.units(name).values(), strict=True
+        )
+    ]
+    joined: Array = xp.concatenate(parts, -2)
+    return joined
+
+
+def rows_of_views(height: int, count: int) -> list[tuple[Any, ...]]:
+    """Index of each view's rows in (..., h, w) maps of all."""
+    each = height // count
+    return [(..., slice(each * number, each * (number + 1)), slice(None)) for number in range(count)]
 
 
 def branch_map(raw: Any, region: Any, units: MapStatistics, smoothing: Callable[[Any], Array], xp: Any = np) -> Array:

@@ -70,7 +70,7 @@ def evaluate_class(detector: Detector, place: ClassFolder, console: Console | No
     """Score the test split of one class. Raises DataError when it is empty or unlabelled."""
     begin = time.monotonic()
     recipe = detector.recipe
-    files = list_class(place.path, "", recipe.sources, recipe.point_cloud_sources)
+    files = list_class(place.path, "", recipe.inputs, recipe.point_cloud_sources)
     if not files.test:
         raise DataError(
             f"{files.root}/test is empty or missing: nothing to evaluate; use `trd predict` on unlabelled parts"

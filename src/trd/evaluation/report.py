@@ -15,6 +15,7 @@ from trd.evaluation.evaluate import FUSED, ClassResult
 from trd.evaluation.tables import COLUMNS, class_rows, defect_rows
 from trd.pages import filled
 from trd.preprocess.image import resize_map, resize_mask
+from trd.preprocess.parts import at_map_size
 
 SECTION = "report.json"  # in a class's folder: its part of the report
 PER_KIND = 3  # pictures of each of best, worst, missed and false
@@ -95,15 +96,16 @@ def _row(detector: Detector, result: ClassResult, title: str, index: int) -> Gal
     recipe = detector.recipe
     sample = load_sample(result.files.test[index], recipe.point_cloud_sources, result.camera)
     prepared = detector.pipeline(sample)
-    images, frame = prepared.images, detector.facts.frame
+    frame = detector.facts.frame
     (scored,) = detector.score([prepared])
     prediction = detector.prediction(scored)
-    mask = None if sample.mask is None else resize_mask(frame.crop(sample.mask), frame.size)
+    mask = None if sample.mask is None else resize_mask(frame.crop(sample.mask), frame.map_size)
 
     def window(values: Any) -> Any:
-        return resize_map(frame.crop(values), frame.size)
+        return resize_map(frame.crop(values), frame.map_size)
 
     pictures = []
+    images = at_map_size(prepared, frame.tiles).images
     for name, image in images.items():
         picture = figures.as_picture(image)
         pictures.append((name, picture if mask is None else figures.outlined(picture, mask, (255, 40, 40))))

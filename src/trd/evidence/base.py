@@ -17,6 +17,7 @@ from rich.console import Console
 from trd.config import Recipe
 from trd.engines.graphs import Graphs, Shape
 from trd.preprocess.parts import PreparedParts
+from trd.preprocess.tiles import Tiles
 from trd.types import PrecisionName, State
 
 if TYPE_CHECKING:  # the machine at the line calibrates without torch
@@ -36,8 +37,8 @@ class FitJob:
     training: good parts. held_out: further good parts, which calibration uses; an evidence may take scales from them,
     no weights; None where every good part is trained on (`scoring.calibration = "cross"`). folder: for checkpoints and
     logs of a training that can be resumed; the caller deletes `folder/checkpoints` when the detector is complete.
-    device: as `resolve_device` takes it. region: "part" or "frame", what of the images is scored. record: of this
-    training, for an evidence's own facts.
+    device: as `resolve_device` takes it. tiles: None where the network sees images as a whole. region: "part" or
+    "frame", what of the images is scored. record: of this training, for an evidence's own facts.
     """
 
     recipe: Recipe
@@ -46,13 +47,16 @@ class FitJob:
     held_out: PreparedParts | None
     folder: Path
     device: str = "auto"
+    tiles: Tiles | None = None
     region: str = "frame"
     console: Console = field(default_factory=lambda: Console(quiet=True))
     record: dict[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) of the images."""
+        """(height, width) of what the network sees."""
+        if self.tiles is not None:
+            return self.tiles.tile
         height, width = next(iter(self.training[0].images.values())).shape[1:]
         return height, width
 

@@ -30,12 +30,12 @@ from trd.export.licences import licences_of
 from trd.export.parts import ExportParts, parts_of
 from trd.export.quantise import quantised, with_altered
 from trd.packages import packing
-from trd.packages.engine import package_engine
+from trd.packages.engine import package_engine, step_engine
 from trd.packages.facts import digests_of_parts
 from trd.packages.golden import golden_of
 from trd.packages.manifest import GraphFiles, Manifest, Runtime, StoredStep
 from trd.packages.package import EQUIVALENCE, Package, facts_members, write_package
-from trd.preprocess.parts import PreparedParts, stacked_images
+from trd.preprocess.parts import PreparedParts, network_parts, stacked_images
 from trd.progress import tracked
 from trd.stored import detector_folder, read_detector, stand_in_folder
 from trd.training.fit import calibrated_on, raw_maps
@@ -88,12 +88,12 @@ def export(job: ExportJob, console: Console) -> Exported:
     parts = parts_of(detector, folder, job.data, job.good)
     detector = detector.calibrated(_calibration(detector, detector.engine, parts, job, console))
 
-    form = detector_graphs(facts.recipe, state, facts.frame.size)
+    form = detector_graphs(facts.recipe, state, facts.frame.network_size)
     before = [name for name, graph in form.graphs.items() if graph.role != "score"]
     graphs = _graphs(form, job, before, console)
     if job.precision != "fp32":
         state = _in_precision(detector, state, form, graphs, parts, job, console)
-        form = detector_graphs(facts.recipe, state, facts.frame.size)
+        form = detector_graphs(facts.recipe, state, facts.frame.network_size)
     graphs |= _graphs(form, job, [name for name in form.graphs if name not in before], console)
     steps, onnx = form.steps, {name: graph.onnx for name, graph in graphs.items() if graph.onnx}
     del form, state  # all weights once more, which the comparison does not need
@@ -148,14 +148,15 @@ def _in_precision(
             f"recipe '{detector.recipe.name}' has no student that may be computed in {job.precision}: teacher, banks "
             "and distances stay in float32; export with --precision fp32"
         )
-    before = form.without_scores().steps
+    before, tiles = form.without_scores().steps, detector.facts.frame.tiles
+    training, calibration = network_parts(parts.training, tiles), network_parts(parts.calibration, tiles)
     if job.precision == "bf16":
         graphs |= {n: replace(graph, precision="bf16") for n, graph in graphs.items() if graph.role == "student"}
     else:
         for role in ("teacher", "student"):  # students are quantised for what the quantised teacher gives
             names = [name for name, graph in graphs.items() if graph.role == role]
             values = _values(detector, graphs, before, job)
-            graph_inputs = _graph_inputs(values, parts, before, names, detector.recipe.seed)
+            graph_inputs = _graph_inputs(values, training, before, names, detector.recipe.seed)
             for name in tracked(names, f"quantising, {role}", len(names), console):
                 graphs[name] = quantised(graphs[name], graph_inputs[name], job.runtime)
     values = _values(detector, graphs, before, job)
@@ -165,12 +166,12 @@ def _in_precision(
             tensors = {name: torch.from_numpy(v) for name, v in values.values(stacked_images([part])).items()}
             yield tensors, None if part.region is None else torch.from_numpy(part.region)[None]
 
-    held_out = parts.calibration if detector.calibration.kind == "split" else parts.training
+    held_out = calibration if detector.calibration.kind == "split" else training
     return refitted(
         detector.recipe,
         state,
         detector.pipeline.region,
-        partial(observations, parts.training),
+        partial(observations, training),
         partial(observations, held_out),
     )
 
@@ -180,16 +181,16 @@ def _values(
 ) -> StepEngine:
     """What the graphs before the scores give."""
     draft = _draft(detector, steps, graphs, job)
-    return package_engine(draft, Placement("cpu"))
+    return step_engine(draft, Placement("cpu"))
 
 
 def _graph_inputs(
-    engine: StepEngine, parts: ExportParts, steps: Sequence[Step], names: Sequence[str], seed: int
+    engine: StepEngine, training: PreparedParts, steps: Sequence[Step], names: Sequence[str], seed: int
 ) -> dict[str, list[dict[str, NDArray[np.float32]]]]:
     """Graph -> its inputs of some training parts, and of the same parts altered."""
-    count = min(QUANTISING_PARTS, len(parts.training))
-    chosen = np.linspace(0, len(parts.training) - 1, count).round().astype(int).tolist()
-    images = (stacked_images([parts.training[index]]) for index in chosen)
+    count = min(QUANTISING_PARTS, len(training))
+    chosen = np.linspace(0, len(training) - 1, count).round().astype(int).tolist()
+    images = (stacked_images([training[index]]) for index in chosen)
     inputs: dict[str, list[dict[str, NDArray[np.float32]]]] = {name: [] for name in names}
     for stack in with_altered(images, seed):
         values = engine.values(stack)

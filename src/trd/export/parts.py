@@ -39,7 +39,7 @@ def parts_of(detector: Detector, folder: Path, data: Path | None, good: Sequence
             f"{place.absolute()}, on which {folder} was trained, does not exist: give the class's folder with --data"
         )
     recipe = detector.recipe
-    listed = list_class(place, "", recipe.sources, recipe.point_cloud_sources)
+    listed = list_class(place, "", recipe.inputs, recipe.point_cloud_sources)
     left_out = set(record.get("left_out", ()))
     remaining = replace(
         listed,

@@ -27,10 +27,10 @@ from trd.export.joining import joined
 from trd.files import write_bytes
 from trd.packages.golden import Golden
 from trd.packages.package import Package
+from trd.preprocess.frame import Frame
 from trd.preprocess.parts import stacked_images
 from trd.preprocess.regions import Regions, limit_map
 from trd.stored import DetectorFacts
-from trd.types import Sample
 
 FORMAT = "trd-single/1"
 REGION, DECISION = "region", "decision"
@@ -70,6 +70,8 @@ def export_single(exported: Exported, out: Path) -> None:
     file does not compute what the package does.
     """
     package = exported.package
+    if package.facts.frame.tiles is not None:
+        raise RecipeError("--single holds what the network sees at once, and this detector sees tiles: use the package")
     if package.manifest.precision != "fp32":
         raise RecipeError(
             f"--single is in float32, the package in {package.manifest.precision}: export with --precision fp32"
@@ -107,6 +109,8 @@ def single_bytes(package: Package, graphs: Mapping[str, bytes]) -> bytes:
 
 def _limits(facts: DetectorFacts) -> Limits:
     """Of a detector without regions that follow the part."""
+    if not isinstance(facts.frame, Frame):  # with several views there are no regions
+        return None
     return limit_map(facts.recipe.frame, Regions(facts.recipe.frame, facts.frame).places(None).named)
 
 
@@ -117,7 +121,7 @@ def _refuse_another(data: bytes, package: Package) -> None:
     member = package.manifest.golden[0]
     golden = Golden.from_bytes(package.contents[member], member)
     detector = Detector.load(package.path, "cpu")
-    part = detector.pipeline(Sample("golden", golden.sources))
+    part = detector.pipeline(golden.sample)
     (expected,) = detector.score([part])
     images = stacked_images([part])
     region = np.ones(expected.fused.shape, np.float32) if part.region is None else part.region.astype(np.float32)

@@ -12,19 +12,29 @@ from trd.engines.graphs import Step
 from trd.engines.onnx import OnnxGraph, onnx_device, onnx_form
 from trd.engines.openvino import OpenVINOModel, openvino_device, openvino_form
 from trd.engines.steps import StepEngine, abreast
+from trd.engines.tiled import tiled
 from trd.errors import CheckpointError, RecipeError
 from trd.packages.golden import Golden, deviation, refuse_deviation
 from trd.packages.package import Package
-from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import thread_count
+from trd.preprocess.view_pipeline import AnyPipeline
 
 Model = OnnxGraph | OpenVINOModel
 _in_use: WeakValueDictionary[tuple[object, ...], Model] = WeakValueDictionary()
 _making = Lock()
 
 
-def package_engine(package: Package, placement: Placement) -> StepEngine:
-    """Graphs that another engine of this process has ready in the same form (a teacher of several classes) are shared.
+def package_engine(package: Package, placement: Placement) -> Engine:
+    """Of prepared parts; raises as `step_engine`."""
+    views = package.facts.recipe.views
+    names = views.names if views.detector == "each" else ()
+    return tiled(step_engine(package, placement), package.facts.frame.tiles, names)
+
+
+def step_engine(package: Package, placement: Placement) -> StepEngine:
+    """Of what the network sees at once.
+
+    Graphs that another engine of this process has ready in the same form (a teacher of several classes) are shared.
 
     Raises CheckpointError for graphs that the runtime does not take, RecipeError for a placement that they lack.
     """
@@ -71,10 +81,10 @@ def _model(package: Package, name: str, device: str, threads: int, at_once: int)
     return model_in_use
 
 
-def self_tested(package: Package, pipeline: Pipeline, engine: Engine) -> None:
+def self_tested(package: Package, pipeline: AnyPipeline, engine: Engine) -> None:
     """The first golden part, on this machine. Raises CheckpointError where it comes out otherwise."""
     manifest = package.manifest
     if manifest.golden:
         golden = Golden.from_bytes(package.contents[manifest.golden[0]], f"{package.path}, {manifest.golden[0]}")
-        measured = deviation(golden, pipeline, engine, package.facts.calibration.maps)
+        measured = deviation(golden, pipeline, engine, package.facts.calibration)
         refuse_deviation(measured, manifest.tolerance, str(package.path))

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from trd.decision.calibration import MapStatistics
+from trd.data.views import arrays_of_sample, sample_of_arrays
+from trd.decision.calibration import Calibration
 from trd.engines.base import Engine
 from trd.errors import CheckpointError
 from trd.preprocess.parts import stacked_images
-from trd.preprocess.pipeline import Pipeline
+from trd.preprocess.view_pipeline import AnyPipeline
 from trd.types import PreparedSample, Sample
 
 THIN = 4  # every so many pixels
@@ -38,6 +39,10 @@ class Golden:
     images: Mapping[str, NDArray[np.float32]]
     maps: Mapping[str, NDArray[np.float32]]
     region: NDArray[np.uint8]
+
+    @property
+    def sample(self) -> Sample:
+        return sample_of_arrays("golden", self.sources)
 
     def to_bytes(self) -> bytes:
         arrays: dict[str, NDArray[np.generic]] = {REGION: self.region}
@@ -74,23 +79,26 @@ class Deviation:
 
 def thinned(sample: Sample) -> Sample:
     """The part at a resolution that is small on disk: every n-th pixel, so that nothing is invented."""
-    first = next(iter(sample.arrays.values()))
-    step = -(-max(first.shape[:2]) // LONGEST)
-    return Sample(sample.id, {n: np.ascontiguousarray(a[::step, ::step]) for n, a in sample.arrays.items()})
+    arrays = arrays_of_sample(sample)
+    step = -(-max(max(array.shape[:2]) for array in arrays.values()) // LONGEST)
+    return sample_of_arrays(sample.id, {n: np.ascontiguousarray(a[::step, ::step]) for n, a in arrays.items()})
 
 
-def golden_of(sample: Sample, pipeline: Pipeline, engine: Engine) -> Golden:
+def golden_of(sample: Sample, pipeline: AnyPipeline, engine: Engine) -> Golden:
     """Of a decoded part, as this machine sees it."""
     small = thinned(sample)
     prepared = pipeline(small)
     maps = engine.raw_maps(stacked_images([prepared]))
     thin_maps = {name: np.ascontiguousarray(m[0, ::THIN, ::THIN]) for name, m in maps.items()}
-    return Golden(small.arrays, _thin_images(prepared), thin_maps, _thin_region(prepared))
+    return Golden(arrays_of_sample(small), _thin_images(prepared), thin_maps, _thin_region(prepared))
 
 
-def deviation(golden: Golden, pipeline: Pipeline, engine: Engine, units: Mapping[str, MapStatistics]) -> Deviation:
-    """units: of each branch's raw map. The part is prepared and computed here; nan where the maps are not finite."""
-    prepared = pipeline(Sample("golden", golden.sources))
+def deviation(golden: Golden, pipeline: AnyPipeline, engine: Engine, calibration: Calibration) -> Deviation:
+    """calibration: says how far good parts' raw maps deviate.
+
+    The part is prepared and computed here; nan where the maps are not finite.
+    """
+    prepared = pipeline(golden.sample)
     images, region = _thin_images(prepared), _thin_region(prepared)
     maps = engine.raw_maps(stacked_images([prepared]))
     if (
@@ -102,7 +110,9 @@ def deviation(golden: Golden, pipeline: Pipeline, engine: Engine, units: Mapping
     return Deviation(
         max(float(np.abs(images[name] - golden.images[name]).max()) for name in images),
         max(
-            float(np.quantile(np.abs(maps[n][0, ::THIN, ::THIN] - golden.maps[n]), USUAL) / units[n].std) for n in maps
+            float(np.quantile(np.abs(maps[name][0, ::THIN, ::THIN] - golden.maps[name]), USUAL))
+            / min(units.std for units in calibration.units(name).values())
+            for name in maps
         ),
         float((region != golden.region).mean()),
     )

@@ -33,7 +33,7 @@ from trd.data.images import mask_files
 from trd.errors import OutputError, RecipeError
 from trd.files import ABANDONED, write_whole
 from trd.preprocess.facts import SampleFacts
-from trd.preprocess.pipeline import Pipeline
+from trd.preprocess.view_pipeline import AnyPipeline, ViewPipeline
 from trd.types import Camera, PreparedSample, SampleFiles
 
 FORMAT = 1  # raise it when the files' layout changes
@@ -154,7 +154,7 @@ Contents = list[list[str]]
 
 def file_contents(files: SampleFiles) -> Contents | None:
     """None when a file cannot be read."""
-    read = [*files.sources.values(), *(mask_files(files.mask) if files.mask else [])]
+    read = [*files.sources.values(), *(file for mask in files.masks for file in mask_files(mask))]
     try:
         return [[path.name, *(_digest(part) for part in (path, depth_range_file(path)) if part)] for path in read]
     except OSError:
@@ -162,7 +162,7 @@ def file_contents(files: SampleFiles) -> Contents | None:
 
 
 def sample_key(
-    pipeline: Pipeline, camera: Camera | None, files: SampleFiles, contents: Contents | None = None
+    pipeline: AnyPipeline, camera: Camera | None, files: SampleFiles, contents: Contents | None = None
 ) -> str | None:
     """Digest of all that a prepared sample without notes depends on; None when a file cannot be read.
 
@@ -173,7 +173,8 @@ def sample_key(
         return None
     modalities = {name: config.model_dump(mode="json") for name, config in recipe.modalities.items()}
     recipe_parts = [modalities, recipe.frame.model_dump(mode="json"), pipeline.region]
-    frame = {**pipeline.frame.to_json(), "planes": sorted(pipeline.frame.planes)}  # only who has notes takes one
+    frames = pipeline.pipelines.values() if isinstance(pipeline, ViewPipeline) else [pipeline]
+    frame = [{**p.frame.to_json(), "planes": sorted(p.frame.planes)} for p in frames]  # only who has notes takes one
     return _key([recipe_parts, frame, camera and asdict(camera), files.id, files.defect, list(files.sources), contents])
 
 
@@ -246,7 +247,7 @@ def _digest(path: Path) -> str:
 def _makers() -> list[Any]:
     """Versions of the packages that make a sample, and our code: in a working tree it changes without the version."""
     root = Path(__file__).parents[1]
-    code = [_digest(path) for room in ("data", "preprocess") for path in sorted((root / room).glob("*.py"))]
+    code = [_digest(path) for room in ("data", "preprocess") for path in sorted((root / room).rglob("*.py"))]
     return [{name: metadata.version(name) for name in MAKERS}, code]
 
 

@@ -16,6 +16,7 @@ from trd.errors import DataError
 from trd.preprocess.facts import FARTHEST, MILLIMETRES, Plane, SampleFacts
 from trd.preprocess.image import resize_map
 from trd.preprocess.pose import PoseReference
+from trd.preprocess.tiles import Tiles
 
 ENOUGH = 0.9  # share of the training samples that must show a part on a plane for "auto" to mean the part
 CANVAS = 1024  # pixels of the longer side of `Frame.canvas`, or as many as the network's input has if that is larger
@@ -28,8 +29,9 @@ class Frame:
 
     A sample whose frame has another size than the training samples' gets the window in proportion. region: "part" or
     "frame", what is scored; "" in detectors of earlier versions, where the recipe says it. cloud_scale: metres per unit
-    of the clouds. planes: cloud -> support plane of the training set, for samples that show none. reference: the part
-    with which others' poses are compared, where regions follow the part.
+    of the clouds. planes: cloud -> support plane of the training set, for samples that show none. tile: side of the
+    tiles that the network sees, 0 where it sees the image as a whole. reference: the part with which others' poses are
+    compared, where regions follow the part.
     """
 
     sensor: tuple[int, int]
@@ -38,7 +40,28 @@ class Frame:
     region: Literal["", "part", "frame"] = ""
     cloud_scale: float = 1.0
     planes: Mapping[str, Plane] = field(default_factory=dict)
+    tile: int = 0
     reference: PoseReference | None = None
+
+    @property
+    def tiles(self) -> Tiles | None:
+        """None where the network sees the image as a whole."""
+        height, width = self.size
+        return Tiles(self.size, (min(self.tile, height), min(self.tile, width))) if self.tile else None
+
+    @property
+    def network_size(self) -> tuple[int, int]:
+        """(height, width) of what the network sees at once."""
+        return self.size if self.tiles is None else self.tiles.tile
+
+    @property
+    def map_size(self) -> tuple[int, int]:
+        """(height, width) of the maps, of which a large image's are coarser than it."""
+        return self.size if self.tiles is None else self.tiles.map_size
+
+    def shrunk(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A (3, h, w) image at the maps' resolution."""
+        return image if self.tiles is None else self.tiles.shrunk(image)
 
     def window_in(self, shape: tuple[int, int]) -> tuple[slice, slice]:
         """The window as row and column slices of a (height, width) frame. Raises DataError where no pixel is in it."""
@@ -53,13 +76,21 @@ class Frame:
             )
         return down, across
 
+    def pixel(self, row: int, column: int, shape: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        """Row and column in a (height, width) frame that the middle of a pixel of a map of `size` falls on."""
+        rows, columns = self.window_in(shape)
+        return (
+            rows.start + int((row + 0.5) * (rows.stop - rows.start) / size[0]),
+            columns.start + int((column + 0.5) * (columns.stop - columns.start) / size[1]),
+        )
+
     def crop(self, array: NDArray[Any]) -> NDArray[Any]:
         """The window of an (H, W, ...) array."""
         rows, columns = self.window_in((array.shape[0], array.shape[1]))
         return array[rows, columns]
 
     def to_sensor(self, values: NDArray[np.float32], shape: tuple[int, int], outside: float) -> NDArray[np.float32]:
-        """A map of the network's size back in a (height, width) frame; pixels outside the window get `outside`."""
+        """A map back in a (height, width) frame; pixels outside the window get `outside`."""
         rows, columns = self.window_in(shape)
         full = np.full(shape, outside, np.float32)
         full[rows, columns] = resize_map(values, (rows.stop - rows.start, columns.stop - columns.start))
@@ -67,7 +98,7 @@ class Frame:
 
     @property
     def canvas(self) -> tuple[int, int]:
-        """(height, width) of the whole frame at the network's scale: where maps and ground truth are compared.
+        """(height, width) of the whole frame at the maps' scale: where maps and ground truth are compared.
 
         At a smaller scale where the longer side would be over CANVAS: a small part in a frame of 20 megapixels.
         """
@@ -76,17 +107,17 @@ class Frame:
 
     @property
     def _whole(self) -> tuple[int, int]:
-        """(height, width) of the whole frame at the network's scale."""
-        (height, width), (rows, columns) = self.sensor, self.size
+        """(height, width) of the whole frame at the maps' scale."""
+        (height, width), (rows, columns) = self.sensor, self.map_size
         return round(height * rows / self.window[2]), round(width * columns / self.window[3])
 
     @property
     def _canvas_scale(self) -> float:
-        return min(1.0, max(CANVAS, *self.size) / max(self._whole))
+        return min(1.0, max(CANVAS, *self.map_size) / max(self._whole))
 
     def to_canvas(self, maps: NDArray[np.float32], outside: float) -> NDArray[np.float32]:
-        """(..., h, w) maps of the network's size placed in the canvas; pixels outside the window get `outside`."""
-        (height, width), (rows, columns) = self.canvas, self.size
+        """(..., h, w) maps placed in the canvas; pixels outside the window get `outside`."""
+        (height, width), (rows, columns) = self.canvas, self.map_size
         if (scale := self._canvas_scale) < 1:
             rows, columns = max(1, round(rows * scale)), max(1, round(columns * scale))
             maps = _shrunk(maps, (rows, columns))
@@ -108,8 +139,9 @@ class Frame:
         stored = values if "sensor" in values else {**values, "sensor": values["source"]}  # as earlier versions call it
         sensor, window, size = (tuple(stored[key]) for key in ("sensor", "window", "size"))
         planes = {name: tuple(plane) for name, plane in values.get("planes", {}).items()}
+        region, scale, tile = values.get("region", ""), values.get("cloud_scale", 1.0), values.get("tile", 0)
         reference = PoseReference.from_json(values["reference"]) if values.get("reference") else None
-        frame = cls(sensor, window, size, values.get("region", ""), values.get("cloud_scale", 1.0), planes, reference)
+        frame = cls(sensor, window, size, region, scale, planes, tile, reference)
         frame._refuse_senseless()
         return frame
 
@@ -117,7 +149,7 @@ class Frame:
         """Raises ValueError for a window that is empty or not inside the frame, and for numbers that are none."""
         (height, width), (top, left, rows, columns) = self.sensor, self.window
         inside = 0 <= top < top + rows <= height and 0 <= left < left + columns <= width
-        if not inside or min(self.size) < 1:
+        if not inside or min(self.size) < 1 or not 0 <= self.tile <= max(self.size):
             raise ValueError(f"frame: the window {self.window} is empty, or outside of {self.sensor} pixels")
         numbers = [self.cloud_scale, *(number for plane in self.planes.values() for number in plane)]
         if not (np.isfinite(numbers).all() and self.cloud_scale > 0):
@@ -154,11 +186,11 @@ def fit_frame(recipe: Recipe, facts: Sequence[SampleFacts]) -> Frame:
     elif means_part(config.crop, facts):
         window = _part_window(shape, facts, config.margin, recipe)
     if config.aspect == "square":
-        return Frame(shape, window, (config.size, config.size), region, scale, planes)
+        return Frame(shape, window, (config.size, config.size), region, scale, planes, config.tile)
     height, width = window[2:]
     ratio = config.size / max(height, width)
     rows, columns = (max(STRIDE, round(side * ratio / STRIDE) * STRIDE) for side in (height, width))
-    return Frame(shape, window, (rows, columns), region, scale, planes)
+    return Frame(shape, window, (rows, columns), region, scale, planes, config.tile)
 
 
 def _own_window(shape: tuple[int, int], crop: tuple[int, int, int, int]) -> tuple[int, int, int, int]:

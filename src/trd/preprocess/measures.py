@@ -12,6 +12,7 @@ from trd.config import Recipe
 from trd.preprocess.foreground import border_plane
 from trd.preprocess.frame import Frame
 from trd.preprocess.ranges import STEP, plane_measures, sample_measures
+from trd.preprocess.view_frames import AnyFrame
 from trd.types import PreparedSample, Sample
 
 UNITS = {"plane": "m", "tilt": "deg", "part_mm": "mm", "part_x_mm": "mm", "part_y_mm": "mm"}
@@ -20,15 +21,15 @@ FEWEST_POINTS = 8  # of a part whose place is told
 Floats = NDArray[np.float32]
 
 
-def measures_of(recipe: Recipe, frame: Frame, sample: Sample, prepared: PreparedSample) -> dict[str, float]:
+def measures_of(recipe: Recipe, frame: AnyFrame, sample: Sample, prepared: PreparedSample) -> dict[str, float]:
     """Those of `TrainingRanges`, of any sample; what the preparation has measured already is taken from it.
 
     sample: as it was read, clouds in their own unit.
     """
-    measures = {name: value for name, value in prepared.measures.items() if name != "part_pixels"}
+    measures = {name: value for name, value in prepared.measures.items() if not name.startswith("part_pixels")}
     if not measures:  # of a detector without training ranges
         measures = sample_measures(recipe, sample)
-    if recipe.point_cloud_sources:
+    if recipe.point_cloud_sources and isinstance(frame, Frame):
         source, scale = recipe.point_cloud_sources[0], np.float32(frame.cloud_scale)
         cloud = cast(Floats, sample.arrays[source])
         plane = None

@@ -1,4 +1,4 @@
-"""The part of one sample: where it is in the network's input, how large, and how it lies."""
+"""The part of one sample: where it is in the maps, how large, and how it lies."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from trd.types import Sample
 
 @dataclass(frozen=True)
 class Part:
-    """region: (h, w) in the network's input, None for nowhere. measures: see `TrainingRanges`. pose: None where it is
+    """region: of `Frame.map_size`, None for nowhere. measures: see `TrainingRanges`. pose: None where it is
     not known."""
 
     region: Mask | None = None
@@ -71,7 +71,7 @@ class PartSearch:
         if self.measures:
             rows, columns = self.frame.window_in(shape_of(sample))
             measures = part_measures(around, part, (rows.start - window[0].start, columns.start - window[1].start))
-        height, width = self.frame.size
+        height, width = self.frame.map_size
         small = cv2.resize(part[window].astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         region = filled_outline(small.astype(np.uint8, copy=False)) if small.any() else None
         return Part(region, measures, pose)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from threading import Lock
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trd.preprocess.tiles import Tiles
 from trd.types import PreparedSample
 
 Item = TypeVar("Item")
@@ -57,6 +59,43 @@ class PreparedParts:
         return PreparedParts(
             first + len(others), lambda index: self[index] if index < first else others[index - first], limit=0
         )
+
+
+def network_parts(parts: PreparedParts, tiles: Tiles | None, image: int | None = None) -> PreparedParts:
+    """What the network sees at once: the parts, or every tile of them that shows something of what is scored.
+
+    image: of which the tiles are, of several that lie one above the other; None for all.
+    """
+    if tiles is None:
+        return parts
+    kept = [
+        (index, tile)
+        for index, part in enumerate(parts)
+        for tile in range(len(tiles.places))
+        if image in (None, tile // tiles.per_image)
+        if part.region is None or tiles.cut_map(part.region, tile).any()
+    ]
+
+    def tile_part(position: int) -> PreparedSample:
+        index, tile = kept[position]
+        part = parts[index]
+        region = None if part.region is None else tiles.cut_map(part.region, tile)
+        images = {name: np.ascontiguousarray(tiles.cut(image, tile)) for name, image in part.images.items()}
+        return PreparedSample(f"{part.id}, tile {tile}", part.defect, images, region, None, tiles.tile)
+
+    return PreparedParts(len(kept), tile_part, limit=0)  # the parts are kept
+
+
+def at_map_size(part: PreparedSample, tiles: Tiles | None) -> PreparedSample:
+    """The part with images that its maps and region lie over; itself without tiles."""
+    if tiles is None:
+        return part
+    return replace(part, images={name: tiles.shrunk(image) for name, image in part.images.items()})
+
+
+def parts_at_map_size(parts: PreparedParts, tiles: Tiles | None) -> PreparedParts:
+    """`at_map_size` of all."""
+    return PreparedParts(len(parts), lambda index: at_map_size(parts[index], tiles), limit=0)
 
 
 def stacked_images(samples: Sequence[PreparedSample]) -> dict[str, NDArray[np.float32]]:

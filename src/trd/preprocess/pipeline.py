@@ -157,7 +157,7 @@ class Pipeline:
         region, notes = part.result().region, list[str]()
         if self.region == "part":
             if self.finder is not None:
-                region = self.finder(images[self.finder.modality])
+                region = self.finder(self.frame.shrunk(images[self.finder.modality]))
             notes = ["no part found: the whole window is scored"] if region is None else []
         pose = part.result().pose
         if self.recipe.frame.follows_part and (pose is None or pose.note):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from trd.config import ImageInput, Recipe
 from trd.preprocess.foreground import Mask
 from trd.preprocess.image import full_scale_of
-from trd.types import Sample
+from trd.types import VIEW_SEPARATOR, Sample
 
 STEP = 4  # every fourth pixel in each direction is looked at
 MARGINS = {  # how far beyond the training's range is still usual: a share of its ends, and what is added to that
@@ -53,6 +53,16 @@ class TrainingRanges:
                 low, high = values.get(name, (value, value))
                 values[name] = min(low, value), max(high, value)
         return cls(size, values)
+
+    def of_view(self, view: str, size: tuple[int, int]) -> TrainingRanges:
+        """Of one view of parts with several, whose measures are called "brightness VIEW/SOURCE" and "plane VIEW"."""
+        values = {}
+        for name, ends in self.values.items():
+            kind, _, place = name.partition(" ")
+            owner, _, source = place.partition(VIEW_SEPARATOR)
+            if owner == view:
+                values[f"{kind} {source}".strip()] = ends
+        return TrainingRanges(size, values)
 
     def notes(self, size: tuple[int, int], measures: Mapping[str, float]) -> tuple[str, ...]:
         """One for each measure in NOTED of a sample that lies outside the training's range widened by MARGINS."""

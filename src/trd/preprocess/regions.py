@@ -1,4 +1,4 @@
-"""Places that a user names: where defects count, and where the decision limit is another one; at the network's size.
+"""Places that a user names: where defects count, and where the decision limit is another one; at the maps' size.
 
 Polygons and pictures are in pixels of the training frames, those that follow the part in the frame of the reference
 part. Pictures become outlines, with holes, so that both are drawn alike wherever the part lies.
@@ -33,7 +33,7 @@ not. What a curve runs through is in it."""
 
 @dataclass(frozen=True)
 class Places:
-    """Of one sample, at the network's size. area: (h, w) where defects count, None for everywhere. named: (h, w) number
+    """Of one sample, at the maps' size. area: (h, w) where defects count, None for everywhere. named: (h, w) number
     of the region in `frame.regions` that counts, from 1, 0 for none; None where none are named."""
 
     area: Mask | None
@@ -48,7 +48,7 @@ class Regions:
         of the window; of regions that follow the part, where that lies as in its reference."""
         self.config = config
         self.frame = frame
-        self._size = frame.size
+        self._size = frame.map_size
         self._inspect = self._shape(config.inspect, config.inspect_picture, "frame.inspect_picture")
         self._ignore = self._shape(config.ignore, config.ignore_picture, "frame.ignore_picture")
         self._named = [

@@ -51,7 +51,7 @@ class Run:
         cls, data: Path, out: Path, recipe: Recipe, classes: Sequence[str] | None, console: Console | None = None
     ) -> Run:
         """A new run, or the continuation of the same one. Raises CheckpointError when `out` holds another recipe."""
-        run = cls(data, out, recipe, class_folders(data, classes), console)
+        run = cls(data, out, recipe, class_folders(data, classes, views=recipe.views.names), console)
         with run.alone(OPENING):
             run.record.enter(data, recipe, [place.name for place in run.classes])
         return run
@@ -74,7 +74,7 @@ class Run:
         unknown = [name for name in classes or () if name not in names]
         if unknown:
             raise DataError(f"{out} holds no class '{unknown[0]}'; there are: {', '.join(names)}")
-        run.classes = class_folders(run.data, classes or names, any_name=True)
+        run.classes = class_folders(run.data, classes or names, any_name=True, views=run.recipe.views.names)
         return run
 
     def alone(self, wait: float = 0.0) -> AbstractContextManager[object]:
@@ -225,7 +225,7 @@ class Run:
 
         def work(place: ClassFolder) -> None:
             recipe = self.recipe.for_class(place.name)
-            files = list_class(place.path, "", recipe.sources, recipe.point_cloud_sources)
+            files = list_class(place.path, "", recipe.inputs, recipe.point_cloud_sources)
             if files.test and all(sample.defect != UNLABELLED for sample in files.test):
                 tested.append(place)
 

@@ -84,7 +84,7 @@ def _fold_maps(
     others = sorted(set(range(len(job.training))) - set(held_out))
     fold_job = replace(job, title=title, training=job.training.chosen(others), folder=folder, record={})
     state = fit_state(fold_job)
-    engine = detector_engine(job.recipe, state, job.size, Placement(job.device))
+    engine = detector_engine(job.recipe, state, job.size, Placement(job.device), job.tiles)
     return raw_maps(engine, job.training.chosen(held_out), job.console, title)
 
 

@@ -90,6 +90,7 @@ def fit_prepared(
         held_out=None if cross else parts.validation,
         folder=out,
         device=device,
+        tiles=parts.pipeline.frame.tiles,
         region=parts.pipeline.region,
         console=console,
         record=record,
@@ -104,7 +105,7 @@ def fit_prepared(
     record["seconds"]["training"] = time.monotonic() - begin
 
     begin = time.monotonic()
-    engine = detector_engine(recipe, state, parts.pipeline.frame.size, Placement(device))
+    engine = detector_engine(recipe, state, job.size, Placement(device), job.tiles)
     raw = raw or raw_maps(engine, good, console, f"{job.title}: calibration")
     calibration = calibrated_on(good, raw, recipe, recipe.scoring, engine.precision)
     pipeline = parts.pipeline
@@ -149,7 +150,7 @@ def calibrated_on(
     """`calibrate` of prepared good parts, whose raw maps are `raw`. scoring: perhaps not the recipe's own."""
     facts = ((part.region, part.id, limit_map(recipe.frame, part.named)) for part in good)
     regions, names, limits = zip(*facts, strict=True)
-    return calibrate(raw, regions, scoring, precision, names, limits)
+    return calibrate(raw, regions, scoring, precision, names, recipe.views.names, limits)
 
 
 def raw_maps(engine: Engine, parts: PreparedParts, console: Console, title: str) -> Maps:

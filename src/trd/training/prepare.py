@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,17 +20,18 @@ from rich.console import Console
 from trd.config import Recipe
 from trd.data.listing import list_class
 from trd.data.loading import load_sample, with_validation
+from trd.data.views import camera_of_view
 from trd.errors import CheckpointError, DataError
-from trd.preprocess.cache import PreparedCache, facts_key, file_contents, sample_key, user_cache
+from trd.preprocess.cache import Contents, PreparedCache, facts_key, file_contents, sample_key, user_cache
 from trd.preprocess.facts import SampleFacts, sample_facts
 from trd.preprocess.image import warn_of_unused_range
 from trd.preprocess.parts import PreparedParts
-from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.threads import in_threads
+from trd.preprocess.view_pipeline import AnyPipeline, fit_pipeline, pipeline_of
 from trd.progress import tracked
 from trd.stored import FACTS, read_facts
 from trd.training.reference_part import reference_part
-from trd.types import Camera, ClassFiles, ClassFolder, PreparedSample, Sample, SampleFiles
+from trd.types import Camera, ClassFiles, ClassFolder, PreparedSample, Sample, SampleFiles, plain_sources
 
 LOG = logging.getLogger(__name__)
 RECORD = "training.json"
@@ -45,7 +46,7 @@ class PreparedClass:
 
     recipe: Recipe
     files: ClassFiles
-    pipeline: Pipeline
+    pipeline: AnyPipeline
     training: PreparedParts
     validation: PreparedParts
     record: dict[str, Any]
@@ -53,7 +54,7 @@ class PreparedClass:
 
 def list_parts(place: ClassFolder, recipe: Recipe, console: Console) -> tuple[ClassFiles, dict[str, Any]]:
     """The samples of a class, calibration parts held out of training where it has none, and the record's beginning."""
-    listed = _without(list_class(place.path, "", recipe.sources, recipe.point_cloud_sources), place.left_out)
+    listed = _without(list_class(place.path, "", recipe.inputs, recipe.point_cloud_sources), place.left_out)
     files = replace(with_calibration_parts(listed, recipe), name=place.name)
     held_out = [sample.id for sample in files.validation if sample not in listed.validation]
     record: dict[str, Any] = {
@@ -101,17 +102,20 @@ def prepare_class(
     cache = user_cache()
     for name, config in recipe.modalities.items():
         if config.representation == "image" and config.full_scale == "auto":
-            warn_of_unused_range(name, (sample.sources[config.source] for sample in files.train))
+            pictures = [
+                [p for s, p in part.sources.items() if config.source in plain_sources([s])] for part in files.train
+            ]
+            warn_of_unused_range(name, (path for paths in pictures for path in paths))
     parts = _Part(files.train), _Part(files.validation)
     shown = partial(tracked, console=console or Console(quiet=True))
     facts = _facts(recipe, parts[0], files.camera, cache)
-    facts_of_parts = list(shown(facts, f"{files.name}: looking for the part", len(files.train)))
+    shown_facts = shown(facts, f"{files.name}: looking for the part", len(files.train))
 
     def reference() -> Sample:
         part = reference_part(files, recipe.frame.reference)
         return load_sample(part, recipe.point_cloud_sources, files.camera)
 
-    pipeline = Pipeline.from_facts(recipe, facts_of_parts, reference)
+    pipeline = fit_pipeline(recipe, _by_view(shown_facts), reference)
     training, validation = (_prepared(part, pipeline, files.camera, cache) for part in parts)
     good = training.and_also(validation)
     pixel_digests = in_threads(lambda index: _pixels_digest(good[index]), range(len(good)))  # all bad files show now
@@ -182,22 +186,35 @@ class _Part:
         self.contents = functools.cache(lambda index: file_contents(files[index]))
 
 
-def _facts(recipe: Recipe, part: _Part, camera: Camera | None, cache: PreparedCache | None) -> Iterator[SampleFacts]:
-    """What the pipeline is fitted on, of each training part."""
+def _facts(
+    recipe: Recipe, part: _Part, camera: Camera | None, cache: PreparedCache | None
+) -> Iterator[dict[str, SampleFacts]]:
+    """What the pipeline is fitted on, of each training part: view -> facts, "" where it has one picture."""
 
-    def facts(index: int) -> SampleFacts:
+    def facts(files: SampleFiles, camera: Camera | None, contents: Contents | None) -> SampleFacts:
         def measure() -> SampleFacts:
-            return sample_facts(recipe, load_sample(part.files[index], recipe.point_cloud_sources, camera))
+            return sample_facts(recipe, load_sample(files, recipe.point_cloud_sources, camera))
 
         if cache is None:
             return measure()
-        return cache.get_facts(facts_key(recipe, camera, part.files[index], part.contents(index)), measure)
+        return cache.get_facts(facts_key(recipe, camera, files, contents), measure)
 
-    return in_threads(facts, range(len(part.files)))
+    def of_views(index: int) -> dict[str, SampleFacts]:
+        files = part.files[index]
+        if not recipe.views.names:
+            return {"": facts(files, camera, part.contents(index))}
+        return {v: facts(files.view(v), camera_of_view(camera, v), None) for v in recipe.views.names}
+
+    return in_threads(of_views, range(len(part.files)))
 
 
-def _prepared(part: _Part, pipeline: Pipeline, camera: Camera | None, cache: PreparedCache | None) -> PreparedParts:
-    pipeline = Pipeline(pipeline.recipe, pipeline.frame)  # without ranges: what is kept does not hang on all others
+def _by_view(facts: Iterable[Mapping[str, SampleFacts]]) -> dict[str, list[SampleFacts]]:
+    rows = list(facts)
+    return {view: [row[view] for row in rows] for view in rows[0]}
+
+
+def _prepared(part: _Part, pipeline: AnyPipeline, camera: Camera | None, cache: PreparedCache | None) -> PreparedParts:
+    pipeline = pipeline_of(pipeline.recipe, pipeline.frame)  # without ranges: what is kept does not hang on all others
 
     def prepare(index: int) -> PreparedSample:
         return pipeline(load_sample(part.files[index], pipeline.recipe.point_cloud_sources, camera))

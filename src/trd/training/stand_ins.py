@@ -17,7 +17,7 @@ from dataclasses import replace
 from trd.config import Recipe
 from trd.config.sections import ImageInput
 from trd.preprocess.part_finder import PartFinder, fit_part_finder
-from trd.preprocess.parts import PreparedParts
+from trd.preprocess.parts import PreparedParts, parts_at_map_size
 from trd.preprocess.pipeline import Pipeline
 from trd.training.prepare import PreparedClass
 from trd.types import PreparedSample
@@ -33,6 +33,7 @@ def parts_without(parts: PreparedClass, source: str) -> PreparedClass | None:
             _log.warning("no fallback detector without '%s': regions follow the part, whose pose it tells", source)
         return None
     finder, pipeline = None, parts.pipeline
+    assert isinstance(pipeline, Pipeline)  # recipes of several views have no stand-ins
     frame = pipeline.frame
     if pipeline.region == "part" and parts.recipe.point_cloud_sources[:1] == (source,):
         finder = _finder(recipe, parts)
@@ -59,7 +60,9 @@ def _finder(recipe: Recipe, parts: PreparedClass) -> PartFinder | None:
     images = [name for name, modality in recipe.modalities.items() if isinstance(modality, ImageInput)]
     if not images:
         return None
-    return fit_part_finder(images[0], parts.training, parts.validation, recipe.seed)
+    tiles = parts.pipeline.frame.tiles
+    training, held_out = (parts_at_map_size(split, tiles) for split in (parts.training, parts.validation))
+    return fit_part_finder(images[0], training, held_out, recipe.seed)
 
 
 def _reduced_part(part: PreparedSample, pipeline: Pipeline) -> PreparedSample:
@@ -69,6 +72,6 @@ def _reduced_part(part: PreparedSample, pipeline: Pipeline) -> PreparedSample:
         return replace(part, images=images)
     finder, region = pipeline.finder, part.region if pipeline.region == "part" else None
     if finder is not None:
-        region = finder(images[finder.modality])
+        region = finder(pipeline.frame.shrunk(images[finder.modality]))
     region, named, _ = pipeline.placed(region)
     return replace(part, images=images, region=region, named=named)

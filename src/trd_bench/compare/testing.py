@@ -60,7 +60,7 @@ class TestSet:
     def files(self, recipe: Recipe) -> ClassFiles:
         """The test parts with the sources that a recipe needs. Raises DataError where it cannot have them."""
         if self.synthetic is None:
-            return list_class(self.place.path, "", recipe.sources, recipe.point_cloud_sources)
+            return list_class(self.place.path, "", recipe.inputs, recipe.point_cloud_sources)
         test = self.synthetic.test
         missing = [source for source in recipe.sources if source not in test[0].sources]
         if missing:
@@ -137,7 +137,7 @@ def _listed(place: ClassFolder, recipes: Sequence[Recipe]) -> _Listed:
     scale: float | None = None
     for recipe in (recipe.for_class(place.name) for recipe in recipes):
         try:
-            list_class(place.path, "", recipe.sources, recipe.point_cloud_sources)
+            list_class(place.path, "", recipe.inputs, recipe.point_cloud_sources)
         except TRDError as error:
             problem = problem or error
             continue

@@ -141,7 +141,7 @@ def _classes(
 def _refuse_unlabelled(data: Path, classes: Sequence[str], recipe: Recipe) -> None:
     """Before anything is trained: a class whose test split cannot be scored raises DataError."""
     for name in classes:
-        test = list_class(data, name, recipe.sources, recipe.point_cloud_sources).test
+        test = list_class(data, name, recipe.inputs, recipe.point_cloud_sources).test
         unlabelled = [sample for sample in test if sample.defect == UNLABELLED]
         if not test or unlabelled:
             first = next(iter(unlabelled[0].sources.values())) if unlabelled else data / name

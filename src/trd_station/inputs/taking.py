@@ -137,4 +137,4 @@ def sources_of(station: Station, class_name: str) -> tuple[tuple[str, ...], tupl
     if serving is None:
         raise DataError(f"no class '{class_name}' is served; there are: {', '.join(station.shelf.classes)}")
     recipe = serving.detector.recipe
-    return recipe.sources, recipe.point_cloud_sources
+    return recipe.inputs, recipe.cloud_inputs

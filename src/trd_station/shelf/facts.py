@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trd.detector import Detector
-from trd.preprocess.frame import Frame
+from trd.preprocess.view_frames import AnyFrame, frame_from_json
 from trd_station.reading import suffixes
 
 
@@ -19,8 +19,8 @@ def facts_of(detector: Detector) -> dict[str, Any]:
         "engine": detector.engine.form,
         "device": str(detector.engine.device),
         "precision": detector.engine.precision,
-        "sources": list(recipe.sources),
-        "clouds": list(recipe.point_cloud_sources),
+        "sources": list(recipe.inputs),
+        "clouds": list(recipe.cloud_inputs),
         "modalities": {name: modality.source for name, modality in recipe.modalities.items()},
         "frame": frame.to_json(),
         "floors": {"fused": calibration.fused_floor, **calibration.floors},
@@ -44,8 +44,8 @@ def maps(facts: Mapping[str, Any]) -> list[str]:
     return ["fused", *branches(facts)]
 
 
-def frame(facts: Mapping[str, Any]) -> Frame:
-    return Frame.from_json(facts["frame"])
+def frame(facts: Mapping[str, Any]) -> AnyFrame:
+    return frame_from_json(facts["frame"])
 
 
 def sources(facts: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ def prepare(job: Job, serving: Serving) -> Part:
     part = Part(job, serving, timings)
     detector = serving.detector
     try:
-        inputs = Inputs(job.sources, detector.recipe.point_cloud_sources, detector.facts.camera, job.camera)
+        inputs = Inputs(job.sources, detector.recipe.cloud_inputs, detector.facts.camera, job.camera)
         sample = inputs.sample(job.part)
         read = time.monotonic()
         prepared = detector.pipeline(checked(sample, detector.recipe))

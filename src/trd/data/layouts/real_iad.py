@@ -4,15 +4,17 @@
     realiad_jsons/realiad_jsons/CLASS.json: {"meta": {"normal_class": "OK", "prefix": "CLASS/"}, "train": [...],
     "test": [...]} of {"image_path", "mask_path", "category", "anomaly_class"}, paths from the class folder
 
-Every picture is a part, five views of each. D3 (realiad_d3_raw, realiad_d3_jsons) adds a validation list, `ps_path`
-(photometric stereo, source "ps") and `xyz_path`. Its test split's XYZ TIFFs hold X and Y of one value, which gives
-defective parts away: geometry is taken from the PCD, by `pcd_path` or beside the TIFF. Of the published descriptions,
-not tried on the download; how D3 calls its PCD is a guess.
+Every picture is a part. With views C1 to C5 in the recipe, which stand in the pictures' names as "_C1_", five of them
+are one. D3 (realiad_d3_raw, realiad_d3_jsons) adds a validation list, `ps_path` (photometric stereo, source "ps") and
+`xyz_path`. Its test split's XYZ TIFFs hold X and Y of one value, which gives defective parts away: geometry is taken
+from the PCD, by `pcd_path` or beside the TIFF. Of the published descriptions, not tried on the download; how D3 calls
+its PCD is a guess.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -120,5 +122,11 @@ def _is_readable(path: Path) -> bool:
     return path.suffix.lower() in READ_SUFFIXES
 
 
-REAL_IAD = Layout(NAME, _is_real_iad, _list_real_iad)
+def _view_of(stem: str) -> tuple[str, str] | None:
+    """Of "audiojack_0001_OK_C1_20231021"."""
+    match = re.fullmatch(r"(.+)_(C\d)_.*", stem)
+    return (match[1], match[2]) if match else None
+
+
+REAL_IAD = Layout(NAME, _is_real_iad, _list_real_iad, view_of=_view_of)
 REAL_IAD_D3 = Layout(NAME_D3, _is_real_iad_d3, _list_real_iad_d3, _is_readable)
