@@ -137,7 +137,7 @@ class Camera:
     y and z. z: whether it grows away from the sensor or towards it. height_map: of a profiler. colour: None where the
     3D sensor takes the pictures too. grid: for points that form none, from the first training part. missing: values of
     depth images and height maps, as stored, that stand for "not measured", beside 0 and NaN. views: of parts with
-    several views, each view's camera where it has one of its own; the rest is of no meaning then.
+    several views, name and camera of each that has one of its own; the rest is of no meaning then.
     """
 
     fx: float
@@ -154,7 +154,7 @@ class Camera:
     colour: ColourCamera | None = None
     grid: SupportGrid | None = None
     missing: tuple[float, ...] = ()
-    views: Mapping[str, Camera] = field(default_factory=dict)
+    views: tuple[tuple[str, Camera], ...] = ()
 
     def __post_init__(self) -> None:
         """Lists and objects where the camera comes from JSON become what they were."""
@@ -165,7 +165,7 @@ class Camera:
             if isinstance(value, Mapping):
                 object.__setattr__(self, name, kind(**value))
 
-        views = {n: v if isinstance(v, Camera) else Camera(**v) for n, v in self.views.items()}
+        views = tuple((name, view if isinstance(view, Camera) else Camera(**view)) for name, view in self.views)
         object.__setattr__(self, "views", views)
 
     @property

@@ -120,11 +120,11 @@ def joined_cameras(cameras: Mapping[str, Camera | None]) -> Camera | None:
     first = next(iter(different.values()), None)
     if first is None or (len(different) == len(cameras) and all(camera == first for camera in different.values())):
         return first
-    return Camera(0, 0, 0, 0, views=different)
+    return Camera(0, 0, 0, 0, views=tuple(different.items()))
 
 
 def camera_of_view(camera: Camera | None, view: str) -> Camera | None:
-    return camera.views.get(view) if camera is not None and camera.views else camera
+    return dict(camera.views).get(view) if camera is not None and camera.views else camera
 
 
 def joined_views(name: str, views: Mapping[str, Sample], defect: str = UNLABELLED) -> Sample:
