@@ -79,6 +79,9 @@ def _below(name: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseMo
     for key, field in model.model_fields.items():
         if _is_section(field.annotation):
             yield from _below(f"{name}.{key}", field.annotation)
+        for item in get_args(field.annotation):
+            if _is_section(item):
+                yield f"[[{name}.{key}]]", item
 
 
 def _is_section(annotation: Any) -> bool:
@@ -93,13 +96,19 @@ def _range(values: Mapping[str, Any]) -> str:
         return ", ".join(f"`{_toml(one)}`" for one in values.get("enum", [values.get("const")]))
     kind = values.get("type")
     if kind == "array":
-        several, items = values.get("prefixItems"), values.get("items", {})
-        if items.get("type") == "array":
-            return "polygons"
-        return f"{len(several)} numbers, each {_range(several[0])}" if several else f"any of {_range(items)}"
+        return _list_range(values)
     if kind in ("integer", "number"):
         return _bounds(values)
     return {"boolean": "`true`, `false`", "string": "text"}.get(str(kind), "tables")
+
+
+def _list_range(values: Mapping[str, Any]) -> str:
+    several, items = values.get("prefixItems"), values.get("items", {})
+    if "$ref" in items:
+        return "tables, below"
+    if items.get("type") == "array":
+        return "polygons"
+    return f"{len(several)} numbers, each {_range(several[0])}" if several else f"any of {_range(items)}"
 
 
 def _bounds(values: Mapping[str, Any]) -> str:

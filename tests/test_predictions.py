@@ -17,7 +17,9 @@ from trd.predictions import Outcome, Output, PartResult, Written, call_key, part
 from trd.preprocess.parts import batches
 from trd.types import Failure, Prediction, Sample, SampleFiles
 
-DETECTOR: Any = SimpleNamespace(recipe=SimpleNamespace(modalities={"rgb": None}, branches=("rgb",)))
+DETECTOR: Any = SimpleNamespace(
+    recipe=SimpleNamespace(modalities={"rgb": None}, branches=("rgb",), frame=SimpleNamespace(regions=()))
+)
 
 
 def prediction(name: str) -> Prediction:

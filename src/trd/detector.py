@@ -16,13 +16,14 @@ from trd.config import Recipe
 from trd.data.clouds import finite
 from trd.data.views import joined_views, sample_of_arrays
 from trd.decision.calibration import Calibration
-from trd.decision.maps import Map, Region, decide
+from trd.decision.maps import Map, decide
 from trd.engines.base import Engine, Maps, Placement
 from trd.errors import CheckpointError, DataError, TRDError
 from trd.extras import explained
 from trd.packages.engine import package_engine, self_tested
 from trd.packages.package import is_package, read_package
 from trd.preprocess.parts import batches, stacked_images
+from trd.preprocess.regions import limit_map
 from trd.preprocess.threads import Steps, in_threads
 from trd.preprocess.view_pipeline import pipeline_of
 from trd.stored import DetectorFacts, detector_folder, read_detector, stand_in_folder
@@ -46,11 +47,13 @@ class ScoredSample:
 
 @dataclass(frozen=True)
 class Peak:
-    """Where a score comes from: pixel of the sensor's frame, and each branch's part of it, 0 to 1, adding up to 1."""
+    """Where a score comes from: pixel of the sensor's frame, and each branch's part of it, 0 to 1, adding up to 1.
+    region: as in `Prediction`."""
 
     row: int
     column: int
     share: Mapping[str, float]
+    region: str | None = None
 
 
 class Detector:
@@ -151,7 +154,7 @@ class Detector:
     def _scored(self, batch: Sequence[PreparedSample]) -> Iterator[ScoredSample]:
         raw = self.raw_maps(batch)
         for index, sample in enumerate(batch):
-            yield self._decided(sample, {name: maps[index] for name, maps in raw.items()}, sample.region)
+            yield self._decided(sample, {name: maps[index] for name, maps in raw.items()})
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -161,8 +164,9 @@ class Detector:
             return ()
         return (f"computed in precision {computed}, calibrated in {calibrated}: the false-alarm rate is not promised",)
 
-    def _decided(self, sample: PreparedSample, raw: Mapping[str, Map], region: Region) -> ScoredSample:
-        decision = decide(self.calibration, raw, region, run=_at_once)
+    def _decided(self, sample: PreparedSample, raw: Mapping[str, Map]) -> ScoredSample:
+        limits = limit_map(self.recipe.frame, sample.named)
+        decision = decide(self.calibration, raw, sample.region, run=_at_once, limits=limits)
         score = float(decision.score)
         if not math.isfinite(score):
             raise TRDError(
@@ -203,7 +207,7 @@ class Detector:
                 maps = {name: values[row] for name, values in raw.items()}
                 row += 1
                 try:
-                    yield self.prediction(self._decided(item, maps, item.region))
+                    yield self.prediction(self._decided(item, maps))
                 except TRDError as error:
                     yield Failure(item.id, error)
 
@@ -223,7 +227,14 @@ class Detector:
         row, column = np.unravel_index(int(scored.fused.argmax()), scored.fused.shape)
         at_peak = {name: float(m[row, column]) for name, m in scored.branch_maps.items()}
         place = self.facts.frame.pixel(int(row), int(column), scored.sample.shape, scored.fused.shape[:2])
-        return Peak(*place, self.calibration.shares(at_peak))
+        return Peak(*place, self.calibration.shares(at_peak), self._region_at(scored.sample, int(row), int(column)))
+
+    def _region_at(self, sample: PreparedSample, row: int, column: int) -> str | None:
+        """As in `Prediction`, at a pixel of the maps."""
+        if sample.named is None:
+            return None
+        number = int(sample.named[row, column])
+        return self.recipe.frame.regions[number - 1].name if number else ""
 
     def prediction(self, scored: ScoredSample) -> Prediction:
         """What `predict` says of a sample that this detector's `score` gave, at the sensor's own size."""
@@ -242,6 +253,7 @@ class Detector:
             pixel_threshold=calibration.pixel_threshold.value,
             notes=scored.sample.notes + self.doubts,
             used=self.recipe.inputs,
+            region=peak.region,
         )
 
 

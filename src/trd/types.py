@@ -237,7 +237,9 @@ class PreparedSample:
     """A sample as the network takes it.
 
     images: modality -> (3, h, w) float32 in [0, 1]. region: bool of `Frame.map_size`, the pixels that are scored, None
-    for all. mask: bool ground truth of the whole frame at the maps' scale (`Frame.canvas`), None without labels.
+    for all. named: uint8 of that size, number of the recipe's region (`frame.regions`) that a pixel lies in, from 1, 0
+    for none; None where it names none. mask: bool ground truth of the whole frame at the maps' scale (`Frame.canvas`),
+    None without labels.
     shape: (height, width) of the sensor's frame. notes: what makes its score doubtful, a sentence each. measures: as
     `TrainingRanges` names them, where there are ranges to compare them with.
     """
@@ -250,6 +252,7 @@ class PreparedSample:
     shape: tuple[int, int]
     notes: tuple[str, ...] = ()
     measures: Mapping[str, float] = field(default_factory=dict)
+    named: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -271,7 +274,8 @@ class Prediction:
     `rgb_bank`, `rgb_statistics`) or of all (`mapping`). share: each branch's part of the score at the peak, 0 to
     1, adding up to 1. peak: (row, column) of the maximum in the input. pixel_threshold: of the map.
     notes: what makes the score doubtful, a sentence each (`PreparedSample.notes`, `Detector.doubts`).
-    used: sources that were looked at.
+    used: sources that were looked at. region: name of the recipe's region that the peak lies in, "" for none; None
+    where the recipe names none.
     """
 
     id: str
@@ -286,3 +290,4 @@ class Prediction:
     pixel_threshold: float
     notes: tuple[str, ...] = ()
     used: tuple[str, ...] = ()
+    region: str | None = None

@@ -83,6 +83,7 @@ class Serializer:
             "reject_above": limits.reject_above,
             "share": row["share"],
             "peak": [row["peak_row"], row["peak_column"]] if scored else None,
+            "region": row["region"],
             "pixel_threshold": row["pixel_threshold"],
             "notes": row["notes"] or [],
             "measures": row["measures"] or {},

@@ -10,6 +10,7 @@ from writing import write_coloured_pcd
 
 from trd.check.check import LOOK, check_class
 from trd.check.outliers import strangeness
+from trd.check.page import html_page
 from trd.cli import app
 from trd.config import Recipe, load_recipe
 from trd.data.clouds import read_cloud
@@ -222,3 +223,28 @@ def test_coloured_points_alone_are_picture_and_cloud(data: Path, recipe: Recipe)
     assert not found.problems
     assert found.facts["part found in"] == "6 of 6 training parts"
     assert [name for name, _ in found.strangest[0].pictures] == ["rgb", "normals", "where it is strange"]
+
+
+def test_regions_are_drawn_and_measured(drawn: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    regions = '{name="Öse <1>",polygons=[[[60,60],[130,60],[130,130],[60,130]]],limit=2,follows="part"}'
+    more = '{name="label",polygons=[[[70,70],[90,70],[90,80],[70,80]]],limit="ignore"}'
+    half = "frame.ignore=[[[0,0],[95,0],[95,191],[0,191]]]"
+    changes = ["frame.size=96", "frame.crop=none", f"frame.regions=[{regions},{more}]", half]
+    found = check_class(ClassFolder("biscuit", drawn / "biscuit"), load_recipe("lite-residual", changes))
+    assert not found.problems
+    assert [name for name, _ in found.regions] == [f"train/good/00{number}" for number in range(3)]
+    assert found.region_facts == {
+        "1 frame.ignore": "50.0% of the window",
+        "2 region Öse <1>": "14.1% of the window, limit x 2, follows the part",
+        "3 region label": "0.7% of the window, ignore",
+    }
+    page.write_text(html_page("check", [found]), "utf-8")
+    assert "2 region Öse &lt;1&gt;" in page.read_text("utf-8")
+    assert page.read_text("utf-8").count("data:image/jpeg;base64,") == 3 * (6 + 3) + 3
+
+
+def test_a_region_that_is_nowhere_is_a_problem(drawn: Path) -> None:
+    outside = 'frame.regions=[{name="label",polygons=[[[900,900],[950,900],[950,950]]],limit=2}]'
+    found = check_class(ClassFolder("biscuit", drawn / "biscuit"), load_recipe("lite-residual", [outside]))
+    assert "the region 'label' of frame.regions lies outside of the window" in found.problems[0]

@@ -71,6 +71,7 @@ def add_many(
                     "p_value": 0.5 if scored else None,
                     "peak_row": 100,
                     "peak_column": 120,
+                    "region": None,
                     "pixel_threshold": 2.1,
                     "share": {"rgb": 0.7123, "normals": 0.2877},
                     "notes": None,

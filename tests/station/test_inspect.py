@@ -35,6 +35,7 @@ def test_scores_and_maps_equal_the_library_to_the_bit(client, send, run_folder: 
         assert told["score"] == expected.score
         assert told["p_value"] == expected.p_value
         assert tuple(told["peak"]) == expected.peak
+        assert told["region"] is None
         assert told["share"] == {name: round(share, 4) for name, share in expected.share.items()}
         assert (told["decision"] == "reject") == expected.is_anomalous
         maps = {"fused": expected.map, **expected.modality_maps}

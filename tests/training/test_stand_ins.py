@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from trd.cli import app
@@ -17,6 +18,9 @@ from trd.detector import Detector
 from trd.errors import CheckpointError, DataError
 from trd.runs import Run
 from trd.stored import FACTS, read_facts
+from trd.training.prepare import PreparedClass, list_parts, prepare_class
+from trd.training.stand_ins import parts_without
+from trd.types import ClassFolder
 
 OVERRIDES = ("frame.size=64", "components=4")
 
@@ -59,6 +63,33 @@ def test_a_cloud_that_only_tells_where_the_part_is_can_be_missing() -> None:
     assert reduced is not None
     assert reduced.sources == ("rgb",)
     assert recipe.without("rgb") is None
+
+
+def test_regions_hold_without_a_sensor_where_they_can(drawn: Path) -> None:
+    """What the stand-in is calibrated on is what its pipeline makes of a new part."""
+    polygon = "[[0,0],[110,0],[110,191],[0,191]]"
+    place = ClassFolder("biscuit", drawn / "biscuit")
+
+    def parts(*changes: str) -> PreparedClass:
+        recipe = load_recipe("patch-statistics", ["frame.size=64", *changes])
+        files, record = list_parts(place, recipe, Console(quiet=True))
+        return prepare_class(files, recipe, record)
+
+    fixed = parts(f"frame.inspect=[{polygon}]", f'frame.regions=[{{name="a",polygons=[{polygon}],limit=2}}]')
+    for source, left, clouds in (("xyz", ("rgb",), ()), ("rgb", ("xyz",), ("xyz",))):
+        reduced = parts_without(fixed, source)
+        assert reduced is not None
+        kept = reduced.training[0]
+        again = reduced.pipeline(load_sample(list_class(place.path, "", left, clouds).train[0], clouds))
+        np.testing.assert_array_equal(kept.region, again.region)
+        np.testing.assert_array_equal(kept.named, again.named)
+        assert kept.region is not None
+        assert not kept.region[:, 40:].any()
+    following = parts(f'frame.regions=[{{name="a",polygons=[{polygon}],limit=2,follows="part"}}]')
+    assert parts_without(following, "xyz") is None
+    reduced = parts_without(following, "rgb")
+    assert reduced is not None
+    np.testing.assert_array_equal(reduced.training[1].named, following.training[1].named)
 
 
 @pytest.mark.parametrize(("missing", "left"), [("xyz", "rgb"), ("rgb", "xyz")])

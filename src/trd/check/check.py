@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from trd.check.outliers import strangeness
+from trd.check.region_pictures import region_pictures
 from trd.check.registration import Registration, registration
 from trd.check.resolution import DefectSize, Resolution, pixel_pitch, resolution
 from trd.config import Recipe
@@ -50,7 +51,8 @@ class ClassCheck:
 
     facts: label -> text, in order. strangest, ordinary: training parts, also those that would be held out to calibrate
     on, worst first. registered: with a colour camera, ids and pictures (data URIs) of the first parts, with the edges
-    of the projected depth.
+    of the projected depth. regions: with regions, ids and pictures of parts that they are drawn on; `region_facts` says
+    what the numbers in these mean.
     """
 
     name: str
@@ -60,6 +62,8 @@ class ClassCheck:
     strangest: tuple[PartPicture, ...] = ()
     ordinary: tuple[PartPicture, ...] = ()
     registered: tuple[tuple[str, str], ...] = ()
+    regions: tuple[tuple[str, str], ...] = ()
+    region_facts: dict[str, str] = field(default_factory=dict)
 
 
 def check_class(
@@ -101,7 +105,9 @@ def check_class(
     facts |= {"smallest defect": seen.fact} if seen.fact else {}
     trained = {sample.id for sample in files.train}
     tiles = parts.pipeline.frame.tiles
-    training = [at_map_size(p, tiles) for p in parts.training.and_also(parts.validation) if p.id in trained]
+    good = [at_map_size(part, tiles) for part in parts.training.and_also(parts.validation)]
+    drawn_regions = region_pictures(parts.pipeline, sorted(good, key=lambda part: part.id))
+    training = [part for part in good if part.id in trained]
     outliers = strangeness(training, recipe, console)
     order = np.argsort(-outliers.scores, kind="stable")
     worst, ordinary = order[:STRANGEST], order[len(order) // 2 :][:SHOWN]
@@ -125,6 +131,8 @@ def check_class(
         tuple(_picture(training[index], float(outliers.scores[index]), outliers.maps[index]) for index in worst),
         tuple(_picture(training[index], float(outliers.scores[index]), outliers.maps[index]) for index in ordinary),
         projection.pictures,
+        drawn_regions.pictures,
+        drawn_regions.facts,
     )
 
 

@@ -157,6 +157,8 @@ def check(
             for label in PRINTED_FACTS:
                 if label in result.facts:
                     console.print(f"  {label}: {result.facts[label]}", markup=False, highlight=False)
+            for label, text in result.region_facts.items():
+                console.print(f"  {label}: {text}", markup=False, highlight=False)
             for line in result.problems:
                 errors.print(f"  {line}", style="red", markup=False, highlight=False)
             for line in result.warnings:

@@ -2,7 +2,7 @@
 
 from trd.config.crossmodal_mapping import CROSSMODAL_MAPPING, CrossmodalMappingConfig
 from trd.config.evidence import EVIDENCE, EvidenceConfig, evidence_section
-from trd.config.frame import FrameConfig, PartConfig
+from trd.config.frame import FrameConfig, PartConfig, RegionConfig
 from trd.config.memory_bank import MEMORY_BANK, MemoryBankConfig
 from trd.config.patch_statistics import PATCH_STATISTICS, PatchStatisticsConfig
 from trd.config.recipe import (
@@ -48,6 +48,7 @@ __all__ = [
     "PatchStatisticsConfig",
     "Probability",
     "Recipe",
+    "RegionConfig",
     "ReverseDistillationConfig",
     "ScoringConfig",
     "SobelNormalsInput",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from trd.config.sections import Frozen, Source
+from trd.config.pictures import embedded_png
+from trd.config.sections import Frozen, Source, printable
 
 
 class PartConfig(Frozen):
@@ -67,6 +69,44 @@ Window = tuple[Pixels, Pixels, Extent, Extent]  # left, top, width, height
 Coordinate = Annotated[float, Field(ge=-65535, le=65535)]
 Polygon = Annotated[tuple[tuple[Coordinate, Coordinate], ...], Field(min_length=3, max_length=1000)]
 Polygons = Annotated[tuple[Polygon, ...], Field(max_length=100)]
+Picture = Annotated[str, AfterValidator(embedded_png)]
+RegionName = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(printable)]
+
+
+class RegionConfig(Frozen):
+    """A named place with a limit of its own. Where several overlap, the last one counts."""
+
+    name: Annotated[RegionName, Field(description="As it stands in results.")]
+    polygons: Annotated[
+        Polygons,
+        Field(
+            description="As in `frame.inspect`.",
+            json_schema_extra={"unit": "pixels of the training frames"},
+        ),
+    ] = ()
+    picture: Annotated[
+        Picture,
+        Field(description="As `frame.inspect_picture`, in place of polygons or beside them."),
+    ] = ""
+    limit: Annotated[float, Field(ge=0.01, le=100)] | Literal["ignore", "inspect"] = Field(
+        1.0,
+        description="Factor on the decision limit: at 2 a place there must be twice as anomalous as elsewhere, at 0.5 "
+        "half as anomalous. `ignore`: nothing counts there. `inspect`: as `frame.inspect`.",
+    )
+    follows: Annotated[
+        Literal["frame", "part"],
+        Field(
+            description="`frame`: it stays where it is. `part`: it is shifted and turned with the part, as that lies "
+            "in the picture's plane compared with `frame.reference`; the part must be seen on its support in 3D "
+            "(`frame.part`)."
+        ),
+    ] = "frame"
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> RegionConfig:
+        if not (self.polygons or self.picture):
+            raise ValueError(f"the region '{self.name}' is empty: give it polygons or a picture")
+        return self
 
 
 class FrameConfig(Frozen):
@@ -152,7 +192,43 @@ class FrameConfig(Frozen):
             json_schema_extra={"unit": "pixels of the training frames"},
         ),
     ] = ()
+    inspect_picture: Annotated[
+        Picture,
+        Field(
+            description="A PNG of the training frames' size, painted where defects count: white on black, or any "
+            "colour on transparent. In place of the polygons of `inspect` or beside them. Named relative to the "
+            "recipe's file, on the command line to the current folder; its content is put into the recipe."
+        ),
+    ] = ""
+    ignore_picture: Annotated[Picture, Field(description="The same for `ignore`: painted where nothing counts.")] = ""
+    regions: Annotated[
+        tuple[RegionConfig, ...],
+        Field(
+            max_length=100,
+            description="Named regions with limits of their own, a table each: `[[frame.regions]]` (docs/data.md).",
+        ),
+    ] = ()
+    reference: Annotated[
+        str,
+        Field(
+            max_length=500,
+            description="The good part in whose frame regions that follow the part are given, such as `003` or "
+            "`train/good/003`; empty: the first one.",
+        ),
+    ] = ""
     part: Annotated[PartConfig, Field(description="How the part is found.")] = PartConfig()
+
+    @model_validator(mode="after")
+    def _names_once(self) -> FrameConfig:
+        twice = [name for name, count in Counter(region.name for region in self.regions).items() if count > 1]
+        if twice:
+            raise ValueError(f"two regions are called '{twice[0]}': give one of them another name")
+        return self
+
+    @property
+    def follows_part(self) -> bool:
+        """Whether a region is shifted and turned with the part."""
+        return any(region.follows == "part" for region in self.regions)
 
     @model_validator(mode="after")
     def _sides(self) -> FrameConfig:

@@ -16,6 +16,7 @@ import trd.config.reverse_distillation  # noqa: F401 - like the two above it ent
 from trd.config.evidence import EvidenceConfig
 from trd.config.frame import FrameConfig
 from trd.config.patch_statistics import PATCH_STATISTICS
+from trd.config.pictures import with_pictures
 from trd.config.sections import (
     BackboneConfig,
     Frozen,
@@ -102,6 +103,11 @@ class Recipe(Frozen):
                 "frame.crop or scoring.region is 'part', but no modality is made from a point cloud: the part is found "
                 "in 3D; name the cloud in frame.part.source, or use crop = 'none' and region = 'frame'"
             )
+        if self.frame.follows_part and not self.point_cloud_sources:
+            raise ValueError(
+                "a region of frame.regions follows the part, whose pose is found in 3D, but no modality is made from a "
+                "point cloud: name the cloud in frame.part.source, or use follows = 'frame'"
+            )
         if self.views.names:
             self._check_views()
         for kind, section in self.evidence.items():
@@ -118,8 +124,8 @@ class Recipe(Frozen):
         return self
 
     def _check_views(self) -> None:
-        for key, value in (("inspect", self.frame.inspect), ("ignore", self.frame.ignore)):
-            if value:
+        for key in ("inspect", "ignore", "inspect_picture", "ignore_picture", "regions"):
+            if getattr(self.frame, key):
                 raise ValueError(f"frame.{key} is of one picture, and views.names names several: leave one of them out")
         if isinstance(self.frame.crop, tuple):
             raise ValueError("frame.crop as a window is of one picture: with views.names it is part, none or auto")
@@ -147,8 +153,8 @@ class Recipe(Frozen):
 
     @property
     def looks_for_part(self) -> bool:
-        """Whether cropping or scoring may depend on where the part is."""
-        return self._needs_part or "auto" in (self.frame.crop, self.scoring.region)
+        """Whether cropping, scoring or regions may depend on where the part is."""
+        return self._needs_part or self.frame.follows_part or "auto" in (self.frame.crop, self.scoring.region)
 
     @property
     def plane_sources(self) -> tuple[str, ...]:
@@ -215,14 +221,16 @@ class Recipe(Frozen):
         tree: dict[str, Any] = self.model_dump(mode="json")
         for override in overrides:
             tree = overridden(tree, override, Recipe.model_fields)
-        return _validated(tree, f"recipe '{self.name}'")
+        origin = f"recipe '{self.name}'"
+        return _validated(with_pictures(tree, Path(), origin), origin)
 
     def without(self, source: str) -> Recipe | None:
         """Of the fallback for when `source` is missing: the evidence that fits in seconds, on the modalities that are
-        left; patch statistics where the recipe has no such evidence. None where no modality is left, or where nothing
-        is missing."""
+        left; patch statistics where the recipe has no such evidence. None where no modality is left, where nothing is
+        missing, and where regions follow the part, whose pose is told by `source`."""
         left = {name: modality for name, modality in self.modalities.items() if modality.source != source}
-        if not left or source not in self.sources:
+        tells_pose = self.frame.follows_part and self.point_cloud_sources[:1] == (source,)
+        if not left or source not in self.sources or tells_pose:
             return None
         tree = self.model_dump(mode="json")
         tree["modalities"] = {name: tree["modalities"][name] for name in left}
@@ -253,13 +261,14 @@ def recipe_names() -> tuple[str, ...]:
 def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """A shipped recipe by name or a TOML file, with `section.key=value` overrides (values in TOML syntax or plain).
 
-    Raises RecipeError for an unknown name, unreadable file, unknown key or contradicting values.
+    Pictures of regions are read and become part of the recipe (`config.pictures`). Raises RecipeError for an unknown
+    name, unreadable file, unknown key or contradicting values.
     """
     text, origin = _recipe_text(name_or_file)
-    tree = parsed(text, origin)
+    tree = with_pictures(parsed(text, origin), Path(name_or_file).parent, origin)
     for override in overrides:
         tree = overridden(tree, override, Recipe.model_fields)
-    return _validated(tree, origin)
+    return _validated(with_pictures(tree, Path(), origin), origin)
 
 
 def recipe_from_toml(text: str, origin: str) -> Recipe:

@@ -13,7 +13,8 @@ Probability = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # TOML's and PyTorch's integers
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text. Raises ValueError for control characters."""
     if not text.isprintable():
         raise ValueError("must be printable characters")
     return text
@@ -25,7 +26,7 @@ def _plain_name(text: str) -> str:
     return text
 
 
-Source = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
+Source = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(printable)]
 ModalityName = Annotated[str, AfterValidator(_plain_name)]
 CloudSource = Annotated[
     Source,

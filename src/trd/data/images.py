@@ -40,6 +40,7 @@ UNREAD_SUFFIXES = (".webp", ".gif", ".jp2", ".exr", ".pgm", ".ppm", ".raw")  # w
 PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 PALETTE = 3
+PAINT = 0.5  # least share of a painted region that has its brightest value: its rim may be smoothed
 JPEG_DEFECT, JPEG_NOISE = 128, 16  # values of masks: least of a defect, largest that compression makes of nothing
 
 
@@ -72,8 +73,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
         return np.asarray(np.any(masks, axis=0))
     stored, orientation = _decoded(path, check_picture, as_numbers=True)
     channels = np.atleast_3d(cast(NDArray[np.uint16], stored))
-    has_alpha = channels.shape[2] in (2, 4)
-    colours = channels[..., :-1] if has_alpha else channels
+    colours = channels[..., :-1] if channels.shape[2] in (2, 4) else channels
     if path.suffix.lower() not in (".png", ".bmp"):
         defect = (colours >= JPEG_DEFECT).any(axis=2)
         if not defect.any() and (largest := int(colours.max())) > JPEG_NOISE:
@@ -82,11 +82,37 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
                 f"JPEG masks only values of {JPEG_DEFECT} and more are defect: save the mask as PNG"
             )
     else:
-        defect = (colours != 0).any(axis=2)
-        if has_alpha and (channels[..., -1] != channels[0, 0, -1]).any():
-            opaque = channels[..., -1] != 0
-            defect = defect & opaque if (defect & opaque).any() else opaque
+        defect = _painted(channels)
     return turned(np.asarray(defect), orientation)
+
+
+def png_mask(data: bytes, name: str) -> NDArray[np.bool_]:
+    """The same of a PNG's content that somebody painted. name: for messages. Raises DataError for a damaged one, one of
+    more pixels than the limit, and one whose painted pixels mostly differ, as a photograph's do."""
+    try:
+        height, width, colour_type = png_header(data[:64])
+        check_picture(Path(name), height, width)
+        stored, exif = _png_content(data, colour_type == PALETTE)
+        channels = np.atleast_3d(cast(NDArray[np.uint16], stored))
+        mask = _painted(channels)
+        paint = channels[mask][:, :3].max(axis=1) if channels.shape[2] > 2 else channels[mask][:, 0]
+        if paint.size and (paint == paint.max()).mean() < PAINT:
+            raise DataError(f"{name} looks like a photograph: save what is painted alone, white on black")
+        return turned(mask, orientation_of(exif))
+    except DataError:
+        raise
+    except Exception as error:  # the codecs raise types of their own
+        raise DataError(f"{name} is damaged: {error}; save the picture anew") from error
+
+
+def _painted(channels: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """(H, W) of a mask's (H, W, C), as `read_mask` says."""
+    has_alpha = channels.shape[2] in (2, 4)
+    marked = ((channels[..., :-1] if has_alpha else channels) != 0).any(axis=2)
+    if has_alpha and (channels[..., -1] != channels[0, 0, -1]).any():
+        opaque = channels[..., -1] != 0
+        marked = marked & opaque if (marked & opaque).any() else opaque
+    return np.asarray(marked)
 
 
 def mask_files(path: Path) -> list[Path]:
@@ -145,9 +171,14 @@ def _png(path: Path, height: int, width: int, as_numbers: bool) -> tuple[NDArray
     # The decoder takes the whole file: what is hidden behind a small picture must not fill the memory.
     if path.stat().st_size > 16 * height * width + 16 * 2**20:
         raise ValueError(f"{path.stat().st_size} bytes for {height} x {width} pixels")
-    data = path.read_bytes()
+    image, exif = _png_content(path.read_bytes(), as_numbers)
+    return image, orientation_of(exif)
+
+
+def _png_content(data: bytes, as_numbers: bool) -> tuple[NDArray[np.generic], bytes]:
+    """Pixels and EXIF data."""
     exif = _check_chunks(data)
-    return _palette_numbers(data) if as_numbers else np.asarray(imagecodecs.png_decode(data)), orientation_of(exif)
+    return _palette_numbers(data) if as_numbers else np.asarray(imagecodecs.png_decode(data)), exif
 
 
 def _check_chunks(data: bytes) -> bytes:

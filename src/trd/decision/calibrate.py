@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from trd.config import ScoringConfig
 from trd.decision.calibration import Calibration, MapStatistics
-from trd.decision.maps import Region, decide, rows_of_views, scored_pixels
+from trd.decision.maps import Limits, Region, decide, rows_of_views, scored_pixels
 from trd.decision.units import GoodMaps, units_without_each
 from trd.errors import TRDError
 from trd.statistics.conformal import Threshold, conformal_pixel_threshold, conformal_threshold
@@ -25,12 +25,15 @@ def calibrate(
     precision: PrecisionName | Literal[""] = "",
     names: Sequence[str] = (),
     views: Sequence[str] = (),
+    limits: Sequence[Limits] = (),
 ) -> Calibration:
     """raw: branch -> (N, h, w) raw maps of N good parts. regions: N of scored pixels. precision: the engine's. names: N
-    ids of the parts. views: of each part, one above the other in the maps; each has units of its own.
+    ids of the parts. views: of each part, one above the other in the maps; each has units of its own. limits: N of
+    factors on the decision limit, none for 1 everywhere.
 
-    Each part's score and pixels are taken in units of the other parts (`Calibration.good_scores`). Raises TRDError for
-    maps that are not finite.
+    Each part's score and pixels are taken in units of the other parts (`Calibration.good_scores`), and by its own
+    limits: these are a part's own as its pixels are, so the argument for the promise stays. Units know no limits.
+    Raises TRDError for maps that are not finite.
     """
     if not all(np.isfinite(maps).all() for maps in raw.values()):
         raise TRDError("the anomaly maps of good parts are not finite: training diverged; lower training.learning_rate")
@@ -49,7 +52,8 @@ def calibrate(
     )
     scores, pixels = [], []
     for index, (units, region) in enumerate(zip(leave_one_out_units, regions, strict=True)):
-        part = decide(replace(calibration, maps=units), {name: maps[index] for name, maps in raw.items()}, region)
+        part_maps, own_limits = {name: maps[index] for name, maps in raw.items()}, limits[index] if limits else None
+        part = decide(replace(calibration, maps=units), part_maps, region, limits=own_limits)
         scores.append(float(part.score))
         pixels.append(scored_pixels(part.fused, region))
     order = np.argsort(scores, kind="stable")

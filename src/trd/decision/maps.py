@@ -21,6 +21,8 @@ from trd.decision.fusion import RULES
 Map = NDArray[np.float32]
 Region = NDArray[np.bool_] | None
 """(h, w) True where a part is scored; None for everywhere."""
+Limits = NDArray[np.float32] | None
+"""(h, w) factor on the decision limit; None for 1 everywhere."""
 Array = TypeVar("Array", bound=Any)
 
 PAPER_SIGMA = 4.0
@@ -48,15 +50,22 @@ def decide(
     smoothing: Callable[[Any], Any] | None = None,
     xp: Any = np,
     run: Callable[[Sequence[Callable[[], Array]]], list[Array]] = in_turn,
+    limits: Any = None,
 ) -> Decision[Array]:
     """raw: branch -> (..., h, w). region: bool of that shape, None for everywhere. xp: numpy or torch.
 
     smoothing: the Gaussian of `calibration.sigma`, by default `smooth`. run: does the branches' steps, perhaps at once.
+    limits: (h, w) factors on the decision limit, None for 1 everywhere. All maps are divided by them where the fused
+    map is above 0, so that one threshold decides everywhere and the branches still make up the fused map. Below 0,
+    where nothing is anomalous, a division would raise what it should lower.
     """
     gaussian = smoothing or partial(smooth, sigma=calibration.sigma)
     steps = [partial(_branch_map, calibration, name, raw[name], region, gaussian, xp) for name in raw]
     maps = dict(zip(raw, run(steps), strict=True))
     fused = RULES[calibration.fusion].fused(list(maps.values()), xp)
+    if limits is not None:
+        divisor = xp.where(fused > 0, limits, xp.ones_like(limits))
+        maps, fused = {name: values / divisor for name, values in maps.items()}, fused / divisor
     return Decision(maps, fused, xp.amax(fused, (-2, -1)))
 
 

@@ -118,6 +118,7 @@ def _row(detector: Detector, result: ClassResult, title: str, index: int) -> Gal
         title,
         sample.id,
         prediction.score,
-        ", ".join(f"{name} {share:.0%}" for name, share in prediction.share.items()),
+        ", ".join(f"{name} {share:.0%}" for name, share in prediction.share.items())
+        + (f"; in region {prediction.region}" if prediction.region else ""),
         tuple((caption, figures.data_uri(picture)) for caption, picture in pictures),
     )

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor
 
-from trd.decision.calibrate import calibrate
 from trd.decision.calibration import Calibration
 from trd.detector import Detector
 from trd.engines.base import Engine, Placement
@@ -39,7 +38,7 @@ from trd.packages.package import EQUIVALENCE, Package, facts_members, write_pack
 from trd.preprocess.parts import PreparedParts, network_parts, stacked_images
 from trd.progress import tracked
 from trd.stored import detector_folder, read_detector, stand_in_folder
-from trd.training.fit import raw_maps
+from trd.training.fit import calibrated_on, raw_maps
 from trd.types import PrecisionName, SampleFiles, State
 
 TOLERANCE = {"fp32": 2e-3, "bf16": 0.05, "int8": 0.05}
@@ -80,6 +79,11 @@ def export(job: ExportJob, console: Console) -> Exported:
     folder = stand_in_folder(job.run, job.without) if job.without else detector_folder(job.run)
     facts, state = read_detector(folder)
     _refuse_precision(job, facts.calibration.kind)
+    if job.keep_onnx and facts.recipe.frame.follows_part:
+        raise RecipeError(
+            "a region of this recipe follows the part, and a single ONNX file has one limit for each place of the "
+            "window: use the package alone, or train with follows = 'frame'"
+        )
     detector = Detector.load(folder, "cpu", precision="fp32")
     parts = parts_of(detector, folder, job.data, job.good)
     detector = detector.calibrated(_calibration(detector, detector.engine, parts, job, console))
@@ -242,8 +246,7 @@ def _calibration(
     scoring = detector.recipe.scoring.model_copy(
         update={"calibration": "split", "false_alarm_rate": before.image_threshold.requested_rate}
     )
-    regions, names = zip(*((part.region, part.id) for part in parts.calibration), strict=True)
-    return calibrate(raw, regions, scoring, engine.precision, names, detector.recipe.views.names)
+    return calibrated_on(parts.calibration, raw, detector.recipe, scoring, engine.precision)
 
 
 def _equivalence(

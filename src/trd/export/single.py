@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from trd.decision.calibration import Calibration
-from trd.decision.maps import decide, smoothing_matrix
+from trd.decision.maps import Limits, decide, smoothing_matrix
 from trd.detector import Detector
 from trd.engines.graphs import IMAGE, MAP, GraphForm, Step
 from trd.errors import RecipeError, TRDError
@@ -27,7 +27,10 @@ from trd.export.joining import joined
 from trd.files import write_bytes
 from trd.packages.golden import Golden
 from trd.packages.package import Package
+from trd.preprocess.frame import Frame
 from trd.preprocess.parts import stacked_images
+from trd.preprocess.regions import Regions, limit_map
+from trd.stored import DetectorFacts
 
 FORMAT = "trd-single/1"
 REGION, DECISION = "region", "decision"
@@ -39,18 +42,21 @@ class Decided(nn.Module):
 
     rows: Tensor
     columns: Tensor
+    limits: Tensor | None
 
-    def __init__(self, calibration: Calibration, size: tuple[int, int]) -> None:
+    def __init__(self, calibration: Calibration, size: tuple[int, int], limits: Limits = None) -> None:
+        """limits: of every part alike."""
         super().__init__()
         rows, columns = (torch.from_numpy(smoothing_matrix(side, calibration.sigma)) for side in size)
         self.register_buffer("rows", rows)
         self.register_buffer("columns", columns.T.contiguous())
+        self.register_buffer("limits", None if limits is None else torch.from_numpy(limits))
         self.calibration = calibration
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         *raw, region = inputs
         branch_maps = dict(zip(self.calibration.maps, raw, strict=True))
-        decision = decide(self.calibration, branch_maps, region > 0.5, self._smoothed, torch)
+        decision = decide(self.calibration, branch_maps, region > 0.5, self._smoothed, torch, limits=self.limits)
         return *decision.maps.values(), decision.fused, decision.score
 
     def _smoothed(self, maps: Tensor) -> Tensor:
@@ -82,7 +88,8 @@ def single_bytes(package: Package, graphs: Mapping[str, bytes]) -> bytes:
     modalities, branches, size = tuple(facts.recipe.modalities), list(facts.calibration.maps), facts.frame.size
     raw, maps = [f"raw_{name}" for name in branches], [f"map_{name}" for name in branches]
     ends = (*maps, "fused_map", "score")
-    decided = GraphForm(Decided(facts.calibration, size), {**dict.fromkeys(raw, size), REGION: size}, ends, "score")
+    decided = Decided(facts.calibration, size, _limits(facts))
+    decided_form = GraphForm(decided, {**dict.fromkeys(raw, size), REGION: size}, ends, "score")
     # what steps call image.rgb and map.rgb is called so in the file
     public = {IMAGE + name: name for name in modalities} | {MAP + name: f"raw_{name}" for name in branches}
     steps = [
@@ -97,7 +104,14 @@ def single_bytes(package: Package, graphs: Mapping[str, bytes]) -> bytes:
     steps.append(Step(DECISION, decision_inputs, {name: name for name in ends}))
     inputs: dict[str, tuple[int, ...]] = {**dict.fromkeys(modalities, (3, *size)), REGION: size}
     outputs: dict[str, tuple[int, ...]] = {**dict.fromkeys((*raw, *maps, "fused_map"), size), "score": ()}
-    return joined({**graphs, DECISION: onnx_bytes(decided)}, steps, inputs, outputs, _metadata(package))
+    return joined({**graphs, DECISION: onnx_bytes(decided_form)}, steps, inputs, outputs, _metadata(package))
+
+
+def _limits(facts: DetectorFacts) -> Limits:
+    """Of a detector without regions that follow the part."""
+    if not isinstance(facts.frame, Frame):  # with several views there are no regions
+        return None
+    return limit_map(facts.recipe.frame, Regions(facts.recipe.frame, facts.frame).places(None).named)
 
 
 def _refuse_another(data: bytes, package: Package) -> None:

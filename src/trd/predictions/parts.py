@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from trd.config import Recipe
 from trd.data.listing import camera_near
 from trd.data.loading import load_sample
 from trd.detector import Detector
@@ -119,7 +120,7 @@ def part_results(detector: Detector, outcomes: Iterable[Outcome], output: Output
     """Row and pictures of each outcome, in order."""
     for sample, outcome in outcomes:
         if isinstance(outcome, TRDError):
-            yield PartResult(_error_row(sample.id, outcome, detector.recipe.branches), error=outcome)
+            yield PartResult(_error_row(sample.id, outcome, detector.recipe), error=outcome)
             continue
         yield PartResult(
             _row(outcome) | ({"error": None} if output.keep_going else {}),
@@ -138,16 +139,18 @@ def _row(prediction: Prediction) -> dict[str, object]:
         "p_value": round(prediction.p_value, 5),
         "peak_row": prediction.peak[0],
         "peak_column": prediction.peak[1],
+        **({} if prediction.region is None else {"region": prediction.region}),
         **{f"share_{name}": round(share, 4) for name, share in prediction.share.items()},
         "used": "+".join(prediction.used),
         "notes": "; ".join(prediction.notes),
     }
 
 
-def _error_row(sample_id: str, error: TRDError, branches: Iterable[str]) -> dict[str, object]:
+def _error_row(sample_id: str, error: TRDError, recipe: Recipe) -> dict[str, object]:
     """The columns of `_row`, all empty but for the id, and why in `error`."""
-    names = ("score", "threshold", "anomalous", "p_value", "peak_row", "peak_column")
-    shares = (f"share_{name}" for name in branches)
+    named = ("region",) if recipe.frame.regions else ()
+    names = ("score", "threshold", "anomalous", "p_value", "peak_row", "peak_column", *named)
+    shares = (f"share_{name}" for name in recipe.branches)
     return {"id": sample_id, **dict.fromkeys((*names, *shares, "used", "notes")), "error": str(error)}
 
 

@@ -260,6 +260,8 @@ def _packed(sample: PreparedSample) -> tuple[dict[str, NDArray[Any]], dict[str, 
     for name, flags in (("region", sample.region), ("mask", sample.mask)):
         if flags is not None:
             arrays[name] = np.ascontiguousarray(flags, np.uint8)
+    if sample.named is not None:
+        arrays["named"] = np.ascontiguousarray(sample.named)
     facts = [sample.id, sample.defect, list(sample.shape), list(sample.images)]
     return arrays, {"sample": json.dumps([facts, _checksum(facts, arrays)])}
 
@@ -279,7 +281,7 @@ def _read(path: Path) -> PreparedSample | None:
     with contextlib.suppress(OSError):
         _touch(path)
     region, mask = (arrays[name].astype(bool) if name in arrays else None for name in ("region", "mask"))
-    return PreparedSample(sample_id, defect, images, region, mask, (height, width))
+    return PreparedSample(sample_id, defect, images, region, mask, (height, width), named=arrays.get("named"))
 
 
 def _read_facts(path: Path) -> SampleFacts | None:

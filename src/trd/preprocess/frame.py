@@ -15,6 +15,7 @@ from trd.config import Recipe
 from trd.errors import DataError
 from trd.preprocess.facts import FARTHEST, MILLIMETRES, Plane, SampleFacts
 from trd.preprocess.image import resize_map
+from trd.preprocess.pose import PoseReference
 from trd.preprocess.tiles import Tiles
 
 ENOUGH = 0.9  # share of the training samples that must show a part on a plane for "auto" to mean the part
@@ -29,7 +30,8 @@ class Frame:
     A sample whose frame has another size than the training samples' gets the window in proportion. region: "part" or
     "frame", what is scored; "" in detectors of earlier versions, where the recipe says it. cloud_scale: metres per unit
     of the clouds. planes: cloud -> support plane of the training set, for samples that show none. tile: side of the
-    tiles that the network sees, 0 where it sees the image as a whole.
+    tiles that the network sees, 0 where it sees the image as a whole. reference: the part with which others' poses are
+    compared, where regions follow the part.
     """
 
     sensor: tuple[int, int]
@@ -39,6 +41,7 @@ class Frame:
     cloud_scale: float = 1.0
     planes: Mapping[str, Plane] = field(default_factory=dict)
     tile: int = 0
+    reference: PoseReference | None = None
 
     @property
     def tiles(self) -> Tiles | None:
@@ -125,7 +128,10 @@ class Frame:
         return full
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        values = asdict(self)
+        if self.reference is None:  # frames without one are stored as before there were any
+            del values["reference"]
+        return values
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Frame:
@@ -134,7 +140,8 @@ class Frame:
         sensor, window, size = (tuple(stored[key]) for key in ("sensor", "window", "size"))
         planes = {name: tuple(plane) for name, plane in values.get("planes", {}).items()}
         region, scale, tile = values.get("region", ""), values.get("cloud_scale", 1.0), values.get("tile", 0)
-        frame = cls(sensor, window, size, region, scale, planes, tile)
+        reference = PoseReference.from_json(values["reference"]) if values.get("reference") else None
+        frame = cls(sensor, window, size, region, scale, planes, tile, reference)
         frame._refuse_senseless()
         return frame
 

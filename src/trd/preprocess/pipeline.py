@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.config import PartConfig, Recipe, SurfaceNormalsInput
+from trd.config import Recipe, SurfaceNormalsInput
 from trd.errors import DataError
 from trd.preprocess.cloud_values import with_clean_clouds
-from trd.preprocess.facts import Plane, SampleFacts, in_metres, sample_facts, shape_of
-from trd.preprocess.foreground import PART_REACH, border_plane, filled_outline, part_foreground
+from trd.preprocess.facts import SampleFacts, in_metres, sample_facts, shape_of
+from trd.preprocess.foreground import Mask
 from trd.preprocess.frame import ENOUGH, Frame, detected_count, fit_frame, means_part, why_no_part
 from trd.preprocess.image import resize_mask
-from trd.preprocess.inspected_area import inspected_area
 from trd.preprocess.part_finder import PartFinder
-from trd.preprocess.ranges import TrainingRanges, part_measures, plane_measures, sample_measures
-from trd.preprocess.representations import MetricNormals, around_window, window_image
+from trd.preprocess.part_search import PartSearch, SupportPlanes
+from trd.preprocess.pose import Pose, PoseReference
+from trd.preprocess.ranges import TrainingRanges, plane_measures, sample_measures
+from trd.preprocess.regions import Regions
+from trd.preprocess.representations import MetricNormals, window_image
 from trd.preprocess.threads import Steps
 from trd.types import PreparedSample, Sample
 
@@ -42,19 +43,25 @@ class Pipeline:
         self.frame = frame
         self.finder = finder  # of a stand-in without the cloud in which the part is found otherwise
         self.ranges = ranges  # of the training set; None in detectors of earlier versions: nothing is compared
-        self._inspected = inspected_area(recipe.frame, frame)
+        self.regions = Regions(recipe.frame, frame)
+        self._search = PartSearch(recipe, frame, self._seeks_part, measures=ranges is not None)
         self.record: dict[str, Any] = {}  # what fitting decided and saw, for training.json
 
     @classmethod
     def fit(cls, recipe: Recipe, samples: Iterable[Sample]) -> Pipeline:
-        """`from_facts` of decoded training samples."""
-        return cls.from_facts(recipe, [sample_facts(recipe, sample) for sample in samples])
+        """`from_facts` of decoded training samples; regions that follow the part are in the frame of the first."""
+        listed = list(samples)
+        return cls.from_facts(recipe, [sample_facts(recipe, sample) for sample in listed], lambda: listed[0])
 
     @classmethod
-    def from_facts(cls, recipe: Recipe, facts: Sequence[SampleFacts]) -> Pipeline:
+    def from_facts(
+        cls, recipe: Recipe, facts: Sequence[SampleFacts], reference: Callable[[], Sample] | None = None
+    ) -> Pipeline:
         """Fix the frame, the unit of the clouds and what is scored on the training samples, one at least.
 
-        Raises DataError as `fit_frame`. The log says what "auto" came to, and in how many samples no plane was found.
+        reference: gives the part in whose frame regions that follow the part are written, where there are any. Raises
+        DataError as `fit_frame`, `Regions` and `_with_reference`. The log says what "auto" came to, and in how many
+        samples no plane was found.
         """
         frame = fit_frame(recipe, facts)
         pipeline = cls(recipe, frame, TrainingRanges.of(frame.sensor, (sample.measures for sample in facts)))
@@ -90,6 +97,25 @@ class Pipeline:
                 len(facts),
                 ", ".join(without[:3]) + (", ..." if len(without) > 3 else ""),
             )
+        return pipeline._with_reference(reference()) if recipe.frame.follows_part and reference else pipeline
+
+    def _with_reference(self, sample: Sample) -> Pipeline:
+        """With the training part whose frame the regions that follow the part are in. Raises DataError where it shows
+        no part on a support."""
+        sample, steps = self._clean(sample), Steps()
+        sources = self.recipe.point_cloud_sources[:1]
+        planes = SupportPlanes(sample, self.recipe.frame.part, self.frame.planes, sources, steps)
+        steps.run()
+        view = self._search.view(sample, planes)
+        if view is None:
+            raise DataError(
+                f"no part on a support is seen in {sample.id}, whose frame the regions that follow the part are in: "
+                "name another part in frame.reference, or use follows = 'frame'"
+            )
+        logging.getLogger("trd").info("regions that follow the part are in the frame of %s", sample.id)
+        frame = replace(self.frame, reference=PoseReference.of(sample.id, view))
+        pipeline = Pipeline(self.recipe, frame, self.ranges, self.finder)
+        pipeline.record = {**self.record, "reference": sample.id}
         return pipeline
 
     @property
@@ -109,12 +135,9 @@ class Pipeline:
                 self.frame.window_in(sample.arrays[source].shape[:2])
             except DataError as error:
                 raise DataError(f"sample {sample.id}, '{source}': {error}") from error
-        clouds = self.recipe.point_cloud_sources
-        sample = with_clean_clouds(sample, clouds, self.recipe.frame.missing)
-        sample = in_metres(sample, clouds, self.frame.cloud_scale)
-        steps = Steps()
+        sample, steps = self._clean(sample), Steps()
         # First what others wait for, last what waits for others: in between is work for every thread.
-        planes = _Planes(sample, self.recipe.frame.part, self.frame.planes, self._plane_sources, steps)
+        planes = SupportPlanes(sample, self.recipe.frame.part, self.frame.planes, self._plane_sources, steps)
         pictures: dict[str, Future[NDArray[np.float32]]] = {}
         normals: dict[str, MetricNormals] = {}
         for name, config in self.recipe.modalities.items():
@@ -126,7 +149,7 @@ class Pipeline:
             if isinstance(config, SurfaceNormalsInput):
                 xyz = cast(NDArray[np.float32], sample.arrays[config.source])
                 normals[name] = MetricNormals(config, xyz, partial(planes.of, config.source), self.frame, steps)
-        part = steps.add(partial(self._part, sample, planes))
+        part = steps.add(partial(self._search, sample, planes))
         for image in normals.values():
             image.add_resizing(steps)
         steps.run()
@@ -136,11 +159,10 @@ class Pipeline:
             if self.finder is not None:
                 region = self.finder(self.frame.shrunk(images[self.finder.modality]))
             notes = ["no part found: the whole window is scored"] if region is None else []
-        if self._inspected is not None:
-            region = self._inspected if region is None else region & self._inspected
-            if not region.any():
-                region = self._inspected
-                notes.append("the part lies outside of frame.inspect: all of that area is scored")
+        pose = part.result().pose
+        if self.recipe.frame.follows_part and (pose is None or pose.note):
+            notes.append(pose.note if pose else "the part's pose is unknown: regions that follow it do not count")
+        region, named, more = self.placed(region, pose)
         measured = {**self._plane_measures(planes), **measures.result(), **part.result().measures}
         unusual = self.ranges.notes(shape_of(sample), measured) if self.ranges else ()
         return PreparedSample(
@@ -150,15 +172,36 @@ class Pipeline:
             region,
             mask.result(),
             shape_of(sample),
-            (*planes.notes(), *notes, *unusual),
+            (*planes.notes(), *notes, *more, *unusual),
             measured,
+            named,
         )
+
+    def placed(
+        self, region: Mask | None, pose: Pose | None = None
+    ) -> tuple[Mask | None, NDArray[np.uint8] | None, tuple[str, ...]]:
+        """What is scored of a part that is scored in `region`, `PreparedSample.named`, and notes."""
+        places = self.regions.places(pose)
+        if places.area is None:
+            return region, places.named, ()
+        if not places.area.any():  # only where regions follow the part
+            return region, places.named, ("regions that follow the part leave nothing to inspect: they do not count",)
+        inside = places.area if region is None else region & places.area
+        if inside.any():
+            return inside, places.named, ()
+        return places.area, places.named, ("the part lies outside of frame.inspect: all of that area is scored",)
+
+    def _clean(self, sample: Sample) -> Sample:
+        """With clouds in metres that hold nothing but what was measured."""
+        clouds = self.recipe.point_cloud_sources
+        return in_metres(with_clean_clouds(sample, clouds, self.recipe.frame.missing), clouds, self.frame.cloud_scale)
 
     @property
     def _plane_sources(self) -> tuple[str, ...]:
         """Clouds whose support plane is needed, each once."""
         normals = [m.source for m in self.recipe.modalities.values() if isinstance(m, SurfaceNormalsInput)]
-        return tuple(dict.fromkeys([*normals, *([self.recipe.point_cloud_sources[0]] if self._seeks_part else [])]))
+        seeks = self._seeks_part or self.recipe.frame.follows_part
+        return tuple(dict.fromkeys([*normals, *([self.recipe.point_cloud_sources[0]] if seeks else [])]))
 
     @property
     def _seeks_part(self) -> bool:
@@ -171,66 +214,6 @@ class Pipeline:
     def _measures(self, sample: Sample) -> dict[str, float]:
         return sample_measures(self.recipe, sample) if self.ranges else {}
 
-    def _plane_measures(self, planes: _Planes) -> dict[str, float]:
+    def _plane_measures(self, planes: SupportPlanes) -> dict[str, float]:
         plane = planes.fitted(next(iter(self.recipe.plane_sources), "")) if self.ranges else None
         return plane_measures(plane) if plane is not None else {}  # no plane is fitted for this alone
-
-    def _part(self, sample: Sample, planes: _Planes) -> _Part:
-        """Pixels on and near the part and in gaps of its outline (holes, unmeasured points: they may be the defect).
-
-        No region (the whole window) where this sample shows no support plane or no part inside the window. Measures
-        where there are ranges to compare them with.
-        """
-        if not self._seeks_part:
-            return _Part(None, {})
-        source = self.recipe.point_cloud_sources[0]
-        around, window = around_window(cast(NDArray[np.float32], sample.arrays[source]), self.frame, PART_REACH)
-        part = part_foreground(around, planes.of(source), self.recipe.frame.part.clearance)
-        if part is None:
-            return _Part(None, {})
-        measures = {}
-        if self.ranges:
-            rows, columns = self.frame.window_in(shape_of(sample))
-            measures = part_measures(around, part, (rows.start - window[0].start, columns.start - window[1].start))
-        height, width = self.frame.map_size
-        small = cv2.resize(part[window].astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-        return _Part(filled_outline(small.astype(np.uint8, copy=False)) if small.any() else None, measures)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Where it is in the network's input, None for nowhere, and its measures."""
-
-    region: NDArray[np.bool_] | None
-    measures: dict[str, float]
-
-
-class _Planes:
-    """The support planes of the clouds of one sample, fitted once each; of those without, the training set's."""
-
-    def __init__(
-        self,
-        sample: Sample,
-        config: PartConfig,
-        typical: Mapping[str, Plane],
-        sources: Iterable[str],
-        steps: Steps,
-    ) -> None:
-        self._typical = typical
-        self._fits = {
-            source: steps.add(partial(border_plane, cast(NDArray[np.float32], sample.arrays[source]), config))
-            for source in sources
-        }
-
-    def of(self, source: str) -> NDArray[np.float64] | None:
-        """Waits for the step that fits it, which is begun earlier than the one that asks."""
-        fitted = self._fits[source].result()
-        return np.array(self._typical[source]) if fitted is None and source in self._typical else fitted
-
-    def fitted(self, source: str) -> NDArray[np.float64] | None:
-        """None also where none was asked for."""
-        return self._fits[source].result() if source in self._fits else None
-
-    def notes(self) -> tuple[str, ...]:
-        borrowed = [source for source in self._fits if self.fitted(source) is None and source in self._typical]
-        return tuple(f"no support plane found in '{source}': the training samples' stands in" for source in borrowed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
@@ -92,13 +92,15 @@ def pipeline_of(
     return Pipeline(recipe, frame, ranges, finder)
 
 
-def fit_pipeline(recipe: Recipe, facts: Mapping[str, Sequence[SampleFacts]]) -> AnyPipeline:
+def fit_pipeline(
+    recipe: Recipe, facts: Mapping[str, Sequence[SampleFacts]], reference: Callable[[], Sample] | None = None
+) -> AnyPipeline:
     """On the training samples' facts, of each view: view -> facts, "" where a part has one picture.
 
-    Raises DataError as `Pipeline.from_facts`.
+    reference, raises: as `Pipeline.from_facts`; with several views there are no regions.
     """
     if "" in facts:
-        return Pipeline.from_facts(recipe, facts[""])
+        return Pipeline.from_facts(recipe, facts[""], reference)
     fitted = {name: Pipeline.from_facts(recipe, view_facts) for name, view_facts in facts.items()}
     frames = {name: pipeline.frame for name, pipeline in fitted.items()}
     if len({frame.size for frame in frames.values()}) > 1:  # of other proportions: one size for the network

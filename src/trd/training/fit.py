@@ -13,20 +13,22 @@ from rich.console import Console
 from rich.markup import escape
 
 from trd import processes
-from trd.config import Recipe
+from trd.config import Recipe, ScoringConfig
 from trd.data.unread import unread_beside
 from trd.decision.calibrate import calibrate
+from trd.decision.calibration import Calibration
 from trd.detector import Detector
 from trd.engines.base import Engine, Maps, Placement
 from trd.evidence.base import FitJob
 from trd.files import write_json
 from trd.preprocess.parts import PreparedParts, batches, stacked_images
+from trd.preprocess.regions import limit_map
 from trd.progress import tracked
 from trd.stored import FACTS, WITHOUT, DetectorFacts, save_detector
 from trd.training.cross import out_of_fold_maps
 from trd.training.prepare import RECORD, PreparedClass, is_complete, list_parts, prepare_class, refuse_other_parts
 from trd.training.stand_ins import parts_without
-from trd.types import ClassFolder, State
+from trd.types import ClassFolder, PrecisionName, State
 
 CHECKPOINTS = "checkpoints"
 SCORING_BATCH = 8
@@ -105,8 +107,7 @@ def fit_prepared(
     begin = time.monotonic()
     engine = detector_engine(recipe, state, job.size, Placement(device), job.tiles)
     raw = raw or raw_maps(engine, good, console, f"{job.title}: calibration")
-    regions, names = zip(*((part.region, part.id) for part in good), strict=True)
-    calibration = calibrate(raw, regions, recipe.scoring, engine.precision, names, recipe.views.names)
+    calibration = calibrated_on(good, raw, recipe, recipe.scoring, engine.precision)
     pipeline = parts.pipeline
     record["seconds"]["calibration"] = time.monotonic() - begin
     facts = DetectorFacts(
@@ -141,6 +142,15 @@ def _fit_stand_ins(parts: PreparedClass, out: Path, device: str, console: Consol
             ids[source] = fit_prepared(reduced, fit_evidence, out / WITHOUT / source, device).facts.id
     parts.record["seconds"]["stand_ins"] = time.monotonic() - begin
     return ids
+
+
+def calibrated_on(
+    good: PreparedParts, raw: Maps, recipe: Recipe, scoring: ScoringConfig, precision: PrecisionName
+) -> Calibration:
+    """`calibrate` of prepared good parts, whose raw maps are `raw`. scoring: perhaps not the recipe's own."""
+    facts = ((part.region, part.id, limit_map(recipe.frame, part.named)) for part in good)
+    regions, names, limits = zip(*facts, strict=True)
+    return calibrate(raw, regions, scoring, precision, names, recipe.views.names, limits)
 
 
 def raw_maps(engine: Engine, parts: PreparedParts, console: Console, title: str) -> Maps:

@@ -30,7 +30,8 @@ from trd.preprocess.threads import in_threads
 from trd.preprocess.view_pipeline import AnyPipeline, fit_pipeline, pipeline_of
 from trd.progress import tracked
 from trd.stored import FACTS, read_facts
-from trd.types import Camera, ClassFiles, ClassFolder, PreparedSample, SampleFiles, plain_sources
+from trd.training.reference_part import reference_part
+from trd.types import Camera, ClassFiles, ClassFolder, PreparedSample, Sample, SampleFiles, plain_sources
 
 LOG = logging.getLogger(__name__)
 RECORD = "training.json"
@@ -109,7 +110,12 @@ def prepare_class(
     shown = partial(tracked, console=console or Console(quiet=True))
     facts = _facts(recipe, parts[0], files.camera, cache)
     shown_facts = shown(facts, f"{files.name}: looking for the part", len(files.train))
-    pipeline = fit_pipeline(recipe, _by_view(shown_facts))
+
+    def reference() -> Sample:
+        part = reference_part(files, recipe.frame.reference)
+        return load_sample(part, recipe.point_cloud_sources, files.camera)
+
+    pipeline = fit_pipeline(recipe, _by_view(shown_facts), reference)
     training, validation = (_prepared(part, pipeline, files.camera, cache) for part in parts)
     good = training.and_also(validation)
     pixel_digests = in_threads(lambda index: _pixels_digest(good[index]), range(len(good)))  # all bad files show now

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from trd.config import ScoringConfig
 from trd.data.loading import load_sample
-from trd.decision.calibrate import calibrate
 from trd.decision.calibration import Calibration
 from trd.detector import Detector
 from trd.errors import CheckpointError, DataError
@@ -19,7 +18,7 @@ from trd.preprocess.parts import PreparedParts
 from trd.preprocess.threads import in_threads
 from trd.progress import tracked
 from trd.statistics.intervals import share_interval
-from trd.training.fit import raw_maps
+from trd.training.fit import calibrated_on, raw_maps
 from trd.training.prepare import part_digests
 from trd.types import Camera, PreparedSample, SampleFiles
 
@@ -62,8 +61,7 @@ def recalibrated(
         recipe.scoring.model_dump()
         | {"false_alarm_rate": rate or before.image_threshold.requested_rate, "calibration": "split"}
     )
-    names = [part.id for part in parts]
-    return calibrate(raw, [part.region for part in parts], scoring, detector.engine.precision, names)
+    return calibrated_on(prepared, raw, recipe, scoring, detector.engine.precision)
 
 
 def recall(detector: Detector, defective: Sequence[SampleFiles], camera: Camera | None, console: Console) -> Recall:

@@ -11,6 +11,7 @@ pixels are part, a `PartFinder` takes its place, in training too.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from trd.config import Recipe
@@ -21,11 +22,15 @@ from trd.preprocess.pipeline import Pipeline
 from trd.training.prepare import PreparedClass
 from trd.types import PreparedSample
 
+_log = logging.getLogger(__name__)
+
 
 def parts_without(parts: PreparedClass, source: str) -> PreparedClass | None:
     """What the stand-in without `source` is fitted and calibrated on; None where no modality is left."""
     recipe = parts.recipe.without(source)
     if recipe is None:
+        if parts.recipe.frame.follows_part and len(parts.recipe.modalities) > 1:
+            _log.warning("no fallback detector without '%s': regions follow the part, whose pose it tells", source)
         return None
     finder, pipeline = None, parts.pipeline
     assert isinstance(pipeline, Pipeline)  # recipes of several views have no stand-ins
@@ -63,7 +68,10 @@ def _finder(recipe: Recipe, parts: PreparedClass) -> PartFinder | None:
 def _reduced_part(part: PreparedSample, pipeline: Pipeline) -> PreparedSample:
     """A prepared part as the stand-in's own pipeline would give it."""
     images = {name: part.images[name] for name in pipeline.recipe.modalities}
+    if pipeline.recipe.frame.follows_part:  # the cloud is there: all that it tells stays
+        return replace(part, images=images)
     finder, region = pipeline.finder, part.region if pipeline.region == "part" else None
     if finder is not None:
         region = finder(pipeline.frame.shrunk(images[finder.modality]))
-    return replace(part, images=images, region=region)
+    region, named, _ = pipeline.placed(region)
+    return replace(part, images=images, region=region, named=named)

@@ -96,6 +96,7 @@ inspection = Table(
     Column("p_value", Float),
     Column("peak_row", Integer),
     Column("peak_column", Integer),
+    Column("region", String(64)),
     Column("pixel_threshold", Float),
     Column("share", JSON),
     Column("notes", JSON),

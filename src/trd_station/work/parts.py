@@ -25,7 +25,7 @@ from trd_station.work.jobs import Job, Stored
 
 INVALID = DECISIONS.index("invalid")
 NOT_SCORED = (
-    *("score", "p_value", "peak_row", "peak_column", "pixel_threshold", "share", "notes", "height", "width"),
+    *("score", "p_value", "peak_row", "peak_column", "region", "pixel_threshold", "share", "notes", "height", "width"),
     *("verdict", "verdict_kind"),
 )
 
@@ -146,6 +146,7 @@ def _decided(part: Part, scored: ScoredSample) -> dict[str, Any]:
         "p_value": limits.p_value(scored.score),
         "peak_row": peak.row,
         "peak_column": peak.column,
+        "region": peak.region,
         "pixel_threshold": detector.calibration.pixel_threshold.value,
         "share": {name: round(share, 4) for name, share in peak.share.items()},
         "notes": [*scored.sample.notes, *detector.doubts] or None,

@@ -36,6 +36,7 @@ class Inspection(BaseModel):
     reject_above: float
     share: dict[str, float] | None
     peak: tuple[int, int] | None
+    region: str | None
     pixel_threshold: float | None
     notes: list[str]
     measures: dict[str, float]

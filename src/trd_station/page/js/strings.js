@@ -83,6 +83,7 @@ export const STRINGS = {
   "part.model": { en: "Model", de: "Modell" },
   "part.threshold": { en: "Threshold version", de: "Schwellenversion" },
   "part.duration": { en: "Time taken", de: "Dauer" },
+  "part.region": { en: "Region at the peak", de: "Bereich am Höchstwert" },
   "part.share": { en: "Share of each map at the peak", de: "Anteil jeder Karte am Höchstwert" },
   "part.cursor": { en: "At the cursor", de: "Am Zeiger" },
   "part.cursor_none": { en: "Point at a view, or use the arrow keys in it.", de: "Auf eine Ansicht zeigen oder darin die Pfeiltasten benutzen." },

@@ -38,6 +38,7 @@
  * @property {number} review_above
  * @property {number} reject_above
  * @property {Record<string, number> | null} share
+ * @property {string | null} region
  * @property {[number, number] | null} peak
  * @property {number | null} pixel_threshold
  * @property {string[]} notes

@@ -57,7 +57,8 @@ export class PartSide {
       h("p", { class: "small quiet" }, pText(part)),
       h("dl", { class: "facts small" },
         h("dt", {}, t("threshold.review_above")), h("dd", {}, score(part.review_above)),
-        h("dt", {}, t("threshold.reject_above")), h("dd", {}, score(part.reject_above))),
+        h("dt", {}, t("threshold.reject_above")), h("dd", {}, score(part.reject_above)),
+        part.region && [h("dt", {}, t("part.region")), h("dd", {}, part.region)]),
       shares.length > 0 && h("div", { class: "stack" }, h("h3", {}, t("part.share")),
         h("div", { class: "bars small" }, shares.flatMap(([name, value]) => [
           h("span", {}, sourceName(name)), h("span", { class: "track", "aria-hidden": "true" }, h("i", { style: { width: `${100 * value}%` } })), h("span", { class: "number" }, percent(value, 0)),
