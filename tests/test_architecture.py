@@ -53,6 +53,7 @@ STATION_USES = {
     "trd.data.listing": "list_class",
     "trd.data.loading": "load_sample",
     "trd.data.names": "part_name",
+    "trd.data.views": "sample_of_arrays",
     "trd.detector": "Detector ScoredSample checked",
     "trd.errors": "CheckpointError DataError OutputError RecipeError TRDError",
     "trd.evaluation.figures": "outlined png",
@@ -62,7 +63,8 @@ STATION_USES = {
     "trd.packages.package": "SUFFIX is_package read_package",
     "trd.preprocess.facts": "in_metres",
     "trd.preprocess.foreground": "border_plane",
-    "trd.preprocess.view_frames": "AnyFrame frame_from_json",
+    "trd.preprocess.frame": "Frame",
+    "trd.preprocess.view_frames": "AnyFrame ViewFrames frame_from_json",
     "trd.preprocess.image": "full_scale_of unit_range",
     "trd.preprocess.measures": "UNITS measures_of",
     "trd.preprocess.ranges": "TrainingRanges",
@@ -70,7 +72,7 @@ STATION_USES = {
     "trd.statistics.conformal": "conformal_threshold false_alarm_rate p_value",
     "trd.statistics.intervals": "share_interval",
     "trd.stored": "FACTS detector_folder",
-    "trd.types": "Camera Prediction PreparedSample Sample SampleFiles UNLABELLED",
+    "trd.types": "Camera Prediction PreparedSample Sample SampleFiles UNLABELLED VIEW_SEPARATOR views_of",
 }
 """Module of `trd` -> all that the station imports of it: how a detector is trained or computed is not among it."""
 BENCH_USES = {

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.preprocess.view_frames import AnyFrame
+from trd.preprocess.view_frames import AnyFrame, ViewFrames
 
 MAGIC = b"TRDC"
 FINEST = 1e-5  # metres: finer steps would store the sensor's noise
 LEVEL = 1  # of gzip: 6 is 7 % smaller and takes almost three times as long
 STEPS = 65535
+GAP = 0.1  # between views of a part, of the left one's width
 
 Floats = NDArray[np.float32]
 
@@ -35,7 +36,9 @@ class CloudFacts:
 def encoded(
     cloud: Floats, scores: Floats, colour: NDArray[np.uint8] | None, frame: AnyFrame, facts: CloudFacts, step: int = 1
 ) -> bytes:
-    """cloud: (H, W, 3) metres. scores: (H, W). colour: (H, W, 3) or None. step: every n-th pixel of the window."""
+    """cloud: (H, W, 3) metres. scores: (H, W). colour: (H, W, 3) or None. step: every n-th pixel of the window. Several
+    views of a part stand side by side."""
+    cloud = side_by_side(cloud, frame) if isinstance(frame, ViewFrames) else cloud
     shape = cloud.shape[0], cloud.shape[1]
     rows, columns = frame.window_in(shape)
     grid = slice(rows.start, rows.stop, step), slice(columns.start, columns.stop, step)
@@ -73,6 +76,24 @@ def encoded(
         "has_colour": colour is not None,
     }
     return gzip.compress(_file(header, sections), LEVEL, mtime=0)
+
+
+def side_by_side(cloud: Floats, frame: ViewFrames) -> Floats:
+    """Views' clouds, each in a frame of its own, at one distance and beside each other with a gap."""
+    moved, right, distance = cloud.copy(), None, 0.0
+    for rows, columns in frame.places((cloud.shape[0], cloud.shape[1])).values():
+        view = moved[rows, columns]
+        measured = view[..., 2] != 0
+        points = view[measured]
+        if not len(points):
+            continue
+        low, high, middle = points.min(axis=0), points.max(axis=0), float(np.median(points[:, 2]))
+        width = float(high[0] - low[0])
+        if right is None:
+            right, distance = float(low[0]), middle
+        view[measured] = points + np.array([right - low[0], 0, distance - middle], np.float32)
+        right += (1 + GAP) * width
+    return moved
 
 
 def _position_range(points: Floats) -> tuple[tuple[float, float, float], float]:

@@ -14,7 +14,7 @@ from trd.data.cameras import read_camera
 from trd.data.clouds import CLOUD_SUFFIXES, read_cloud
 from trd.data.images import IMAGE_SUFFIXES, read_image
 from trd.data.loading import load_sample
-from trd.types import UNLABELLED, Camera, Sample, SampleFiles
+from trd.types import UNLABELLED, Camera, Sample, SampleFiles, views_of
 
 
 def suffixes(is_cloud: bool) -> tuple[str, ...]:
@@ -41,6 +41,9 @@ class Inputs:
         return of_new_parts(read_camera(self.camera_file), self.camera) if self.camera_file else self.camera
 
     def source(self, name: str, shape: tuple[int, int]) -> NDArray[np.generic]:
-        """One source's array; shape: (height, width) of the frame. Raises DataError."""
+        """One source's array, of a part with several views all of them; shape: (height, width) of the frame. Raises
+        DataError."""
+        if views_of(self.sources):
+            return self.sample().arrays[name]
         path = self.sources[name]
         return read_cloud(path, self._camera, shape) if name in self.clouds else read_image(path)

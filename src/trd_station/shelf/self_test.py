@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trd.data.views import sample_of_arrays
 from trd.detector import Detector
 from trd.errors import TRDError
-from trd.types import Prediction, Sample
+from trd.preprocess.frame import Frame
+from trd.preprocess.view_frames import ViewFrames
+from trd.types import VIEW_SEPARATOR, Prediction, Sample
 from trd_station import times
 
 SEED = 7
@@ -106,8 +109,21 @@ def _checked(name: str, check: Callable[[], str]) -> Check:
 
 
 def drawn_sample(detector: Detector) -> Sample:
-    """Noise of middling brightness, and a low dome on the training set's support plane, at the sensor's size."""
-    frame, rng = detector.facts.frame, np.random.default_rng(SEED)
+    """Noise of middling brightness, and a low dome on the training set's support plane, at the sensor's size; of each
+    view, where the detector looks at several."""
+    frame = detector.facts.frame
+    if not isinstance(frame, ViewFrames):
+        return Sample("self-test", _drawn_arrays(detector, frame))
+    arrays = {
+        f"{view}{VIEW_SEPARATOR}{source}": array
+        for view, view_frame in frame.views.items()
+        for source, array in _drawn_arrays(detector, view_frame).items()
+    }
+    return sample_of_arrays("self-test", arrays)
+
+
+def _drawn_arrays(detector: Detector, frame: Frame) -> dict[str, NDArray[np.generic]]:
+    rng = np.random.default_rng(SEED)
     height, width = frame.sensor
     y, x = np.mgrid[:height, :width].astype(np.float32)
     across, down = (x - width / 2) / width, (y - height / 2) / width
@@ -123,4 +139,4 @@ def drawn_sample(detector: Detector) -> Sample:
         else:
             noise = rng.normal(MIDDLE, NOISE, (height, width, 3))
             arrays[source] = (np.clip(noise, 0, 1) * 255).astype(np.uint8)
-    return Sample("self-test", arrays)
+    return arrays
