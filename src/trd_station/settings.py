@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from trd.errors import RecipeError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL  # commands without a station do without it
 
 KeepInputs = Literal["all", "flagged", "none"]
 
@@ -42,8 +47,20 @@ class Settings:
     watch_rate: float = 0.01
 
     @property
-    def url(self) -> str:
-        return self.database or f"sqlite:///{(self.data / 'station.db').resolve()}"
+    def url(self) -> URL:
+        """Of the database. Its parts are set one by one, since a folder's name may hold what ends a part of a URL.
+
+        Raises RecipeError for a `database` that is no URL.
+        """
+        from sqlalchemy import URL, make_url
+        from sqlalchemy.exc import ArgumentError
+
+        if not self.database:
+            return URL.create("sqlite", database=str((self.data / "station.db").resolve()))
+        try:
+            return make_url(self.database)
+        except (ArgumentError, ValueError) as error:  # not repeated: it may hold a password
+            raise RecipeError("--database (TRD_DATABASE) is no SQLAlchemy URL: expected KIND://...") from error
 
     @property
     def models(self) -> Path:

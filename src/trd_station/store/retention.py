@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, false, func, select, true, upd
 
 from trd.errors import OutputError
 from trd_station import times
-from trd_station.store.database import Database
+from trd_station.store.database import Database, place_of
 from trd_station.store.files import NAME, Files, digest_of, stored_files
 from trd_station.store.schema import inspection, verdict
 
@@ -133,7 +133,7 @@ def reconcile(database: Database, files: Files, verify: bool = False) -> Reconci
         empty = connection.execute(select(c.id).limit(1)).scalar() is None
     if empty and next(files.all_files(), None) is not None:
         raise OutputError(
-            f"{files.root} holds files, but the database {database.engine.url!r} no inspection: it is not the "
+            f"{files.root} holds files, but the database {place_of(database.engine.url)} no inspection: it is not the "
             "station's. Name the one that `trd serve` has (--database or TRD_DATABASE); if it is, and the files are "
             f"of no use, delete {files.root}"
         )
