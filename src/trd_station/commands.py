@@ -47,6 +47,9 @@ def serve(
     ] = 1,
     station_name: Annotated[str, typer.Option("--name", help="Of this station, in answers and outputs.")] = "station",
     folders: Annotated[list[str] | None, typer.Option("--watch-folder", help="CLASS=DIR: inspect what comes.")] = None,
+    settle: Annotated[
+        float | None, typer.Option("--settle", min=0, help="Seconds that a watched file rests before it is read.")
+    ] = None,
     replays: Annotated[list[str] | None, typer.Option("--replay", help="CLASS=DIR: its test parts, again.")] = None,
     every: Annotated[float, typer.Option("--every", min=0.0, help="Seconds between parts of a replay.")] = 2.0,
     cameras: Annotated[list[str] | None, typer.Option("--camera", help="CLASS=ADDRESS, colour only.")] = None,
@@ -89,6 +92,7 @@ def serve(
     )
     attached = Attached(
         folders=tuple(folders or ()),
+        settle=settle,
         replays=tuple(replays or ()),
         every=every,
         cameras=tuple(cameras or ()),

@@ -35,10 +35,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Attached:
-    """folders, replays, cameras: "CLASS=WHERE". every: seconds between parts of a replay. webhooks: addresses. mqtt,
+    """folders, replays, cameras: "CLASS=WHERE". settle: seconds that files in folders rest, None for what fits their
+    drive. every: seconds between parts of a replay. webhooks: addresses. mqtt,
     opcua: addresses, "" for none. tls: of webhooks and MQTT. security: of OPC UA."""
 
     folders: tuple[str, ...] = ()
+    settle: float | None = None
     replays: tuple[str, ...] = ()
     every: float = 2.0
     cameras: tuple[str, ...] = ()
@@ -80,7 +82,7 @@ def attach(station: Station, attached: Attached, stack: ExitStack) -> None:
     inputs: list[Input] = []
     for text in attached.folders:
         name, where = _of_class(station, text, "--watch-folder")
-        inputs.append(WatchedFolder(station, name, Path(where)))
+        inputs.append(WatchedFolder(station, name, Path(where), attached.settle))
     for text in attached.replays:
         name, where = _of_class(station, text, "--replay")
         inputs.append(Replay(station, name, Path(where), attached.every))

@@ -12,6 +12,7 @@ from typing import Protocol
 import imagecodecs
 import numpy as np
 
+from trd.data.names import part_name
 from trd.errors import DataError, TRDError
 from trd.types import Sample
 from trd_station.station import Station
@@ -76,7 +77,16 @@ class Running:
             self._report("info", "there is nothing more, it has ended")
 
     def _report(self, level: str, text: str) -> None:
-        self._station.report(NewEvent(level, "input", f"{self._input.name}: {text}"))
+        report(self._station, level, f"{self._input.name}: {text}")
+
+
+def report(station: Station, level: str, text: str) -> None:
+    """An event of an input. Names of files may hold bytes that are no UTF-8; they become escapes."""
+    station.report(NewEvent(level, "input", _storable(text)))
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def job_of_files(station: Station, class_name: str, part: str, files: Mapping[str, Path], origin: str) -> Job:
@@ -92,7 +102,7 @@ def job_of_files(station: Station, class_name: str, part: str, files: Mapping[st
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise DataError(f"{error.filename} cannot be read: {error.strerror or error}") from error
-    sent = {source: path.name for source, path in files.items()}
+    sent = {source: f"{part_name(path)}{path.suffix}" for source, path in files.items()}
     return _job(station, class_name, part, uid, folder, paths, sent, origin)
 
 
