@@ -23,7 +23,7 @@ def check_address(host: str, has_tokens: bool) -> None:
         return
     raise RecipeError(
         f"--host {host} is reached from other machines, and there is no token: add one for each person or machine with "
-        "`trd station token DATA --name anna --role engineer`, or leave --host out"
+        "`trd station token DATA --name anna --role admin`, or leave --host out"
     )
 
 

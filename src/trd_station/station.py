@@ -25,7 +25,7 @@ from trd_station.metrics import Metrics
 from trd_station.serialization import Serializer
 from trd_station.settings import Settings
 from trd_station.shelf.discovery import detectors_at
-from trd_station.shelf.shelf import Shelf
+from trd_station.shelf.shelf import Replaced, Shelf
 from trd_station.store import history, verdicts, versions
 from trd_station.store.database import Database, check_kind, note_kind
 from trd_station.store.files import Files
@@ -107,12 +107,14 @@ class Station:
 
     def _start(self) -> None:
         lost = self.files.clear_incoming()
-        refused = self.shelf.start()
+        refused, replaced = self.shelf.start()
         self.watch.start([self.class_id(name) for name in self.shelf.classes])
         for thread in self._threads:
             thread.start()
         for error in refused:
             self.report(NewEvent("alarm", "self_test", str(error), error.version.class_id))
+        for change in replaced:
+            self.report(NewEvent("warning", "model", _of_replaced(change), change.before.class_id))
         names = ", ".join(f"{name} by {self._serving(name)}" for name in self.shelf.classes)
         unanswered = f"; {lost} parts had not been decided when it stopped" if lost else ""
         self.report(NewEvent("info", "started", f"the station serves {names}{unanswered}"))
@@ -322,3 +324,15 @@ class Station:
         if serving is None or serving.detector.calibration.kind != "split":
             return ()
         return serving.detector.calibration.good_scores
+
+
+def _of_replaced(change: Replaced) -> str:
+    """For its event."""
+    before, now = change.before, change.now
+    above = "" if change.rejected_above is None else f", which rejected above {change.rejected_above:.5g}"
+    return (
+        f"{before.name} (model {before.id}) served before{above}, and is not at {before.path} any more or was refused; "
+        f"now {now.version.name} (model {now.version.id}) serves and rejects above "
+        f"{now.threshold.limits.reject_above:.5g}. If that is not wanted, give the earlier one at the start, or put it "
+        "into the station's folder `models`, and switch to it"
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 from trd.errors import DataError
 from trd.files import write_json
 
-ROLES = ("viewer", "operator", "engineer")  # each may what those before it may
+ROLES = ("viewer", "operator", "engineer", "admin")  # each may what those before it may
 FILE = "tokens.json"
 
 
@@ -26,7 +26,7 @@ class Caller:
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
-LOCAL = Caller("local", "engineer")
+LOCAL = Caller("local", "admin")
 
 log = logging.getLogger("trd")
 

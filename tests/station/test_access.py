@@ -35,10 +35,15 @@ ENGINEER = {
 }
 
 
+ADMIN = {("GET", "/v1/backup.zip")}
+
+
 def needed(method: str, path: str) -> str | None:
     """The role that docs/station-api.md asks for; None: no token."""
     if (method, path) in PUBLIC:
         return None
+    if (method, path) in ADMIN:
+        return "admin"
     if (method, path) in ENGINEER:
         return "engineer"
     if (method, path) in OPERATOR:

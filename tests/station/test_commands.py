@@ -46,7 +46,9 @@ def test_nothing_of_the_station_is_imported_by_other_commands() -> None:
         "print([name for name in sys.modules if name.split('.')[0] in heavy or name.startswith('trd_station')])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['trd_station', 'trd_station.settings', 'trd_station.commands']"
+    assert done.stdout.strip() == (
+        "['trd_station', 'trd_station.settings', 'trd_station.station_commands', 'trd_station.commands']"
+    )
 
 
 def test_a_missing_extra_is_named_by_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def inserted(connection: Connection, row: Insert) -> int:
 
 def upgrade(engine: Engine, revision: str = NEWEST) -> None:
     """To the newest tables, with what is in them. Raises OutputError."""
-    if _revision(engine) == revision:
+    if revision_of(engine) == revision:
         return
     from alembic import command  # a start after a crash should not wait for what it does not need
     from alembic.config import Config
@@ -75,7 +75,7 @@ def upgrade(engine: Engine, revision: str = NEWEST) -> None:
         raise OutputError(f"the station's database {place_of(engine.url)} cannot be opened: {reason(error)}") from error
 
 
-def _revision(engine: Engine) -> str | None:
+def revision_of(engine: Engine) -> str | None:
     """Which tables there are; None where nothing says so."""
     try:
         with engine.connect() as connection:

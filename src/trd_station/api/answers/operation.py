@@ -115,7 +115,7 @@ class Events(BaseModel):
 
 class Session(BaseModel):
     name: str | None
-    role: Literal["viewer", "operator", "engineer"] | None
+    role: Literal["viewer", "operator", "engineer", "admin"] | None
     tokens: bool
     version: str
     station: str

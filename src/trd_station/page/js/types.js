@@ -4,7 +4,7 @@
 /**
  * @typedef {"ok" | "review" | "reject" | "invalid"} Decision
  * @typedef {"good" | "defect" | "unsure"} Judgement
- * @typedef {"viewer" | "operator" | "engineer"} Role
+ * @typedef {"viewer" | "operator" | "engineer" | "admin"} Role
  * @typedef {{ top: number, left: number, height: number, width: number }} Window
  *
  * @typedef {object} Session
