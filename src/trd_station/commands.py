@@ -28,6 +28,7 @@ def serve(
     host: Annotated[str, typer.Option("--host", help="Other than loopback needs a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: a free one.")] = 8765,
     names: Annotated[list[str] | None, typer.Option("--name-of-host", help="As other machines call it.")] = None,
+    root_path: Annotated[str, typer.Option("--root-path", help="Path under which a proxy has it: /trd.")] = "",
     database: DatabaseOption = "",
     capacity: Annotated[int, typer.Option("--capacity", min=1, help="Parts that may wait.")] = 64,
     audit: Annotated[float, typer.Option("--audit", min=0, max=1, help="Share of parts drawn for audit.")] = 0.01,
@@ -104,7 +105,7 @@ def serve(
             webbrowser.open(url)
 
     with until_stopped():
-        run(settings, runs or [], Place(host, port, tuple(names or ())), attached, ready)
+        run(settings, runs or [], Place(host, port, tuple(names or ()), root_path), attached, ready)
 
 
 @contextmanager

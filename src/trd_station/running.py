@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trd.errors import RecipeError
+from trd_station.api.prefix import checked_prefix
 from trd_station.inputs.camera import CameraInput, VideoCamera
 from trd_station.inputs.folder import WatchedFolder
 from trd_station.inputs.replay import Replay
@@ -26,11 +27,12 @@ from trd_station.tokens import Tokens
 
 @dataclass(frozen=True)
 class Place:
-    """Where it answers. hosts: names under which other machines call it."""
+    """Where it answers. hosts: names under which other machines call it. prefix: the path that a proxy has it under."""
 
     host: str = "127.0.0.1"
     port: int = 8765
     hosts: tuple[str, ...] = ()
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def run(
     settings: Settings, runs: Sequence[str], place: Place, attached: Attached, on_ready: Callable[[str], None]
 ) -> None:
     """on_ready: called with the address when it answers. Raises TRDError for what it cannot begin with."""
+    prefix = checked_prefix(place.prefix)
     check_address(place.host, bool(Tokens(settings.data)))
     with ExitStack() as stack:
         bound = stack.enter_context(listening(place.host, place.port))
@@ -62,8 +65,8 @@ def run(
         stack.callback(station.close)
         attach(station, attached, stack)
         host = f"[{place.host}]" if ":" in place.host else place.host
-        url = f"http://{host}:{bound.getsockname()[1]}"
-        serve(station, bound, place.hosts, lambda: on_ready(url))
+        url = f"http://{host}:{bound.getsockname()[1]}{prefix}"
+        serve(station, bound, place.hosts, prefix, lambda: on_ready(url))
 
 
 def attach(station: Station, attached: Attached, stack: ExitStack) -> None:

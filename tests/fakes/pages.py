@@ -39,7 +39,9 @@ class Files:
 
 
 @contextmanager
-def serving(*runs: Path | str, data: Path, roles: tuple[str, ...] = (), port: int = 0) -> Iterator[Served]:
+def serving(
+    *runs: Path | str, data: Path, roles: tuple[str, ...] = (), port: int = 0, prefix: str = ""
+) -> Iterator[Served]:
     """`trd serve` within this process, every part drawn for audit. port: 0 for any free one."""
     import uvicorn
 
@@ -54,12 +56,12 @@ def serving(*runs: Path | str, data: Path, roles: tuple[str, ...] = (), port: in
     tokens = {role: known.add(role, role) for role in roles}
     with listening("127.0.0.1", port) as bound:
         station = Station.open(Settings(data, "station-1", device="cpu", audit_rate=1.0), [str(run) for run in runs])
-        server = uvicorn.Server(uvicorn.Config(create_app(station), log_config=None))
+        server = uvicorn.Server(uvicorn.Config(create_app(station, prefix=prefix), log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
         bound.listen()  # who asks before the server does is answered then
         try:
-            yield Served(f"http://127.0.0.1:{bound.getsockname()[1]}", tokens, station.database)
+            yield Served(f"http://127.0.0.1:{bound.getsockname()[1]}{prefix}", tokens, station.database)
         finally:
             station.live.end()  # live streams never end by themselves
             server.should_exit = True

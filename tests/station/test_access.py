@@ -16,6 +16,7 @@ from trd_station.station import Station
 from trd_station.tokens import ROLES, Tokens
 
 PUBLIC = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/v1/session"), ("POST", "/v1/session")}
+PUBLIC |= {("HEAD", "/healthz"), ("HEAD", "/readyz")}
 OPERATOR = {
     ("POST", "/v1/classes/{class_name}/inspections"),
     ("POST", "/v1/inspections/{number}/verdicts"),

@@ -32,6 +32,7 @@ from trd_station.api import (
 from trd_station.api.answers.describing import plain_references
 from trd_station.api.bounded import Bounded
 from trd_station.api.lingering import Lingering
+from trd_station.api.prefix import Prefix
 from trd_station.api.shield import LOOPBACK, Shield
 from trd_station.station import Station
 
@@ -51,8 +52,9 @@ class Page(StaticFiles):
         return response
 
 
-def create_app(station: Station, hosts: Iterable[str] = ()) -> FastAPI:
-    """hosts: further names under which it may be called."""
+def create_app(station: Station, hosts: Iterable[str] = (), prefix: str = "") -> FastAPI:
+    """hosts: further names under which it may be called. prefix: the path under which a proxy has it, whether or not
+    the proxy leaves it out of what it passes on."""
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -82,6 +84,8 @@ def create_app(station: Station, hosts: Iterable[str] = ()) -> FastAPI:
             mimetypes.add_type(kind, suffix)
         app.mount("/", Page(directory=PAGE, html=True), name="page")
     app.add_middleware(Bounded)
+    if prefix:
+        app.add_middleware(Prefix, prefix=prefix)
     app.add_middleware(Shield, hosts=(*LOOPBACK, *hosts))
     app.add_middleware(Lingering)  # around the shield, whose answers it delays too
     return app

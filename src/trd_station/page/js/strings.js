@@ -322,6 +322,7 @@ export const STRINGS = {
   "models.empty": { en: "No model yet", de: "Noch kein Modell" },
 
   "problem.no_answer": { en: "The station does not answer.", de: "Die Station antwortet nicht." },
+  "problem.not_kept": { en: "The token is right, but the browser does not keep its cookie: allow cookies of this station.", de: "Das Zugangswort stimmt, aber der Browser behält sein Cookie nicht: Cookies dieser Station erlauben." },
   "problem.unknown_token": { en: "This token is not known here.", de: "Dieses Zugangswort ist hier nicht bekannt." },
   "problem.no_token": { en: "Please sign in.", de: "Bitte anmelden." },
   "problem.role": { en: "Your role does not allow this.", de: "Deine Rolle erlaubt das nicht." },
