@@ -16,7 +16,8 @@ PAGE = "rest-reference"
 PLACE = "<!-- routes -->"
 GROUPS = {  # title -> what the paths begin with; the first that fits
     "Session": ("/v1/session",),
-    "Operation": ("/healthz", "/readyz", "/metrics", "/v1/settings", "/v1/backup.zip"),
+    "Operation": ("/healthz", "/readyz", "/metrics", "/v1/settings"),
+    "Administration": ("/v1/administration", "/v1/tokens", "/v1/backup.zip"),
     "Live and counts": ("/v1/live", "/v1/stats"),
     "Thresholds": ("/v1/classes/{class_name}/threshold",),
     "Recalibration": ("/v1/classes/{class_name}/recalibration", "/v1/classes/{class_name}/estimates"),

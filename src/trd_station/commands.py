@@ -12,8 +12,16 @@ import typer
 
 from trd.cli.app import DeviceOption, app, console, shown, terminated_as_interrupted
 from trd.extras import require
-from trd_station.settings import KeepInputs, Settings
-from trd_station.station_commands import DatabaseOption, station_app
+from trd_station.settings import Settings
+from trd_station.station_commands import (
+    AuditOption,
+    DatabaseOption,
+    KeepDaysOption,
+    KeepGbOption,
+    KeepInputsOption,
+    given_settings,
+    station_app,
+)
 
 app.add_typer(station_app, name="station")
 
@@ -31,10 +39,10 @@ def serve(
     root_path: Annotated[str, typer.Option("--root-path", help="Path under which a proxy has it: /trd.")] = "",
     database: DatabaseOption = "",
     capacity: Annotated[int, typer.Option("--capacity", min=1, help="Parts that may wait.")] = 64,
-    audit: Annotated[float, typer.Option("--audit", min=0, max=1, help="Share of parts drawn for audit.")] = 0.01,
-    keep: Annotated[KeepInputs, typer.Option("--keep-inputs", help="Whose files stay.")] = "all",
-    keep_days: Annotated[float, typer.Option("--keep-days", min=0, help="Files older than this go.")] = 90,
-    keep_gb: Annotated[float, typer.Option("--keep-gb", min=0, help="Oldest files go beyond this.")] = 50,
+    audit: AuditOption = None,
+    keep: KeepInputsOption = None,
+    keep_days: KeepDaysOption = None,
+    keep_gb: KeepGbOption = None,
     max_model_gb: Annotated[
         float, typer.Option("--max-model-gb", min=0.001, help="The largest package that can be sent to it.")
     ] = 2,
@@ -81,10 +89,8 @@ def serve(
         capacity=capacity,
         max_model_bytes=round(max_model_gb * 1e9),
         batch=batch,
-        audit_rate=audit,
-        keep_inputs=keep,
-        keep_days=keep_days,
-        keep_bytes=round(keep_gb * 1e9),
+        **(given := given_settings(audit, keep, keep_days, keep_gb)),
+        given=tuple(given),
     )
     attached = Attached(
         folders=tuple(folders or ()),

@@ -25,7 +25,7 @@ class Settings:
     drawn at random before they are decided. review_factor: the first review limit is for this many times the detector's
     false-alarm rate. keep_inputs: of which parts the files that were sent stay ("flagged": rejected, in review, sampled
     or invalid). keep_days, keep_bytes: what retention leaves. watch_rate: probability of any false drift alarm of a
-    class.
+    class. given: names of those that stand in place of what is kept in DATA/settings.json.
     """
 
     data: Path
@@ -45,6 +45,7 @@ class Settings:
     keep_days: float = 90.0
     keep_bytes: int = 50 * 10**9
     watch_rate: float = 0.01
+    given: tuple[str, ...] = ()
 
     @property
     def url(self) -> URL:

@@ -10,16 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from typing import Any
 
 from sqlalchemy import select
 
-from trd.errors import TRDError
+from trd.errors import DataError, TRDError
 from trd.files import locked
 from trd.preprocess.ranges import TrainingRanges
 from trd_station import serialization, times
+from trd_station.attachments import Attachments
+from trd_station.kept_settings import KeptSettings, changes, keep, read_kept, with_kept
 from trd_station.live import Live, Message
 from trd_station.metrics import Metrics
 from trd_station.serialization import Serializer
@@ -41,6 +44,7 @@ from trd_station.work.line import Line
 
 STATE_EVERY = 2.0  # seconds
 PRUNE_EVERY = 600.0
+REFUSED_EVERY = 60.0
 AHEAD = 60_000  # milliseconds of a stored time before the clock, from which on it is told
 KEY_RETENTION = 7 * times.DAY  # of Idempotency-Key
 
@@ -82,6 +86,9 @@ class Station:
         self.metrics = Metrics(lambda: self.line.state.queued, settings.capacity)
         self.changing = threading.RLock()  # thresholds and models are changed by one caller at a time
         self.used_bytes = 0  # of files; counted anew with every pruning
+        self.attachments = Attachments()
+        self._settings_fault = ""
+        self._refused_at = -REFUSED_EVERY
         self._ending = threading.Event()
         self._threads = [
             threading.Thread(target=target, name=f"station-{name}", daemon=True)
@@ -96,6 +103,7 @@ class Station:
         with ExitStack() as opened:
             opened.enter_context(locked(settings.data, "a station"))
             check_kind(settings.data, settings.url)
+            settings = with_kept(settings)
             station = cls(settings, runs, opened)
             station._opened = opened.pop_all()
         try:
@@ -131,6 +139,8 @@ class Station:
                 thread.join()
         with contextlib.suppress(TRDError):
             self.watch.save()
+        with contextlib.suppress(TRDError):
+            self.tokens.save_seen()
         self._opened.close()
 
     @property
@@ -168,6 +178,38 @@ class Station:
             self.line.release(len(jobs))
             raise
         return answer.result()
+
+    def change_settings(self, values: KeptSettings, who: str) -> None:
+        """From the next part on, and over the next start. Raises DataError, OutputError."""
+        with self.changing:
+            keep(self.settings.data, values)
+            self._take_settings(f" by {who}")
+
+    def _take_settings(self, by: str = "") -> None:
+        """Those of the file, which the command changes too."""
+        with self.changing:
+            before, after = self.settings, replace(self.settings, **read_kept(self.settings.data).given())
+            self.settings, self.line.keep_inputs = after, after.keep_inputs
+        if changed := changes(before, after):
+            self.report(NewEvent("info", "settings", f"settings were changed{by}: {', '.join(map(str, changed))}"))
+
+    def refused_sign_in(self, address: str) -> None:
+        """Logged each time; an event at most once a minute, as whoever tries all tokens would fill the database."""
+        log.warning("a token was refused at the sign-in, from %s", address)
+        now = time.monotonic()
+        if now - self._refused_at >= REFUSED_EVERY:
+            self._refused_at = now
+            self.report(NewEvent("warning", "sign_in", f"a token was refused at the sign-in, from {address}"))
+
+    def _reread_settings(self) -> None:
+        """A file that cannot be read changes nothing, and is told once."""
+        try:
+            self._take_settings()
+            self._settings_fault = ""
+        except DataError as error:
+            if str(error) != self._settings_fault:
+                self.report(NewEvent("warning", "settings", str(error)))
+            self._settings_fault = str(error)
 
     def model_json(self, version: ModelVersion) -> dict[str, Any]:
         with self.database.reading() as connection:
@@ -263,6 +305,8 @@ class Station:
         next_pruning = time.monotonic()
         while not self._ending.wait(STATE_EVERY):
             try:
+                self._reread_settings()
+                self.tokens.save_seen()
                 self._tell(Message("state", self.state()))
                 if time.monotonic() >= next_pruning:
                     next_pruning = time.monotonic() + PRUNE_EVERY

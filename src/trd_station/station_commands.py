@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from trd.cli.app import console, errors, shown
-from trd.errors import RecipeError
+from trd.errors import DataError, RecipeError
 from trd.extras import require
 from trd.files import locked, write_bytes
 from trd.progress import tracked
-from trd_station.settings import Settings
+from trd_station.settings import KeepInputs, Settings
 
 station_app = typer.Typer(help="Look after a station's folder.", no_args_is_help=True)
 
@@ -21,6 +22,28 @@ DatabaseOption = Annotated[
     str,
     typer.Option("--database", envvar="TRD_DATABASE", help="SQLAlchemy URL; SQLite in the folder by default."),
 ]
+
+AuditOption = Annotated[
+    float | None, typer.Option("--audit", min=0, max=1, help="Share of parts drawn for audit; 0.01 at first.")
+]
+KeepInputsOption = Annotated[
+    KeepInputs | None, typer.Option("--keep-inputs", help="Whose files stay; those of all at first.")
+]
+KeepDaysOption = Annotated[
+    float | None, typer.Option("--keep-days", min=0, help="Files older than this go; 90 at first.")
+]
+KeepGbOption = Annotated[
+    float | None, typer.Option("--keep-gb", min=0, help="Oldest files go beyond this; 50 at first.")
+]
+
+
+def given_settings(
+    audit: float | None, keep: KeepInputs | None, keep_days: float | None, keep_gb: float | None
+) -> dict[str, Any]:
+    """Of those options that were given, by their names in `Settings`."""
+    keep_bytes = None if keep_gb is None else round(keep_gb * 1e9)
+    values = {"audit_rate": audit, "keep_inputs": keep, "keep_days": keep_days, "keep_bytes": keep_bytes}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 @station_app.command()
@@ -153,3 +176,81 @@ def restore(
         markup=False,
         highlight=False,
     )
+
+
+@station_app.command()
+def tokens(data: FolderArgument) -> None:
+    """Whose tokens there are, their roles, and when they were made and last used."""
+    from trd_station import times
+    from trd_station.tokens import Tokens
+
+    known = Tokens(data)
+    for caller in sorted(known.callers, key=lambda caller: caller.name):
+        made, seen = (times.to_iso_or_none(at) or "-" for at in (caller.made, known.seen(caller.name)))
+        typer.echo(f"{caller.name}\t{caller.role}\tmade {made}\tlast used {seen}")
+    if not known.callers:
+        console.print("no tokens: only this machine can connect")
+
+
+@station_app.command()
+def settings(
+    data: FolderArgument,
+    audit: AuditOption = None,
+    keep: KeepInputsOption = None,
+    keep_days: KeepDaysOption = None,
+    keep_gb: KeepGbOption = None,
+) -> None:
+    """Show audit rate and retention, or change them; a running station takes them within seconds."""
+    require("trd station", "serve")
+    from trd_station import kept_settings
+
+    if given := given_settings(audit, keep, keep_days, keep_gb):
+        if not data.is_dir():
+            raise DataError(f"{data} is no folder of a station")
+        kept_settings.keep(data, kept_settings.checked(given))
+    now = replace(Settings(data), **kept_settings.read_kept(data).given())
+    typer.echo(
+        f"audit {now.audit_rate:g}\nkeep-inputs {now.keep_inputs}\nkeep-days {now.keep_days:g}\n"
+        f"keep-gb {now.keep_bytes / 1e9:g}"
+    )
+
+
+@station_app.command()
+def status(data: FolderArgument) -> None:
+    """Disk, inputs and outputs of the station that runs in the folder."""
+    from trd_station.local import ask
+
+    told = ask(data, "GET", "/v1/administration")
+    disk = told["disk"]
+    typer.echo(
+        f"files {disk['files_bytes'] / 1e9:.3g} GB, database {disk['database_bytes'] / 1e9:.3g} GB, free "
+        f"{disk['free_bytes'] / 1e9:.3g} of {disk['total_bytes'] / 1e9:.3g} GB"
+    )
+    typer.echo(f"last backup {told['last_backup'] or '-'}")
+    _echo_attached(told)
+
+
+def _echo_attached(told: dict[str, Any]) -> None:
+    for kind in ("inputs", "outputs"):
+        for one in told[kind]:
+            waiting = f", {one['waiting']} wait" if one["waiting"] else ""
+            fault = f": {one['fault']}" if one["fault"] else ""
+            typer.echo(f"{kind[:-1]} {one['name']} ({one['where']}): {one['state']}{waiting}{fault}")
+
+
+@station_app.command()
+def test(
+    data: FolderArgument,
+    name: Annotated[str, typer.Argument(help="An input or an output, as `trd station status` names it.")],
+) -> None:
+    """Try an input or output of the running station: outputs send a test message."""
+    from trd_station.local import ask
+
+    told = ask(data, "GET", "/v1/administration")
+    places = {one["name"]: f"{kind}/{place}" for kind in ("inputs", "outputs") for place, one in enumerate(told[kind])}
+    if name not in places:
+        raise DataError(f"the station has no input or output '{name}'; there are: {', '.join(places) or 'none'}")
+    result = ask(data, "POST", f"/v1/administration/{places[name]}/test")
+    console.print(result["text"], markup=False, highlight=False)
+    if not result["passed"]:
+        raise typer.Exit(1)

@@ -36,7 +36,15 @@ ENGINEER = {
 }
 
 
-ADMIN = {("GET", "/v1/backup.zip")}
+ADMIN = {
+    ("GET", "/v1/backup.zip"),
+    ("GET", "/v1/administration"),
+    ("PUT", "/v1/administration/settings"),
+    ("POST", "/v1/administration/{kind}/{number}/test"),
+    ("GET", "/v1/tokens"),
+    ("POST", "/v1/tokens"),
+    ("DELETE", "/v1/tokens"),
+}
 
 
 def needed(method: str, path: str) -> str | None:
@@ -76,7 +84,7 @@ def guarded(tokens: dict[str, str], station: Station) -> Iterator[TestClient]:
 
 
 def called(path: str) -> str:
-    names = {"{class_name}": "biscuit", "{number}": "1", "{name}": "fused", "{source}": "rgb"}
+    names = {"{class_name}": "biscuit", "{number}": "1", "{name}": "fused", "{source}": "rgb", "{kind}": "inputs"}
     for name, value in names.items():
         path = path.replace(name, value)
     return path

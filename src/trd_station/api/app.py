@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from trd_station.api import (
+    administration,
     backing_up,
     exporting,
     find,
@@ -39,7 +40,7 @@ from trd_station.station import Station
 PAGE = Path(__file__).parents[1] / "page"
 MODULES = (
     *(operation, inspect, find, media, review, threshold, recalibrating, models, model_upload, watching, exporting),
-    backing_up,
+    *(administration, backing_up),
 )
 
 

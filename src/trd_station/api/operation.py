@@ -21,6 +21,7 @@ from trd_station.live import Live, Message, Reader
 from trd_station.station import Station
 from trd_station.store import history
 from trd_station.store.filters import Filters
+from trd_station.store.verdicts import NewEvent
 from trd_station.tokens import Caller
 
 routes = router()
@@ -73,10 +74,13 @@ def sign_in(request: Request, body: SignIn) -> JSONResponse:
     """The token as a cookie, which pages and pictures use."""
     station = station_of(request)
     caller = station.tokens.caller(body.token.strip())
+    address = request.client.host if request.client else "nowhere"
     if caller is None:
+        station.refused_sign_in(address)
         raise Problem(401, "unknown_token", "this token is not known here")
     response = JSONResponse(_session(station, caller))
     _keep(request, response, body.token.strip())
+    station.report(NewEvent("info", "sign_in", f"{caller.name} ({caller.role}) signed in from {address}"))
     return response
 
 

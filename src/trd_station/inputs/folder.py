@@ -89,6 +89,16 @@ class WatchedFolder:
             raise failure
         return POLL
 
+    def test(self) -> str:
+        """What lies in the folder; nothing is inspected. Raises DataError."""
+        sources, clouds = sources_of(self._station, self._class)
+        try:
+            scan = scanned(self._folder, {source: suffixes(source in clouds) for source in sources})
+        except OSError as error:
+            raise DataError(f"{self._folder} cannot be listed: {error.strerror or error}") from error
+        counts = ", ".join(f"{len(paths)} in {source}" for source, paths in scan.files.items())
+        return f"files: {counts}; a file rests {self._settling.seconds:g} s where nobody tells who writes"
+
     def _parts(self, scan: Scan, count: int) -> dict[str, dict[str, Path]]:
         """Name -> source -> file, of parts with a file of each source that are not inspected as they are."""
         parts: dict[str, dict[str, Path]] = {}

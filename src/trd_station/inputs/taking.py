@@ -15,6 +15,7 @@ import numpy as np
 from trd.data.names import part_name
 from trd.errors import DataError, TRDError
 from trd.types import Sample
+from trd_station.attachments import AttachedState
 from trd_station.station import Station
 from trd_station.store.files import new_uid
 from trd_station.store.schema import ORIGINS
@@ -44,6 +45,7 @@ class Running:
     def __init__(self, station: Station, source: Input) -> None:
         self._station, self._input = station, source
         self._stopping = threading.Event()
+        self._fault = ""
         self._thread = threading.Thread(target=self._run, name=f"station-{source.name}", daemon=True)
         self._thread.start()
 
@@ -53,26 +55,30 @@ class Running:
         if self._thread.is_alive():
             log.warning("%s has not ended within %g s; it ends with the process", self._input.name, STOPPING)
 
+    def state(self) -> AttachedState:
+        ended = not self._thread.is_alive()
+        return AttachedState("ended" if ended else "failing" if self._fault else "working", self._fault)
+
     def join(self, seconds: float) -> bool:
         """Whether it has ended within so many seconds."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        failing = False
         wait: float | None = 0.0
         while wait is not None and not self._stopping.wait(wait):
             try:
                 wait = self._input.step(self._stopping)
-                failing = False
+                self._fault = ""
             except Exception as error:  # an OSError, too, may pass: a share that is away, a full disk
                 expected = isinstance(error, TRDError)
                 wait = AGAIN if expected else AGAIN_UNEXPECTED
-                if not failing and not self._stopping.is_set():
+                text = str(error) if expected else f"{type(error).__name__}: {error}"
+                if not self._fault and not self._stopping.is_set():
                     if not expected:
                         log.error("the input %s failed", self._input.name, exc_info=error)
-                    self._report("warning", str(error) if expected else f"{type(error).__name__}: {error}")
-                failing = True
+                    self._report("warning", text)
+                self._fault = _storable(text)
         if wait is None and not self._stopping.is_set():
             self._report("info", "there is nothing more, it has ended")
 
