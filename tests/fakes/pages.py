@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import httpx
 from trd.data.demo import CLASS_NAME
 
 if TYPE_CHECKING:
+    from trd_station.running import Attached
     from trd_station.store.database import Database
 
 WAIT_MS = 20000
@@ -40,12 +41,18 @@ class Files:
 
 @contextmanager
 def serving(
-    *runs: Path | str, data: Path, roles: tuple[str, ...] = (), port: int = 0, prefix: str = ""
+    *runs: Path | str,
+    data: Path,
+    roles: tuple[str, ...] = (),
+    port: int = 0,
+    prefix: str = "",
+    attached: Attached | None = None,
 ) -> Iterator[Served]:
     """`trd serve` within this process, every part drawn for audit. port: 0 for any free one."""
     import uvicorn
 
     from trd_station.api.app import create_app
+    from trd_station.running import attach
     from trd_station.serve import listening
     from trd_station.settings import Settings
     from trd_station.station import Station
@@ -60,9 +67,13 @@ def serving(
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
         bound.listen()  # who asks before the server does is answered then
+        stack = ExitStack()
         try:
+            if attached is not None:
+                attach(station, attached, stack)
             yield Served(f"http://127.0.0.1:{bound.getsockname()[1]}{prefix}", tokens, station.database)
         finally:
+            stack.close()
             station.live.end()  # live streams never end by themselves
             server.should_exit = True
             thread.join(20)
