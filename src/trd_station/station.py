@@ -22,6 +22,7 @@ from trd.files import locked
 from trd.preprocess.ranges import TrainingRanges
 from trd_station import serialization, times
 from trd_station.attachments import Attachments
+from trd_station.backup.archive import BACKING_UP
 from trd_station.kept_settings import KeptSettings, changes, keep, read_kept, with_kept
 from trd_station.live import Live, Message
 from trd_station.metrics import Metrics
@@ -101,7 +102,7 @@ class Station:
         the database cannot be opened or is of another kind than the folder's, CheckpointError where no class can be
         served."""
         with ExitStack() as opened:
-            opened.enter_context(locked(settings.data, "a station"))
+            opened.enter_context(locked(settings.data, "a station", inside=(BACKING_UP,)))
             check_kind(settings.data, settings.url)
             settings = with_kept(settings)
             station = cls(settings, runs, opened)

@@ -8,14 +8,18 @@ import subprocess
 import sys
 import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from stations import client_of, until, upload
+from fastapi.testclient import TestClient
+from stations import Upload, client_of, until, upload
 from typer.testing import CliRunner
 
 from trd.cli import app
 from trd.errors import CheckpointError, DataError, OutputError
+from trd.files import SCRAP
 from trd_station.backup.archive import Member, last_backup, write_backup
 from trd_station.backup.restore import restore
 from trd_station.settings import Settings
@@ -29,6 +33,24 @@ def called(*words: object) -> str:
     result = CliRunner().invoke(app, ["station", *(str(word) for word in words)])
     assert result.exit_code == 0, result.output + str(result.exception)
     return " ".join(result.output.split())
+
+
+@contextmanager
+def sending(client: TestClient, files: Upload) -> Iterator[None]:
+    """Parts come in all the while."""
+    done = threading.Event()
+
+    def send() -> None:
+        while not done.is_set():
+            client.post(f"{BASE}/inspections", files=files)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -47,7 +69,6 @@ def test_a_backup_of_a_running_station_serves_the_same_elsewhere(
     """With what came while it was written; and the earlier model is there to roll back to."""
     station: Station = opened(elsewhere, other_run, audit_rate=1.0)
     good, chip = upload(test_parts / "good", "000"), upload(test_parts / "chip", "000")
-    done = threading.Event()
     with client_of(station) as client:
         other = client.post(f"{BASE}/models", json={"name": "other/biscuit"}).json()
         client.post(f"/v1/models/{other['id']}/switch", json={"reason": "better"})
@@ -56,17 +77,9 @@ def test_a_backup_of_a_running_station_serves_the_same_elsewhere(
         assert client.put(f"{BASE}/threshold", json=limits).status_code == 201
         (told,) = client.post(f"{BASE}/inspections", files=chip).json()["inspections"]
         client.post(f"/v1/inspections/{told['id']}/verdicts", json={"verdict": "good"})
-
-        def send() -> None:
-            while not done.is_set():
-                assert client.post(f"{BASE}/inspections", files=good).status_code == 201
-
-        thread = threading.Thread(target=send)
-        thread.start()
-        until(lambda: client.get("/v1/inspections").json()["inspections"][0]["id"] > 3)
-        said = called("backup", tmp_path / "data", "--out", tmp_path / "b.zip")
-        done.set()
-        thread.join()
+        with sending(client, good):
+            until(lambda: client.get("/v1/inspections").json()["inspections"][0]["id"] > 3)
+            said = called("backup", tmp_path / "data", "--out", tmp_path / "b.zip")
         assert "run/biscuit" in said
         kept = [client.get(f"/v1/inspections/{number}").json() for number in (1, 2, 3)]
         threshold = client.get(f"{BASE}/threshold").json()
@@ -146,7 +159,7 @@ def test_an_archive_comes_from_the_page(tmp_path: Path, opened, test_parts: Path
     assert contents(tmp_path / "new/files") == contents(tmp_path / "data/files")
     assert (tmp_path / "new/tokens.json").read_bytes() == (tmp_path / "data/tokens.json").read_bytes()
     assert (tmp_path / "new/tokens.json").stat().st_mode & 0o077 == 0
-    assert not list((tmp_path / "data").glob(".backup*"))
+    assert not (tmp_path / "data/backing-up").exists()
 
 
 def test_files_that_retention_deletes_meanwhile_are_marked(opened, test_parts: Path, tmp_path: Path) -> None:
@@ -174,7 +187,7 @@ def test_without_the_model_that_serves_there_is_no_archive(opened, elsewhere: Pa
     with pytest.raises(CheckpointError, match=r"'biscuit' is served by run/biscuit .* holds no detector any more"):
         write_backup(station.settings.data, station.settings.url, tmp_path / "b.zip")
     assert not (tmp_path / "b.zip").exists()
-    assert not list(station.settings.data.glob(".backup*"))
+    assert not (station.settings.data / "backing-up").exists()
 
 
 KILLED = """
@@ -190,11 +203,16 @@ def members(all):
             time.sleep(60)
         yield one
 
+from trd_station.backup import archive
+if int(sys.argv[3]):
+    archive.write_unnamed = lambda out, write: False
 write_backup(Path(sys.argv[1]), Settings(Path(sys.argv[1])).url, Path(sys.argv[2]), members)
 """
 
 
-def test_a_killed_backup_leaves_nothing(opened, test_parts: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [False, True])
+def test_a_killed_backup_leaves_nothing(opened, test_parts: Path, tmp_path: Path, named: bool) -> None:
+    """named: on a drive where a file that is being written has a name, hidden until it is whole."""
     station: Station = opened()
     with client_of(station) as client:
         for _ in range(2):
@@ -202,21 +220,21 @@ def test_a_killed_backup_leaves_nothing(opened, test_parts: Path, tmp_path: Path
     (tmp_path / "out").mkdir()
     out = tmp_path / "out" / "b.zip"
     process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path / "data"), str(out)], stdout=subprocess.PIPE, env=os.environ
+        [sys.executable, "-c", KILLED, str(tmp_path / "data"), str(out), str(int(named))],
+        stdout=subprocess.PIPE,
+        env=os.environ,
     )
     assert process.stdout.readline() == b"writing\n"
+    with pytest.raises(OutputError, match="is in use: a backup by process"):
+        write_backup(station.settings.data, station.settings.url, tmp_path / "second.zip")
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    assert [path.name for path in out.parent.iterdir() if not path.name.startswith(".")] == []
-    old = 0
-    for path in (*out.parent.iterdir(), *(tmp_path / "data").glob(".backup*")):
-        os.utime(path, (0, 0))  # an hour later
-        old += 1
-    assert old >= 2
+    left = [path.name for path in out.parent.iterdir()]
+    assert [SCRAP.fullmatch(name) is not None for name in left] == [True] * (named or sys.platform != "linux")
     write_backup(station.settings.data, station.settings.url, out)
-    assert [path.name for path in out.parent.iterdir()] == ["b.zip"]
-    assert not list((tmp_path / "data").glob(".backup*"))
+    assert sorted(path.name for path in out.parent.iterdir()) == sorted([*left, "b.zip"])
+    assert not (tmp_path / "data/backing-up").exists()
     with pytest.raises(OutputError, match="choose a new file"):
         write_backup(station.settings.data, station.settings.url, out)
 

@@ -10,10 +10,12 @@ tokens.json, settings.json, outputs/NAME.json
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,7 +24,7 @@ from typing import IO, Any
 from sqlalchemy import URL, Connection, select
 
 from trd.errors import OutputError
-from trd.files import delete_scraps, write_json, write_whole
+from trd.files import folder_to_disk, locked, write_json, write_whole
 from trd_station import times
 from trd_station.backup.models import files_in, models_of, point_to
 from trd_station.backup.snapshot import sqlite_url, take_snapshot
@@ -35,6 +37,7 @@ FORMAT = 1
 MANIFEST, DATABASE = "manifest.json", "station.db"
 SETTINGS = ("tokens.json", "settings.json")
 OUTPUTS = "outputs"
+BACKING_UP = "backing-up"
 NOTE = "backup.json"  # in the station's folder: when the last archive was written
 BLOCK = 1 << 20
 
@@ -63,8 +66,8 @@ class Written:
 
 
 class Backup:
-    """Of the station in a folder, running or not. As a context: the snapshot lies in the folder until the end, and a
-    process that is killed leaves it to the next start or backup to be deleted.
+    """Of the station in a folder, running or not, one at a time. As a context: the snapshot lies in DATA/backing-up
+    until the end; a process that is killed leaves it, and the next start or backup deletes it.
 
     `members` in order go to `add`, one after another; `finish` then makes the archive one that can be restored.
     """
@@ -74,8 +77,11 @@ class Backup:
         self._data, self._files = data, Files(data)
         self._missing: set[int] = set()
         self._count = 0
-        self._snapshot = data / f".backup.trd-{secrets.token_hex(4)}.db"
+        folder = data / BACKING_UP
+        self._snapshot = folder / f".snapshot.trd-{secrets.token_hex(4)}.db"
         with ExitStack() as stack:
+            stack.callback(_remove_empty, folder)
+            stack.enter_context(locked(folder, "a backup"))
             stack.callback(self._forget)
             take_snapshot(url, self._snapshot)
             engine = open_engine(sqlite_url(self._snapshot))
@@ -173,21 +179,51 @@ def write_backup(
     CheckpointError."""
     if out.exists():
         raise OutputError(f"{out} exists: choose a new file")
-    delete_scraps(out.parent)
-    delete_scraps(data)
     with Backup(data, url) as backup:
 
-        def write(temporary: Path) -> None:
-            with zipfile.ZipFile(temporary, "w") as archive:
+        def write(place: IO[bytes] | Path) -> None:
+            with zipfile.ZipFile(place, "w") as archive:
                 for member in tracked(backup.members):
                     for _ in backup.add(archive, member):
                         pass
                 for _ in backup.finish(archive):
                     pass
 
-        write_whole(out, write)
+        if not write_unnamed(out, write):
+            write_whole(out, write)
         note_backup(data)
         return backup.written
+
+
+def write_unnamed(out: Path, write: Callable[[IO[bytes]], None]) -> bool:
+    """Write a new file that gets its name when it is on the disk: of a process that is killed nothing is left at all.
+    False where the system or the drive has no such files. Raises OutputError."""
+    if sys.platform != "linux":
+        return False
+    with ExitStack() as stack:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            handles = os.open("/proc/self/fd", os.O_RDONLY)
+            stack.callback(os.close, handles)
+            file = os.fdopen(os.open(out.parent, os.O_TMPFILE | os.O_RDWR, 0o666), "w+b")
+            stack.enter_context(file)
+        except OSError:  # `write_whole` tells of what is amiss
+            return False
+        try:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+            os.link(str(file.fileno()), out, src_dir_fd=handles, follow_symlinks=True)
+            folder_to_disk(out.parent)
+        except OSError as error:
+            reason = error.strerror or error
+            raise OutputError(f"cannot write {out}: {reason}; free some space and start again") from error
+    return True
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def note_backup(data: Path) -> None:
