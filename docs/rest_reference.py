@@ -17,6 +17,7 @@ PLACE = "<!-- routes -->"
 GROUPS = {  # title -> what the paths begin with; the first that fits
     "Session": ("/v1/session",),
     "Operation": ("/healthz", "/readyz", "/metrics", "/v1/settings"),
+    "Administration": ("/v1/administration", "/v1/tokens", "/v1/backup.zip"),
     "Live and counts": ("/v1/live", "/v1/stats"),
     "Thresholds": ("/v1/classes/{class_name}/threshold",),
     "Recalibration": ("/v1/classes/{class_name}/recalibration", "/v1/classes/{class_name}/estimates"),
@@ -84,7 +85,7 @@ def _section(route: Route, openapi: Mapping[str, Any]) -> str:
     lines = [f"### `{route.method} {route.path}`", ""]
     if entry.get("description"):
         lines += [" ".join(entry["description"].split()), ""]
-    role = entry.get("x-role", "engineer")
+    role = entry.get("x-role", "admin")
     lines += ["Role: none, anyone may ask." if role == "none" else f"Role: `{role}` or higher.", ""]
     if "parameters" in entry:
         lines += ["| parameter | in | type | default |", "| --- | --- | --- | --- |"]

@@ -15,6 +15,10 @@ class DataError(TRDError):
     """A data folder or file is missing, unreadable, or holds something that cannot be used."""
 
 
+class DamagedFileError(DataError):
+    """A decoder cannot read a file: it is damaged, of another format, or not written to its end yet."""
+
+
 class RecipeError(TRDError):
     """A recipe has an unknown key, contradicting values, or does not fit the data."""
 

@@ -1,4 +1,4 @@
-"""The commands serve and `trd station ...`; `trd.cli` imports this by its entry point."""
+"""The command serve, and the group `trd station`; `trd.cli` imports this by its entry point."""
 
 from __future__ import annotations
 
@@ -10,35 +10,39 @@ from typing import Annotated
 
 import typer
 
-from trd.cli.app import DeviceOption, app, console, errors, shown, terminated_as_interrupted
-from trd.errors import RecipeError
+from trd.cli.app import DeviceOption, app, console, shown, terminated_as_interrupted
 from trd.extras import require
-from trd.files import locked, write_bytes
-from trd_station.settings import KeepInputs, Settings
+from trd_station.settings import Settings
+from trd_station.station_commands import (
+    AuditOption,
+    DatabaseOption,
+    KeepDaysOption,
+    KeepGbOption,
+    KeepInputsOption,
+    given_settings,
+    station_app,
+)
 
-station_app = typer.Typer(help="Look after a station's folder.", no_args_is_help=True)
 app.add_typer(station_app, name="station")
-
-FolderArgument = Annotated[Path, typer.Argument(help="The station's folder (`trd serve --data`).")]
-DatabaseOption = Annotated[
-    str,
-    typer.Option("--database", envvar="TRD_DATABASE", help="SQLAlchemy URL; SQLite in the folder by default."),
-]
 
 
 @app.command()
 def serve(
-    runs: Annotated[list[str], typer.Argument(help="Run folders, detectors or packages; NAME=PATH names the class.")],
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Run folders, detectors or packages; NAME=PATH names the class. None: what served before."),
+    ] = None,
     data: Annotated[Path, typer.Option("--data", help="Folder for database and files.")] = Path("trd-station"),
     host: Annotated[str, typer.Option("--host", help="Other than loopback needs a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: a free one.")] = 8765,
     names: Annotated[list[str] | None, typer.Option("--name-of-host", help="As other machines call it.")] = None,
+    root_path: Annotated[str, typer.Option("--root-path", help="Path under which a proxy has it: /trd.")] = "",
     database: DatabaseOption = "",
     capacity: Annotated[int, typer.Option("--capacity", min=1, help="Parts that may wait.")] = 64,
-    audit: Annotated[float, typer.Option("--audit", min=0, max=1, help="Share of parts drawn for audit.")] = 0.01,
-    keep: Annotated[KeepInputs, typer.Option("--keep-inputs", help="Whose files stay.")] = "all",
-    keep_days: Annotated[float, typer.Option("--keep-days", min=0, help="Files older than this go.")] = 90,
-    keep_gb: Annotated[float, typer.Option("--keep-gb", min=0, help="Oldest files go beyond this.")] = 50,
+    audit: AuditOption = None,
+    keep: KeepInputsOption = None,
+    keep_days: KeepDaysOption = None,
+    keep_gb: KeepGbOption = None,
     max_model_gb: Annotated[
         float, typer.Option("--max-model-gb", min=0.001, help="The largest package that can be sent to it.")
     ] = 2,
@@ -47,6 +51,9 @@ def serve(
     ] = 1,
     station_name: Annotated[str, typer.Option("--name", help="Of this station, in answers and outputs.")] = "station",
     folders: Annotated[list[str] | None, typer.Option("--watch-folder", help="CLASS=DIR: inspect what comes.")] = None,
+    settle: Annotated[
+        float | None, typer.Option("--settle", min=0, help="Seconds that a watched file rests before it is read.")
+    ] = None,
     replays: Annotated[list[str] | None, typer.Option("--replay", help="CLASS=DIR: its test parts, again.")] = None,
     every: Annotated[float, typer.Option("--every", min=0.0, help="Seconds between parts of a replay.")] = 2.0,
     cameras: Annotated[list[str] | None, typer.Option("--camera", help="CLASS=ADDRESS, colour only.")] = None,
@@ -82,13 +89,12 @@ def serve(
         capacity=capacity,
         max_model_bytes=round(max_model_gb * 1e9),
         batch=batch,
-        audit_rate=audit,
-        keep_inputs=keep,
-        keep_days=keep_days,
-        keep_bytes=round(keep_gb * 1e9),
+        **(given := given_settings(audit, keep, keep_days, keep_gb)),
+        given=tuple(given),
     )
     attached = Attached(
         folders=tuple(folders or ()),
+        settle=settle,
         replays=tuple(replays or ()),
         every=every,
         cameras=tuple(cameras or ()),
@@ -105,7 +111,7 @@ def serve(
             webbrowser.open(url)
 
     with until_stopped():
-        run(settings, runs, Place(host, port, tuple(names or ())), attached, ready)
+        run(settings, runs or [], Place(host, port, tuple(names or ()), root_path), attached, ready)
 
 
 @contextmanager
@@ -116,86 +122,3 @@ def until_stopped() -> Iterator[None]:
             yield
     except KeyboardInterrupt:
         console.print("the station has stopped", highlight=False)
-
-
-@station_app.command()
-def token(
-    data: FolderArgument,
-    name: Annotated[str, typer.Option("--name", help="Whose it is; one of the same name is replaced.")],
-    role: Annotated[str, typer.Option("--role", help="viewer, operator or engineer.")] = "operator",
-    remove: Annotated[bool, typer.Option("--remove", help="Take it away.")] = False,
-) -> None:
-    """Make a token for a person or a machine; it is shown once. A running station takes it at once."""
-    from trd_station.tokens import Tokens
-
-    data.mkdir(parents=True, exist_ok=True)
-    tokens = Tokens(data)
-    if remove:
-        tokens.remove(name)
-        console.print(f"the token of {name} is gone", markup=False)
-    else:
-        typer.echo(tokens.add(name, role))
-        errors.print(f"the token of {name} ({role}); it is stored as a digest only, so keep it", markup=False)
-
-
-@station_app.command()
-def reconcile(
-    data: FolderArgument,
-    verify: Annotated[bool, typer.Option("--verify", help="Read every file and compare it with its name.")] = False,
-    database: DatabaseOption = "",
-) -> None:
-    """Bring files and rows into agreement after a crash or a restored backup. The station must be stopped."""
-    require("trd station", "serve")
-    from trd_station.store import retention
-    from trd_station.store.database import Database, check_kind, check_there
-    from trd_station.store.files import Files
-
-    url = Settings(data, database=database).url
-    check_kind(data, url)
-    check_there(url)
-    with locked(data, "reconciling"):
-        opened = Database(url)
-        try:
-            result = retention.reconcile(opened, Files(data), verify)
-        finally:
-            opened.close()
-    console.print(
-        f"{result.checked} files: {result.orphans} that no row names were deleted; {result.missing} inspections whose "
-        f"files are missing were marked; {len(result.damaged)} files are damaged",
-        highlight=False,
-    )
-    for name in result.damaged:
-        errors.print(f"damaged: {name}", markup=False)
-    if result.damaged:
-        raise typer.Exit(1)
-
-
-@station_app.command()
-def export(
-    data: FolderArgument,
-    run: Annotated[list[str], typer.Argument(help="The detectors that it serves.")],
-    class_name: Annotated[str, typer.Option("--class", help="Of which class.")],
-    out: Annotated[Path, typer.Option("--out", help="A new folder.")],
-    verdict: Annotated[str, typer.Option("--verdict", help="Comma-separated: good, defect, unsure.")] = "good,defect",
-    database: DatabaseOption = "",
-) -> None:
-    """Judged parts as a data folder for `trd train`. The station must be stopped (its page exports too)."""
-    require("trd station", "serve")
-    from trd_station.export import entries
-    from trd_station.station import Station
-    from trd_station.store.database import check_kind, check_there
-
-    if out.exists():
-        raise RecipeError(f"{out} exists: choose a new folder")
-    settings = Settings(data, database=database)
-    check_kind(data, settings.url)
-    check_there(settings.url)
-    station = Station.open(settings, run)
-    try:
-        count = 0
-        for entry in entries(station, class_name, tuple(verdict.split(","))):
-            write_bytes(out / class_name / entry.place, entry.read(), durable=False)
-            count += 1
-    finally:
-        station.close()
-    console.print(f"{count} files in {shown(out)}", markup=False, highlight=False)

@@ -6,12 +6,17 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from trd.errors import RecipeError
+from trd_station.addresses import shown
+from trd_station.api.prefix import checked_prefix
+from trd_station.attachments import Attachment
 from trd_station.inputs.camera import CameraInput, VideoCamera
 from trd_station.inputs.folder import WatchedFolder
 from trd_station.inputs.replay import Replay
-from trd_station.inputs.taking import Input, Running, sources_of
+from trd_station.inputs.taking import Running, sources_of
+from trd_station.local import reachable
 from trd_station.outputs.mqtt import Mqtt
 from trd_station.outputs.opcua import OpcUa
 from trd_station.outputs.opcua_security import OpcUaSecurity
@@ -26,19 +31,22 @@ from trd_station.tokens import Tokens
 
 @dataclass(frozen=True)
 class Place:
-    """Where it answers. hosts: names under which other machines call it."""
+    """Where it answers. hosts: names under which other machines call it. prefix: the path that a proxy has it under."""
 
     host: str = "127.0.0.1"
     port: int = 8765
     hosts: tuple[str, ...] = ()
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
 class Attached:
-    """folders, replays, cameras: "CLASS=WHERE". every: seconds between parts of a replay. webhooks: addresses. mqtt,
+    """folders, replays, cameras: "CLASS=WHERE". settle: seconds that files in folders rest, None for what fits their
+    drive. every: seconds between parts of a replay. webhooks: addresses. mqtt,
     opcua: addresses, "" for none. tls: of webhooks and MQTT. security: of OPC UA."""
 
     folders: tuple[str, ...] = ()
+    settle: float | None = None
     replays: tuple[str, ...] = ()
     every: float = 2.0
     cameras: tuple[str, ...] = ()
@@ -53,6 +61,7 @@ def run(
     settings: Settings, runs: Sequence[str], place: Place, attached: Attached, on_ready: Callable[[str], None]
 ) -> None:
     """on_ready: called with the address when it answers. Raises TRDError for what it cannot begin with."""
+    prefix = checked_prefix(place.prefix)
     check_address(place.host, bool(Tokens(settings.data)))
     with ExitStack() as stack:
         bound = stack.enter_context(listening(place.host, place.port))
@@ -60,37 +69,46 @@ def run(
         stack.callback(station.close)
         attach(station, attached, stack)
         host = f"[{place.host}]" if ":" in place.host else place.host
-        url = f"http://{host}:{bound.getsockname()[1]}"
-        serve(station, bound, place.hosts, lambda: on_ready(url))
+        url = f"http://{host}:{bound.getsockname()[1]}{prefix}"
+        stack.enter_context(reachable(settings.data, station.tokens, *bound.getsockname()[:2]))
+        serve(station, bound, place.hosts, prefix, lambda: on_ready(url))
 
 
 def attach(station: Station, attached: Attached, stack: ExitStack) -> None:
     """Begin inputs and outputs; `stack` ends them, inputs first. Raises TRDError for what cannot be used."""
-    for number, address in enumerate(attached.webhooks):
-        box = Outbox(station, f"webhook-{number}" if number else "webhook", webhook(address, attached.tls))
+
+    def output(name: str, where: str, deliver: Callable[[dict[str, Any]], None], test: Callable[[], str]) -> None:
+        box = Outbox(station, name, deliver)
         stack.callback(box.stop)
+        station.attachments.outputs.append(Attachment(name, shown(where), box.state, test))
+
+    for number, address in enumerate(attached.webhooks):
+        receiver = webhook(address, attached.tls)
+        output(f"webhook-{number}" if number else "webhook", address, receiver, receiver.test)
     if attached.mqtt:
         broker = Mqtt(attached.mqtt, station.settings.name, attached.tls)
         stack.callback(broker.close)
-        stack.callback(Outbox(station, "mqtt", broker.deliver).stop)
+        output("mqtt", attached.mqtt, broker.deliver, broker.test)
     if attached.opcua:
         server = OpcUa(attached.opcua, station.shelf.classes, attached.security)
         stack.callback(server.close)
-        stack.callback(Outbox(station, "opcua", server.deliver).stop)
-    inputs: list[Input] = []
+        output("opcua", attached.opcua, server.deliver, server.test)
+    inputs: list[tuple[WatchedFolder | Replay | CameraInput, str]] = []
     for text in attached.folders:
         name, where = _of_class(station, text, "--watch-folder")
-        inputs.append(WatchedFolder(station, name, Path(where)))
+        inputs.append((WatchedFolder(station, name, Path(where), attached.settle), where))
     for text in attached.replays:
         name, where = _of_class(station, text, "--replay")
-        inputs.append(Replay(station, name, Path(where), attached.every))
+        inputs.append((Replay(station, name, Path(where), attached.every), where))
     for text in attached.cameras:
         name, where = _of_class(station, text, "--camera")
         camera = VideoCamera(where, sources_of(station, name)[0][0])
         stack.callback(camera.close)
-        inputs.append(CameraInput(station, name, camera))
-    for source in inputs:
-        stack.callback(Running(station, source).stop)
+        inputs.append((CameraInput(station, name, camera), where))
+    for source, where in inputs:
+        running = Running(station, source)
+        stack.callback(running.stop)
+        station.attachments.inputs.append(Attachment(source.name, shown(where), running.state, source.test))
 
 
 def _of_class(station: Station, text: str, option: str) -> tuple[str, str]:

@@ -23,7 +23,7 @@ def check_address(host: str, has_tokens: bool) -> None:
         return
     raise RecipeError(
         f"--host {host} is reached from other machines, and there is no token: add one for each person or machine with "
-        "`trd station token DATA --name anna --role engineer`, or leave --host out"
+        "`trd station token DATA --name anna --role admin`, or leave --host out"
     )
 
 
@@ -44,13 +44,18 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def serve(
-    station: Station, bound: socket.socket, hosts: Iterable[str] = (), on_ready: Callable[[], None] | None = None
+    station: Station,
+    bound: socket.socket,
+    hosts: Iterable[str] = (),
+    prefix: str = "",
+    on_ready: Callable[[], None] | None = None,
 ) -> None:
     """Answer until the process is told to stop (Ctrl-C, SIGTERM); open requests are finished.
 
-    hosts: names under which other machines call it. on_ready: called once, when it answers.
+    hosts: names under which other machines call it. prefix: the path that a proxy has it under. on_ready: called once,
+    when it answers.
     """
-    app = create_app(station, hosts)
+    app = create_app(station, hosts, prefix)
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from trd.errors import RecipeError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL  # commands without a station do without it
 
 KeepInputs = Literal["all", "flagged", "none"]
 
@@ -20,7 +25,7 @@ class Settings:
     drawn at random before they are decided. review_factor: the first review limit is for this many times the detector's
     false-alarm rate. keep_inputs: of which parts the files that were sent stay ("flagged": rejected, in review, sampled
     or invalid). keep_days, keep_bytes: what retention leaves. watch_rate: probability of any false drift alarm of a
-    class.
+    class. given: names of those that stand in place of what is kept in DATA/settings.json.
     """
 
     data: Path
@@ -40,10 +45,23 @@ class Settings:
     keep_days: float = 90.0
     keep_bytes: int = 50 * 10**9
     watch_rate: float = 0.01
+    given: tuple[str, ...] = ()
 
     @property
-    def url(self) -> str:
-        return self.database or f"sqlite:///{(self.data / 'station.db').resolve()}"
+    def url(self) -> URL:
+        """Of the database. Its parts are set one by one, since a folder's name may hold what ends a part of a URL.
+
+        Raises RecipeError for a `database` that is no URL.
+        """
+        from sqlalchemy import URL, make_url
+        from sqlalchemy.exc import ArgumentError
+
+        if not self.database:
+            return URL.create("sqlite", database=str((self.data / "station.db").resolve()))
+        try:
+            return make_url(self.database)
+        except (ArgumentError, ValueError) as error:  # not repeated: it may hold a password
+            raise RecipeError("--database (TRD_DATABASE) is no SQLAlchemy URL: expected KIND://...") from error
 
     @property
     def models(self) -> Path:

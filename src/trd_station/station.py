@@ -10,22 +10,26 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from typing import Any
 
 from sqlalchemy import select
 
-from trd.errors import TRDError
+from trd.errors import DataError, TRDError
 from trd.files import locked
 from trd.preprocess.ranges import TrainingRanges
 from trd_station import serialization, times
+from trd_station.attachments import Attachments
+from trd_station.backup.archive import BACKING_UP
+from trd_station.kept_settings import KeptSettings, changes, keep, read_kept, with_kept
 from trd_station.live import Live, Message
 from trd_station.metrics import Metrics
 from trd_station.serialization import Serializer
 from trd_station.settings import Settings
 from trd_station.shelf.discovery import detectors_at
-from trd_station.shelf.shelf import Shelf
+from trd_station.shelf.shelf import Replaced, Shelf
 from trd_station.store import history, verdicts, versions
 from trd_station.store.database import Database, check_kind, note_kind
 from trd_station.store.files import Files
@@ -41,6 +45,7 @@ from trd_station.work.line import Line
 
 STATE_EVERY = 2.0  # seconds
 PRUNE_EVERY = 600.0
+REFUSED_EVERY = 60.0
 AHEAD = 60_000  # milliseconds of a stored time before the clock, from which on it is told
 KEY_RETENTION = 7 * times.DAY  # of Idempotency-Key
 
@@ -82,6 +87,9 @@ class Station:
         self.metrics = Metrics(lambda: self.line.state.queued, settings.capacity)
         self.changing = threading.RLock()  # thresholds and models are changed by one caller at a time
         self.used_bytes = 0  # of files; counted anew with every pruning
+        self.attachments = Attachments()
+        self._settings_fault = ""
+        self._refused_at = -REFUSED_EVERY
         self._ending = threading.Event()
         self._threads = [
             threading.Thread(target=target, name=f"station-{name}", daemon=True)
@@ -94,8 +102,9 @@ class Station:
         the database cannot be opened or is of another kind than the folder's, CheckpointError where no class can be
         served."""
         with ExitStack() as opened:
-            opened.enter_context(locked(settings.data, "a station"))
+            opened.enter_context(locked(settings.data, "a station", inside=(BACKING_UP,)))
             check_kind(settings.data, settings.url)
+            settings = with_kept(settings)
             station = cls(settings, runs, opened)
             station._opened = opened.pop_all()
         try:
@@ -107,12 +116,14 @@ class Station:
 
     def _start(self) -> None:
         lost = self.files.clear_incoming()
-        refused = self.shelf.start()
+        refused, replaced = self.shelf.start()
         self.watch.start([self.class_id(name) for name in self.shelf.classes])
         for thread in self._threads:
             thread.start()
         for error in refused:
             self.report(NewEvent("alarm", "self_test", str(error), error.version.class_id))
+        for change in replaced:
+            self.report(NewEvent("warning", "model", _of_replaced(change), change.before.class_id))
         names = ", ".join(f"{name} by {self._serving(name)}" for name in self.shelf.classes)
         unanswered = f"; {lost} parts had not been decided when it stopped" if lost else ""
         self.report(NewEvent("info", "started", f"the station serves {names}{unanswered}"))
@@ -129,6 +140,8 @@ class Station:
                 thread.join()
         with contextlib.suppress(TRDError):
             self.watch.save()
+        with contextlib.suppress(TRDError):
+            self.tokens.save_seen()
         self._opened.close()
 
     @property
@@ -166,6 +179,38 @@ class Station:
             self.line.release(len(jobs))
             raise
         return answer.result()
+
+    def change_settings(self, values: KeptSettings, who: str) -> None:
+        """From the next part on, and over the next start. Raises DataError, OutputError."""
+        with self.changing:
+            keep(self.settings.data, values)
+            self._take_settings(f" by {who}")
+
+    def _take_settings(self, by: str = "") -> None:
+        """Those of the file, which the command changes too."""
+        with self.changing:
+            before, after = self.settings, replace(self.settings, **read_kept(self.settings.data).given())
+            self.settings, self.line.keep_inputs = after, after.keep_inputs
+        if changed := changes(before, after):
+            self.report(NewEvent("info", "settings", f"settings were changed{by}: {', '.join(map(str, changed))}"))
+
+    def refused_sign_in(self, address: str) -> None:
+        """Logged each time; an event at most once a minute, as whoever tries all tokens would fill the database."""
+        log.warning("a token was refused at the sign-in, from %s", address)
+        now = time.monotonic()
+        if now - self._refused_at >= REFUSED_EVERY:
+            self._refused_at = now
+            self.report(NewEvent("warning", "sign_in", f"a token was refused at the sign-in, from {address}"))
+
+    def _reread_settings(self) -> None:
+        """A file that cannot be read changes nothing, and is told once."""
+        try:
+            self._take_settings()
+            self._settings_fault = ""
+        except DataError as error:
+            if str(error) != self._settings_fault:
+                self.report(NewEvent("warning", "settings", str(error)))
+            self._settings_fault = str(error)
 
     def model_json(self, version: ModelVersion) -> dict[str, Any]:
         with self.database.reading() as connection:
@@ -261,6 +306,8 @@ class Station:
         next_pruning = time.monotonic()
         while not self._ending.wait(STATE_EVERY):
             try:
+                self._reread_settings()
+                self.tokens.save_seen()
                 self._tell(Message("state", self.state()))
                 if time.monotonic() >= next_pruning:
                     next_pruning = time.monotonic() + PRUNE_EVERY
@@ -322,3 +369,15 @@ class Station:
         if serving is None or serving.detector.calibration.kind != "split":
             return ()
         return serving.detector.calibration.good_scores
+
+
+def _of_replaced(change: Replaced) -> str:
+    """For its event."""
+    before, now = change.before, change.now
+    above = "" if change.rejected_above is None else f", which rejected above {change.rejected_above:.5g}"
+    return (
+        f"{before.name} (model {before.id}) served before{above}, and is not at {before.path} any more or was refused; "
+        f"now {now.version.name} (model {now.version.id}) serves and rejects above "
+        f"{now.threshold.limits.reject_above:.5g}. If that is not wanted, give the earlier one at the start, or put it "
+        "into the station's folder `models`, and switch to it"
+    )

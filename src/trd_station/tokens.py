@@ -7,26 +7,30 @@ import hmac
 import json
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from trd.errors import DataError
 from trd.files import write_json
+from trd_station import times
 
-ROLES = ("viewer", "operator", "engineer")  # each may what those before it may
-FILE = "tokens.json"
+ROLES = ("viewer", "operator", "engineer", "admin")  # each may what those before it may
+FILE, SEEN = "tokens.json", "seen.json"
 
 
 @dataclass(frozen=True)
 class Caller:
+    """made: when its token was, in milliseconds; None where that is not known."""
+
     name: str
     role: str
+    made: int | None = None
 
     def may(self, role: str) -> bool:
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
-LOCAL = Caller("local", "engineer")
+LOCAL = Caller("local", "admin")
 
 log = logging.getLogger("trd")
 
@@ -41,6 +45,10 @@ class Tokens:
         self._last_state = self._state()
         self._callers = self._read()
         self._guarded = bool(self._callers)
+        self._seen_path = data / SEEN
+        self._seen = self._read_seen()
+        self._saved = dict(self._seen)
+        self._own: tuple[str, Caller] | None = None
 
     def __bool__(self) -> bool:
         self.reread()
@@ -75,7 +83,7 @@ class Tokens:
             for entry in json.loads(self._path.read_text("utf-8"))["tokens"]:
                 if entry["role"] not in ROLES:
                     raise ValueError(f"unknown role {entry['role']!r}")
-                callers[str(entry["sha256"])] = Caller(str(entry["name"]), entry["role"])
+                callers[str(entry["sha256"])] = Caller(str(entry["name"]), entry["role"], entry.get("made"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{self._path} cannot be read as the station's tokens: {error!r}") from error
         return callers
@@ -83,6 +91,28 @@ class Tokens:
     @property
     def callers(self) -> tuple[Caller, ...]:
         return tuple(self._callers.values())
+
+    def seen(self, name: str) -> int | None:
+        """When a token of this name was last used, in milliseconds."""
+        return self._seen.get(name)
+
+    def save_seen(self) -> None:
+        """For the next start and for `trd station tokens`. Raises OutputError."""
+        if self._seen != self._saved:
+            self._saved = dict(self._seen)
+            write_json(self._seen_path, self._saved)
+
+    def _read_seen(self) -> dict[str, int]:
+        try:
+            return {str(name): int(at) for name, at in json.loads(self._seen_path.read_text("utf-8")).items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
+
+    def for_this_machine(self, name: str) -> str:
+        """A token that is kept in memory only, for the commands: it does not make the station one with tokens."""
+        token = secrets.token_urlsafe(32)
+        self._own = _digest(token), Caller(name, ROLES[-1])
+        return token
 
     def add(self, name: str, role: str) -> str:
         """A new token, which is told here only; one of the same name is replaced. Raises DataError."""
@@ -92,7 +122,8 @@ class Tokens:
             raise DataError("a token needs a name: up to 100 printable characters")
         token = f"trd_{secrets.token_urlsafe(32)}"
         self._callers = {digest: caller for digest, caller in self._callers.items() if caller.name != name}
-        self._callers[_digest(token)] = Caller(name, role)
+        self._callers[_digest(token)] = Caller(name, role, times.now())
+        self._seen.pop(name, None)
         self._save()
         return token
 
@@ -107,13 +138,16 @@ class Tokens:
     def caller(self, token: str) -> Caller | None:
         self.reread()
         token_digest = _digest(token)
+        if self._own is not None and hmac.compare_digest(self._own[0], token_digest):
+            return self._own[1]
         for digest, caller in self._callers.items():
             if hmac.compare_digest(digest, token_digest):
+                self._seen[caller.name] = times.now()
                 return caller
         return None
 
     def _save(self) -> None:
-        entries = [{"sha256": d, "name": caller.name, "role": caller.role} for d, caller in self._callers.items()]
+        entries = [{"sha256": digest, **asdict(caller)} for digest, caller in self._callers.items()]
         write_json(self._path, {"tokens": entries})
         self._path.chmod(0o600)
         self._last_state, self._guarded = self._state(), self._guarded or bool(self._callers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import httpx
 from trd.data.demo import CLASS_NAME
 
 if TYPE_CHECKING:
+    from trd_station.running import Attached
     from trd_station.store.database import Database
 
 WAIT_MS = 20000
@@ -39,11 +40,19 @@ class Files:
 
 
 @contextmanager
-def serving(*runs: Path | str, data: Path, roles: tuple[str, ...] = (), port: int = 0) -> Iterator[Served]:
+def serving(
+    *runs: Path | str,
+    data: Path,
+    roles: tuple[str, ...] = (),
+    port: int = 0,
+    prefix: str = "",
+    attached: Attached | None = None,
+) -> Iterator[Served]:
     """`trd serve` within this process, every part drawn for audit. port: 0 for any free one."""
     import uvicorn
 
     from trd_station.api.app import create_app
+    from trd_station.running import attach
     from trd_station.serve import listening
     from trd_station.settings import Settings
     from trd_station.station import Station
@@ -54,13 +63,17 @@ def serving(*runs: Path | str, data: Path, roles: tuple[str, ...] = (), port: in
     tokens = {role: known.add(role, role) for role in roles}
     with listening("127.0.0.1", port) as bound:
         station = Station.open(Settings(data, "station-1", device="cpu", audit_rate=1.0), [str(run) for run in runs])
-        server = uvicorn.Server(uvicorn.Config(create_app(station), log_config=None))
+        server = uvicorn.Server(uvicorn.Config(create_app(station, prefix=prefix), log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
         bound.listen()  # who asks before the server does is answered then
+        stack = ExitStack()
         try:
-            yield Served(f"http://127.0.0.1:{bound.getsockname()[1]}", tokens, station.database)
+            if attached is not None:
+                attach(station, attached, stack)
+            yield Served(f"http://127.0.0.1:{bound.getsockname()[1]}{prefix}", tokens, station.database)
         finally:
+            stack.close()
             station.live.end()  # live streams never end by themselves
             server.should_exit = True
             thread.join(20)

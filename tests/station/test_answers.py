@@ -14,14 +14,16 @@ from httpx import Response
 from pydantic import BaseModel
 from stations import client_of, upload
 
-from trd_station.api.answers import models, operation, parts
+from trd_station.api.answers import administration, models, operation, parts
 from trd_station.api.app import MODULES
+from trd_station.attachments import AttachedState, Attachment
+from trd_station.station import Station
 from trd_station.tokens import Tokens
 
 BASE = "/v1/classes/{class_name}"
 PART = "/v1/inspections/{number}"
 OF = {"class_name": "biscuit", "number": 1, "name": "fused"}
-KNOWN = {name: one for module in (parts, models, operation) for name, one in vars(module).items()}
+KNOWN = {name: one for module in (parts, models, operation, administration) for name, one in vars(module).items()}
 WHY = {"json": {"reason": "to see"}}
 
 
@@ -41,6 +43,7 @@ class Asked:
 
     def __init__(self, client: TestClient) -> None:
         self._client = client
+        self.station: Station = client.app.state.station
         self.left = described(client.get("/v1/openapi.json").json())
         self._models = dict(self.left)
 
@@ -58,7 +61,7 @@ class Asked:
 @pytest.fixture
 def asked(opened, run_folder: Path, other_run: Path, tmp_path: Path):
     (tmp_path / "data").mkdir()
-    token = Tokens(tmp_path / "data").add("anna", "engineer")
+    token = Tokens(tmp_path / "data").add("anna", "admin")
     station = opened(run_folder, other_run, audit_rate=1.0)
     (station.settings.models / "broken").mkdir(parents=True)
     for file in (run_folder / "biscuit").iterdir():
@@ -129,6 +132,13 @@ def of_models(ask: Asked, package: bytes) -> None:
 def of_the_station(ask: Asked) -> None:
     for path in ("/healthz", "/readyz", "/v1/session", "/v1/settings", "/v1/classes", BASE, "/v1/stats"):
         ask("GET", path)
+    ask.station.attachments.inputs.append(Attachment("camera", "0", lambda: AttachedState("ended"), lambda: "dark"))
+    assert ask("GET", "/v1/administration")["inputs"]
+    ask("PUT", "/v1/administration/settings", json={"keep_days": 30})
+    ask("POST", "/v1/administration/{kind}/{number}/test", of={"kind": "inputs", "number": 0})
+    ask("POST", "/v1/tokens", 201, json={"name": "line", "role": "operator"})
+    assert ask("GET", "/v1/tokens")["tokens"]
+    ask("DELETE", "/v1/tokens", params={"name": "line"})
     assert ask("GET", f"{BASE}/watch")["streams"]
     assert ask("GET", f"{BASE}/watch/{{name}}", of={"name": "measured"})["points"]
     ask("POST", f"{BASE}/watch/restart", **WHY)

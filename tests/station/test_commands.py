@@ -46,7 +46,9 @@ def test_nothing_of_the_station_is_imported_by_other_commands() -> None:
         "print([name for name in sys.modules if name.split('.')[0] in heavy or name.startswith('trd_station')])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['trd_station', 'trd_station.settings', 'trd_station.commands']"
+    assert done.stdout.strip() == (
+        "['trd_station', 'trd_station.settings', 'trd_station.station_commands', 'trd_station.commands']"
+    )
 
 
 def test_a_missing_extra_is_named_by_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,14 +93,17 @@ def test_another_address_is_refused_without_token(run_folder: Path, tmp_path: Pa
 def test_options_reach_the_station(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     given: list[Settings] = []
     secured: list[OpcUaSecurity] = []
+    settled: list[float | None] = []
 
     def run(settings: Settings, _runs: object, _place: object, attached: Attached, _ready: object) -> None:
         given.append(settings)
         secured.append(attached.security)
+        settled.append(attached.settle)
 
     monkeypatch.setattr("trd_station.running.run", run)
     called("serve", "x", "--data", tmp_path, "--max-model-gb", "0.5", "--keep-gb", "3", "--opcua-cert", "c")
-    called("serve", "x", "--data", tmp_path, "--opcua-key", "k", "--opcua-open")
+    called("serve", "x", "--data", tmp_path, "--opcua-key", "k", "--opcua-open", "--settle", "7.5")
+    assert settled == [None, 7.5]
     assert secured == [OpcUaSecurity(Path("c")), OpcUaSecurity(None, Path("k"), True)]
     assert [(one.max_model_bytes, one.keep_bytes) for one in given] == [
         (500_000_000, 3_000_000_000),

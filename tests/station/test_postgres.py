@@ -14,11 +14,15 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from inspections import FILTERS, add_many, holds
+from sqlalchemy import make_url
 from stations import client_of, upload
 from typer.testing import CliRunner
 
 from trd.cli import app
 from trd.errors import OutputError
+from trd_station.backup.archive import write_backup
+from trd_station.backup.restore import restore
+from trd_station.settings import Settings
 from trd_station.station import Station
 from trd_station.store import database, history
 from trd_station.store.schema import metadata
@@ -128,3 +132,37 @@ def test_a_station_works_on_it(server: str, opened, test_parts: Path) -> None:
         for path in ("/v1/review", "/v1/events", "/v1/stats", f"{BASE}/watch", f"{BASE}/estimates", "/v1/settings"):
             assert client.get(path).status_code == 200, path
         assert client.get("/readyz").status_code == 200
+
+
+def test_its_archive_makes_a_station_on_either_kind(server: str, opened, test_parts: Path, tmp_path: Path) -> None:
+    """Without PostgreSQL's tools; and new rows get new numbers."""
+    emptied(server)
+    station: Station = opened(database=server, audit_rate=1.0)
+    files = upload(test_parts / "chip", "000")
+    with client_of(station) as client:
+        for _ in range(2):
+            (told,) = client.post(f"{BASE}/inspections", files=files).json()["inspections"]
+        client.post(f"/v1/inspections/{told['id']}/verdicts", json={"verdict": "defect"})
+        kept = client.get("/v1/inspections").json()["inspections"]
+    written = write_backup(station.settings.data, station.settings.url, tmp_path / "b.zip")
+    assert (written.inspections, written.files) == (2, 6 + 4 + 1)
+    with pytest.raises(OutputError, match="has rows of a station: give an empty database"):
+        restore(tmp_path / "b.zip", tmp_path / "full", make_url(server))
+    station.close()
+    emptied(server)
+    restore(tmp_path / "b.zip", tmp_path / "sqlite")
+    restore(tmp_path / "b.zip", tmp_path / "postgres", make_url(server))
+    for name, url in (("sqlite", ""), ("postgres", server)):
+        again = Station.open(Settings(tmp_path / name, database=url, device="cpu"), [])
+        with client_of(again) as client:
+            assert client.get("/v1/inspections").json()["inspections"] == kept
+            (new,) = client.post(f"{BASE}/inspections", files=files).json()["inspections"]
+            assert (new["id"], new["score"]) == (3, told["score"])
+        again.close()
+
+
+def emptied(server: str) -> None:
+    engine = database.open_engine(server)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("drop schema public cascade; create schema public")
+    engine.dispose()

@@ -18,8 +18,9 @@ from stations import client_of, upload
 from typer.testing import CliRunner
 
 from trd.cli import app
-from trd.errors import OutputError
+from trd.errors import OutputError, RecipeError
 from trd_station import times
+from trd_station.settings import Settings
 from trd_station.station import Station
 from trd_station.store import database, history, retention
 from trd_station.store.files import Files
@@ -322,6 +323,34 @@ def test_reconcile_deletes_nothing_by_another_database(opened, test_parts: Path,
     (data / database.KIND).unlink()
     assert CliRunner().invoke(app, [*words, "--database", elsewhere]).exit_code == 0
     assert len(list((data / "files").rglob("*-*"))) == 3
+
+
+@pytest.mark.parametrize("name", ["line?1", "%41BC", "line%203", "a#b", "Geh\udce4use"])
+def test_the_database_lies_in_a_folder_of_any_name(name: str, tmp_path: Path) -> None:
+    settings = Settings(tmp_path / name)
+    settings.data.mkdir()
+    database.Database(settings.url).close()
+    database.check_there(settings.url)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (settings.data / "station.db").is_file()
+
+
+def test_stations_in_folders_of_odd_names_share_nothing(opened, test_parts: Path) -> None:
+    first, second = (opened(data=name) for name in ("line?1", "line?2"))
+    with client_of(first) as client:
+        client.post("/v1/classes/biscuit/inspections", files=upload(test_parts / "good", "000"))
+    with client_of(second) as client:
+        assert client.get("/v1/inspections").json()["inspections"] == []
+    first.close()
+    done = CliRunner().invoke(app, ["station", "reconcile", str(first.settings.data)])
+    assert "3 files: 0 that no row names" in " ".join(done.output.split())
+
+
+def test_what_is_no_url_of_a_database_is_one_error(tmp_path: Path) -> None:
+    for text in ("secret", "postgresql://anna:secret@host:port/name"):
+        with pytest.raises(RecipeError, match="is no SQLAlchemy URL: expected KIND") as caught:
+            _ = Settings(tmp_path, database=text).url
+        assert "secret" not in str(caught.value)
 
 
 def test_a_row_without_maps_takes_less_than_a_kilobyte(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import urlparse
 import pytest
 from pages import Look, Served, serious_findings, window
 
-PAGES = ("line", "part/2", "part/9", "history", "review", "threshold", "watch", "models", "nonsense")
+PAGES = ("line", "part/2", "part/9", "history", "review", "threshold", "watch", "models", "administration", "nonsense")
 SHOWN = {  # what is there when a page has its data
     "line": ".line-strip li",
     "part/2": ".view-3d[data-frames]",
@@ -16,6 +16,7 @@ SHOWN = {  # what is there when a page has its data
     "threshold": ".flips, .promise b",
     "watch": "table.streams tbody tr",
     "models": ".model-panel",
+    "administration": ".administration meter",
     "nonsense": "h1",
 }
 

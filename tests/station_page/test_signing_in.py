@@ -46,6 +46,21 @@ def test_a_wrong_token_is_refused_and_a_right_one_kept(browser: Any, guarded: Se
         page.get_by_label("Token").wait_for()
 
 
+def test_a_browser_that_keeps_no_cookie_is_told(browser: Any, guarded: Served) -> None:
+    with window(browser, guarded) as opened:
+        page = opened.open("line")
+
+        def without_cookie(route: Any) -> None:
+            if route.request.method == "POST":
+                route.fulfill(status=200, json={})
+            else:
+                route.continue_()
+
+        page.route("**/v1/session", without_cookie)
+        sign_in(page, guarded.tokens["viewer"])
+        page.get_by_role("alert").get_by_text("does not keep its cookie").wait_for()
+
+
 @pytest.mark.parametrize(("role", "inspects", "sets"), [("viewer", 0, 0), ("operator", 1, 0), ("engineer", 1, 1)])
 def test_a_role_is_offered_what_it_may(browser: Any, guarded: Served, role: str, inspects: int, sets: int) -> None:
     with window(browser, guarded) as opened:

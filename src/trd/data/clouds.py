@@ -25,7 +25,7 @@ from trd.data.meshes import read_mesh_points
 from trd.data.points import read_pcd_points, read_ply_points
 from trd.data.projection import projected
 from trd.data.unmeasured import known_depths, known_points
-from trd.errors import DataError
+from trd.errors import DamagedFileError, DataError
 from trd.types import Camera
 
 POINT_SUFFIXES = (".ply", ".pcd", ".stl", ".obj", ".xyz")  # lists of points, with or without rows
@@ -101,7 +101,8 @@ def read_points(path: Path) -> tuple[NDArray[np.float32], tuple[int, int] | None
     else:
         points = decoded(path, lambda: read_mesh_points(path))
     if size is not None and size[0] * size[1] != len(points):
-        raise DataError(f"{path}: holds {len(points)} points, and declares {size[0]} x {size[1]}; the file is damaged")
+        declared = f"{size[0]} x {size[1]}"
+        raise DamagedFileError(f"{path}: holds {len(points)} points, and declares {declared}; the file is damaged")
     return finite(points), size
 
 

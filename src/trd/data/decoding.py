@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from trd.data.limits import TEXT_BYTES
-from trd.errors import DataError
+from trd.errors import DamagedFileError, DataError
 
 Read = TypeVar("Read")
 
 
 def decoded(path: Path, decode: Callable[[], Read], how: str = "") -> Read:
-    """What `decode` returns; DataError where there is no such file or decoding fails in any way."""
+    """What `decode` returns. DataError: there is no such file. DamagedFileError: decoding fails in any way."""
     try:
         if not path.is_file():
             raise DataError(f"{path} {'is not a regular file' if path.exists() else 'does not exist'}")
@@ -23,7 +23,7 @@ def decoded(path: Path, decode: Callable[[], Read], how: str = "") -> Read:
     except Exception as error:  # each codec raises types of its own on damaged input
         how = f" {how}" if how else ""
         reason = str(error).strip() or type(error).__name__
-        raise DataError(
+        raise DamagedFileError(
             f"{path} cannot be read{how}: {reason[:300]}; the file is damaged or of another format"
         ) from error
 

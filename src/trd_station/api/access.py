@@ -13,7 +13,6 @@ from pydantic import BaseModel
 from trd_station.api.problems import MEDIA_TYPE, Problem
 from trd_station.tokens import LOCAL, ROLES, Caller
 
-COOKIE = "trd_token"
 ROLE = "x-role"  # in a route's OpenAPI entry
 PUBLIC = "none"
 
@@ -94,7 +93,15 @@ def token_of(request: Request) -> str:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer" and token:
         return token.strip()
-    return request.cookies.get(COOKIE, "")
+    return request.cookies.get(cookie_of(request), "")
+
+
+def cookie_of(request: Request) -> str:
+    """Name of the cookie with the token. A browser gives the cookies of a host to all its ports, and does not let plain
+    HTTP replace those of HTTPS: so the name has the scheme, the port where we listen and the port that was called."""
+    here = (request.scope.get("server") or ("", 0))[1]
+    called = request.headers.get("host", "").rpartition(":")[2]
+    return f"trd-{request.url.scheme}-{here}-{called if called.isdecimal() else 'default'}"
 
 
 def authorise(request: Request, role: str) -> None:

@@ -15,6 +15,8 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from trd_station.api import (
+    administration,
+    backing_up,
     exporting,
     find,
     inspect,
@@ -31,11 +33,15 @@ from trd_station.api import (
 from trd_station.api.answers.describing import plain_references
 from trd_station.api.bounded import Bounded
 from trd_station.api.lingering import Lingering
+from trd_station.api.prefix import Prefix
 from trd_station.api.shield import LOOPBACK, Shield
 from trd_station.station import Station
 
 PAGE = Path(__file__).parents[1] / "page"
-MODULES = (operation, inspect, find, media, review, threshold, recalibrating, models, model_upload, watching, exporting)
+MODULES = (
+    *(operation, inspect, find, media, review, threshold, recalibrating, models, model_upload, watching, exporting),
+    *(administration, backing_up),
+)
 
 
 class Page(StaticFiles):
@@ -47,8 +53,9 @@ class Page(StaticFiles):
         return response
 
 
-def create_app(station: Station, hosts: Iterable[str] = ()) -> FastAPI:
-    """hosts: further names under which it may be called."""
+def create_app(station: Station, hosts: Iterable[str] = (), prefix: str = "") -> FastAPI:
+    """hosts: further names under which it may be called. prefix: the path under which a proxy has it, whether or not
+    the proxy leaves it out of what it passes on."""
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -78,6 +85,8 @@ def create_app(station: Station, hosts: Iterable[str] = ()) -> FastAPI:
             mimetypes.add_type(kind, suffix)
         app.mount("/", Page(directory=PAGE, html=True), name="page")
     app.add_middleware(Bounded)
+    if prefix:
+        app.add_middleware(Prefix, prefix=prefix)
     app.add_middleware(Shield, hosts=(*LOOPBACK, *hosts))
     app.add_middleware(Lingering)  # around the shield, whose answers it delays too
     return app

@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field
 
 from trd.data.limits import max_pixels
-from trd_station.api.access import COOKIE, PUBLIC, caller_of, needs, router, token_of
+from trd_station.api.access import PUBLIC, caller_of, cookie_of, needs, router, token_of
 from trd_station.api.answers.describing import describe
 from trd_station.api.answers.operation import Health, Ready, Session, StationSettings
 from trd_station.api.common import class_id_of, station_of
@@ -21,6 +21,7 @@ from trd_station.live import Live, Message, Reader
 from trd_station.station import Station
 from trd_station.store import history
 from trd_station.store.filters import Filters
+from trd_station.store.verdicts import NewEvent
 from trd_station.tokens import Caller
 
 routes = router()
@@ -45,7 +46,7 @@ def session(request: Request) -> JSONResponse:
     """Who came by the cookie gets it again: only a page that nobody opens is signed out in time."""
     station, caller = station_of(request), caller_of(request)
     response = JSONResponse(_session(station, caller))
-    token = request.cookies.get(COOKIE)
+    token = request.cookies.get(cookie_of(request))
     if station.tokens and caller is not None and token and token == token_of(request):
         _keep(request, response, token)
     return response
@@ -53,7 +54,13 @@ def session(request: Request) -> JSONResponse:
 
 def _keep(request: Request, response: Response, token: str) -> None:
     secure = request.url.scheme == "https"
-    response.set_cookie(COOKIE, token, SESSION, httponly=True, samesite="strict", secure=secure)
+    path = _path(request)
+    response.set_cookie(cookie_of(request), token, SESSION, path=path, httponly=True, samesite="strict", secure=secure)
+
+
+def _path(request: Request) -> str:
+    """To which a browser gives the cookie: other stations of the host have other prefixes."""
+    return request.scope.get("root_path") or "/"
 
 
 class SignIn(BaseModel):
@@ -67,25 +74,30 @@ def sign_in(request: Request, body: SignIn) -> JSONResponse:
     """The token as a cookie, which pages and pictures use."""
     station = station_of(request)
     caller = station.tokens.caller(body.token.strip())
+    address = request.client.host if request.client else "nowhere"
     if caller is None:
+        station.refused_sign_in(address)
         raise Problem(401, "unknown_token", "this token is not known here")
     response = JSONResponse(_session(station, caller))
     _keep(request, response, body.token.strip())
+    station.report(NewEvent("info", "sign_in", f"{caller.name} ({caller.role}) signed in from {address}"))
     return response
 
 
 @routes.delete("/v1/session", status_code=204, openapi_extra=needs("viewer"))
-def sign_out() -> Response:
+def sign_out(request: Request) -> Response:
     response = Response(status_code=204)
-    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    response.delete_cookie(cookie_of(request), path=_path(request), httponly=True, samesite="strict")
     return response
 
 
+@routes.head("/healthz", openapi_extra=needs(PUBLIC), include_in_schema=False)
 @routes.get("/healthz", openapi_extra=needs(PUBLIC), responses=describe(Health))
 async def health() -> dict[str, Any]:
     return {"status": "ok"}
 
 
+@routes.head("/readyz", openapi_extra=needs(PUBLIC), include_in_schema=False)
 @routes.get("/readyz", openapi_extra=needs(PUBLIC), responses=describe(Ready))
 def ready(request: Request) -> JSONResponse:
     classes = station_of(request).ready

@@ -33,7 +33,7 @@ class Shield:
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._hosts = frozenset(host.lower().removesuffix(".") for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,15 +56,16 @@ class Shield:
     def _fault(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
         host = _host_in(headers.get("host", ""))
-        if not self._is_ours(host):
+        if "host" in headers and not self._is_ours(host):  # HTTP/1.0 may do without; no browser does
             return Problem(403, "host", f"this station is not called '{host[:100]}'")
         if scope["method"] in SAFE:
             return None
-        origin = headers.get("origin")
-        foreign = headers.get("sec-fetch-site", "none") not in OWN
-        if origin is not None:
-            parts = split_address(origin)
-            foreign = foreign or parts is None or parts.netloc.lower() != headers.get("host", "").lower()
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        if site is not None:  # the browser has compared the addresses itself, and scripts cannot set it
+            foreign = site not in OWN
+        else:
+            parts = split_address(origin) if origin is not None else None
+            foreign = origin is not None and (parts is None or parts.netloc.lower() != headers.get("host", "").lower())
         if foreign:
             return Problem(403, "origin", "requests from another site's page are refused")
         return None
@@ -81,7 +82,7 @@ class Shield:
 
 
 def _host_in(header: str) -> str:
-    """Without the port."""
+    """Without the port, and without the dot that a name may end in."""
     if header.startswith("["):
         return header[1:].partition("]")[0].lower()
-    return header.partition(":")[0].lower()
+    return header.partition(":")[0].lower().removesuffix(".")

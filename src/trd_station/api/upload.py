@@ -13,9 +13,11 @@ from pathlib import Path
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException
 from starlette.types import Message
 
 from trd.errors import OutputError
+from trd_station.api.multipart import NamedParts
 from trd_station.api.problems import Problem
 from trd_station.reading import suffixes
 from trd_station.settings import Settings
@@ -72,7 +74,11 @@ async def form_of(request: Request, settings: Settings, sources: Sequence[str]) 
     files = settings.max_parts * len(sources) + 2
 
     async def read() -> FormData:
-        return await limits.form(max_files=files, max_fields=settings.max_parts + 2, max_part_size=TEXT_FIELD)
+        most = {"max_files": files, "max_fields": settings.max_parts + 2, "max_part_size": TEXT_FIELD}
+        try:
+            return await NamedParts(limits.headers, limits.stream(), **most).parse()
+        except MultiPartException as error:
+            raise Problem(400, "bad_request", error.message) from error
 
     try:
         form = await asyncio.wait_for(read(), settings.upload_seconds)  # it holds a place in the queue meanwhile

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Protocol
 
 import cv2
@@ -28,11 +29,20 @@ class CameraInput:
     def __init__(self, station: Station, class_name: str, camera: Camera, pause: float = 0.0) -> None:
         self.name = f"camera of '{class_name}'"
         self._station, self._class, self._camera, self._pause = station, class_name, camera, pause
+        self._count = 0
+        self._last: float | None = None
+
+    def test(self) -> str:
+        """Of the frames that came: another would be one that is not inspected. Raises DataError where none did."""
+        if self._last is None:
+            raise DataError("no frame has come since the start")
+        return f"{self._count} frames; the last one {time.monotonic() - self._last:.1f} s ago"
 
     def step(self, stopping: threading.Event) -> float | None:
         sample = self._camera.grab()
         if sample is None:
             return None
+        self._count, self._last = self._count + 1, time.monotonic()
         self._station.inspect([job_of_sample(self._station, self._class, sample, "camera")])
         return self._pause
 

@@ -28,6 +28,9 @@ class Replay:
         self._left: list[int] = []
         self._due = time.monotonic()
 
+    def test(self) -> str:
+        return f"{len(self._parts)} parts, one every {self._every:g} s"
+
     def step(self, stopping: threading.Event) -> float | None:
         if not self._left:
             if self._rounds == 0 or not self._parts:

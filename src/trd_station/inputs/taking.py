@@ -12,8 +12,11 @@ from typing import Protocol
 import imagecodecs
 import numpy as np
 
+from trd.data.names import part_name
+from trd.data.views import arrays_of_sample
 from trd.errors import DataError, TRDError
 from trd.types import Sample
+from trd_station.attachments import AttachedState
 from trd_station.station import Station
 from trd_station.store.files import new_uid
 from trd_station.store.schema import ORIGINS
@@ -43,6 +46,7 @@ class Running:
     def __init__(self, station: Station, source: Input) -> None:
         self._station, self._input = station, source
         self._stopping = threading.Event()
+        self._fault = ""
         self._thread = threading.Thread(target=self._run, name=f"station-{source.name}", daemon=True)
         self._thread.start()
 
@@ -52,31 +56,44 @@ class Running:
         if self._thread.is_alive():
             log.warning("%s has not ended within %g s; it ends with the process", self._input.name, STOPPING)
 
+    def state(self) -> AttachedState:
+        ended = not self._thread.is_alive()
+        return AttachedState("ended" if ended else "failing" if self._fault else "working", self._fault)
+
     def join(self, seconds: float) -> bool:
         """Whether it has ended within so many seconds."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        failing = False
         wait: float | None = 0.0
         while wait is not None and not self._stopping.wait(wait):
             try:
                 wait = self._input.step(self._stopping)
-                failing = False
+                self._fault = ""
             except Exception as error:  # an OSError, too, may pass: a share that is away, a full disk
                 expected = isinstance(error, TRDError)
                 wait = AGAIN if expected else AGAIN_UNEXPECTED
-                if not failing and not self._stopping.is_set():
+                text = str(error) if expected else f"{type(error).__name__}: {error}"
+                if not self._fault and not self._stopping.is_set():
                     if not expected:
                         log.error("the input %s failed", self._input.name, exc_info=error)
-                    self._report("warning", str(error) if expected else f"{type(error).__name__}: {error}")
-                failing = True
+                    self._report("warning", text)
+                self._fault = _storable(text)
         if wait is None and not self._stopping.is_set():
             self._report("info", "there is nothing more, it has ended")
 
     def _report(self, level: str, text: str) -> None:
-        self._station.report(NewEvent(level, "input", f"{self._input.name}: {text}"))
+        report(self._station, level, f"{self._input.name}: {text}")
+
+
+def report(station: Station, level: str, text: str) -> None:
+    """An event of an input. Names of files may hold bytes that are no UTF-8; they become escapes."""
+    station.report(NewEvent(level, "input", _storable(text)))
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def job_of_files(station: Station, class_name: str, part: str, files: Mapping[str, Path], origin: str) -> Job:
@@ -92,7 +109,7 @@ def job_of_files(station: Station, class_name: str, part: str, files: Mapping[st
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise DataError(f"{error.filename} cannot be read: {error.strerror or error}") from error
-    sent = {source: path.name for source, path in files.items()}
+    sent = {source: f"{part_name(path)}{path.suffix}" for source, path in files.items()}
     return _job(station, class_name, part, uid, folder, paths, sent, origin)
 
 
@@ -103,7 +120,7 @@ def job_of_sample(station: Station, class_name: str, sample: Sample, origin: str
     folder.mkdir()
     paths, sent = {}, {}
     try:
-        for number, (source, array) in enumerate(sample.arrays.items()):
+        for number, (source, array) in enumerate(arrays_of_sample(sample).items()):
             image = array.dtype in (np.uint8, np.uint16)
             ending = ".png" if image else ".npy"
             paths[source], sent[source] = folder / f"{number}{ending}", f"{source}{ending}"

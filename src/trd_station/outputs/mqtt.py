@@ -75,11 +75,18 @@ class Mqtt:
     def deliver(self, inspection: dict[str, Any]) -> None:
         """Raises OutputError where the broker is away, does not acknowledge or refuses, UndeliverableError for what
         MQTT cannot carry."""
+        self._send(f"{self._prefix}/{_level(inspection['class'])}/inspection", inspection)
+
+    def test(self) -> str:
+        """Publishes {"test": true} to PREFIX/test. Raises OutputError."""
+        self._send(f"{self._prefix}/test", {"test": True})
+        return f"the broker has acknowledged a message to {self._prefix}/test"
+
+    def _send(self, topic: str, content: dict[str, Any]) -> None:
         if not self._client.is_connected():
             raise OutputError(f"the broker is not connected{self._no_entry and f': {self._no_entry}'}")
-        topic = f"{self._prefix}/{_level(inspection['class'])}/inspection"
         try:
-            sent = self._client.publish(topic, body_of(inspection), qos=1)
+            sent = self._client.publish(topic, body_of(content), qos=1)
         except ValueError as error:
             raise UndeliverableError(f"MQTT cannot carry it: {error}") from error
         try:

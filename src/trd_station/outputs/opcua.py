@@ -66,6 +66,13 @@ class OpcUa:
             raise OutputError("the OPC UA server has stopped")
         asyncio.run_coroutine_threadsafe(self._write(inspection), self._loop).result(ANSWER)
 
+    def test(self) -> str:
+        """Reads the state as a client does, but for the network. Raises OutputError."""
+        if self._loop.is_closed():
+            raise OutputError("the OPC UA server has stopped")
+        count = asyncio.run_coroutine_threadsafe(self._root.get_children(), self._loop).result(ANSWER)
+        return f"the server answers at {self._endpoint} with {len(count)} objects and variables"
+
     def close(self) -> None:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._ending.set)

@@ -13,6 +13,8 @@ from sqlalchemy import func, select
 
 from trd.errors import OutputError, TRDError
 from trd.files import write_json
+from trd_station import times
+from trd_station.attachments import AttachedState
 from trd_station.live import Message
 from trd_station.station import Station
 from trd_station.store.database import reason
@@ -52,6 +54,8 @@ class Outbox:
         self._path: Path = station.settings.data / "outputs" / f"{name}.json"
         self._last = self._saved = self._read()
         self._failures = 0
+        self._fault = ""
+        self._delivered_at: int | None = None
         self._news = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"station-{name}", daemon=True)
@@ -62,6 +66,12 @@ class Outbox:
     def delivered(self) -> int:
         """The last inspection that the receiver has, or that was set aside."""
         return self._last
+
+    def state(self) -> AttachedState:
+        with self._station.database.reading() as connection:
+            newest = int(connection.execute(select(func.coalesce(func.max(inspection.c.id), 0))).scalar_one())
+        waiting = max(0, newest - self._last)
+        return AttachedState("failing" if self._fault else "working", self._fault, self._delivered_at, waiting)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -132,15 +142,17 @@ class Outbox:
             if aside:
                 text = f"{self.name} never gets inspection {row['id']}: {aside[:300]}"
                 self._station.report(NewEvent("warning", "output", text, row["class_id"], {"inspection": row["id"]}))
-            elif self._failures:
+                continue
+            self._fault, self._delivered_at = "", times.now()
+            if self._failures:
                 self._failures = 0
                 self._station.report(NewEvent("info", "output", f"{self.name} receives again"))
         return len(rows) == CHUNK
 
     def _failed(self, what: str, error: Exception) -> None:
+        self._fault = f"{what} ({type(error).__name__}: {reason(error)[:200]})"
         if not self._failures and not self._stopping.is_set():
-            text = f"{self.name} {what} ({type(error).__name__}: {reason(error)[:200]}); results wait for it"
-            self._station.report(NewEvent("warning", "output", text))
+            self._station.report(NewEvent("warning", "output", f"{self.name} {self._fault}; results wait for it"))
         wait = RETRY[min(self._failures, len(RETRY) - 1)]
         self._failures += 1
         self._stopping.wait(wait)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 import urllib.request
-from collections.abc import Callable
+from http.client import HTTPException
 from typing import Any
 
-from trd.errors import RecipeError
+from trd.errors import OutputError, RecipeError
 from trd_station.addresses import shown, split_address
 from trd_station.outputs.outbox import body_of
 from trd_station.outputs.tls import Tls
@@ -21,8 +22,33 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def webhook(url: str, tls: Tls | None = None) -> Callable[[dict[str, Any]], None]:
-    """A `deliver` for an outbox. tls: for https. Raises RecipeError for what is no address, and for files of `tls`."""
+class Webhook:
+    """Called, it delivers an inspection, for an outbox."""
+
+    def __init__(self, url: str, opener: urllib.request.OpenerDirector) -> None:
+        self._url, self._opener = url, opener
+
+    def __call__(self, inspection: dict[str, Any]) -> None:
+        self._post(inspection, f"inspection-{inspection['id']}")
+
+    def test(self) -> str:
+        """Sends {"test": true}, which receivers that read `id` or `decision` leave. Raises OutputError."""
+        try:
+            status = self._post({"test": True}, f"test-{secrets.token_hex(8)}")
+        except (OSError, ValueError, HTTPException) as error:  # URLError is an OSError
+            raise OutputError(f"{shown(self._url)} does not take it: {error}") from error
+        return f"{shown(self._url)} took a test message ({status})"
+
+    def _post(self, content: dict[str, Any], key: str) -> int:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        request = urllib.request.Request(self._url, body_of(content), headers, method="POST")
+        with self._opener.open(request, timeout=TIMEOUT) as answer:
+            answer.read(1 << 16)
+            return int(answer.status)
+
+
+def webhook(url: str, tls: Tls | None = None) -> Webhook:
+    """tls: for https. Raises RecipeError for what is no address, and for files of `tls`."""
     parts = split_address(url)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise RecipeError(f"the webhook {shown(url)} is no address: expected http://HOST/PATH or https://HOST/PATH")
@@ -34,13 +60,4 @@ def webhook(url: str, tls: Tls | None = None) -> Callable[[dict[str, Any]], None
     handlers: list[Any] = [_NoRedirect, urllib.request.ProxyHandler({})]
     if parts.scheme == "https":
         handlers.append(urllib.request.HTTPSHandler(context=(tls or Tls()).context()))
-    opener = urllib.request.build_opener(*handlers)
-
-    def deliver(inspection: dict[str, Any]) -> None:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": f"inspection-{inspection['id']}"}
-        with opener.open(
-            urllib.request.Request(url, body_of(inspection), headers, method="POST"), timeout=TIMEOUT
-        ) as answer:
-            answer.read(1 << 16)
-
-    return deliver
+    return Webhook(url, urllib.request.build_opener(*handlers))

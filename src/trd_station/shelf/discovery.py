@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trd.errors import CheckpointError
 from trd.packages.facts import facts_at
 from trd.packages.package import is_package
 from trd.stored import FACTS, detector_folder
+from trd_station.store.versions import ModelVersion
 
 LONGEST = 200  # characters of a class's name
 
 
 @dataclass(frozen=True)
 class AvailableDetector:
-    """detector: its identity."""
+    """detector, calibration: their identities."""
 
     name: str
     path: Path
     class_name: str
     detector: str
+    calibration: str
 
 
 def detectors_at(argument: str) -> list[AvailableDetector]:
@@ -35,12 +37,9 @@ def detectors_at(argument: str) -> list[AvailableDetector]:
     class_override = class_override if equals and str(path) == rest else ""
     if is_package(path):
         written = path.stat() if path.is_file() else None  # reading it says what is wrong
-        class_name, detector = _of_package(path, *((written.st_mtime_ns, written.st_size) if written else (0, 0)))
-        return [
-            AvailableDetector(
-                path.stem, path.resolve(), _class_name(class_override or class_name or path.stem, path), detector
-            )
-        ]
+        class_name, *identity = _of_package(path, *((written.st_mtime_ns, written.st_size) if written else (0, 0)))
+        class_name = _class_name(class_override or class_name or path.stem, path)
+        return [AvailableDetector(path.stem, path.resolve(), class_name, *identity)]
     folders = [path] if (path / FACTS).is_file() else sorted(p.parent for p in path.glob(f"*/{FACTS}"))
     if not folders:
         folders = [detector_folder(path)]  # says what is missing
@@ -49,12 +48,34 @@ def detectors_at(argument: str) -> list[AvailableDetector]:
     return [_detector_in(folder, class_override) for folder in folders]
 
 
+def stored_path(path: Path, data: Path) -> str:
+    """As a model's row has it: relative where it lies in the station's folder, so that this can be moved."""
+    data = data.resolve()
+    return path.relative_to(data).as_posix() if path.is_relative_to(data) else str(path)
+
+
+def path_of(stored: str, data: Path) -> Path:
+    """The path of a model's row; absolute."""
+    return data.resolve() / stored
+
+
+def detectors_of(rows: Iterable[ModelVersion], class_names: Mapping[int, str], data: Path) -> list[AvailableDetector]:
+    """Those of models' rows that still lie where they lay."""
+    candidates = []
+    for row in rows:
+        path = path_of(row.path, data)
+        if is_package(path) if path.is_file() else (path / FACTS).is_file():
+            names = row.name, path, class_names[row.class_id]
+            candidates.append(AvailableDetector(*names, row.detector, row.calibration))
+    return candidates
+
+
 @functools.cache
-def _of_package(path: Path, _written: int, _size: int) -> tuple[str, str]:
-    """Class and identity, read once: a package is unpacked and checked as a whole, and lists of models are asked for
+def _of_package(path: Path, _written: int, _size: int) -> tuple[str, str, str]:
+    """Class and identities, read once: a package is unpacked and checked as a whole, and lists of models are asked for
     often."""
     facts = facts_at(path)
-    return facts.class_name, facts.id
+    return facts.class_name, facts.id, facts.calibration.id
 
 
 def _detector_in(folder: Path, class_override: str = "") -> AvailableDetector:
@@ -64,7 +85,7 @@ def _detector_in(folder: Path, class_override: str = "") -> AvailableDetector:
     if (above / "run.json").is_file():
         name = f"{above.name}/{name}"
     class_name = _class_name(class_override or facts.class_name or folder.resolve().name, folder)
-    return AvailableDetector(name, folder.resolve(), class_name, facts.id)
+    return AvailableDetector(name, folder.resolve(), class_name, facts.id, facts.calibration.id)
 
 
 def _class_name(name: str, path: Path) -> str:
@@ -95,5 +116,5 @@ def available_detectors(at_start: Iterable[AvailableDetector], models: Path) -> 
         name, number = candidate.name, 2
         while name in candidates:
             name, number = f"{candidate.name}-{number}", number + 1
-        candidates[name] = AvailableDetector(name, candidate.path, candidate.class_name, candidate.detector)
+        candidates[name] = replace(candidate, name=name)
     return candidates

@@ -16,7 +16,13 @@ from trd.detector import Detector
 from trd.errors import CheckpointError, TRDError
 from trd_station import times
 from trd_station.deciding import limits_for
-from trd_station.shelf.discovery import AvailableDetector, available_detectors
+from trd_station.shelf.discovery import (
+    AvailableDetector,
+    available_detectors,
+    detectors_of,
+    path_of,
+    stored_path,
+)
 from trd_station.shelf.facts import facts_of
 from trd_station.shelf.self_test import Recorded, SelfTest, self_test
 from trd_station.store import versions
@@ -46,6 +52,15 @@ class Serving:
     threshold: ThresholdVersion
 
 
+@dataclass(frozen=True)
+class Replaced:
+    """A class that another model serves than before the start. rejected_above: the limit that was in force."""
+
+    before: ModelVersion
+    rejected_above: float | None
+    now: Serving
+
+
 class Shelf:
     """Reads without a lock (a `Serving` is replaced whole); whoever changes something holds one.
 
@@ -69,7 +84,16 @@ class Shelf:
         self._warm: dict[int, Detector] = {}  # by model, the last one used at the end
 
     def available(self) -> dict[str, AvailableDetector]:
-        return available_detectors(self._at_start, self._models)
+        """By name: given at the start, known from the database, or in the folder `models`."""
+        with self._database.reading() as connection:
+            rows, names = versions.models(connection), versions.class_names(connection)
+        data = self._models.parent
+        kept = [row for row in rows if row.state != "failed" and not Path(row.path).is_absolute()]
+        if not self._at_start:
+            kept += [row for row in rows if row.state == "serving"]
+        given = {candidate.path for candidate in self._at_start}
+        known = [candidate for candidate in detectors_of(kept, names, data) if candidate.path not in given]
+        return available_detectors([*known, *self._at_start], self._models)  # so those known keep their names
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -82,12 +106,14 @@ class Shelf:
     def in_memory(self, model_id: int) -> Detector | None:
         return self._warm.get(model_id)
 
-    def start(self) -> list[RefusedModel]:
-        """Have every class served: by the model that served before, else by the first one given for it.
+    def start(self) -> tuple[list[RefusedModel], list[Replaced]]:
+        """Have every class served: by the model that served before, wherever it lies now, else by what lies where that
+        lay, else by the first one given for it. Without any given at the start: by what served before.
 
-        Those that were refused come back. Raises CheckpointError where no class is served at all.
+        Those that were refused come back, and classes that another model serves than before. Raises CheckpointError
+        where no class is served at all.
         """
-        refused = []
+        refused, replaced = [], []
         with self._changing:
             available = self.available()
             for class_name, named in _by_class(available.values()).items():
@@ -95,17 +121,31 @@ class Shelf:
                 number = self._database.write(partial(versions.class_id, name=class_name))
                 with self._database.reading() as connection:
                     before = [m for m in versions.models(connection, number) if m.state == "serving"]
-                last = [candidate for candidate in named if before and str(candidate.path) == before[0].path]
-                for candidate in [*last, *(candidate for candidate in named if candidate not in last)]:
+                    limits = versions.active_threshold(connection, before[0].id) if before else None
+                for candidate in sorted(named, key=partial(self._rank, before=before[0] if before else None)):
                     try:
-                        self._begin(class_name, self._load(class_name, candidate, "station"))
+                        now = self._begin(class_name, self._load(class_name, candidate, "station"))
+                        if before and now.id != before[0].id:
+                            above = limits.limits.reject_above if limits else None
+                            replaced.append(Replaced(before[0], above, self._serving[class_name]))
                         break
                     except RefusedModel as error:
                         log.warning("%s", error)
                         refused.append(error)
         if not self._serving:
             raise refused[0] if refused else CheckpointError("no detector to serve: give the folder of a run")
-        return refused
+        return refused, replaced
+
+    def _rank(self, candidate: AvailableDetector, before: ModelVersion | None) -> tuple[bool, bool, bool]:
+        """The lowest one serves."""
+        given = candidate.path in {detector.path for detector in self._at_start}
+        if before is None:
+            return True, True, not given
+        same = (candidate.detector, candidate.calibration) == (before.detector, before.calibration)
+        return not same, candidate.path != self._path(before), not given
+
+    def _path(self, version: ModelVersion) -> Path:
+        return path_of(version.path, self._models.parent)
 
     def load(self, class_name: str, name: str, who: str) -> ModelVersion:
         """Load, test and warm a detector that was found; it does not serve yet. Raises KeyError for a name that was
@@ -135,7 +175,8 @@ class Shelf:
             if current is not None and current.version.id == version.id:
                 return current.version
             if version.id not in self._warm or not (version.self_test or {}).get("passed"):
-                candidate = AvailableDetector(version.name, Path(version.path), name, version.detector)
+                names = version.name, self._path(version), name
+                candidate = AvailableDetector(*names, version.detector, version.calibration)
                 loaded = self._load(name, candidate, version.who)
                 if loaded.id != version.id:
                     message = (
@@ -192,7 +233,8 @@ class Shelf:
 
     def _load(self, class_name: str, candidate: AvailableDetector, who: str) -> ModelVersion:
         number = self._database.write(partial(versions.class_id, name=class_name))
-        blank = ModelVersion(number, candidate.name, str(candidate.path), candidate.detector, "", {}, "failed", who)
+        place = stored_path(candidate.path, self._models.parent)
+        blank = ModelVersion(number, candidate.name, place, candidate.detector, "", {}, "failed", who)
         try:
             detector = Detector.load(candidate.path, self._device)
         except TRDError as error:
@@ -204,7 +246,7 @@ class Shelf:
         version = replace(
             same or blank,
             name=candidate.name,
-            path=str(candidate.path),
+            path=place,
             detector=identity[0],
             calibration=identity[1],
             facts=facts,
@@ -233,7 +275,7 @@ class Shelf:
         return replace(version, id=number)
 
     def _detector(self, version: ModelVersion) -> Detector:
-        detector = self._warm.pop(version.id, None) or Detector.load(Path(version.path), self._device)
+        detector = self._warm.pop(version.id, None) or Detector.load(self._path(version), self._device)
         self._warm[version.id] = detector
         return detector
 

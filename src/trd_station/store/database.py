@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Insert, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, Insert, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
@@ -30,18 +30,24 @@ CACHE_KB = 64_000
 KIND = "database"  # a file in the station's folder: which kind it has worked with, nothing that is secret
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: URL | str) -> Engine:
     """SQLite in WAL mode, flushed to the disk at every commit; or what the URL names."""
+    url = make_url(url)
     options: dict[str, Any] = {"json_serializer": _compact}
-    if url.startswith("sqlite"):
+    if url.get_backend_name() == "sqlite":
         # each thread its own file handle; more readers than threads there are would be closed and opened again
         options |= {"poolclass": QueuePool, "pool_size": 8, "max_overflow": 56, "connect_args": {"timeout": 30}}
-    with explained(f"the database {make_url(url).render_as_string()}"):
+    with explained(f"the database {place_of(url)}"):
         engine = create_engine(url, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def place_of(url: URL) -> str:
+    """For messages: SQLite's file, or the URL without its password."""
+    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string()
 
 
 def inserted(connection: Connection, row: Insert) -> int:
@@ -53,7 +59,7 @@ def inserted(connection: Connection, row: Insert) -> int:
 
 def upgrade(engine: Engine, revision: str = NEWEST) -> None:
     """To the newest tables, with what is in them. Raises OutputError."""
-    if _revision(engine) == revision:
+    if revision_of(engine) == revision:
         return
     from alembic import command  # a start after a crash should not wait for what it does not need
     from alembic.config import Config
@@ -66,10 +72,10 @@ def upgrade(engine: Engine, revision: str = NEWEST) -> None:
             command.upgrade(config, revision)
             connection.commit()
     except SQLAlchemyError as error:
-        raise OutputError(f"the station's database {engine.url!r} cannot be opened: {reason(error)}") from error
+        raise OutputError(f"the station's database {place_of(engine.url)} cannot be opened: {reason(error)}") from error
 
 
-def _revision(engine: Engine) -> str | None:
+def revision_of(engine: Engine) -> str | None:
     """Which tables there are; None where nothing says so."""
     try:
         with engine.connect() as connection:
@@ -79,9 +85,9 @@ def _revision(engine: Engine) -> str | None:
         return None  # none yet; or it cannot be opened, which upgrading tells
 
 
-def check_kind(data: Path, url: str) -> None:
+def check_kind(data: Path, url: URL) -> None:
     """Raises OutputError where the station in this folder has worked with another kind of database than the URL's."""
-    path, backend = data / KIND, make_url(url).get_backend_name()
+    path, backend = data / KIND, url.get_backend_name()
     noted = path.read_text("utf-8").strip() if path.is_file() else backend
     if noted != backend:
         raise OutputError(
@@ -90,27 +96,26 @@ def check_kind(data: Path, url: str) -> None:
         )
 
 
-def note_kind(data: Path, url: str) -> None:
+def note_kind(data: Path, url: URL) -> None:
     """For `check_kind`. Raises OutputError."""
     if not (data / KIND).is_file():
-        write_bytes(data / KIND, f"{make_url(url).get_backend_name()}\n".encode())
+        write_bytes(data / KIND, f"{url.get_backend_name()}\n".encode())
 
 
-def check_there(url: str) -> None:
+def check_there(url: URL) -> None:
     """For what must not make a database. Raises OutputError where there is none, or none of a station."""
-    place = make_url(url)
     remedy = "name the station's database as `trd serve` has it (--database or TRD_DATABASE)"
-    if place.get_backend_name() == "sqlite" and "uri" not in place.query and not Path(place.database or "").is_file():
-        raise OutputError(f"there is no database {place.database}: {remedy}")  # connecting would make one
+    if url.get_backend_name() == "sqlite" and "uri" not in url.query and not Path(url.database or "").is_file():
+        raise OutputError(f"there is no database {place_of(url)}: {remedy}")  # connecting would make one
     engine = open_engine(url)
     try:
         is_station = inspect(engine).has_table("inspection")
     except SQLAlchemyError as error:
-        raise OutputError(f"the station's database {engine.url!r} cannot be opened: {reason(error)}") from error
+        raise OutputError(f"the station's database {place_of(engine.url)} cannot be opened: {reason(error)}") from error
     finally:
         engine.dispose()
     if not is_station:
-        raise OutputError(f"the database {place.render_as_string()} is not a station's: {remedy}")
+        raise OutputError(f"the database {place_of(url)} is not a station's: {remedy}")
 
 
 def reason(error: Exception) -> str:
@@ -127,7 +132,7 @@ class Database:
     its callers are answered. A write that fails takes none of its group with it; where its error ended the transaction
     all of the group fail."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: URL | str) -> None:
         self.engine = open_engine(url)
         upgrade(self.engine)
         self._waiting: queue.SimpleQueue[tuple[Write, Future[Any]] | None] = queue.SimpleQueue()

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, false, func, select, true, upd
 
 from trd.errors import OutputError
 from trd_station import times
-from trd_station.store.database import Database
+from trd_station.store.database import Database, place_of
 from trd_station.store.files import NAME, Files, digest_of, stored_files
 from trd_station.store.schema import inspection, verdict
 
@@ -113,6 +113,13 @@ def _mark(connection: Connection, numbers: list[int], only: ColumnElement[bool])
     return marked
 
 
+def mark_missing(connection: Connection, numbers: list[int]) -> int:
+    """Mark inspections whose files are not there; how many inspections there are in all."""
+    for start in range(0, len(numbers), CHUNK):
+        _mark(connection, numbers[start : start + CHUNK], only=true())
+    return int(connection.execute(select(func.count()).select_from(inspection)).scalar_one())
+
+
 @dataclass(frozen=True)
 class Reconciled:
     """orphans: files that no row names, deleted. missing: rows whose files are not there, marked as pruned. damaged:
@@ -133,7 +140,7 @@ def reconcile(database: Database, files: Files, verify: bool = False) -> Reconci
         empty = connection.execute(select(c.id).limit(1)).scalar() is None
     if empty and next(files.all_files(), None) is not None:
         raise OutputError(
-            f"{files.root} holds files, but the database {database.engine.url!r} no inspection: it is not the "
+            f"{files.root} holds files, but the database {place_of(database.engine.url)} no inspection: it is not the "
             "station's. Name the one that `trd serve` has (--database or TRD_DATABASE); if it is, and the files are "
             f"of no use, delete {files.root}"
         )
@@ -149,7 +156,7 @@ def reconcile(database: Database, files: Files, verify: bool = False) -> Reconci
             damaged.append(f"{day}/{path.name}")
     missing = []
     with database.reading() as connection:
-        for row in _rows(connection):
+        for row in rows_with_files(connection):
             day = row.files["day"]
             values = {k: v for k, v in row.files.items() if k != "day"}
             names = [files.path(day, row.uid, stored_file).name for stored_file in stored_files(values).values()]
@@ -172,8 +179,8 @@ def reconcile(database: Database, files: Files, verify: bool = False) -> Reconci
     return Reconciled(orphans, len(missing), tuple(damaged), checked)
 
 
-def _rows(connection: Connection) -> Any:
-    """Those that may have files, in pieces: there may be a million."""
+def rows_with_files(connection: Connection) -> Any:
+    """id, uid, files, pruned and free of those that may have files, in pieces: there may be a million."""
     query = select(c.id, c.uid, c.files, c.pruned, _free().label("free"))
     query = query.where((c.pruned == false()) | ~_free()).order_by(c.at, c.id)
     return connection.execution_options(yield_per=5000).execute(query)

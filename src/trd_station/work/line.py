@@ -58,7 +58,8 @@ class LineState:
 
 
 class Line:
-    """on_stored: called with the rows of each request, when they are on the disk, in the order of their ids."""
+    """keep_inputs: of parts that come from now on; may be set. on_stored: called with the rows of each request, when
+    they are on the disk, in the order of their ids."""
 
     def __init__(
         self,
@@ -70,6 +71,7 @@ class Line:
     ) -> None:
         self._settings, self._shelf, self._database, self._files = settings, shelf, database, files
         self._on_stored = on_stored
+        self.keep_inputs = settings.keep_inputs
         self._queue: queue.SimpleQueue[tuple[Request, int] | None] = queue.SimpleQueue()
         self._room = threading.Lock()
         self._reserved = 0
@@ -185,7 +187,7 @@ class Line:
 
     def _store(self, part: Part, request: Request, place: int) -> None:
         try:
-            row = finished(part, self._files, self._settings.keep_inputs)
+            row = finished(part, self._files, self.keep_inputs)
             rows = request.finish(place, row)
             if rows is None:
                 return

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from trd.detector import ScoredSample, checked
+from trd.detector import Detector, ScoredSample, checked
 from trd.errors import TRDError
 from trd.preprocess.measures import measures_of
 from trd.types import PreparedSample
@@ -55,8 +55,7 @@ def prepare(job: Job, serving: Serving) -> Part:
     part = Part(job, serving, timings)
     detector = serving.detector
     try:
-        inputs = Inputs(job.sources, detector.recipe.cloud_inputs, detector.facts.camera, job.camera)
-        sample = inputs.sample(job.part)
+        sample = inputs_of(job, detector).sample(job.part)
         read = time.monotonic()
         prepared = detector.pipeline(checked(sample, detector.recipe))
         measures = measures_of(detector.recipe, detector.facts.frame, sample, prepared)
@@ -67,6 +66,10 @@ def prepare(job: Job, serving: Serving) -> Part:
     except Exception as error:  # a fault of ours or of a library must not stop the line
         log.exception("part %s could not be prepared", job.part)
         return replace(part, fault=f"unexpected {type(error).__name__} while the part was prepared")
+
+
+def inputs_of(job: Job, detector: Detector) -> Inputs:
+    return Inputs(job.sources, detector.recipe.cloud_inputs, detector.facts.camera, job.camera)
 
 
 def score(parts: Sequence[Part], batch: int) -> list[Part]:

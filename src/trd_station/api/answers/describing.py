@@ -11,6 +11,7 @@ Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Scored = Literal["ok", "review", "reject"]
 Decision = Literal["ok", "review", "reject", "invalid"]
 Judgement = Literal["good", "defect", "unsure"]
+Role = Literal["viewer", "operator", "engineer", "admin"]
 
 
 def describe(model: type[BaseModel], *statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from trd_station.api.answers.describing import Decision, Time
+from trd_station.api.answers.describing import Decision, Role, Time
 from trd_station.api.answers.models import Decided, Model, Threshold
 from trd_station.api.answers.parts import Size, Window
 from trd_station.settings import KeepInputs
@@ -115,7 +115,7 @@ class Events(BaseModel):
 
 class Session(BaseModel):
     name: str | None
-    role: Literal["viewer", "operator", "engineer"] | None
+    role: Role | None
     tokens: bool
     version: str
     station: str

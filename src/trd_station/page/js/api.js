@@ -17,6 +17,16 @@ export class Problem extends Error {
   }
 }
 
+const ROOT = new URL(".", location.href).pathname.replace(/\/$/, ""); // a proxy may have the station under a path
+
+/**
+ * A path of the station as the browser has to ask for it.
+ * @param {string} path
+ */
+export function here(path) {
+  return ROOT + path;
+}
+
 /** Told of every answer 401, so that the page can ask for a token. */
 export const signedOut = { /** @type {() => void} */ tell: () => {} };
 
@@ -39,7 +49,7 @@ export function address(path, query = {}) {
 async function ask(path, options = {}) {
   let response;
   try {
-    response = await fetch(path, { credentials: "same-origin", ...options });
+    response = await fetch(here(path), { credentials: "same-origin", ...options });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Problem(0, "no_answer", "");
@@ -103,7 +113,7 @@ export async function send(method, path, body) {
 export function sendFile(path, file, progress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", path);
+    request.open("POST", here(path));
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.upload.addEventListener("progress", (event) => progress(event.total ? event.loaded / event.total : 1));
     request.addEventListener("load", () => {

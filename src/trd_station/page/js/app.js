@@ -10,7 +10,7 @@ import { Live } from "./live.js";
  */
 
 const KEPT = "trd.class";
-const RANKS = { viewer: 0, operator: 1, engineer: 2 };
+const RANKS = { viewer: 0, operator: 1, engineer: 2, admin: 3 };
 
 export class App {
   constructor() {

@@ -99,6 +99,7 @@ const ICONS = {
   review: "M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12zM12 9a3 3 0 1 0 .01 0",
   threshold: "M4 20V14M8 20V8M12 20V5M16 20v-9M20 20v-4M3 20h18M14 2.5v19",
   watch: "M3 13h4l2.5-7 4 13 2.5-8 1.5 2H21",
+  administration: "M4 7h9M17 7h3M15 5v4M4 17h3M11 17h9M9 15v4M4 12h11M19 12h1M17 10v4",
   models: "M12 3l9 5-9 5-9-5zM3 12.5l9 5 9-5M3 17l9 5 9-5",
   ok: "M5 12.5l5 5L19.5 7",
   reject: "M6 6l12 12M18 6L6 18",

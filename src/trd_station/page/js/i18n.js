@@ -67,6 +67,15 @@ export function num(value, digits = 2, least = 0) {
 }
 
 /**
+ * A number to be typed over: without thousands set apart.
+ * @param {number} value
+ * @param {number} digits after the point, at most
+ */
+export function plain(value, digits) {
+  return value.toLocaleString(current, { maximumFractionDigits: digits, useGrouping: false });
+}
+
+/**
  * A number as people type it, with a decimal comma too; NaN where it is none.
  * @param {string} text
  */

@@ -1,6 +1,8 @@
 // @ts-check
 /** What happens at the station, as it happens. */
 
+import { here } from "./api.js";
+
 /**
  * @typedef {object} Heard
  * @property {import("./types.js").Inspection} inspection
@@ -45,7 +47,7 @@ export class Live {
       this.behind = true;
       return;
     }
-    const source = new EventSource(`/v1/live?class=${encodeURIComponent(className)}`);
+    const source = new EventSource(here(`/v1/live?class=${encodeURIComponent(className)}`));
     this.source = source;
     source.onopen = () => this.#heard();
     source.onerror = () => {

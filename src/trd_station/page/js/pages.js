@@ -1,6 +1,7 @@
 // @ts-check
 /** The pages in the order of the rail. */
 
+import { administrationPage } from "./pages/administration.js";
 import { historyPage } from "./pages/history.js";
 import { linePage } from "./pages/line.js";
 import { modelsPage } from "./pages/models.js";
@@ -9,7 +10,7 @@ import { reviewPage } from "./pages/review.js";
 import { thresholdPage } from "./pages/threshold.js";
 import { watchPage } from "./pages/watch.js";
 
-/** @type {Record<string, { make: import("./app.js").MakePage, icon: "line" | "part" | "history" | "review" | "threshold" | "watch" | "models" }>} */
+/** role: who is offered it. @type {Record<string, { make: import("./app.js").MakePage, icon: "line" | "part" | "history" | "review" | "threshold" | "watch" | "models" | "administration", role?: import("./types.js").Role }>} */
 export const PAGES = {
   line: { make: linePage, icon: "line" },
   part: { make: partPage, icon: "part" },
@@ -18,4 +19,5 @@ export const PAGES = {
   threshold: { make: thresholdPage, icon: "threshold" },
   watch: { make: watchPage, icon: "watch" },
   models: { make: modelsPage, icon: "models" },
+  administration: { make: administrationPage, icon: "administration", role: "admin" },
 };

@@ -82,7 +82,8 @@ export class Shell {
     if (!this.root.contains(this.main)) return;
     const { name, rest, query } = route();
     this.page?.destroy?.();
-    const made = this.app.partClass ? PAGES[name]?.make : () => noClass();
+    const { role = "viewer", make } = PAGES[name] ?? {};
+    const made = this.app.partClass ? (this.app.may(role) ? make : undefined) : () => noClass();
     try {
       this.page = made ? made(this.app, rest, query) : { element: h("div", { class: "page" }, h("h1", {}, t("shell.no_page"))), title: t("shell.no_page") };
     } catch (error) {
@@ -143,7 +144,7 @@ export class Shell {
   }
 
   #rail() {
-    return h("nav", { class: "rail", "aria-label": t("shell.pages") }, h("ul", {}, Object.entries(PAGES).map(([name, page]) =>
+    return h("nav", { class: "rail", "aria-label": t("shell.pages") }, h("ul", {}, Object.entries(PAGES).filter(([, page]) => this.app.may(page.role ?? "viewer")).map(([name, page]) =>
       h("li", {}, h("a", { href: link(name), "data-page": name }, icon(page.icon), h("span", {}, t(`${name}.title`)))))));
   }
 

@@ -4,7 +4,7 @@
 /**
  * @typedef {"ok" | "review" | "reject" | "invalid"} Decision
  * @typedef {"good" | "defect" | "unsure"} Judgement
- * @typedef {"viewer" | "operator" | "engineer"} Role
+ * @typedef {"viewer" | "operator" | "engineer" | "admin"} Role
  * @typedef {{ top: number, left: number, height: number, width: number }} Window
  *
  * @typedef {object} Session
@@ -161,6 +161,36 @@
  * @property {string} kind
  * @property {string} text
  * @property {string | null} acknowledged_by
+ */
+
+/**
+ * An input or output of the station.
+ * @typedef {object} Attached
+ * @property {string} name
+ * @property {string} where
+ * @property {"working" | "failing" | "ended"} state
+ * @property {string} fault
+ * @property {string | null} at
+ * @property {number | null} waiting
+ */
+
+/**
+ * @typedef {object} ChangeableSettings
+ * @property {number} audit_rate
+ * @property {"all" | "flagged" | "none"} keep_inputs
+ * @property {number} keep_days
+ * @property {number} keep_bytes
+ */
+
+/**
+ * @typedef {object} Administration
+ * @property {string} folder
+ * @property {string} database
+ * @property {{ total_bytes: number, free_bytes: number, files_bytes: number, database_bytes: number }} disk
+ * @property {ChangeableSettings} settings
+ * @property {Attached[]} inputs
+ * @property {Attached[]} outputs
+ * @property {string | null} last_backup
  */
 
 export {};

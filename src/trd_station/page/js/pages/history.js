@@ -1,7 +1,7 @@
 // @ts-check
 /** All parts so far: filter, pages, export. */
 
-import { address, get, ofClass } from "../api.js";
+import { address, get, here, ofClass } from "../api.js";
 import { App, link } from "../app.js";
 import { fill, h, icon } from "../dom.js";
 import { dateTime, num, score, t } from "../i18n.js";
@@ -38,7 +38,7 @@ class History {
     this.chart = hourBars(app.className);
     this.element = h("div", { class: "page history" },
       h("div", { class: "page-head" }, h("h1", {}, t("history.title")), h("span", { class: "grow" }),
-        app.may("engineer") && h("a", { class: "button", href: address(`${ofClass(app.className)}/export.zip`, { verdict: "good,defect" }), download: "" }, icon("download"), t("history.export_parts")),
+        app.may("engineer") && h("a", { class: "button", href: here(address(`${ofClass(app.className)}/export.zip`, { verdict: "good,defect" })), download: "" }, icon("download"), t("history.export_parts")),
         this.exported),
       this.chart.element, this.filters, h("div", { class: "row wrap" }, this.count, this.cut, h("span", { class: "grow" }), this.pages), this.list);
     this.#drawFilters();
@@ -108,7 +108,7 @@ class History {
     this.stop.abort();
     this.stop = new AbortController();
     const { signal } = this.stop;
-    this.exported.href = address("/v1/inspections.csv", { ...this.query, limit: EXPORTED });
+    this.exported.href = here(address("/v1/inspections.csv", { ...this.query, limit: EXPORTED }));
     const { cursors } = this.state;
     this.list.setAttribute("aria-busy", "true");
     try {

@@ -1,7 +1,7 @@
 // @ts-check
 /** Beside the views of a part: score, shares, cursor, display, notes, verdict, facts. */
 
-import { ofPart } from "../api.js";
+import { here, ofPart } from "../api.js";
 import { App } from "../app.js";
 import { fill, h, icon, pen } from "../dom.js";
 import { RAMP } from "../heat.js";
@@ -166,7 +166,7 @@ export class PartSide {
       h("dt", {}, t("part.threshold")), h("dd", {}, part.threshold === null ? NOTHING : h("a", { href: "#/threshold" }, String(part.threshold))),
       h("dt", {}, t("part.duration")), h("dd", {}, `${num(part.timings?.total_ms, 0)} ms`),
       measures.flatMap(([name, value]) => [h("dt", {}, streamName(name)), h("dd", {}, measureOf(name, value))]),
-      !part.pruned && h("dt", {}, t("part.files")), !part.pruned && h("dd", {}, Object.keys(part.inputs ?? {}).map((source, index) => [index ? ", " : "", h("a", { href: ofPart(part.id, `/inputs/${encodeURIComponent(source)}`), download: "" }, source)]).flat())));
+      !part.pruned && h("dt", {}, t("part.files")), !part.pruned && h("dd", {}, Object.keys(part.inputs ?? {}).map((source, index) => [index ? ", " : "", h("a", { href: here(ofPart(part.id, `/inputs/${encodeURIComponent(source)}`)), download: "" }, source)]).flat())));
   }
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** Where the station wants a token. */
 
-import { send } from "../api.js";
+import { Problem, get, send } from "../api.js";
 import { App } from "../app.js";
 import { fill, h, icon } from "../dom.js";
 import { t } from "../i18n.js";
@@ -18,6 +18,8 @@ export function signIn(app, done) {
     event.preventDefault();
     try {
       await send("POST", "/v1/session", { token: token.value });
+      const { role } = await get("/v1/session");
+      if (role === null) throw new Problem(0, "not_kept", "");
       done();
     } catch (error) {
       fill(problem, fault(error));

@@ -1,0 +1,67 @@
+"""The station as one archive, sent while it is made: a connection that ends before leaves a file that is refused."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+
+from fastapi import Request
+from fastapi.responses import StreamingResponse
+
+from trd_station import times
+from trd_station.api.access import needs, router, who
+from trd_station.api.common import station_of
+from trd_station.backup.archive import Backup, note_backup
+from trd_station.station import Station
+from trd_station.store.verdicts import NewEvent
+
+routes = router()
+
+
+class _Pipe(io.RawIOBase):
+    """What is written into it until it is taken."""
+
+    def __init__(self) -> None:
+        self._blocks: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # zipfile gives bytes
+        self._blocks.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> bytes:
+        blocks, self._blocks = self._blocks, []
+        return b"".join(blocks)
+
+
+@routes.get(
+    "/v1/backup.zip",
+    openapi_extra=needs("admin"),
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/zip": {}}}},
+)
+def backup(request: Request) -> StreamingResponse:
+    """Database, files, models and settings of this moment: `trd station restore` makes a station of it."""
+    station = station_of(request)
+    blocks = _blocks(station, Backup(station.settings.data, station.settings.url), who(request))
+    name = f"{times.day_of(times.now())}-station.zip"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Accel-Buffering": "no"}
+    return StreamingResponse(blocks, media_type="application/zip", headers=headers)
+
+
+def _blocks(station: Station, opened: Backup, name: str) -> Iterator[bytes]:
+    pipe = _Pipe()
+    with opened as written:
+        with zipfile.ZipFile(pipe, "w") as archive:
+            for member in written.members:
+                for _ in written.add(archive, member):
+                    yield pipe.taken()
+            for _ in written.finish(archive):
+                yield pipe.taken()
+        yield pipe.taken()
+        note_backup(station.settings.data)
+        count = written.written.inspections
+    station.report(NewEvent("info", "backup", f"an archive of {count} inspections was sent to {name}"))

@@ -1,0 +1,1 @@
+"""A station in one archive, written while it runs, and a station made of it anywhere."""
