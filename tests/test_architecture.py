@@ -65,11 +65,12 @@ STATION_USES = {
     "trd.preprocess.frame": "Frame",
     "trd.preprocess.image": "full_scale_of unit_range",
     "trd.preprocess.measures": "UNITS measures_of",
+    "trd.preprocess.pipeline": "Pipeline",
     "trd.preprocess.ranges": "TrainingRanges",
     "trd.preprocess.threads": "in_threads",
     "trd.statistics.conformal": "conformal_threshold false_alarm_rate p_value",
     "trd.statistics.intervals": "share_interval",
-    "trd.stored": "FACTS detector_folder",
+    "trd.stored": "DetectorFacts FACTS detector_folder",
     "trd.types": "Camera Prediction PreparedSample Sample SampleFiles UNLABELLED",
 }
 """Module of `trd` -> all that the station imports of it: how a detector is trained or computed is not among it."""

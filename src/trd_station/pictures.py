@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trd.data.images import png_header
-from trd.detector import Detector, checked
+from trd.detector import checked
 from trd.errors import DataError
 from trd.evaluation.figures import outlined, png
 from trd.preprocess.frame import Frame
 from trd.preprocess.image import full_scale_of, unit_range
+from trd.preprocess.pipeline import Pipeline
+from trd.stored import DetectorFacts
 from trd.types import Sample
 
 Picture = NDArray[np.uint8]
@@ -43,11 +45,12 @@ def _in_8_bits(array: NDArray[np.generic]) -> Picture:
     return np.asarray(np.moveaxis(unit_range(array, full_scale_of(array)), 0, -1) * 255, np.uint8)
 
 
-def modality_picture(detector: Detector, sample: Sample, name: str, shape: tuple[int, int]) -> Picture:
+def modality_picture(facts: DetectorFacts, sample: Sample, name: str, shape: tuple[int, int]) -> Picture:
     """As the network sees it, (H, W, 4), transparent outside the window. Raises DataError."""
-    prepared = detector.pipeline(checked(sample, detector.recipe))
+    pipeline = Pipeline(facts.recipe, facts.frame, facts.ranges, facts.finder)
+    prepared = pipeline(checked(sample, facts.recipe))
     image = (np.moveaxis(prepared.images[name], 0, -1) * 255).round().astype(np.uint8)
-    rows, columns = detector.facts.frame.window_in(shape)
+    rows, columns = facts.frame.window_in(shape)
     size = (columns.stop - columns.start, rows.stop - rows.start)
     full = np.zeros((*shape, 4), np.uint8)
     full[rows, columns, :3] = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)

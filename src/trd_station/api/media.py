@@ -113,12 +113,16 @@ def image(request: Request, number: Identifier, name: str, crop: Crop = None, si
 
 
 def _modality(station: Station, row: Row, name: str) -> Picture:
-    """By the model that serves, where that is of the same training; else by the one that decided."""
-    detector = station.parts.detector_of(row["model_id"])
-    if detector is None:
-        raise Problem(404, "no_image", "the model that inspected this part is not in memory any more")
+    facts = station.parts.facts_of(row["model_id"])
+    if facts is None:
+        message = f"the model that inspected this part is no longer where it was: put back {_path_of(station, row)}"
+        raise Problem(404, "no_image", message)
     _, sample = sample_of(station, row)
-    return pictures.modality_picture(detector, sample, name, shape_of(row))
+    return pictures.modality_picture(facts, sample, name, shape_of(row))
+
+
+def _path_of(station: Station, row: Row) -> str:
+    return station.serializer.model_of(row["model_id"]).name
 
 
 @routes.get("/v1/inspections/{number}/inputs/{source}", openapi_extra=VIEWER, response_class=Response, responses=BYTES)

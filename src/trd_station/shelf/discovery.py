@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def detectors_at(argument: str) -> list[AvailableDetector]:
         class_name, detector = _of_package(path, *((written.st_mtime_ns, written.st_size) if written else (0, 0)))
         return [
             AvailableDetector(
-                path.stem, path.resolve(), _class_name(class_override or class_name or path.stem, path), detector
+                path.stem, path.resolve(), checked_class_name(class_override or class_name or path.stem, path), detector
             )
         ]
     folders = [path] if (path / FACTS).is_file() else sorted(p.parent for p in path.glob(f"*/{FACTS}"))
@@ -63,11 +63,11 @@ def _detector_in(folder: Path, class_override: str = "") -> AvailableDetector:
     above = folder.resolve().parent
     if (above / "run.json").is_file():
         name = f"{above.name}/{name}"
-    class_name = _class_name(class_override or facts.class_name or folder.resolve().name, folder)
+    class_name = checked_class_name(class_override or facts.class_name or folder.resolve().name, folder)
     return AvailableDetector(name, folder.resolve(), class_name, facts.id)
 
 
-def _class_name(name: str, path: Path) -> str:
+def checked_class_name(name: str, path: Path | str) -> str:
     """A name that can be a part of an address and a folder. Raises CheckpointError for another."""
     if name in (".", "..") or len(name) > LONGEST or not name.isprintable() or set(name) & set("/\\"):
         raise CheckpointError(
@@ -77,8 +77,11 @@ def _class_name(name: str, path: Path) -> str:
     return name
 
 
-def available_detectors(at_start: Iterable[AvailableDetector], models: Path) -> dict[str, AvailableDetector]:
-    """By name; what cannot be read in `models` is left out. A name that is taken gets a number."""
+def available_detectors(
+    at_start: Iterable[AvailableDetector], models: Path, sent_for: Mapping[str, str]
+) -> dict[str, AvailableDetector]:
+    """By name; what cannot be read in `models` is left out. A name that is taken gets a number. sent_for: path of a
+    package in `models` -> the class that it was sent for, which may be called otherwise than where it was trained."""
     candidates: dict[str, AvailableDetector] = {}
     detectors = list(at_start)
     if models.is_dir():
@@ -95,5 +98,6 @@ def available_detectors(at_start: Iterable[AvailableDetector], models: Path) -> 
         name, number = candidate.name, 2
         while name in candidates:
             name, number = f"{candidate.name}-{number}", number + 1
-        candidates[name] = AvailableDetector(name, candidate.path, candidate.class_name, candidate.detector)
+        class_name = sent_for.get(str(candidate.path), candidate.class_name)
+        candidates[name] = AvailableDetector(name, candidate.path, class_name, candidate.detector)
     return candidates

@@ -16,7 +16,7 @@ from trd.detector import Detector
 from trd.errors import CheckpointError, TRDError
 from trd_station import times
 from trd_station.deciding import limits_for
-from trd_station.shelf.discovery import AvailableDetector, available_detectors
+from trd_station.shelf.discovery import AvailableDetector, available_detectors, detectors_at
 from trd_station.shelf.facts import facts_of
 from trd_station.shelf.self_test import Recorded, SelfTest, self_test
 from trd_station.store import versions
@@ -69,11 +69,15 @@ class Shelf:
         self._warm: dict[int, Detector] = {}  # by model, the last one used at the end
 
     def available(self) -> dict[str, AvailableDetector]:
-        return available_detectors(self._at_start, self._models)
+        with self._database.reading() as connection:
+            names = versions.class_names(connection)
+            rows = [(model.path, names[model.class_id]) for model in versions.models(connection)]
+        sent_for = {path: name for path, name in rows if Path(path).parent == self._models.resolve()}
+        return available_detectors(self._at_start, self._models, sent_for)
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Those that a detector was found for at the start, whether or not it serves."""
+        """Those that a detector was found for at the start or was sent for, whether or not it serves."""
         return tuple(self._classes)
 
     def serving(self, class_name: str) -> Serving | None:
@@ -115,6 +119,17 @@ class Shelf:
             raise KeyError(name)
         with self._changing:
             return self._load(class_name, candidate, who)
+
+    def take(self, class_name: str, path: Path, who: str) -> ModelVersion:
+        """`load` of a package that was sent for a class; a class that is new is served by it at once. Raises
+        RefusedModel."""
+        (candidate,) = detectors_at(str(path))
+        with self._changing:
+            version = self._load(class_name, replace(candidate, class_name=class_name), who)
+            if class_name in self._classes:
+                return version
+            self._classes[class_name] = None
+            return self._begin(class_name, version)
 
     def test(self, version: ModelVersion) -> ModelVersion:
         """Test a model again; one that fails while it serves goes on serving, and the caller tells."""

@@ -57,8 +57,11 @@ class Found(BaseModel):
 
 
 class Models(BaseModel):
+    """roll_back: the model of the class that was asked for that served before; null where none did."""
+
     models: list[Model]
     found: list[Found]
+    roll_back: int | None
 
 
 class Promised(BaseModel):

@@ -1,13 +1,15 @@
 // @ts-check
 /** Language of the page, and numbers and times written its way. */
 
-import { STRINGS } from "./strings.js";
+import { STRINGS as MOST_STRINGS } from "./strings.js";
+import { WATCH_STRINGS } from "./strings-watch.js";
 
 /** @typedef {"en" | "de"} Language */
 
 /** @type {readonly Language[]} */
 export const LANGUAGES = ["en", "de"];
 const KEPT = "trd.language";
+const STRINGS = { ...MOST_STRINGS, ...WATCH_STRINGS };
 
 const LOCALES = { en: "en-GB", de: "de-DE" };
 
@@ -67,11 +69,11 @@ export function num(value, digits = 2, least = 0) {
 }
 
 /**
- * A number as people type it, with a decimal comma too; NaN where it is none.
+ * A number as people type it, with a decimal comma too; NaN where it is none, or more than a number.
  * @param {string} text
  */
 export function parsed(text) {
-  return text.trim() ? Number(text.trim().replace(",", ".")) : NaN;
+  return /^[-+]?(\d+[.,]?\d*|[.,]\d+)$/.test(text.trim()) ? Number(text.trim().replace(",", ".")) : NaN;
 }
 
 /** @param {number | null | undefined} value */
@@ -85,7 +87,7 @@ export function score(value) {
  */
 export function percent(value, digits = 1) {
   if (value === null || value === undefined) return NOTHING;
-  return value.toLocaleString(current, { style: "percent", maximumFractionDigits: digits });
+  return `${num(100 * value, digits)} %`; // with a space in both languages, as in texts and tables
 }
 
 /** @param {string} iso */

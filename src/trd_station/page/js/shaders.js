@@ -37,7 +37,7 @@ void main() {
   float share = surface == 0 ? strength * max((strength - ${USUAL}) / (1.0 - ${USUAL}), near * sqrt(near)) : 0.0;
   if (score > limit && share > 0.0) share = max(share, ${LEAST_ABOVE.toFixed(2)});
   vec3 warm = texelFetch(ramp, ivec2(int(level * 255.0), 0), 0).rgb;
-  shown = mix(below, warm * (0.7 + 0.3 * light), share);
+  shown = mix(below, warm * (0.2 + 0.8 * light), share);
 }`;
 
 export const FRAGMENT = `

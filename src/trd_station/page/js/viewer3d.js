@@ -80,8 +80,9 @@ export class Viewer3D {
     this.shape.frustumCulled = false;
     this.scene.add(this.shape);
     const target = /** @type {[number, number, number]} */ ([middle[0], -middle[1], -middle[2]]);
-    const distance = (0.77 * radius) / Math.tan((FIELD * Math.PI) / 360);
-    this.orbit = new Orbit(this.element, { turn: -0.3, tilt: -0.6, distance, target }, () => this.#moved());
+    const distance = (0.9 * radius) / Math.tan((FIELD * Math.PI) / 360);
+    const { plane } = cloud;
+    this.orbit = new Orbit(this.element, { turn: -0.3, tilt: -0.6, distance, target }, () => this.#moved(), plane ? [plane[0], -plane[1], -plane[2]] : undefined);
     this.moving = false;
     this.rest = 0;
     this.asked = 0;

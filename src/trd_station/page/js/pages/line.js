@@ -3,7 +3,7 @@
 
 import { get } from "../api.js";
 import { App, link } from "../app.js";
-import { Chart, axis, chartKey, dots, ruled } from "../charts.js";
+import { Chart, axis, beyond, chartKey, dots, pointed, ruled } from "../charts.js";
 import { contour } from "../contour.js";
 import { fill, h, icon } from "../dom.js";
 import { USUAL_STRENGTH, heatPicture } from "../heat.js";
@@ -11,6 +11,7 @@ import { num, percent, score, t, time, timeOrDate } from "../i18n.js";
 import { Linked } from "../linked.js";
 import { Looks, drawable, homeDetail, mainImage } from "../looks.js";
 import { MapView } from "../mapview.js";
+import { message } from "../messages.js";
 import { DECISION_ICONS, empty, fault, scoreBar, thumbnail } from "../widgets.js";
 
 /** @typedef {import("../types.js").Inspection} Inspection */
@@ -120,6 +121,7 @@ class Line {
 
   #drawDecision() {
     const [part] = this.parts;
+    this.element.classList.toggle("bare", !part);
     if (!part) {
       this.decision.className = "line-decision panel";
       fill(this.decision, empty("line", t("line.empty"), t("line.empty_text")));
@@ -131,13 +133,12 @@ class Line {
     fill(this.decision,
       h("div", { class: "word", style: { "--letters": word.length } }, icon(DECISION_ICONS[part.decision]), h("strong", {}, word)),
       h("div", { class: "line-part" },
-        h("a", { class: "name", href: link("part", part.id) }, part.part),
+        h("a", { class: "name", href: link("part", part.id), title: part.part }, part.part),
         this.when),
       part.decision === "invalid"
-        ? h("p", { class: "why", lang: "en" }, part.reason ?? "")
-        : h("div", { class: "line-score" }, h("span", {}, t("part.score"), " ", h("b", {}, score(part.score))), scoreBar(part, "large"),
-          h("span", {}, t("part.limit"), " ", h("b", {}, score(part.reject_above)))),
-      part.notes.length > 0 && h("p", { class: "why", lang: "en" }, part.notes[0], part.notes.length > 1 ? ` (+${part.notes.length - 1})` : ""));
+        ? h("p", { class: "why" }, message(part.reason ?? ""))
+        : h("div", { class: "line-score" }, h("span", {}, t("part.score"), " ", h("b", {}, score(part.score))), scoreBar(part, "large")),
+      part.notes.length > 0 && h("p", { class: "why" }, message(part.notes[0]), part.notes.length > 1 ? ` (+${part.notes.length - 1})` : ""));
     this.#drawAge();
     this.said.textContent = `${part.part}: ${word}`; // said once a part, not with every second that its age changes
   }
@@ -186,11 +187,32 @@ class Line {
       plugins: [ruled(() => this.parts[0] ? [
         { at: this.parts[0].review_above, colour: "review", axis: "y" },
         { at: this.parts[0].reject_above, colour: "reject", axis: "y" },
-      ] : [])],
+      ] : []), beyond(() => this.#beyond()), pointed({
+        text: (index) => {
+          const part = this.#traced(index);
+          return part ? [part.part, `${t(`decision.${part.decision}`)} · ${score(part.score)}`, timeOrDate(part.at)] : [];
+        },
+        open: (index) => {
+          const part = this.#traced(index);
+          if (part) location.hash = link("part", part.id);
+        },
+      })],
     }), [[], [], [], []]);
   }
 
-  /** Of the trace: what scores far above the limit lies at its rim, else nobody could see how near the others came. */
+  /** @param {number} index of the trace, oldest first */
+  #traced(index) {
+    return this.parts[this.parts.length - 1 - index];
+  }
+
+  /** What scores above the trace's top: an arrow at the rim, with the score. */
+  #beyond() {
+    const top = this.#top();
+    const last = REMEMBERED - this.parts.length + 1;
+    return [...this.parts].reverse().flatMap((part, index) => (part.score !== null && part.score > top ? [{ at: last + index, text: score(part.score), colour: part.decision }] : []));
+  }
+
+  /** Of the trace: what scores far above the limit is marked at its rim, else nobody could see how near the others came. */
   #top() {
     const limit = this.parts[0]?.reject_above ?? 1;
     const highest = Math.max(0, ...this.parts.map((part) => part.score ?? 0));
@@ -200,8 +222,8 @@ class Line {
   #drawTrace() {
     const oldest = [...this.parts].reverse();
     const start = REMEMBERED - oldest.length;
-    const top = 0.97 * this.#top();
-    const column = (/** @type {string} */ decision) => oldest.map((part) => (part.decision === decision && part.score !== null ? Math.min(part.score, top) : null));
+    const top = this.#top();
+    const column = (/** @type {string} */ decision) => oldest.map((part) => (part.decision === decision && part.score !== null && part.score <= top ? part.score : null));
     this.trace.set([oldest.map((_, index) => start + index + 1), column("ok"), column("review"), column("reject")]);
   }
 

@@ -6,6 +6,7 @@ import { App } from "../app.js";
 import { fill, h, icon, pen } from "../dom.js";
 import { RAMP } from "../heat.js";
 import { NOTHING, dateTime, num, percent, score, t, word } from "../i18n.js";
+import { message } from "../messages.js";
 import { JUDGEMENTS, kindInput, record } from "../verdict.js";
 import { fault, field, judgementTag, scoreBar } from "../widgets.js";
 import { measureOf, sourceName, streamName } from "../streams.js";
@@ -31,7 +32,7 @@ export class PartSide {
     this.element = h("aside", { class: "part-side", "aria-label": t("details") },
       part.score !== null && this.#decision(),
       part.notes.length > 0 && h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("part.notes"))),
-        h("ul", { class: "body stack", lang: "en" }, part.notes.map((note) => h("li", { class: "note" }, icon("invalid"), h("div", {}, note))))),
+        h("ul", { class: "body stack" }, part.notes.map((note) => h("li", { class: "note" }, icon("invalid"), h("div", {}, message(note)))))),
       this.#verdict(seen),
       seen && h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("part.cursor")), h("span", { class: "grow" }),
         part.peak && h("button", { class: "slim", onclick: () => views.linked.point({ row: part.peak?.[0] ?? 0, column: part.peak?.[1] ?? 0 }) }, t("part.to_peak"))),

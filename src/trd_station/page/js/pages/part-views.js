@@ -8,6 +8,7 @@ import { USUAL_STRENGTH, heatPicture } from "../heat.js";
 import { t } from "../i18n.js";
 import { sourceName } from "../streams.js";
 import { Linked } from "../linked.js";
+import { message } from "../messages.js";
 import { Looks, drawable, homeDetail, mainImage } from "../looks.js";
 import { MapView } from "../mapview.js";
 import { choice, empty, fault } from "../widgets.js";
@@ -44,7 +45,7 @@ export class PartViews {
     this.gone = false;
     this.element = h("div", { class: "views" });
     if (part.decision === "invalid") {
-      this.element.append(h("div", { class: "fault wide" }, icon("invalid"), h("div", {}, h("strong", {}, t("part.invalid")), h("p", { lang: "en" }, part.reason ?? ""))));
+      this.element.append(h("div", { class: "fault wide" }, icon("invalid"), h("div", {}, h("strong", {}, t("part.invalid")), h("p", {}, message(part.reason ?? "")))));
     }
     if (part.pruned || !part.images.length || !part.frame) {
       this.element.append(h("div", { class: "panel wide" }, empty("part", t("part.no_picture"), part.pruned ? t("part.pruned") : "")));

@@ -67,6 +67,10 @@ class PartPage {
       }
       /** @type {Inspection} */
       const part = await get(ofPart(/** @type {number} */ (id)), {}, signal);
+      if (part.class !== this.app.className && this.app.classes.some((one) => one.name === part.class)) {
+        this.app.goTo(part.class);
+        return;
+      }
       this.part = part;
       this.#draw(part);
       void this.#neighbours(part);

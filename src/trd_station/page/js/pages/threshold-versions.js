@@ -5,6 +5,7 @@ import { get, send } from "../api.js";
 import { App } from "../app.js";
 import { h } from "../dom.js";
 import { dateTime, num, percent, t } from "../i18n.js";
+import { message } from "../messages.js";
 import { ask, field, into, toast } from "../widgets.js";
 
 /** @typedef {import("../types.js").Threshold} Threshold */
@@ -22,7 +23,7 @@ export function versionsPanel(app, path, changed) {
     h("tbody", {}, versions.map((one) => h("tr", {},
       h("td", { class: "strong" }, String(one.id)),
       limit(one.review_above, one.review_rate), limit(one.reject_above, one.reject_rate),
-      h("td", {}, h("div", { class: "break" }, one.reason), h("div", { class: "small quiet" }, `${dateTime(one.at)}, ${t("threshold.by", { who: one.who })}, ${t(`threshold.from.${one.from}`)}`)),
+      h("td", {}, h("div", { class: "break" }, one.who === "station" ? message(one.reason) : one.reason), h("div", { class: "small quiet" }, `${dateTime(one.at)}, ${t("threshold.by", { who: one.who })}, ${t(`threshold.from.${one.from}`)}`)),
       h("td", { class: "number" }, one.active ? h("span", { class: "tag ok" }, t("threshold.active"))
         : app.may("engineer") && h("button", { class: "slim", onclick: () => activate(one) }, t("threshold.activate"))))))));
 
