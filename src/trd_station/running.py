@@ -12,12 +12,13 @@ from trd_station.inputs.camera import CameraInput, VideoCamera
 from trd_station.inputs.folder import WatchedFolder
 from trd_station.inputs.replay import Replay
 from trd_station.inputs.taking import Input, Running, sources_of
+from trd_station.outputs.feeds import ALARMS
 from trd_station.outputs.mqtt import Mqtt
 from trd_station.outputs.opcua import OpcUa
 from trd_station.outputs.opcua_security import OpcUaSecurity
 from trd_station.outputs.outbox import Outbox
 from trd_station.outputs.tls import Tls
-from trd_station.outputs.webhook import webhook
+from trd_station.outputs.webhook import alarm_key, webhook
 from trd_station.serve import check_address, listening, serve
 from trd_station.settings import Settings
 from trd_station.station import Station
@@ -67,16 +68,22 @@ def run(
 def attach(station: Station, attached: Attached, stack: ExitStack) -> None:
     """Begin inputs and outputs; `stack` ends them, inputs first. Raises TRDError for what cannot be used."""
     for number, address in enumerate(attached.webhooks):
-        box = Outbox(station, f"webhook-{number}" if number else "webhook", webhook(address, attached.tls))
-        stack.callback(box.stop)
+        name = f"webhook-{number}" if number else "webhook"
+        alarms = webhook(address, attached.tls, alarm_key)
+        stack.callback(Outbox(station, name, webhook(address, attached.tls)).stop)
+        stack.callback(Outbox(station, f"{name}-alarms", alarms, ALARMS).stop)
     if attached.mqtt:
         broker = Mqtt(attached.mqtt, station.settings.name, attached.tls)
         stack.callback(broker.close)
         stack.callback(Outbox(station, "mqtt", broker.deliver).stop)
+        stack.callback(Outbox(station, "mqtt-alarms", broker.deliver_alarm, ALARMS).stop)
     if attached.opcua:
         server = OpcUa(attached.opcua, station.shelf.classes, attached.security)
         stack.callback(server.close)
+        for alarm in station.open_alarms():  # it begins empty, and the outbox tells only what is new
+            server.deliver_alarm(alarm)
         stack.callback(Outbox(station, "opcua", server.deliver).stop)
+        stack.callback(Outbox(station, "opcua-alarms", server.deliver_alarm, ALARMS).stop)
     inputs: list[Input] = []
     for text in attached.folders:
         name, where = _of_class(station, text, "--watch-folder")

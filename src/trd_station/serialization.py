@@ -149,6 +149,7 @@ class Serializer:
             "data": row["data"],
             "acknowledged_by": row["acknowledged_by"],
             "acknowledged_at": times.to_iso_or_none(row["acknowledged_at"]),
+            "cause": row["cause"],
         }
 
 

@@ -32,6 +32,8 @@ ENGINEER = {
     ("POST", "/v1/classes/{class_name}/models/roll-back"),
     ("POST", "/v1/classes/{class_name}/watch/restart"),
     ("GET", "/v1/classes/{class_name}/export.zip"),
+    ("PUT", "/v1/classes/{class_name}/alarm-rules"),
+    ("PUT", "/v1/alarm-rules"),
 }
 
 

@@ -133,7 +133,9 @@ def of_the_station(ask: Asked) -> None:
     assert ask("GET", f"{BASE}/watch/{{name}}", of={"name": "measured"})["points"]
     ask("POST", f"{BASE}/watch/restart", **WHY)
     assert ask("GET", "/v1/events")["events"]
-    ask("POST", "/v1/events/{number}/acknowledge")
+    ask("POST", "/v1/events/{number}/acknowledge", json={"cause": "to see"})
+    for path in (f"{BASE}/alarm-rules", "/v1/alarm-rules"):
+        ask("PUT", path, json={**ask("GET", path), "reason": "to see"})
 
 
 def test_answers_are_described_but_not_validated_again() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import Look, Served, part_files, send, serving, window
+from pages import Look, Served, part_files, send, serious_findings, serving, window
 
 from trd.preprocess.ranges import TrainingRanges
 from trd_station.watch.exchangeable import ExchangeabilityTest
@@ -184,3 +184,35 @@ def test_what_the_station_says_is_said_in_german(browser: Any, two_classes: Serv
     assert "predicts" not in shown
     assert "1,00 hat sich" not in " ".join(german)
     assert any(text.startswith("Lage, quer hat sich verändert") for text in german)
+
+
+def test_an_alarm_stands_on_the_line_until_someone_says_why(
+    browser: Any, two_classes: Served, page_parts: Path
+) -> None:
+    """Words of 8 mm are read from two metres; a screen of 24 inches with 1080 lines has 0.277 mm a pixel."""
+    with window(browser, two_classes, Look(width=1920, height=1080)) as opened:
+        page = opened.open("watch")
+        page.get_by_label("Parts rejected in a row").fill("2")
+        page.get_by_role("button", name="Keep these rules").click()
+        page.locator("dialog textarea").fill("to see")
+        page.locator("dialog").get_by_role("button", name="Keep these rules").click()
+        page.get_by_text("These rules hold").wait_for()
+        opened.open("line")
+        page.locator(".line-strip li").first.wait_for()
+        assert page.locator(".alarm").count() == 0
+        for number in range(2):
+            made = send(two_classes, part_files(page_parts, "chip", number), f"chip-{number}")
+            assert made["decision"] == "reject"
+        alarm = page.locator(".alarms .alarm")
+        alarm.get_by_text("2 parts in a row were rejected").wait_for()
+        page.locator(".lamp.alarm-open").get_by_text("Alarm").wait_for()
+        size = page.evaluate("parseFloat(getComputedStyle(document.querySelector('.alarm strong')).fontSize)")
+        assert 0.727 * size * 0.277 >= 8
+        assert not serious_findings(page)
+        alarm.get_by_role("button", name="Acknowledge").click()
+        page.get_by_role("button", name="Lamp", exact=True).click()
+        page.locator("dialog").get_by_role("button", name="Acknowledge").click()
+        page.locator(".alarms").wait_for(state="hidden")
+        page.locator(".lamp").get_by_text("Ready").wait_for()
+        opened.open("watch")
+        page.locator(".events").get_by_text("acknowledged by local: Lamp", exact=True).wait_for()

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from trd_station.api import (
+    alarms,
     exporting,
     find,
     inspect,
@@ -35,7 +36,20 @@ from trd_station.api.shield import LOOPBACK, Shield
 from trd_station.station import Station
 
 PAGE = Path(__file__).parents[1] / "page"
-MODULES = (operation, inspect, find, media, review, threshold, recalibrating, models, model_upload, watching, exporting)
+MODULES = (
+    operation,
+    inspect,
+    find,
+    media,
+    review,
+    threshold,
+    recalibrating,
+    models,
+    model_upload,
+    watching,
+    exporting,
+    alarms,
+)
 
 
 class Page(StaticFiles):

@@ -1,9 +1,9 @@
-"""Each inspection as a POST of JSON to an address of the user's."""
+"""Each inspection and each alarm as a POST of JSON to an address of the user's."""
 
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from trd.errors import RecipeError
@@ -21,8 +21,19 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def webhook(url: str, tls: Tls | None = None) -> Callable[[dict[str, Any]], None]:
-    """A `deliver` for an outbox. tls: for https. Raises RecipeError for what is no address, and for files of `tls`."""
+def inspection_key(inspection: Mapping[str, Any]) -> str:
+    return f"inspection-{inspection['id']}"
+
+
+def alarm_key(alarm: Mapping[str, Any]) -> str:
+    return f"alarm-{alarm['id']}{'-acknowledged' if alarm['acknowledged_at'] else ''}"
+
+
+def webhook(
+    url: str, tls: Tls | None = None, key: Callable[[Mapping[str, Any]], str] = inspection_key
+) -> Callable[[dict[str, Any]], None]:
+    """A `deliver` for an outbox. tls: for https. key: of what is sent, the same when it is sent again. Raises
+    RecipeError for what is no address, and for files of `tls`."""
     parts = split_address(url)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise RecipeError(f"the webhook {shown(url)} is no address: expected http://HOST/PATH or https://HOST/PATH")
@@ -36,11 +47,9 @@ def webhook(url: str, tls: Tls | None = None) -> Callable[[dict[str, Any]], None
         handlers.append(urllib.request.HTTPSHandler(context=(tls or Tls()).context()))
     opener = urllib.request.build_opener(*handlers)
 
-    def deliver(inspection: dict[str, Any]) -> None:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": f"inspection-{inspection['id']}"}
-        with opener.open(
-            urllib.request.Request(url, body_of(inspection), headers, method="POST"), timeout=TIMEOUT
-        ) as answer:
+    def deliver(item: dict[str, Any]) -> None:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key(item)}
+        with opener.open(urllib.request.Request(url, body_of(item), headers, method="POST"), timeout=TIMEOUT) as answer:
             answer.read(1 << 16)
 
     return deliver

@@ -2,7 +2,7 @@
 /** What the station says in English, in the page's words: notes on parts, events, checks, reasons, refusals. */
 
 import { h } from "./dom.js";
-import { language, num } from "./i18n.js";
+import { language, num, word } from "./i18n.js";
 import { sourceName, streamName } from "./streams.js";
 
 /**
@@ -57,6 +57,15 @@ const FORMS = [
   form("{name} cannot go on ({reason}); results wait for it", "{name} kommt nicht weiter ({reason}); die Ergebnisse warten"),
   form("{name} never gets inspection {#number}: {reason}", "{name} bekommt Prüfung {number} nie: {reason}"),
   form("{name}: there is nothing more, it has ended", "{name}: es gibt nichts mehr, zu Ende"),
+  // alarms
+  form("{#count} parts in a row were rejected", "{count} Teile nacheinander waren Ausschuss"),
+  form("{#rejected} of the last {#count} parts were rejected, more than {#share}%", "{rejected} der letzten {count} Teile waren Ausschuss, mehr als {share} %", "{rejected} of the last {count} parts were rejected, more than {share} %"),
+  form("{#count} parts in a row could not be judged: {rest}", "{count} Teile nacheinander waren nicht prüfbar: {rest}"),
+  form("{name} has not received results for {#seconds} s", "{name} hat seit {seconds} s keine Ergebnisse empfangen"),
+  form("{#free} GB are free on the disk, fewer than {#least}", "{free} GB sind auf der Platte frei, weniger als {least}"),
+  form("acknowledged by {who}: {cause} ({rest})", "quittiert von {who}: {cause} ({rest})", "acknowledged by {who}: {cause} ({rest})"),
+  form("acknowledged by {who} ({rest})", "quittiert von {who} ({rest})", "acknowledged by {who} ({rest})"),
+  form("alarm rules became {values}, by {who}: {reason}", "Alarmregeln wurden {values}, durch {who}: {reason}", "alarm rules became {values}, by {who}: {reason}"),
   // self-tests
   form("predicts", "rechnet"),
   form("repeatable", "wiederholbar"),
@@ -138,6 +147,7 @@ function put(name, groups) {
   if (name === "streams") return text.split(", ").map(streamName).join(", ");
   if (name === "names") return text.replace(/ by ([^,]+)/g, " ($1)"); // classes, each with what serves it
   if (name === "source") return sourceName(text);
+  if (name === "values") return text.replace(/(\w+) (\S+?)(,|$)/g, (_whole, key, value, end) => `${word("rule", key)} ${value}${end}`);
   return name === "rest" ? (translated(text) ?? text) : text;
 }
 

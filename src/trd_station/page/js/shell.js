@@ -169,10 +169,11 @@ export class Shell {
     const { live, className, partClass } = this.app;
     const state = live.state;
     const ready = state?.classes[className]?.ready ?? partClass?.ready ?? false;
-    this.lamp.className = `lamp ${!live.connected ? "broken" : ready ? "" : "waiting"}`;
-    const text = !live.connected ? t("shell.no_connection") : ready ? t("shell.ready") : t("shell.not_ready");
-    if (this.lamp.textContent !== text) fill(this.lamp, h("span", {}, text));
     const counts = state?.classes[className] ?? partClass;
+    const alarm = (counts?.alarms_open ?? 0) > 0;
+    this.lamp.className = `lamp ${!live.connected ? "broken" : !ready ? "waiting" : alarm ? "alarm-open" : ""}`;
+    const text = !live.connected ? t("shell.no_connection") : !ready ? t("shell.not_ready") : alarm ? t("alarm.open") : t("shell.ready");
+    if (this.lamp.textContent !== text) fill(this.lamp, h("span", {}, text));
     this.#badge("review", counts?.review_open ?? 0, "");
     this.#badge("watch", counts?.alarms_open ?? 0, "alarm");
   }

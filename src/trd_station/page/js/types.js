@@ -160,6 +160,7 @@
  * @property {string} kind
  * @property {string} text
  * @property {string | null} acknowledged_by
+ * @property {string | null} cause
  */
 
 export {};

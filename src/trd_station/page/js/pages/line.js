@@ -1,6 +1,7 @@
 // @ts-check
 /** The line as it runs: the last decision, legible from two metres, and how the last hundred parts went. */
 
+import { AlarmBanner } from "../alarms.js";
 import { get } from "../api.js";
 import { App, link } from "../app.js";
 import { Chart, axis, beyond, chartKey, dots, pointed, ruled } from "../charts.js";
@@ -41,7 +42,8 @@ class Line {
     this.tracePanel = h("section", { class: "panel line-trace" },
       h("header", {}, h("h2", {}, t("line.trace")), h("span", { class: "grow" }), chartKey([["ok", t("decision.ok")], ["review", t("decision.review")], ["reject", t("decision.reject")]])),
       this.trace.element);
-    this.element = h("div", { class: "page full line" }, h("h1", { class: "unseen" }, t("line.title")), this.said,
+    this.alarms = new AlarmBanner(app);
+    this.element = h("div", { class: "page full line" }, h("h1", { class: "unseen" }, t("line.title")), this.said, this.alarms.element,
       this.decision, this.warning, this.picture, this.rates, this.tracePanel, this.strip);
     this.asked = 0;
     this.loading = false;
@@ -67,6 +69,7 @@ class Line {
 
   destroy() {
     for (const end of this.ends) end();
+    this.alarms.destroy();
     clearInterval(this.clock);
     cancelAnimationFrame(this.asked);
     this.trace.destroy();

@@ -1,6 +1,7 @@
 // @ts-check
 /** Whether parts and sensors are still what they were. */
 
+import { acknowledgeDialog } from "../alarms.js";
 import { get, ofClass, send } from "../api.js";
 import { App, link } from "../app.js";
 import { Chart, axis, banded, chartKey, dots, pointed } from "../charts.js";
@@ -9,6 +10,7 @@ import { dateTime, num, percent, t } from "../i18n.js";
 import { message } from "../messages.js";
 import { FACTORS, measured, streamName, unitOf } from "../streams.js";
 import { ask, empty, fault, field, into } from "../widgets.js";
+import { rulesPanel } from "./watch-rules.js";
 
 /** @typedef {import("../types.js").Stream} Stream */
 /** @typedef {import("../types.js").StationEvent} StationEvent */
@@ -34,12 +36,14 @@ class Watch {
     this.chartPlace = h("section", { class: "panel stream-chart", hidden: true });
     this.chartHead = h("header", {});
     const may = app.may("engineer");
+    this.rules = rulesPanel(app);
     this.element = h("div", { class: "page watch" },
       h("div", { class: "page-head" }, h("h1", {}, t("watch.title")), h("span", { class: "grow" }),
         may && h("button", { onclick: () => this.#restart(null) }, t("watch.restart_all"))),
       h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("watch.alarms"))), this.events),
       this.chartPlace,
-      h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("watch.streams"))), h("div", { class: "body" }, this.intro), this.streams));
+      h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("watch.streams"))), h("div", { class: "body" }, this.intro), this.streams),
+      this.rules);
     this.chosen = "";
     /** Of the chart, oldest first. @type {{ id: number, at: string, value: number }[]} */
     this.points = [];
@@ -77,8 +81,12 @@ class Watch {
     return h("li", {}, h("span", { class: `tag ${tag}` }, icon(event.level === "info" ? "line" : "invalid"), t(`watch.level.${event.level}`)),
       h("span", { class: "quiet small when" }, dateTime(event.at)),
       h("span", { class: "text" }, message(event.text)),
-      event.acknowledged_by ? h("span", { class: "quiet small" }, t("watch.acknowledged", { who: event.acknowledged_by }))
+      event.acknowledged_by ? h("span", { class: "quiet small" }, t("watch.acknowledged", { who: event.acknowledged_by }), event.cause && `: ${event.cause}`)
         : open && this.app.may("operator") && h("button", { class: "slim", onclick: async (/** @type {Event} */ click) => {
+          if (event.level === "alarm") {
+            acknowledgeDialog(event, () => this.#readEvents());
+            return;
+          }
           const button = /** @type {HTMLButtonElement} */ (click.currentTarget);
           button.disabled = true;
           try {
