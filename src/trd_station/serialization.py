@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trd_station import times
-from trd_station.deciding import Limits, WhatIf
+from trd_station.deciding import Flip, Limits, WhatIf
 from trd_station.shelf import facts as model_facts
 from trd_station.store import versions
 from trd_station.store.database import Database
@@ -194,16 +194,18 @@ def what_if(outcome: WhatIf, parts: Mapping[int, str], compute_ms: float) -> dic
             {"from": before, "to": after, "count": count} for (before, after), count in outcome.changes.items()
         ],
         "verdicts": outcome.verdicts,
-        "flips": [
-            {
-                "id": flip.judged.id,
-                "part": parts[flip.judged.id],
-                "score": flip.judged.score,
-                "verdict": flip.judged.verdict,
-                "from": flip.before,
-                "to": flip.after,
-            }
-            for flip in outcome.flips
-        ],
+        "flips": [_flip(flip, parts) for flip in outcome.flips],
+        "changed": [_flip(flip, parts) for flip in outcome.changed],
         "compute_ms": round(compute_ms, 2),
+    }
+
+
+def _flip(flip: Flip, parts: Mapping[int, str]) -> dict[str, Any]:
+    return {
+        "id": flip.part.id,
+        "part": parts[flip.part.id],
+        "score": flip.part.score,
+        "verdict": flip.part.verdict,
+        "from": flip.before,
+        "to": flip.after,
     }

@@ -82,6 +82,14 @@ export function dots(name, size) {
 }
 
 /**
+ * A limit that may change from part to part.
+ * @param {string} name of a colour
+ */
+export function stepped(name) {
+  return { stroke: colour(name), width: 2, points: { show: false }, paths: /** @type {any} */ (uPlot.paths).stepped({ align: 1 }) };
+}
+
+/**
  * Horizontal or vertical lines over the chart.
  * @param {() => { at: number, colour: string, axis: "x" | "y" }[]} lines
  */

@@ -19,15 +19,19 @@ const ESTIMATES = /** @type {const} */ (["false_rejects", "false_reviews", "esca
 const OUTCOMES = /** @type {const} */ (["ok", "review", "reject"]);
 
 /** @type {import("../app.js").MakePage} */
-export function thresholdPage(app) {
-  const page = new ThresholdPage(app);
+export function thresholdPage(app, _rest, query) {
+  const page = new ThresholdPage(app, Number(query.get("model")) || null);
   return { element: page.element, title: t("threshold.title"), destroy: () => page.destroy() };
 }
 
 class ThresholdPage {
-  /** @param {App} app */
-  constructor(app) {
+  /**
+   * @param {App} app
+   * @param {number | null} model whose versions are asked for, which may not serve any more
+   */
+  constructor(app, model) {
     this.app = app;
+    this.model = model;
     this.path = `${ofClass(app.className)}/threshold`;
     this.body = h("div", { class: "stack-wide" }, h("div", { class: "panel empty" }, t("loading")));
     this.element = h("div", { class: "page threshold" }, h("div", { class: "page-head" }, h("h1", {}, t("threshold.title"))), this.body);
@@ -58,7 +62,7 @@ class ThresholdPage {
       this.#draw(histogram);
       await this.#ask();
     } catch (error) {
-      if (!signal.aborted) fill(this.body, h("div", { class: "panel" }, fault(error, () => void this.#read())));
+      if (!signal.aborted) fill(this.body, this.model !== null && versionsPanel(this.app, this.path, () => void this.#read(), this.model), h("div", { class: "panel" }, fault(error, () => void this.#read())));
     }
   }
 
@@ -79,7 +83,12 @@ class ThresholdPage {
     } });
     this.save = h("button", { class: "main", disabled: true, onclick: () => this.#keep() }, t("threshold.save"));
     const may = this.app.may("engineer");
+    const since = h("input", { type: "datetime-local", onchange: () => this.#period() });
+    const until = h("input", { type: "datetime-local", onchange: () => this.#period() });
+    this.dates = { since, until };
+    const other = this.model !== null && this.model !== this.active?.model ? this.model : null;
     fill(this.body,
+      other !== null && versionsPanel(this.app, this.path, () => void this.#read(), other),
       this.histogram.element,
       h("div", { class: "halves" },
         h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("threshold.what_if")), h("span", { class: "grow" }),
@@ -87,7 +96,8 @@ class ThresholdPage {
         h("div", { class: "body stack-wide" },
           h("div", {}, this.controls.reject.element, this.promise.reject),
           h("div", {}, this.controls.review.element, this.promise.review),
-          h("div", { class: "row wrap ends" }, field(t("threshold.by_rate"), byRate), h("span", { class: "grow" }), may ? this.save : h("p", { class: "small quiet" }, t("threshold.engineer"))), this.least)),
+          h("div", { class: "row wrap ends" }, field(t("threshold.by_rate"), byRate), h("span", { class: "grow" }), may ? this.save : h("p", { class: "small quiet" }, t("threshold.engineer"))), this.least,
+          h("div", { class: "row wrap ends" }, field(t("history.since"), since), field(t("history.until"), until)))),
         h("section", { class: "panel", "aria-live": "polite" }, h("div", { class: "body stack-wide" }, this.outcome, this.flips))),
       h("div", { class: "halves" },
         recalibrationPanel(this.app, () => this.active?.id ?? 0, () => void this.#read()),
@@ -161,6 +171,16 @@ class ThresholdPage {
     if (this.save) this.save.disabled = same || this.bad.size > 0;
   }
 
+  /** Which parts the question is about. */
+  get period() {
+    const asTime = (/** @type {HTMLInputElement | undefined} */ control) => (control?.value ? new Date(control.value).toISOString() : undefined);
+    return { since: asTime(this.dates?.since), until: asTime(this.dates?.until) };
+  }
+
+  #period() {
+    this.#later(() => this.#ask());
+  }
+
   #back() {
     if (!this.active) return;
     this.limits = { review: this.active.review_above, reject: this.active.reject_above };
@@ -181,7 +201,7 @@ class ThresholdPage {
     if (!limits) return;
     const number = (this.asked = (this.asked ?? 0) + 1);
     try {
-      const query = rate === undefined ? { reject_above: limits.reject, review_above: limits.review } : { reject_rate: rate };
+      const query = rate === undefined ? { reject_above: limits.reject, review_above: limits.review, ...this.period } : { reject_rate: rate };
       /** @type {WhatIf} */
       const answer = await get(`${this.path}/what-if`, query, this.stop.signal);
       if (number !== this.asked) return; // a later question is under way
@@ -213,9 +233,8 @@ class ThresholdPage {
     }
     fill(this.outcome, changeTable(answer), judged && verdictTable(answer));
     fill(this.flips, judged && h("h3", {}, t("threshold.flips")),
-      !judged ? h("p", { class: "small quiet" }, t("threshold.no_verdicts")) : answer.flips.length === 0 ? h("p", { class: "small quiet" }, t("threshold.no_flips")) : h("ul", { class: "flips" }, answer.flips.map((flip) =>
-        h("li", {}, h("a", { href: link("part", flip.id) }, flip.part), h("span", { class: "number quiet" }, score(flip.score)), judgementTag(flip.verdict),
-          h("span", { class: "row" }, decisionTag(flip.from), icon("right"), decisionTag(flip.to))))));
+      !judged ? h("p", { class: "small quiet" }, t("threshold.no_verdicts")) : answer.flips.length === 0 ? h("p", { class: "small quiet" }, t("threshold.no_flips")) : flipList(answer.flips),
+      answer.changed.length > 0 && h("details", {}, h("summary", {}, t("threshold.changed", { n: answer.changed.length })), flipList(answer.changed)));
   }
 
   #keep() {
@@ -246,6 +265,13 @@ class ThresholdPage {
       }))));
     return h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("threshold.estimates"))), place);
   }
+}
+
+/** @param {WhatIf["flips"]} flips */
+function flipList(flips) {
+  return h("ul", { class: "flips" }, flips.map((flip) =>
+    h("li", {}, h("a", { href: link("part", flip.id) }, flip.part), h("span", { class: "number quiet" }, score(flip.score)), judgementTag(flip.verdict),
+      h("span", { class: "row" }, decisionTag(flip.from), icon("right"), decisionTag(flip.to)))));
 }
 
 /**
