@@ -20,6 +20,7 @@ OPERATOR = {
     ("POST", "/v1/classes/{class_name}/inspections"),
     ("POST", "/v1/inspections/{number}/verdicts"),
     ("POST", "/v1/events/{number}/acknowledge"),
+    ("GET", "/v1/inspections/{number}/under"),
 }
 ENGINEER = {
     ("PUT", "/v1/classes/{class_name}/threshold"),

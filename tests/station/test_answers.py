@@ -100,6 +100,8 @@ def of_parts(ask: Asked, test_parts: Path) -> None:
     for path in ("/v1/inspections", "/v1/inspections/count", PART, f"{PART}/verdicts", f"{BASE}/kinds"):
         ask("GET", path)
     assert ask("GET", PART, of={"number": chip["id"]})["verdicts"]
+    ask("GET", f"{PART}/under", of={"number": chip["id"]}, params={"reject_above": 1e6})
+    assert ask("GET", f"{PART}/nearest-good", of={"number": chip["id"]})["inspection"]["verdict"] == "good"
     assert ask("GET", f"{PART}/maps/{{name}}/contours", of={"number": chip["id"]})["contours"]
 
 

@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from trd_station.api import (
     alarms,
+    comparing,
     exporting,
     find,
     inspect,
@@ -49,6 +50,7 @@ MODULES = (
     watching,
     exporting,
     alarms,
+    comparing,
 )
 
 

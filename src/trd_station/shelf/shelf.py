@@ -186,24 +186,12 @@ class Shelf:
                     versions.save_model(connection, replace(other, state="ready" if current else "retired"))
             versions.save_model(connection, serving)
             active = versions.active_threshold(connection, version.id)
-            return active or versions.add_threshold(connection, self._first_threshold(serving, detector))
+            return active or versions.add_threshold(connection, first_threshold(serving, detector, self._review_factor))
 
         threshold = self._database.write(write)
         self._serving[class_name] = Serving(class_name, serving, detector, threshold)
         self._retire(class_name, keep={serving.id, *([current.version.id] if current else [])})
         return serving
-
-    def _first_threshold(self, version: ModelVersion, detector: Detector) -> ThresholdVersion:
-        calibration = detector.calibration
-        threshold = calibration.image_threshold
-        limits = limits_for(
-            calibration.good_scores,
-            threshold.requested_rate,
-            min(self._review_factor * threshold.requested_rate, 0.5),
-            calibration.promise,
-        )
-        limits = replace(limits, reject_above=threshold.value, review_above=min(limits.review_above, threshold.value))
-        return ThresholdVersion(version.class_id, version.id, limits, "training", "station", "first")
 
     def _load(self, class_name: str, candidate: AvailableDetector, who: str) -> ModelVersion:
         number = self._database.write(partial(versions.class_id, name=class_name))
@@ -265,6 +253,20 @@ class Shelf:
         for version in models.values():
             if version.state == "ready" and version.id not in self._warm:
                 self._save(replace(version, state="retired"))
+
+
+def first_threshold(version: ModelVersion, detector: Detector, review_factor: float) -> ThresholdVersion:
+    """What a model begins with; it is not stored."""
+    calibration = detector.calibration
+    threshold = calibration.image_threshold
+    limits = limits_for(
+        calibration.good_scores,
+        threshold.requested_rate,
+        min(review_factor * threshold.requested_rate, 0.5),
+        calibration.promise,
+    )
+    limits = replace(limits, reject_above=threshold.value, review_above=min(limits.review_above, threshold.value))
+    return ThresholdVersion(version.class_id, version.id, limits, "training", "station", "first")
 
 
 def _computes(version: ModelVersion, facts: Mapping[str, Any]) -> bool:

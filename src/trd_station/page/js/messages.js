@@ -31,7 +31,7 @@ const FORMS = [
   form("computed in precision {now}, calibrated in {then}: the false-alarm rate is not promised", "Gerechnet in {now}, kalibriert in {then}: die Fehlalarmrate ist nicht versprochen"),
   // why a part could not be judged
   form("sample {name}: '{source}' has no valid depth, every point is missing (z = 0)", "{name}: {source} ohne gültige Tiefe, jeder Punkt fehlt (z = 0)"),
-  form("{name}: no valid depth, all {#count} points are missing (z = 0)", "{name}: keine gültige Tiefe, alle {count} Punkte fehlen (z = 0)"),
+  form("{name}: no valid depth, all {size} points are missing (z = 0)", "{name}: keine gültige Tiefe, alle {size} Punkte fehlen (z = 0)"),
   form("sample {name}: '{source}' is {size}, its partners {usual} (height, width)", "{name}: {source} hat {size}, die anderen Quellen {usual} (Höhe, Breite)"),
   form("{name} cannot be read{how}: {reason}; the file is damaged or of another format", "{name} ist nicht lesbar{how}: {reason}; die Datei ist beschädigt oder von anderem Format"),
   form("unexpected {kind} while the part was prepared", "Unerwarteter Fehler ({kind}) beim Vorbereiten des Teils"),

@@ -5,11 +5,12 @@ import { historyPage } from "./pages/history.js";
 import { linePage } from "./pages/line.js";
 import { modelsPage } from "./pages/models.js";
 import { partPage } from "./pages/part.js";
+import { reportPage } from "./pages/report.js";
 import { reviewPage } from "./pages/review.js";
 import { thresholdPage } from "./pages/threshold.js";
 import { watchPage } from "./pages/watch.js";
 
-/** @type {Record<string, { make: import("./app.js").MakePage, icon: "line" | "part" | "history" | "review" | "threshold" | "watch" | "models" }>} */
+/** @type {Record<string, { make: import("./app.js").MakePage, icon: "line" | "part" | "history" | "review" | "threshold" | "watch" | "models", hidden?: boolean }>} hidden: not in the rail */
 export const PAGES = {
   line: { make: linePage, icon: "line" },
   part: { make: partPage, icon: "part" },
@@ -18,4 +19,5 @@ export const PAGES = {
   threshold: { make: thresholdPage, icon: "threshold" },
   watch: { make: watchPage, icon: "watch" },
   models: { make: modelsPage, icon: "models" },
+  report: { make: reportPage, icon: "part", hidden: true },
 };

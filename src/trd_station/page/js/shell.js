@@ -150,7 +150,7 @@ export class Shell {
   }
 
   #rail() {
-    return h("nav", { class: "rail", "aria-label": t("shell.pages") }, h("ul", {}, Object.entries(PAGES).map(([name, page]) =>
+    return h("nav", { class: "rail", "aria-label": t("shell.pages") }, h("ul", {}, Object.entries(PAGES).filter(([, page]) => !page.hidden).map(([name, page]) =>
       h("li", {}, h("a", { href: link(name), "data-page": name }, icon(page.icon), h("span", {}, t(`${name}.title`)))))));
   }
 
