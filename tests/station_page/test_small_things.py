@@ -8,6 +8,9 @@ import pytest
 from pages import Look, Served, part_files, send, serious_findings, serving, window
 
 from trd.preprocess.ranges import TrainingRanges
+from trd_station.alarms.alarms import TALLIED as ALL_KINDS
+from trd_station.alarms.rules import LONGEST_WINDOW, ClassRules
+from trd_station.alarms.tally import INVALID, REJECT, Tally
 from trd_station.watch.exchangeable import ExchangeabilityTest
 from trd_station.watch.watch import RECENT, Stream, _drifted
 
@@ -152,8 +155,16 @@ def station_messages() -> list[str]:
     for value in range(RECENT):
         test.add(float(value))
         stream.recent.append(float(value))
+    tally = Tally()
+    for decision in [REJECT] * LONGEST_WINDOW + [INVALID] * 3:
+        tally.add(ALL_KINDS, decision)
+    alarms = tally.broken(ClassRules(), {"reason": "unexpected ValueError while the part was prepared"}).values()
+    assert len(alarms) == len(ALL_KINDS)
+    told = f"acknowledged by anna: lamp ({next(iter(alarms))})"
     described = ranges.described()
     return [
+        *alarms,
+        told,
         *notes,
         *ranges.notes((192, 192), {"part_pixels": 900.0}),
         _drifted(stream),

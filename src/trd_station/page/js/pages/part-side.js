@@ -39,11 +39,11 @@ export class PartSide {
       part.notes.length > 0 && h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("part.notes"))),
         h("ul", { class: "body stack" }, part.notes.map((note) => h("li", { class: "note" }, icon("invalid"), h("div", {}, message(note)))))),
       this.#verdict(seen),
-      part.score !== null && recordPanel(app, part),
       seen && h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("part.cursor")), h("span", { class: "grow" }),
         part.peak && h("button", { class: "slim", onclick: () => views.linked.point({ row: part.peak?.[0] ?? 0, column: part.peak?.[1] ?? 0 }) }, t("part.to_peak"))),
       h("div", { class: "body" }, this.readout)),
       this.rulerPanel?.element,
+      part.score !== null && recordPanel(app, part),
       seen && this.#display(),
       this.#facts());
     this.end = views.linked.listen((what) => what === "cursor" && void this.#read());
