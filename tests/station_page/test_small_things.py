@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pages import Look, Served, part_files, send, serious_findings, serving, window
 
@@ -57,6 +58,24 @@ def test_a_field_that_holds_no_number_cannot_be_kept(browser: Any, two_classes: 
         page.get_by_label("Fehlalarme unter guten Teilen").fill("1")
         page.get_by_text("20 gute Teile können nicht weniger als 4,76 % versprechen").wait_for()
         page.get_by_text("werden 99 gute Teile gebraucht").wait_for()
+
+
+def test_numbers_in_fields_are_read_back(browser: Any, two_classes: Served) -> None:
+    """Also where a language sets thousands apart: 1,234 is not 1.234."""
+    with window(browser, two_classes) as opened:
+        page = opened.open("history")
+        for language in ("en", "de"):
+            read = page.evaluate(
+                """async (language) => {
+                    const { editable, parsed, useLanguage } = await import('/js/i18n.js');
+                    useLanguage(language);
+                    return [1234.5, 1000, 0.125, -3, 1e6].map((value) => parsed(editable(value)));
+                }""",
+                language,
+            )
+            assert read == [1234.5, 1000, 0.125, -3, 1e6]
+        wrong = page.evaluate("async () => ['-3,x', '', '1,2,3', '1 2', 'x'].map((await import('/js/i18n.js')).parsed)")
+    assert all(np.isnan(value) for value in wrong)
 
 
 def test_the_trace_tells_what_it_shows_and_opens_it(browser: Any, two_classes: Served) -> None:

@@ -122,7 +122,10 @@ class Alarms:
                 self._raise(
                     (None, OUTPUT, name), f"{name} has not received results for {seconds:.0f} s", {"name": name}
                 )
-        free = shutil.disk_usage(self._folder).free / 1e9
+        try:
+            free = shutil.disk_usage(self._folder).free / 1e9
+        except OSError:  # a share that is away: who writes to it says so
+            return
         if rules.disk_free_gb and free < rules.disk_free_gb:
             self._raise((None, DISK, ""), f"{free:.1f} GB are free on the disk, fewer than {rules.disk_free_gb:g}", {})
         else:

@@ -70,6 +70,16 @@ export function num(value, digits = 2, least = 0) {
 }
 
 /**
+ * A number for a field, as `parsed` reads it: thousands stand together.
+ * @param {number} value
+ * @param {number} [digits] after the point, at most
+ * @param {number} [least] after the point, at least
+ */
+export function editable(value, digits = 3, least = 0) {
+  return value.toLocaleString(current, { maximumFractionDigits: digits, minimumFractionDigits: least, useGrouping: false });
+}
+
+/**
  * A number as people type it, with a decimal comma too; NaN where it is none, or more than a number.
  * @param {string} text
  */

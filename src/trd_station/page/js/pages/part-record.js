@@ -4,7 +4,7 @@
 import { get, ofClass, ofPart } from "../api.js";
 import { App, link } from "../app.js";
 import { fill, h } from "../dom.js";
-import { dateTime, num, parsed, score, t } from "../i18n.js";
+import { dateTime, editable, num, parsed, score, t } from "../i18n.js";
 import { message } from "../messages.js";
 import { decisionTag, fault, field, into } from "../widgets.js";
 
@@ -60,7 +60,7 @@ function versionTable(part, versions) {
 /** @param {Inspection} part */
 function limitField(part) {
   const said = h("span", { role: "status" }, decisionTag(part.decision));
-  const limit = h("input", { type: "text", inputmode: "decimal", class: "narrow number", value: num(part.reject_above, 3, 3), oninput: () => {
+  const limit = h("input", { type: "text", inputmode: "decimal", class: "narrow number", value: editable(part.reject_above, 3, 3), oninput: () => {
     const at = parsed(limit.value);
     limit.setAttribute("aria-invalid", String(!Number.isFinite(at)));
     fill(said, Number.isFinite(at) ? decisionTag(decided(part, { reject_above: at, review_above: Math.min(at, part.review_above) })) : t("threshold.no_number"));

@@ -4,7 +4,7 @@
 import { get, ofClass, send } from "../api.js";
 import { App, link } from "../app.js";
 import { fill, h, icon } from "../dom.js";
-import { num, parsed, percent, score, t } from "../i18n.js";
+import { editable, num, parsed, percent, score, t } from "../i18n.js";
 import { ask, decisionTag, empty, fault, field, into, judgementTag, toast } from "../widgets.js";
 import { ScoreHistogram } from "./threshold-histogram.js";
 import { recalibrationPanel } from "./threshold-recalibration.js";
@@ -112,7 +112,7 @@ class ThresholdPage {
     const step = Number(((range[1] - range[0]) / 400).toPrecision(1));
     const value = this.limits?.[name] ?? 0;
     const wrong = h("p", { class: "small wrong", role: "alert", hidden: true }, t("threshold.no_number"));
-    const exact = h("input", { type: "text", inputmode: "decimal", value: num(value, 3, 3), class: "narrow number", "aria-label": t(`threshold.${name}_above`),
+    const exact = h("input", { type: "text", inputmode: "decimal", value: editable(value, 3, 3), class: "narrow number", "aria-label": t(`threshold.${name}_above`),
       oninput: () => this.#typed(name, parsed(exact.value)), onchange: () => this.#move(name, parsed(exact.value)) });
     const slider = h("input", { type: "range", min: range[0], max: range[1], step, value, "aria-label": t(`threshold.${name}_above`), oninput: () => this.#move(name, Number(slider.value)) });
     return {
@@ -124,7 +124,7 @@ class ThresholdPage {
       },
       /** @param {number} at */
       set: (at) => {
-        if (document.activeElement !== exact || exact.getAttribute("aria-invalid") === "true") exact.value = num(at, 3, 3);
+        if (document.activeElement !== exact || exact.getAttribute("aria-invalid") === "true") exact.value = editable(at, 3, 3);
         slider.value = String(at);
       },
     };

@@ -4,7 +4,7 @@
 import { get, ofClass, send } from "../api.js";
 import { App } from "../app.js";
 import { h } from "../dom.js";
-import { num, parsed, t } from "../i18n.js";
+import { editable, parsed, t } from "../i18n.js";
 import { ask, field, into, toast } from "../widgets.js";
 
 /** Name, factor between the field and the station's value. @type {[string, number][]} */
@@ -39,7 +39,7 @@ export function rulesPanel(app) {
 
   /** @param {number} value */
   function control(value) {
-    return h("input", { type: "text", inputmode: "decimal", class: "narrow number", required: true, pattern: "\\d+([.,]\\d+)?", value: num(value, 3).replace(/[^\d.,]/g, ""), disabled: !app.may("engineer") });
+    return h("input", { type: "text", inputmode: "decimal", class: "narrow number", required: true, pattern: "\\d+([.,]\\d+)?", value: editable(value), disabled: !app.may("engineer") });
   }
 
   /**
