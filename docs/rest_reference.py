@@ -23,6 +23,7 @@ GROUPS = {  # title -> what the paths begin with; the first that fits
     "Recalibration": ("/v1/classes/{class_name}/recalibration", "/v1/classes/{class_name}/estimates"),
     "Models": ("/v1/models", "/v1/classes/{class_name}/models"),
     "Watch": ("/v1/classes/{class_name}/watch",),
+    "Alarms": ("/v1/alarm-rules", "/v1/classes/{class_name}/alarm-rules"),
     "Verdicts, review, events": (
         "/v1/inspections/{number}/verdicts",
         "/v1/verdicts",
@@ -101,6 +102,8 @@ def _section(route: Route, openapi: Mapping[str, Any]) -> str:
 
 def _body(media: str, schema: Mapping[str, Any], openapi: Mapping[str, Any]) -> Iterator[str]:
     whole = resolved(schema, openapi)
+    for one in whole.get("anyOf", ()):  # a body that may be left out is that or null
+        whole = resolved(one, openapi) if "$ref" in one else whole
     if not whole.get("properties"):
         yield from (f"Body: `{media}`, {kind(whole, openapi)}.", "")
         return

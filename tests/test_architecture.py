@@ -66,6 +66,7 @@ STATION_USES = {
     "trd.preprocess.foreground": "border_plane",
     "trd.preprocess.frame": "Frame",
     "trd.preprocess.view_frames": "AnyFrame ViewFrames frame_from_json",
+    "trd.preprocess.view_pipeline": "pipeline_of",
     "trd.preprocess.image": "full_scale_of unit_range",
     "trd.preprocess.measures": "UNITS measures_of",
     "trd.preprocess.ranges": "TrainingRanges",
@@ -73,8 +74,8 @@ STATION_USES = {
     "trd.progress": "tracked",
     "trd.statistics.conformal": "conformal_threshold false_alarm_rate p_value",
     "trd.statistics.intervals": "share_interval",
-    "trd.stored": "FACTS RECIPE WEIGHTS WITHOUT detector_folder",
-    "trd.types": "Camera Prediction PreparedSample Sample SampleFiles UNLABELLED VIEW_SEPARATOR views_of",
+    "trd.stored": "DetectorFacts FACTS RECIPE WEIGHTS WITHOUT detector_folder",
+    "trd.types": "Camera Prediction PreparedSample Sample SampleFiles UNLABELLED VIEW_SEPARATOR plain_sources views_of",
 }
 """Module of `trd` -> all that the station imports of it: how a detector is trained or computed is not among it."""
 BENCH_USES = {

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from trd.statistics.conformal import conformal_threshold, false_alarm_rate, p_value
 
-Scored = Literal["ok", "review", "reject"]
-SCORED: tuple[Scored, ...] = ("ok", "review", "reject")
+Decision = Literal["ok", "review", "reject"]
+SCORED: tuple[Decision, ...] = ("ok", "review", "reject")
 VERDICTS = ("good", "defect", "unsure")
-FLIPS = 100  # parts with verdicts that a what-if names
+FLIPS = 100  # parts that a what-if names, with verdicts and without
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Limits:
     good_scores: tuple[float, ...]
     promise: str = "guaranteed"
 
-    def decision(self, score: float) -> Scored:
+    def decision(self, score: float) -> Decision:
         if score > self.reject_above:
             return "reject"
         return "review" if score > self.review_above else "ok"
@@ -70,40 +70,41 @@ def limits_for(
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A part with a verdict."""
+class Scored:
+    """A part with its score. verdict: None where it has none."""
 
     id: int
     score: float
-    verdict: str
+    verdict: str | None
 
 
 @dataclass(frozen=True)
 class Flip:
-    """A part with a verdict whose decision would be another one."""
+    """A part whose decision would be another one."""
 
-    judged: Judged
-    before: Scored
-    after: Scored
+    part: Scored
+    before: Decision
+    after: Decision
 
 
 @dataclass(frozen=True)
 class WhatIf:
     """now, then: decision -> number of recent parts. changes: (before, after) -> number. verdicts: verdict -> decision
-    that the part would get -> number. flips: at most FLIPS."""
+    that the part would get -> number. flips: parts with verdicts; changed: recent parts without; at most FLIPS each."""
 
     limits: Limits
     parts: int
     now: dict[str, int]
     then: dict[str, int]
-    changes: dict[tuple[Scored, Scored], int]
-    verdicts: dict[str, dict[Scored, int]]
+    changes: dict[tuple[Decision, Decision], int]
+    verdicts: dict[str, dict[Decision, int]]
     flips: tuple[Flip, ...]
+    changed: tuple[Flip, ...]
 
 
-def what_if(before: Limits, after: Limits, scores: NDArray[np.float64], judged: Sequence[Judged]) -> WhatIf:
-    """What `after` would have made of recent scores and of the parts with verdicts, where `before` decided."""
-    old, new = before.decisions(scores), after.decisions(scores)
+def what_if(before: Limits, after: Limits, recent: Sequence[Scored], judged: Sequence[Scored]) -> WhatIf:
+    """What `after` would have made of recent parts and of the parts with verdicts, where `before` decided."""
+    old, new = (limits.decisions(_scores(recent)) for limits in (before, after))
     pairs = np.bincount(old * len(SCORED) + new, minlength=len(SCORED) ** 2).reshape(len(SCORED), -1)
     changes = {
         (SCORED[i], SCORED[j]): int(pairs[i, j])
@@ -111,23 +112,30 @@ def what_if(before: Limits, after: Limits, scores: NDArray[np.float64], judged: 
         for j in range(len(SCORED))
         if i != j and pairs[i, j]
     }
-    judged_scores = np.array([part.score for part in judged], np.float64)
-    was, becomes = before.decisions(judged_scores), after.decisions(judged_scores)
     verdicts = {name: dict.fromkeys(SCORED, 0) for name in VERDICTS}
-    for (verdict, place), count in Counter(
-        zip((part.verdict for part in judged), becomes.tolist(), strict=True)
-    ).items():
-        verdicts[verdict][SCORED[place]] += count
-    flips = [
-        Flip(judged[place], SCORED[was[place]], SCORED[becomes[place]])
-        for place in np.flatnonzero(was != becomes)[:FLIPS].tolist()
-    ]
+    becomes = after.decisions(_scores(judged)).tolist()
+    for (verdict, place), count in Counter(zip((part.verdict for part in judged), becomes, strict=True)).items():
+        if verdict is not None:
+            verdicts[verdict][SCORED[place]] += count
     return WhatIf(
         after,
-        len(scores),
+        len(recent),
         {name: int(pairs[i].sum()) for i, name in enumerate(SCORED)},
         {name: int(pairs[:, i].sum()) for i, name in enumerate(SCORED)},
         changes,
         verdicts,
-        tuple(flips),
+        _flips(before, after, judged),
+        _flips(before, after, [part for part in recent if part.verdict is None]),
+    )
+
+
+def _scores(parts: Sequence[Scored]) -> NDArray[np.float64]:
+    return np.array([part.score for part in parts], np.float64)
+
+
+def _flips(before: Limits, after: Limits, parts: Sequence[Scored]) -> tuple[Flip, ...]:
+    was, becomes = (limits.decisions(_scores(parts)) for limits in (before, after))
+    return tuple(
+        Flip(parts[place], SCORED[was[place]], SCORED[becomes[place]])
+        for place in np.flatnonzero(was != becomes)[:FLIPS].tolist()
     )

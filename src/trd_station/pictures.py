@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trd.data.images import png_header
-from trd.detector import Detector, checked
+from trd.detector import checked
 from trd.errors import DataError
 from trd.evaluation.figures import outlined, png
 from trd.preprocess.image import full_scale_of, unit_range
 from trd.preprocess.view_frames import AnyFrame
+from trd.preprocess.view_pipeline import pipeline_of
+from trd.stored import DetectorFacts
 from trd.types import Sample
 
 Picture = NDArray[np.uint8]
@@ -43,16 +45,14 @@ def _in_8_bits(array: NDArray[np.generic]) -> Picture:
     return np.asarray(np.moveaxis(unit_range(array, full_scale_of(array)), 0, -1) * 255, np.uint8)
 
 
-def modality_picture(detector: Detector, sample: Sample, name: str, shape: tuple[int, int]) -> Picture:
+def modality_picture(facts: DetectorFacts, sample: Sample, name: str, shape: tuple[int, int]) -> Picture:
     """As the network sees it, (H, W, 4), transparent outside the window. Raises DataError."""
-    prepared = detector.pipeline(checked(sample, detector.recipe))
-    image = (np.moveaxis(prepared.images[name], 0, -1) * 255).round().astype(np.uint8)
-    rows, columns = detector.facts.frame.window_in(shape)
-    size = (columns.stop - columns.start, rows.stop - rows.start)
-    full = np.zeros((*shape, 4), np.uint8)
-    full[rows, columns, :3] = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-    full[rows, columns, 3] = 255
-    return full
+    pipeline = pipeline_of(facts.recipe, facts.frame, facts.ranges, facts.finder)
+    prepared = pipeline(checked(sample, facts.recipe))
+    image = prepared.images[name]
+    window = np.ones(image.shape[1:], np.float32)
+    planes = [facts.frame.to_sensor(plane, shape, 0.0) for plane in (*image, window)]
+    return np.rint(255 * np.stack(planes, axis=-1)).astype(np.uint8)
 
 
 def full_map(stored: Map, frame: AnyFrame, shape: tuple[int, int], floor: float) -> Map:

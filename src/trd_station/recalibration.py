@@ -18,6 +18,7 @@ from trd.statistics.intervals import share_interval
 from trd_station.deciding import Limits, limits_for
 from trd_station.shelf.shelf import Serving
 from trd_station.store.schema import DECISIONS, inspection
+from trd_station.store.versions import Period
 
 c = inspection.c
 FEWEST = 2  # parts that a threshold is made from
@@ -105,12 +106,12 @@ class Estimates:
     without_verdict: int
 
 
-def estimates(connection: Connection, class_id: int, since: int | None, until: int | None) -> Estimates:
-    query = select(c.decision, c.verdict).where(c.sampled == true(), c.class_id == class_id, c.score.is_not(None))
-    if since is not None:
-        query = query.where(c.at >= since)
-    if until is not None:
-        query = query.where(c.at < until)
+def estimates(connection: Connection, class_id: int, model_id: int, period: Period) -> Estimates:
+    """Of the parts that a model decided: another one's decisions say nothing of it."""
+    query = select(c.decision, c.verdict).where(
+        *(c.sampled == true(), c.class_id == class_id, c.model_id == model_id, c.score.is_not(None)),
+        *period.conditions(),
+    )
     counts = Counter((DECISIONS[row.decision], row.verdict) for row in connection.execute(query))
     good = {decision: counts[decision, "good"] for decision in DECISIONS}
     defect = {decision: counts[decision, "defect"] for decision in DECISIONS}

@@ -17,12 +17,13 @@ from trd_station.inputs.folder import WatchedFolder
 from trd_station.inputs.replay import Replay
 from trd_station.inputs.taking import Running, sources_of
 from trd_station.local import reachable
+from trd_station.outputs.feeds import ALARMS
 from trd_station.outputs.mqtt import Mqtt
 from trd_station.outputs.opcua import OpcUa
 from trd_station.outputs.opcua_security import OpcUaSecurity
 from trd_station.outputs.outbox import Outbox
 from trd_station.outputs.tls import Tls
-from trd_station.outputs.webhook import webhook
+from trd_station.outputs.webhook import alarm_key, webhook
 from trd_station.serve import check_address, listening, serve
 from trd_station.settings import Settings
 from trd_station.station import Station
@@ -77,22 +78,31 @@ def run(
 def attach(station: Station, attached: Attached, stack: ExitStack) -> None:
     """Begin inputs and outputs; `stack` ends them, inputs first. Raises TRDError for what cannot be used."""
 
-    def output(name: str, where: str, deliver: Callable[[dict[str, Any]], None], test: Callable[[], str]) -> None:
-        box = Outbox(station, name, deliver)
+    def output(
+        name: str,
+        where: str,
+        deliver: tuple[Callable[[dict[str, Any]], None], Callable[[dict[str, Any]], None]],
+        test: Callable[[], str],
+    ) -> None:
+        """deliver: inspections, and alarms."""
+        box, alarms = Outbox(station, name, deliver[0]), Outbox(station, f"{name}-alarms", deliver[1], ALARMS)
         stack.callback(box.stop)
+        stack.callback(alarms.stop)
         station.attachments.outputs.append(Attachment(name, shown(where), box.state, test))
 
     for number, address in enumerate(attached.webhooks):
-        receiver = webhook(address, attached.tls)
-        output(f"webhook-{number}" if number else "webhook", address, receiver, receiver.test)
+        receiver, alarms = webhook(address, attached.tls), webhook(address, attached.tls, alarm_key)
+        output(f"webhook-{number}" if number else "webhook", address, (receiver, alarms), receiver.test)
     if attached.mqtt:
         broker = Mqtt(attached.mqtt, station.settings.name, attached.tls)
         stack.callback(broker.close)
-        output("mqtt", attached.mqtt, broker.deliver, broker.test)
+        output("mqtt", attached.mqtt, (broker.deliver, broker.deliver_alarm), broker.test)
     if attached.opcua:
         server = OpcUa(attached.opcua, station.shelf.classes, attached.security)
         stack.callback(server.close)
-        output("opcua", attached.opcua, server.deliver, server.test)
+        for alarm in station.open_alarms():  # it begins empty, and the outbox tells only what is new
+            server.deliver_alarm(alarm)
+        output("opcua", attached.opcua, (server.deliver, server.deliver_alarm), server.test)
     inputs: list[tuple[WatchedFolder | Replay | CameraInput, str]] = []
     for text in attached.folders:
         name, where = _of_class(station, text, "--watch-folder")

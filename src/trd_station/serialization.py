@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from trd.types import plain_sources
 from trd_station import times
-from trd_station.deciding import Limits, WhatIf
+from trd_station.deciding import Flip, Limits, WhatIf
 from trd_station.shelf import facts as model_facts
 from trd_station.store import versions
 from trd_station.store.database import Database
@@ -150,12 +151,13 @@ class Serializer:
             "data": row["data"],
             "acknowledged_by": row["acknowledged_by"],
             "acknowledged_at": times.to_iso_or_none(row["acknowledged_at"]),
+            "cause": row["cause"],
         }
 
 
 def images_of(model: ModelVersion) -> list[str]:
     """Names of the pictures of a part: sources, and modalities that are not one themselves."""
-    return list(dict.fromkeys([*model.facts["sources"], *model.facts["modalities"]]))
+    return list(dict.fromkeys([*plain_sources(model.facts["sources"]), *model.facts["modalities"]]))
 
 
 def verdict(row: Row) -> dict[str, Any]:
@@ -194,16 +196,18 @@ def what_if(outcome: WhatIf, parts: Mapping[int, str], compute_ms: float) -> dic
             {"from": before, "to": after, "count": count} for (before, after), count in outcome.changes.items()
         ],
         "verdicts": outcome.verdicts,
-        "flips": [
-            {
-                "id": flip.judged.id,
-                "part": parts[flip.judged.id],
-                "score": flip.judged.score,
-                "verdict": flip.judged.verdict,
-                "from": flip.before,
-                "to": flip.after,
-            }
-            for flip in outcome.flips
-        ],
+        "flips": [_flip(flip, parts) for flip in outcome.flips],
+        "changed": [_flip(flip, parts) for flip in outcome.changed],
         "compute_ms": round(compute_ms, 2),
+    }
+
+
+def _flip(flip: Flip, parts: Mapping[int, str]) -> dict[str, Any]:
+    return {
+        "id": flip.part.id,
+        "part": parts[flip.part.id],
+        "score": flip.part.score,
+        "verdict": flip.part.verdict,
+        "from": flip.before,
+        "to": flip.after,
     }

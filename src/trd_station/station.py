@@ -21,6 +21,7 @@ from trd.errors import DataError, TRDError
 from trd.files import locked
 from trd.preprocess.ranges import TrainingRanges
 from trd_station import serialization, times
+from trd_station.alarms.alarms import ACKNOWLEDGED, Alarms
 from trd_station.attachments import Attachments
 from trd_station.backup.archive import BACKING_UP
 from trd_station.kept_settings import KeptSettings, changes, keep, read_kept, with_kept
@@ -79,8 +80,9 @@ class Station:
             self.parts.recorded,
         )
         self.parts.shelf = self.shelf
+        self.alarms = Alarms(self.database, settings.data, self.report)
         self.watch = Watch(
-            self.database, settings.watch_rate, self._model, self._ranges, self._good_scores, self.report
+            self.database, settings.watch_rate, self._model, self._ranges, self._good_scores, self.alarms.watched
         )
         self._news: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.line = Line(settings, self.shelf, self.database, self.files, self._stored)
@@ -117,7 +119,9 @@ class Station:
     def _start(self) -> None:
         lost = self.files.clear_incoming()
         refused, replaced = self.shelf.start()
-        self.watch.start([self.class_id(name) for name in self.shelf.classes])
+        class_ids = [self.class_id(name) for name in self.shelf.classes]
+        self.watch.start(class_ids)
+        self.alarms.start(class_ids)
         for thread in self._threads:
             thread.start()
         for error in refused:
@@ -241,6 +245,21 @@ class Station:
 
         self._news.put(news)
 
+    def open_alarms(self) -> list[dict[str, Any]]:
+        """As docs/station-api.md tells events, oldest first."""
+        with self.database.reading() as connection:
+            return [self.serializer.event(row) for row in verdicts.open_alarm_rows(connection)]
+
+    def acknowledged(self, row: Mapping[str, Any]) -> None:
+        """An event was acknowledged, which the log of events tells too; row: as it is now."""
+        why = f": {row['cause']}" if row["cause"] else ""
+        text = f"acknowledged by {row['acknowledged_by']}{why} ({row['text']})"
+        alarm = row["level"] == "alarm"
+        self.report(NewEvent("info", ACKNOWLEDGED if alarm else "watch", text, row["class_id"], {"event": row["id"]}))
+        if alarm:
+            self.alarms.acknowledged(row)
+        self.changed("watch", "" if row["class_id"] is None else self.serializer.class_name(row["class_id"]))
+
     def changed(self, what: str, class_name: str) -> None:
         self._news.put(lambda: self._tell(Message("changed", {"what": what, "class": class_name}, class_name)))
 
@@ -280,6 +299,7 @@ class Station:
             self.metrics.decided(name, row["decision"], row["timings"]["total_ms"] / 1000)
             self.used_bytes += row["bytes"]
             self.watch.observe(row)
+            self.alarms.observe(row)
             self._tell(Message("inspection", self.serializer.inspection(row), name, row["id"]))
 
     def _tell_event(self, row: dict[str, Any]) -> None:
@@ -309,6 +329,7 @@ class Station:
                 self._reread_settings()
                 self.tokens.save_seen()
                 self._tell(Message("state", self.state()))
+                self.alarms.look()
                 if time.monotonic() >= next_pruning:
                     next_pruning = time.monotonic() + PRUNE_EVERY
                     self._prune()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
 from trd.detector import Detector
 from trd.errors import TRDError
+from trd.packages.facts import facts_at
+from trd.stored import DetectorFacts
 from trd_station.reading import Inputs
 from trd_station.serialization import Serializer
 from trd_station.shelf.self_test import Recorded
@@ -18,6 +21,7 @@ from trd_station.store import versions
 from trd_station.store.database import Database
 from trd_station.store.files import INPUT, Files, stored_files
 from trd_station.store.schema import inspection
+from trd_station.store.versions import ModelVersion
 
 RECORDED = 3  # parts that a self-test predicts again
 
@@ -28,6 +32,7 @@ class StoredParts:
     def __init__(self, database: Database, files: Files, serializer: Serializer) -> None:
         self._database, self._files, self._serializer = database, files, serializer
         self.shelf: Shelf | None = None
+        self._facts: dict[int, DetectorFacts] = {}  # of models that were not in memory
 
     def inputs(self, row: Mapping[str, Any]) -> Inputs:
         """The files of a part, as far as they are there."""
@@ -38,19 +43,31 @@ class StoredParts:
             if role.startswith(INPUT)
         }
         camera_file = paths.pop("camera", None)
-        detector = self.detector_of(row["model_id"])
-        camera = detector.facts.camera if detector else None
+        facts = self.facts_of(row["model_id"])
+        camera = facts.camera if facts else None
         return Inputs(paths, tuple(self._serializer.model_of(row["model_id"]).facts["clouds"]), camera, camera_file)
 
-    def detector_of(self, model_id: int) -> Detector | None:
-        """Of a model that is in memory, or of the serving one where that is of the same training."""
+    def facts_of(self, model_id: int) -> DetectorFacts | None:
+        """Of the detector of a model, in memory or not; None where it is not on the disk any more."""
+        version = self._serializer.model_of(model_id)
+        detector = self._detector_in_memory(version)
+        if detector is not None:
+            return detector.facts
+        if model_id not in self._facts:
+            with contextlib.suppress(TRDError):
+                facts = facts_at(Path(version.path))
+                if facts.id == version.detector:
+                    self._facts[model_id] = facts
+        return self._facts.get(model_id)
+
+    def _detector_in_memory(self, version: ModelVersion) -> Detector | None:
+        """Of the model, or of the serving one where that is of the same training."""
         if self.shelf is None:
             return None
-        version = self._serializer.model_of(model_id)
         serving = self.shelf.serving(self._serializer.class_name(version.class_id))
         if serving is not None and serving.version.detector == version.detector:
             return serving.detector
-        return self.shelf.in_memory(model_id)
+        return self.shelf.in_memory(version.id)
 
     def recorded(self, detector: str, calibration: str) -> list[Recorded]:
         """The last parts that a detector of this identity and calibration has scored, whose files are there."""
@@ -66,5 +83,5 @@ class StoredParts:
             with contextlib.suppress(TRDError, KeyError):  # its inputs were not kept
                 inputs = self.inputs(dict(row))
                 if set(self._serializer.model_of(row["model_id"]).facts["sources"]) <= set(inputs.sources):
-                    parts.append(Recorded(inputs.sample(), row["score"]))
+                    parts.append(Recorded(inputs.sample(row["part"]), row["score"]))
         return parts

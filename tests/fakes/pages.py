@@ -94,10 +94,10 @@ def without_depth(folder: Path) -> Path:
     return path
 
 
-def send(station: Served, files: Files, part: str) -> dict[str, Any]:
+def send(station: Served, files: Files, part: str, class_name: str = CLASS_NAME) -> dict[str, Any]:
     """Inspect a part by the interface; its inspection."""
     given = {name: (path.name, path.read_bytes()) for name, path in (("rgb", files.rgb), ("xyz", files.xyz))}
-    answer = HTTP.post(f"{station.address}/v1/classes/{CLASS_NAME}/inspections", files=given, data={"part": part})
+    answer = HTTP.post(f"{station.address}/v1/classes/{class_name}/inspections", files=given, data={"part": part})
     assert answer.status_code == 201, answer.text
     (inspection,) = answer.json()["inspections"]
     return dict(inspection)

@@ -21,6 +21,7 @@ OPERATOR = {
     ("POST", "/v1/classes/{class_name}/inspections"),
     ("POST", "/v1/inspections/{number}/verdicts"),
     ("POST", "/v1/events/{number}/acknowledge"),
+    ("GET", "/v1/inspections/{number}/under"),
 }
 ENGINEER = {
     ("PUT", "/v1/classes/{class_name}/threshold"),
@@ -33,6 +34,8 @@ ENGINEER = {
     ("POST", "/v1/classes/{class_name}/models/roll-back"),
     ("POST", "/v1/classes/{class_name}/watch/restart"),
     ("GET", "/v1/classes/{class_name}/export.zip"),
+    ("PUT", "/v1/classes/{class_name}/alarm-rules"),
+    ("PUT", "/v1/alarm-rules"),
 }
 
 

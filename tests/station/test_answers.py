@@ -103,6 +103,8 @@ def of_parts(ask: Asked, test_parts: Path) -> None:
     for path in ("/v1/inspections", "/v1/inspections/count", PART, f"{PART}/verdicts", f"{BASE}/kinds"):
         ask("GET", path)
     assert ask("GET", PART, of={"number": chip["id"]})["verdicts"]
+    ask("GET", f"{PART}/under", of={"number": chip["id"]}, params={"reject_above": 1e6})
+    assert ask("GET", f"{PART}/nearest-good", of={"number": chip["id"]})["inspection"]["verdict"] == "good"
     assert ask("GET", f"{PART}/maps/{{name}}/contours", of={"number": chip["id"]})["contours"]
 
 
@@ -143,7 +145,9 @@ def of_the_station(ask: Asked) -> None:
     assert ask("GET", f"{BASE}/watch/{{name}}", of={"name": "measured"})["points"]
     ask("POST", f"{BASE}/watch/restart", **WHY)
     assert ask("GET", "/v1/events")["events"]
-    ask("POST", "/v1/events/{number}/acknowledge")
+    ask("POST", "/v1/events/{number}/acknowledge", json={"cause": "to see"})
+    for path in (f"{BASE}/alarm-rules", "/v1/alarm-rules"):
+        ask("PUT", path, json={**ask("GET", path), "reason": "to see"})
 
 
 def test_answers_are_described_but_not_validated_again() -> None:

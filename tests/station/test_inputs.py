@@ -28,6 +28,7 @@ from trd_station.outputs.outbox import Outbox
 from trd_station.outputs.webhook import webhook
 from trd_station.running import Attached, attach
 from trd_station.station import Station
+from trd_station.store.verdicts import NewEvent
 
 
 def inspections(client: TestClient) -> list[dict]:
@@ -143,6 +144,7 @@ def test_a_webhook_loses_nothing_while_its_receiver_is_away(station, client, sen
 
 def test_results_over_mqtt_survive_restarts_of_the_broker(station, send, broker) -> None:
     client_module = pytest.importorskip("paho.mqtt.client")
+    from paho.mqtt import subscribe
     from paho.mqtt.enums import CallbackAPIVersion
     from paho.mqtt.properties import Properties
 
@@ -172,6 +174,11 @@ def test_results_over_mqtt_survive_restarts_of_the_broker(station, send, broker)
             until(reader.is_connected)
         sent += send("chip")
         until(all_came)
+        for number in (None, station.class_id("biscuit")):
+            station.report(NewEvent("alarm", "disk", "nearly full", number))
+        until(lambda: {"line/alarm", "line/biscuit/alarm"} <= {topic for topic, _ in received})
+        later = subscribe.simple("line/biscuit/alarm", hostname="127.0.0.1", port=broker.port)
+        assert json.loads(later.payload)["text"] == "nearly full"  # also to who comes later
     until(lambda: received[-1] == ("line/state", "offline"))
     reader.disconnect()
     reader.loop_stop()
@@ -218,9 +225,15 @@ def test_results_over_opc_ua(station, send) -> None:
             (told,) = await asyncio.to_thread(send, "chip")
             await asyncio.wait_for(comes("biscuit/Sequence", 1), 20)
             assert await read(*(f"biscuit/{name}" for name in fields)) == [1, *(told[name] for name in names)]
+            assert await read("AlarmsOpen", "biscuit/AlarmsOpen", "biscuit/AlarmKind") == [1, 0, ""]
+            raised = NewEvent("alarm", "rejects", "5 parts in a row were rejected", station.class_id("biscuit"))
+            row = await asyncio.to_thread(lambda: station.report(raised).result())
+            await asyncio.wait_for(comes("biscuit/AlarmsOpen", 1), 20)
+            assert await read("biscuit/AlarmId", "biscuit/AlarmText") == [row["id"], raised.text]
             (beat,) = await read("Heartbeat")
             await asyncio.wait_for(comes("Heartbeat", beat + 1), 20)
 
+    station.report(NewEvent("alarm", "disk", "nearly full")).result()  # before the server is there
     with ExitStack() as stack:
         attach(station, Attached(opcua=endpoint), stack)
         asyncio.run(ask())

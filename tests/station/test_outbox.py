@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from stations import until
 
 from trd.errors import OutputError
-from trd_station.outputs import outbox
+from trd_station.outputs import feeds, outbox
 from trd_station.outputs.outbox import Outbox, UndeliverableError, body_of
 from trd_station.station import Station
 
@@ -48,7 +48,7 @@ def test_a_full_disk_or_a_database_that_is_away_passes(
     until(lambda: received == sent and "webhook receives again" in texts())
     tries.clear()
     with monkeypatch.context() as patch:
-        patch.setattr(outbox, "select", fails_with(OperationalError("SELECT", {}, Exception("disk I/O error"))))
+        patch.setattr(feeds, "select", fails_with(OperationalError("SELECT", {}, Exception("disk I/O error"))))
         sent += [send()[0]["id"]]
         until(lambda: len(tries) > 3)
     until(lambda: received == sent and len(texts()) == 4)

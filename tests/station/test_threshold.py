@@ -11,7 +11,7 @@ from stations import client_of, upload
 
 from trd.statistics.conformal import conformal_threshold
 from trd_station import times
-from trd_station.deciding import Judged, Limits, limits_for, what_if
+from trd_station.deciding import Limits, Scored, limits_for, what_if
 from trd_station.station import Station
 
 BASE = "/v1/classes/biscuit"
@@ -35,14 +35,15 @@ def test_limits_promise_what_the_library_does(rate: float) -> None:
 
 def test_what_if_counts_what_would_change() -> None:
     before, after = Limits(1.0, 2.0, (0.1, 0.5)), Limits(0.5, 1.5, (0.1, 0.5))
-    scores = np.array([0.2, 0.7, 1.2, 1.7, 2.5])
-    judged = [Judged(1, 0.7, "good"), Judged(2, 1.7, "defect"), Judged(3, 0.2, "good")]
-    found = what_if(before, after, scores, judged)
-    assert found.now == {"ok": 2, "review": 2, "reject": 1}
-    assert found.then == {"ok": 1, "review": 2, "reject": 2}
-    assert found.changes == {("ok", "review"): 1, ("review", "reject"): 1}
+    judged = [Scored(1, 0.7, "good"), Scored(2, 1.7, "defect"), Scored(3, 0.2, "good")]
+    recent = [*judged[:2], Scored(4, 1.2, None), Scored(5, 0.2, None), Scored(6, 2.5, None)]
+    found = what_if(before, after, [*recent, Scored(7, 0.6, None)], judged)
+    assert found.now == {"ok": 3, "review": 2, "reject": 1}
+    assert found.then == {"ok": 1, "review": 3, "reject": 2}
+    assert found.changes == {("ok", "review"): 2, ("review", "reject"): 1}
     assert found.verdicts["good"] == {"ok": 1, "review": 1, "reject": 0}
-    assert [(flip.judged.id, flip.before, flip.after) for flip in found.flips] == [
+    assert [(flip.part.id, flip.before, flip.after) for flip in found.changed] == [(7, "ok", "review")]
+    assert [(flip.part.id, flip.before, flip.after) for flip in found.flips] == [
         (1, "ok", "review"),
         (2, "review", "reject"),
     ]
@@ -185,3 +186,36 @@ def test_recalibration_needs_parts(client: TestClient) -> None:
     answer = client.post(f"{BASE}/recalibration", json={"reason": "why not"})
     assert answer.status_code == 422
     assert "0 sampled parts with the verdict good" in answer.json()["detail"]
+
+
+def test_another_models_parts_say_nothing_of_the_one_that_serves(opened, package: bytes, test_parts: Path) -> None:
+    station = opened(audit_rate=1.0)
+    with client_of(station) as client:
+        files = upload(test_parts / "good", "000")
+        (first,) = client.post(f"{BASE}/inspections", files=files).json()["inspections"]
+        judge(client, first, "good")
+        assert client.get(f"{BASE}/estimates").json()["sampled"] == 1
+        octets = {"content-type": "application/octet-stream"}
+        other = client.post(f"{BASE}/models/package", content=package, headers=octets).json()["id"]
+        client.post(f"/v1/models/{other}/switch", json={"reason": "newer"})
+        told = client.get(f"{BASE}/estimates").json()
+        assert (told["model"], told["sampled"]) == (other, 0)
+        assert client.get(f"{BASE}/estimates", params={"model": first["model"]}).json()["sampled"] == 1
+        client.post(f"{BASE}/inspections", files=files)
+        points = client.get(f"{BASE}/watch/score").json()["points"]
+        assert first["id"] not in [point["id"] for point in points]
+        versions = client.get(f"{BASE}/threshold/versions", params={"model": first["model"]}).json()["versions"]
+        assert [version["id"] for version in versions] == [first["threshold"]]
+
+
+def test_what_if_of_a_time_and_of_single_parts(client: TestClient, send) -> None:
+    parts = [send("good")[0], send("chip")[0]]
+    limits = {"reject_above": 1e6, "review_above": 1e5}
+    told = client.get(f"{BASE}/threshold/what-if", params=limits).json()
+    assert told["parts"] == 2
+    changed = [one for one in parts if one["decision"] != "ok"]
+    assert sorted(one["id"] for one in told["changed"]) == [one["id"] for one in changed]
+    assert told["changed"][0]["verdict"] is None
+    since = parts[1]["at"]
+    assert client.get(f"{BASE}/threshold/what-if", params={**limits, "since": since}).json()["parts"] == 1
+    assert client.get(f"{BASE}/threshold/what-if", params={**limits, "until": since}).json()["parts"] == 1

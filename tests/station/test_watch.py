@@ -140,7 +140,7 @@ def test_a_dark_lamp_becomes_an_event(station: Station, client: TestClient) -> N
     assert "brightness rgb has changed" in alarms[0]["text"]
     text = client.get("/metrics").text
     assert 'trd_drift_alarm{class_name="biscuit",measure="brightness rgb"} 1.0' in text
-    done = client.post(f"/v1/events/{alarms[0]['id']}/acknowledge").json()
+    done = client.post(f"/v1/events/{alarms[0]['id']}/acknowledge", json={"cause": "a new lamp"}).json()
     assert done["acknowledged_by"] == "local"
     assert client.get("/v1/events?open=true&level=alarm").json()["events"] == []
     body = {"name": "brightness rgb", "reason": "new lamp"}

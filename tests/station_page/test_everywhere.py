@@ -1,16 +1,21 @@
 """What holds of every page: it asks no other machine, keeps to the content policy, and can be used by anyone."""
 
+import re
 from typing import Any
 from urllib.parse import urlparse
 
 import pytest
 from pages import Look, Served, serious_findings, window
 
-PAGES = ("line", "part/2", "part/9", "history", "review", "threshold", "watch", "models", "administration", "nonsense")
+PAGES = (
+    *("line", "part/2", "part/9", "report/2", "history", "review", "threshold", "watch", "models", "administration"),
+    "nonsense",
+)
 SHOWN = {  # what is there when a page has its data
     "line": ".line-strip li",
     "part/2": ".view-3d[data-frames]",
     "part/9": ".fault",
+    "report/2": ".sheet img",
     "history": "tbody tr",
     "review": ".judge",
     "threshold": ".flips, .promise b",
@@ -22,10 +27,10 @@ SHOWN = {  # what is there when a page has its data
 
 
 LOOKS = {
-    "as it comes": (Look(), ("Roll back", "Send a package"), "Cancel"),
+    "as it comes": (Look(), ("Send a package",), "Cancel"),
     "dark, German, narrow": (
         Look(theme="dark", language="de-DE", width=1024, height=768),
-        ("Zurück zum vorigen", "Paket senden"),
+        ("Paket senden",),
         "Abbrechen",
     ),
 }
@@ -43,6 +48,8 @@ def test_every_page_can_be_used_and_asks_nobody_else(browser: Any, filled: Serve
             assert page.locator("html").get_attribute("data-theme") == look.theme
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
             found += serious_findings(page)
+            if look.language == "de-DE":
+                found += [f"{place}: {text}" for text in english(page)]
         opened.open("models")
         for button in buttons:
             page.get_by_role("button", name=button).click()
@@ -53,6 +60,45 @@ def test_every_page_can_be_used_and_asks_nobody_else(browser: Any, filled: Serve
         assert len(opened.asked) > 60
     assert not found
     assert hosts == {urlparse(filled.address).netloc}
+
+
+WORDS = re.compile(r"\b(the|of|and|is|are|were|with|not|has|have|from|this|that|parts?|last)\b", re.IGNORECASE)
+
+
+def english(page: Any) -> list[str]:
+    """What is shown or read out and is not German: marked as English, or with a word that only English has."""
+    texts = page.evaluate(
+        """() => {
+            const shown = (one) => one.checkVisibility() || one.closest('.unseen');
+            const marked = [...document.querySelectorAll('body [lang=en]')].filter(shown).map((one) => one.textContent);
+            const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+            const written = [];
+            while (walker.nextNode()) {
+                if (shown(walker.currentNode.parentElement)) written.push(walker.currentNode.data);
+            }
+            const told = ['title', 'aria-label', 'placeholder', 'alt'].flatMap((name) =>
+                [...document.body.querySelectorAll(`[${name}]`)].map((one) => one.getAttribute(name)));
+            return [marked, [...written, ...told]];
+        }"""
+    )
+    marked, others = ([text.strip() for text in some if text.strip()] for some in texts)
+    assert len(others) > 20  # it did look
+    return [*marked, *(text for text in others if WORDS.search(text))]
+
+
+def test_english_is_seen_among_german(browser: Any, filled: Served) -> None:
+    with window(browser, filled, LOOKS["dark, German, narrow"][0]) as opened:
+        page = opened.open("history")
+        page.locator(SHOWN["history"]).first.wait_for()
+        assert not english(page)
+        page.evaluate(
+            """() => {
+                document.querySelector('h1').textContent = 'Some of it';
+                document.querySelector('h1').title = 'What is it';
+                document.querySelector('tbody td.break').innerHTML = '<span lang="en">foo</span>';
+            }"""
+        )
+        assert english(page) == ["foo", "Some of it", "What is it"]
 
 
 def test_the_content_policy_allows_nothing_inline(browser: Any, filled: Served) -> None:

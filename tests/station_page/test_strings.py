@@ -8,11 +8,13 @@ import trd_station
 
 SCRIPTS = Path(trd_station.__file__).parent / "page" / "js"
 ENTRY = re.compile(r'^  ("[^"]+"): \{ en: (".*?"), de: (".*") \},$', re.MULTILINE)
+FILES = sorted(SCRIPTS.glob("strings*.js"))
 STRINGS = {
     json.loads(key): (json.loads(en), json.loads(de))
-    for key, en, de in ENTRY.findall((SCRIPTS / "strings.js").read_text("utf-8"))
+    for path in FILES
+    for key, en, de in ENTRY.findall(path.read_text("utf-8"))
 }
-SOURCES = {path: path.read_text("utf-8") for path in SCRIPTS.rglob("*.js") if path.name != "strings.js"}
+SOURCES = {path: path.read_text("utf-8") for path in SCRIPTS.rglob("*.js") if path not in FILES}
 # keys whose end is only known when the page runs: t(`decision.${...}`), word("problem", code), page titles
 BUILT = {
     "[^.]+".join(re.escape(piece) for piece in re.split(r"\$\{[^}]+\}", found))
@@ -30,7 +32,7 @@ def used_keys() -> set[str]:
 
 
 def test_every_line_of_the_file_was_read() -> None:
-    lines = [line for line in (SCRIPTS / "strings.js").read_text("utf-8").splitlines() if line.startswith('  "')]
+    lines = [line for path in FILES for line in path.read_text("utf-8").splitlines() if line.startswith('  "')]
     assert len(lines) == len(STRINGS) > 250
 
 

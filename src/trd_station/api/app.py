@@ -16,7 +16,9 @@ from starlette.types import Scope
 
 from trd_station.api import (
     administration,
+    alarms,
     backing_up,
+    comparing,
     exporting,
     find,
     inspect,
@@ -40,7 +42,7 @@ from trd_station.station import Station
 PAGE = Path(__file__).parents[1] / "page"
 MODULES = (
     *(operation, inspect, find, media, review, threshold, recalibrating, models, model_upload, watching, exporting),
-    *(administration, backing_up),
+    *(administration, backing_up, alarms, comparing),
 )
 
 

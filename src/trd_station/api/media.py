@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from trd.errors import DataError
 from trd.preprocess.facts import in_metres
 from trd.preprocess.foreground import border_plane
-from trd.types import Sample
+from trd.types import Sample, plain_sources
 from trd_station import pictures
 from trd_station.api.access import needs, router
 from trd_station.api.answers.describing import describe
@@ -98,30 +98,36 @@ def image(request: Request, number: Identifier, name: str, crop: Crop = None, si
     names = images_of(model)
     if name not in names:
         raise Problem(404, "no_image", f"there is no picture '{name[:60]}'; there are: {', '.join(names)}")
-    if name in model.facts["sources"]:
+    if name in plain_sources(model.facts["sources"]):
         inputs, shape = station.parts.inputs(row), shape_of(row)
-        if name not in inputs.sources:
+        if name not in plain_sources(inputs.sources):
             raise Problem(404, "no_image", f"the files of inspection {number} were not kept")
         try:
             array = inputs.source(name, shape)
         except DataError as error:
             raise Problem(404, "pruned", f"the files of inspection {number} cannot be read any more") from error
-        picture = pictures.source_picture(array, name in inputs.clouds)
+        picture = pictures.source_picture(array, name in plain_sources(inputs.clouds))
     else:
         picture = _modality(station, row, name)
     return _png(pictures.cut(picture, model_facts.frame(model.facts), crop == "window"), size)
 
 
 def _modality(station: Station, row: Row, name: str) -> Picture:
-    """By the model that serves, where that is of the same training; else by the one that decided."""
-    detector = station.parts.detector_of(row["model_id"])
-    if detector is None:
-        raise Problem(404, "no_image", "the model that inspected this part is not in memory any more")
+    facts = station.parts.facts_of(row["model_id"])
+    if facts is None:
+        message = f"the model that inspected this part is no longer where it was: put back {_path_of(station, row)}"
+        raise Problem(404, "no_image", message)
     _, sample = sample_of(station, row)
-    return pictures.modality_picture(detector, sample, name, shape_of(row))
+    return pictures.modality_picture(facts, sample, name, shape_of(row))
 
 
-@routes.get("/v1/inspections/{number}/inputs/{source}", openapi_extra=VIEWER, response_class=Response, responses=BYTES)
+def _path_of(station: Station, row: Row) -> str:
+    return station.serializer.model_of(row["model_id"]).name
+
+
+@routes.get(
+    "/v1/inspections/{number}/inputs/{source:path}", openapi_extra=VIEWER, response_class=Response, responses=BYTES
+)
 def sent(request: Request, number: Identifier, source: str) -> FileResponse:
     """The file as it was sent."""
     station = station_of(request)
@@ -162,8 +168,8 @@ def map_png(
     under = None
     if style == "overlay":
         inputs, sample = sample_of(station, row)
-        first = facts["sources"][0]
-        under = pictures.source_picture(sample.arrays[first], first in inputs.clouds)
+        first = plain_sources(facts["sources"])[0]
+        under = pictures.source_picture(sample.arrays[first], first in plain_sources(inputs.clouds))
     highest = top or 2 * max(station.serializer.threshold_of(row["threshold_id"]).limits.reject_above, 1e-6)
     picture = pictures.map_picture(values, style, highest, row["pixel_threshold"], under)
     return _png(pictures.cut(picture, model_facts.frame(facts), crop == "window"), size)
@@ -185,12 +191,12 @@ def cloud(request: Request, number: Identifier, step: Annotated[int, Query(ge=1,
     if not facts["clouds"]:
         raise Problem(404, "no_cloud", f"the class '{station.serializer.class_name(row['class_id'])}' has no 3D source")
     _, sample = sample_of(station, row)
-    frame, clouds = model_facts.frame(facts), tuple(facts["clouds"])
+    frame, clouds = model_facts.frame(facts), plain_sources(facts["clouds"])
     sample = in_metres(sample, clouds, frame.cloud_scale)
     xyz = cast(NDArray[np.float32], sample.arrays[clouds[0]])
-    flat = [name for name in facts["sources"] if name not in facts["clouds"]]
+    flat = [name for name in plain_sources(facts["sources"]) if name not in clouds]
     colour = pictures.source_picture(sample.arrays[flat[0]], False) if flat else None
-    plane = border_plane(xyz)
+    plane = None if sample.views else border_plane(xyz)  # each view has its own
     limits = station.serializer.threshold_of(row["threshold_id"]).limits
     about = CloudFacts(
         row["id"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Query, Request
@@ -37,7 +38,19 @@ def models(
         for candidate in station.shelf.available().values()
         if class_ is None or candidate.class_name == class_
     ]
-    return {"models": [station.model_json(version) for version in model_versions], "found": available}
+    return {
+        "models": [station.model_json(version) for version in model_versions],
+        "found": available,
+        "roll_back": _before(station, class_),
+    }
+
+
+def _before(station: Station, class_name: str | None) -> int | None:
+    """The model that a roll back would have serve."""
+    if class_name is None or station.shelf.serving(class_name) is None:
+        return None
+    before = station.shelf.before(class_name)
+    return None if before is None else before.id
 
 
 def model_of(station: Station, number: int) -> ModelVersion:
@@ -64,13 +77,9 @@ class Name(BaseModel):
 def load(request: Request, class_name: str, body: Name) -> JSONResponse:
     """Loaded, tested and warm; it does not serve yet."""
     station = station_of(request)
-    return loaded(station, class_name, class_id_of(station, class_name), body.name, who(request))
-
-
-def loaded(station: Station, class_name: str, number: int, name: str, by: str) -> JSONResponse:
-    """A detector that was found, loaded and tested for a class. Raises Problem, RefusedModel."""
+    class_id_of(station, class_name)
     try:
-        version = station.shelf.load(class_name, name, by)
+        return loaded(station, class_name, body.name, lambda: station.shelf.load(class_name, body.name, who(request)))
     except KeyError as error:
         detector_names = [
             detector_name
@@ -78,9 +87,16 @@ def loaded(station: Station, class_name: str, number: int, name: str, by: str) -
             if candidate.class_name == class_name
         ]
         listed = ", ".join(detector_names)
-        raise Problem(404, "no_model", f"no model '{name[:60]}' was found; there are: {listed}") from error
+        message = f"no model '{body.name[:60]}' was found; there are: {listed}"
+        raise Problem(404, "no_model", message) from error
+
+
+def loaded(station: Station, class_name: str, name: str, load: Callable[[], ModelVersion]) -> JSONResponse:
+    """A model that `load` loads and tests for a class; one that is refused becomes an alarm. Raises RefusedModel."""
+    try:
+        version = load()
     except RefusedModel as error:
-        station.report(NewEvent("alarm", "self_test", f"{name}: {error}", number))
+        station.report(NewEvent("alarm", "self_test", f"{name}: {error}", error.version.class_id))
         raise
     station.changed("model", class_name)
     return JSONResponse(station.model_json(version), 201)

@@ -6,19 +6,19 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from trd_station import recalibration
 from trd_station.api.access import needs, router, who
 from trd_station.api.answers.describing import describe
 from trd_station.api.answers.models import Estimates, Proposal, Threshold
-from trd_station.api.common import Moment, class_id_of, milliseconds, serving_of, station_of
+from trd_station.api.common import GREATEST, Moment, class_id_of, milliseconds, serving_of, station_of
 from trd_station.api.problems import Problem
 from trd_station.api.threshold import Rate, Reason, Version, in_force, reason_in, what_if_json
 from trd_station.deciding import Limits
 from trd_station.shelf.shelf import Serving
 from trd_station.station import Station
-from trd_station.store.versions import ThresholdVersion
+from trd_station.store.versions import Period, ThresholdVersion
 
 routes = router()
 VIEWER, ENGINEER = needs("viewer"), needs("engineer")
@@ -83,6 +83,9 @@ def recalibrate(request: Request, class_name: str, body: Recalibration) -> JSONR
 
 
 class PeriodQuery(BaseModel):
+    """model: by default the one that serves."""
+
+    model: Annotated[int | None, Field(ge=1, le=GREATEST)] = None
     since: Moment | None = None
     until: Moment | None = None
 
@@ -91,10 +94,13 @@ class PeriodQuery(BaseModel):
 def estimates(request: Request, class_name: str, query: Annotated[PeriodQuery, Query()]) -> dict[str, Any]:
     station = station_of(request)
     number = class_id_of(station, class_name)
+    model = query.model or serving_of(station, class_name).version.id
+    period = Period(milliseconds(query.since), milliseconds(query.until))
     with station.database.reading() as connection:
-        audit = recalibration.estimates(connection, number, milliseconds(query.since), milliseconds(query.until))
+        audit = recalibration.estimates(connection, number, model, period)
     return {
         **{name: getattr(audit, name).to_json() for name in ("false_rejects", "false_reviews", "escapes", "missed")},
+        "model": model,
         "sampled": audit.sampled,
         "without_verdict": audit.without_verdict,
         "audit_rate": station.settings.audit_rate,

@@ -181,12 +181,26 @@ def events(request: Request, query: Annotated[EventQuery, Query()]) -> dict[str,
     return {"events": [station.serializer.event(row) for row in rows], "next": encode_cursor(following)}
 
 
+class Acknowledgement(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    cause: str | None = Field(None, max_length=500)
+
+
 @routes.post("/v1/events/{number}/acknowledge", openapi_extra=needs("operator"), responses=describe(Event))
-def acknowledge(request: Request, number: Identifier) -> dict[str, Any]:
+def acknowledge(request: Request, number: Identifier, body: Acknowledgement | None = None) -> dict[str, Any]:
+    """An alarm needs a cause. Who was first stays."""
     station = station_of(request)
-    row = station.database.write(partial(verdicts.acknowledge, event_id=number, who=who(request)))
+    cause = printable(body.cause) if body is not None else None
+    with station.database.reading() as connection:
+        row = verdicts.event_by_id(connection, number)
     if row is None:
         raise Problem(404, "no_event", f"there is no event {number}")
-    event = station.serializer.event(row)
-    station.changed("watch", event["class"] or "")
-    return event
+    if row["level"] == "alarm" and cause is None:
+        raise Problem(422, "parameter", "body.cause: say what the cause of the alarm was")
+    acknowledged = station.database.write(partial(verdicts.acknowledge, event_id=number, who=who(request), cause=cause))
+    if acknowledged is None:
+        with station.database.reading() as connection:
+            return station.serializer.event(verdicts.event_by_id(connection, number) or row)
+    station.acknowledged(acknowledged)
+    return station.serializer.event(acknowledged)

@@ -18,15 +18,23 @@ from trd_station import serialization
 from trd_station.api.access import needs, router, who
 from trd_station.api.answers.describing import describe
 from trd_station.api.answers.models import Histogram, Threshold, Thresholds, WhatIf
-from trd_station.api.common import GREATEST, Identifier, serving_of, station_of
+from trd_station.api.common import (
+    GREATEST,
+    Identifier,
+    Moment,
+    class_id_of,
+    milliseconds,
+    serving_of,
+    station_of,
+)
 from trd_station.api.problems import Problem
 from trd_station.api.review import printable
-from trd_station.deciding import VERDICTS, Judged, Limits, limits_for, what_if
+from trd_station.deciding import VERDICTS, Limits, Scored, limits_for, what_if
 from trd_station.shelf.shelf import Serving
 from trd_station.station import Station
 from trd_station.store import versions
 from trd_station.store.verdicts import NewEvent
-from trd_station.store.versions import ThresholdVersion
+from trd_station.store.versions import ALWAYS, Period, ThresholdVersion
 
 routes = router()
 VIEWER, ENGINEER = needs("viewer"), needs("engineer")
@@ -49,6 +57,8 @@ class LimitsQuery(BaseModel):
 
 class WhatIfQuery(LimitsQuery):
     last: Last = 10_000
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class NewThreshold(LimitsQuery):
@@ -85,18 +95,22 @@ def limits_of(query: LimitsQuery, active: Limits) -> Limits:
     return replace(active, review_above=review, reject_above=reject)
 
 
-def _scores_and_judged(station: Station, serving: Serving, last: int) -> tuple[NDArray[np.float64], Sequence[Judged]]:
+def _recent_and_judged(
+    station: Station, serving: Serving, last: int, period: Period = ALWAYS
+) -> tuple[Sequence[Scored], Sequence[Scored]]:
     with station.database.reading() as connection:
-        scores = versions.recent_scores(connection, serving.version.id, last)
-        return scores, versions.judged(connection, serving.version.class_id, serving.version.id)
+        recent = versions.recent_parts(connection, serving.version.id, last, period)
+        return recent, versions.judged(connection, serving.version.class_id, serving.version.id, period)
 
 
-def what_if_json(station: Station, serving: Serving, limits: Limits, last: int) -> dict[str, Any]:
+def what_if_json(
+    station: Station, serving: Serving, limits: Limits, last: int, period: Period = ALWAYS
+) -> dict[str, Any]:
     begin = time.monotonic()
-    scores, judged = _scores_and_judged(station, serving, last)
-    outcome = what_if(serving.threshold.limits, limits, scores, judged)
+    recent, judged = _recent_and_judged(station, serving, last, period)
+    outcome = what_if(serving.threshold.limits, limits, recent, judged)
     with station.database.reading() as connection:
-        parts = versions.part_names(connection, [flip.judged.id for flip in outcome.flips])
+        parts = versions.part_names(connection, [flip.part.id for flip in (*outcome.flips, *outcome.changed)])
     return serialization.what_if(outcome, parts, 1000 * (time.monotonic() - begin))
 
 
@@ -111,10 +125,12 @@ def all_versions(
     request: Request, class_name: str, model: Annotated[int | None, Query(ge=1, le=GREATEST)] = None
 ) -> dict[str, Any]:
     station = station_of(request)
-    serving = serving_of(station, class_name)
+    number = class_id_of(station, class_name)
+    if model is None:
+        model = serving_of(station, class_name).version.id
     with station.database.reading() as connection:
-        thresholds = versions.thresholds(connection, model or serving.version.id)
-    of_class = [threshold for threshold in thresholds if threshold.class_id == serving.version.class_id]
+        thresholds = versions.thresholds(connection, model)
+    of_class = [threshold for threshold in thresholds if threshold.class_id == number]
     return {"versions": [station.serializer.threshold(threshold) for threshold in of_class]}
 
 
@@ -122,7 +138,8 @@ def all_versions(
 def if_it_were(request: Request, class_name: str, query: Annotated[WhatIfQuery, Query()]) -> dict[str, Any]:
     station = station_of(request)
     serving = serving_of(station, class_name)
-    return what_if_json(station, serving, limits_of(query, serving.threshold.limits), query.last)
+    period = Period(milliseconds(query.since), milliseconds(query.until))
+    return what_if_json(station, serving, limits_of(query, serving.threshold.limits), query.last, period)
 
 
 @routes.get("/v1/classes/{class_name}/threshold/histogram", openapi_extra=VIEWER, responses=describe(Histogram))
@@ -134,7 +151,8 @@ def histogram(
 ) -> dict[str, Any]:
     station = station_of(request)
     serving = serving_of(station, class_name)
-    scores, judged = _scores_and_judged(station, serving, last)
+    recent, judged = _recent_and_judged(station, serving, last)
+    scores = np.array([part.score for part in recent], np.float64)
     limits = serving.threshold.limits
     good = np.array(limits.good_scores)
     kinds = {name: np.array([part.score for part in judged if part.verdict == name]) for name in VERDICTS}

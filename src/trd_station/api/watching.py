@@ -39,6 +39,9 @@ def series(
     if name not in stream_names:
         raise Problem(404, "no_measure", f"there is no measure '{name[:60]}'; there are: {', '.join(stream_names)}")
     query = select(c.id, c.at, c.decision, c.score, c.measures).where(c.class_id == number)
+    serving = station.shelf.serving(class_name)
+    if name in (SCORE, SCORE_GOOD) and serving is not None:  # another model's scores are in other units
+        query = query.where(c.model_id == serving.version.id)
     if name == SCORE_GOOD:
         query = query.where(c.verdict.is_not(None), c.verdict == "good", c.sampled)
     with station.database.reading() as connection:

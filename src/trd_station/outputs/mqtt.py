@@ -1,4 +1,5 @@
-"""Results over MQTT 5 (the extra `mqtt`): PREFIX/CLASS/inspection, and PREFIX/state with a last will.
+"""Results over MQTT 5 (the extra `mqtt`): PREFIX/CLASS/inspection, PREFIX/CLASS/alarm (of the whole station
+PREFIX/alarm), and PREFIX/state with a last will.
 
 In CLASS the characters / + # % and control characters are percent-encoded: "gear#2" is the level "gear%232".
 """
@@ -75,18 +76,23 @@ class Mqtt:
     def deliver(self, inspection: dict[str, Any]) -> None:
         """Raises OutputError where the broker is away, does not acknowledge or refuses, UndeliverableError for what
         MQTT cannot carry."""
-        self._send(f"{self._prefix}/{_level(inspection['class'])}/inspection", inspection)
+        self._publish(f"{self._prefix}/{_level(inspection['class'])}/inspection", inspection)
+
+    def deliver_alarm(self, alarm: dict[str, Any]) -> None:
+        """Retained: who subscribes later sees the last one. Raises as `deliver`."""
+        own = "" if alarm["class"] is None else f"/{_level(alarm['class'])}"
+        self._publish(f"{self._prefix}{own}/alarm", alarm, retain=True)
 
     def test(self) -> str:
         """Publishes {"test": true} to PREFIX/test. Raises OutputError."""
-        self._send(f"{self._prefix}/test", {"test": True})
+        self._publish(f"{self._prefix}/test", {"test": True})
         return f"the broker has acknowledged a message to {self._prefix}/test"
 
-    def _send(self, topic: str, content: dict[str, Any]) -> None:
+    def _publish(self, topic: str, content: dict[str, Any], retain: bool = False) -> None:
         if not self._client.is_connected():
             raise OutputError(f"the broker is not connected{self._no_entry and f': {self._no_entry}'}")
         try:
-            sent = self._client.publish(topic, body_of(content), qos=1)
+            sent = self._client.publish(topic, body_of(content), qos=1, retain=retain)
         except ValueError as error:
             raise UndeliverableError(f"MQTT cannot carry it: {error}") from error
         try:

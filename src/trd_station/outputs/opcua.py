@@ -2,7 +2,8 @@
 
 Objects/TRD has State ("Running", "Stopped"), Heartbeat (counts up every second), and an object per class with the last
 result: Sequence, Id, Part, Decision, Score, RejectAbove, Model and Time; Sequence is written last, so that a reader who
-waits for it to change sees the result whole. These names are ours: nothing here is of OPC 40100-1 (machine vision).
+waits for it to change sees the result whole. TRD itself and each class have AlarmsOpen, and of the last alarm AlarmId,
+AlarmKind, AlarmText and AlarmAcknowledgedBy. These names are ours: nothing here is of OPC 40100-1 (machine vision).
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -31,6 +32,13 @@ FIELDS: dict[str, Any] = {
     "Time": "",
     "Sequence": 0,
 }
+ALARM_FIELDS: dict[str, Any] = {
+    "AlarmsOpen": 0,
+    "AlarmId": 0,
+    "AlarmKind": "",
+    "AlarmText": "",
+    "AlarmAcknowledgedBy": "",
+}
 BEAT = 1.0  # seconds
 ANSWER = 10.0
 STARTING = 60.0  # asyncua builds its standard nodes first: seconds of computing, more on a busy machine
@@ -49,6 +57,8 @@ class OpcUa:
         self._endpoint, self._classes = endpoint, tuple(classes)
         self._root: Any = None  # Objects/TRD
         self._nodes: dict[str, dict[str, Any]] = {}
+        self._alarm_nodes: dict[str | None, dict[str, Any]] = {}  # class, None for the station -> its nodes
+        self._open: defaultdict[str | None, set[int]] = defaultdict(set)
         self._sequence: Counter[str] = Counter()
         self._loop = asyncio.new_event_loop()
         self._ending = asyncio.Event()
@@ -62,9 +72,17 @@ class OpcUa:
 
     def deliver(self, inspection: dict[str, Any]) -> None:
         """Raises OutputError when it was closed."""
+        self._run_in_loop(self._write(inspection))
+
+    def deliver_alarm(self, alarm: dict[str, Any]) -> None:
+        """Raised or acknowledged. Raises OutputError when it was closed."""
+        self._run_in_loop(self._write_alarm(alarm))
+
+    def _run_in_loop(self, work: Coroutine[Any, Any, None]) -> None:
         if self._loop.is_closed():
+            work.close()
             raise OutputError("the OPC UA server has stopped")
-        asyncio.run_coroutine_threadsafe(self._write(inspection), self._loop).result(ANSWER)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(ANSWER)
 
     def test(self) -> str:
         """Reads the state as a client does, but for the network. Raises OutputError."""
@@ -98,6 +116,7 @@ class OpcUa:
             self._root = await server.nodes.objects.add_object(place, "TRD")
             state = await self._root.add_variable(place, "State", "Running")
             heartbeat = await self._root.add_variable(place, "Heartbeat", 0)
+            self._alarm_nodes[None] = await _variables(self._root, place, ALARM_FIELDS)
             for name in self._classes:
                 await self._add(name)
             await server.start()
@@ -117,7 +136,24 @@ class OpcUa:
     async def _add(self, name: str) -> None:
         place = self._root.nodeid.NamespaceIndex
         own = await self._root.add_object(place, name)
-        self._nodes[name] = {key: await own.add_variable(place, key, value) for key, value in FIELDS.items()}
+        self._nodes[name] = await _variables(own, place, FIELDS)
+        self._alarm_nodes[name] = await _variables(own, place, ALARM_FIELDS)
+
+    async def _write_alarm(self, alarm: dict[str, Any]) -> None:
+        name = alarm["class"]
+        if name not in self._alarm_nodes:
+            await self._add(name)
+        ids = self._open[name]
+        (ids.discard if alarm["acknowledged_at"] else ids.add)(alarm["id"])
+        values = {
+            "AlarmId": alarm["id"],
+            "AlarmKind": alarm["kind"],
+            "AlarmText": alarm["text"],
+            "AlarmAcknowledgedBy": alarm["acknowledged_by"] or "",
+            "AlarmsOpen": len(ids),  # last, for who waits for it to change
+        }
+        for key, value in values.items():
+            await self._alarm_nodes[name][key].write_value(value)
 
     async def _write(self, inspection: dict[str, Any]) -> None:
         name = inspection["class"]
@@ -137,3 +173,7 @@ class OpcUa:
         }
         for key, value in values.items():
             await nodes[key].write_value(value)
+
+
+async def _variables(parent: Any, place: int, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: await parent.add_variable(place, key, value) for key, value in fields.items()}

@@ -1,4 +1,5 @@
-"""Every inspection, in order, to a receiver that may be away: what was delivered is remembered, the rest waits."""
+"""Every inspection or alarm, in order, to a receiver that may be away: what was delivered is remembered, the rest
+waits."""
 
 from __future__ import annotations
 
@@ -9,16 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
-
 from trd.errors import OutputError, TRDError
 from trd.files import write_json
 from trd_station import times
 from trd_station.attachments import AttachedState
 from trd_station.live import Message
+from trd_station.outputs.feeds import INSPECTIONS, Feed
 from trd_station.station import Station
 from trd_station.store.database import reason
-from trd_station.store.schema import inspection
 from trd_station.store.verdicts import NewEvent
 
 CHUNK = 100
@@ -29,7 +28,7 @@ log = logging.getLogger("trd")
 
 
 class UndeliverableError(OutputError):
-    """An inspection that the output can never send, however often it tries."""
+    """What the output can never send, however often it tries."""
 
 
 def body_of(content: Mapping[str, Any]) -> bytes:
@@ -41,15 +40,18 @@ def body_of(content: Mapping[str, Any]) -> bytes:
 
 
 class Outbox:
-    """deliver: sends one inspection (as docs/station-api.md tells it) and returns when the receiver has it. An
-    UndeliverableError sets this inspection aside, with an event; any other exception means that the receiver does not
-    have it yet. At least once: after a kill the last one may come again, with the same `id`.
+    """deliver: sends one item of the feed (as docs/station-api.md tells it) and returns when the receiver has it. An
+    UndeliverableError sets this item aside, with an event; any other exception means that the receiver does not have
+    it yet. At least once: after a kill the last one may come again, with the same `id`.
 
     A new outbox begins with what comes now. Its place is in DATA/outputs/NAME.json.
     """
 
-    def __init__(self, station: Station, name: str, deliver: Callable[[dict[str, Any]], None]) -> None:
-        self.name = name
+    def __init__(
+        self, station: Station, name: str, deliver: Callable[[dict[str, Any]], None], feed: Feed = INSPECTIONS
+    ) -> None:
+        self.name, self._feed = name, feed
+        self._receiver = name.removesuffix("-alarms")  # which gets both feeds, and is away for both
         self._station, self._deliver = station, deliver
         self._path: Path = station.settings.data / "outputs" / f"{name}.json"
         self._last = self._saved = self._read()
@@ -64,12 +66,12 @@ class Outbox:
 
     @property
     def delivered(self) -> int:
-        """The last inspection that the receiver has, or that was set aside."""
+        """The last row of the feed that the receiver has, or that was set aside."""
         return self._last
 
     def state(self) -> AttachedState:
         with self._station.database.reading() as connection:
-            newest = int(connection.execute(select(func.coalesce(func.max(inspection.c.id), 0))).scalar_one())
+            newest = self._feed.newest(connection)
         waiting = max(0, newest - self._last)
         return AttachedState("failing" if self._fault else "working", self._fault, self._delivered_at, waiting)
 
@@ -84,7 +86,7 @@ class Outbox:
             log.warning("%s: its last result may come again: %s", self.name, error)
 
     def _hear(self, message: Message) -> None:
-        if message.event == "inspection":
+        if message.event == self._feed.event:
             self._news.set()
 
     def _read(self) -> int:
@@ -92,7 +94,7 @@ class Outbox:
             return int(json.loads(self._path.read_text("utf-8"))["delivered"])
         except FileNotFoundError:
             with self._station.database.reading() as connection:
-                newest = int(connection.execute(select(func.coalesce(func.max(inspection.c.id), 0))).scalar_one())
+                newest = self._feed.newest(connection)
             write_json(self._path, {"delivered": newest})
             return newest
         except (OSError, ValueError, KeyError, TypeError):
@@ -121,16 +123,13 @@ class Outbox:
     def _send_waiting(self) -> bool:
         """Whether there may be more."""
         self._save()  # where it failed: while the place is not known, nothing more is sent that would come twice
-        c = inspection.c
         with self._station.database.reading() as connection:
-            query = select(inspection).where(c.id > self._last).order_by(c.id).limit(CHUNK)
-            rows = [dict(row) for row in connection.execute(query).mappings()]
+            rows = self._feed.after(connection, self._last, CHUNK)
         for row in rows:
             if self._stopping.is_set():
                 return False
-            result = self._station.serializer.inspection(row)
             try:
-                self._deliver(result)
+                self._deliver(self._feed.told(self._station, row))
                 aside = ""
             except UndeliverableError as error:
                 aside = str(error)
@@ -140,12 +139,14 @@ class Outbox:
             self._last = row["id"]
             self._save()
             if aside:
-                text = f"{self.name} never gets inspection {row['id']}: {aside[:300]}"
-                self._station.report(NewEvent("warning", "output", text, row["class_id"], {"inspection": row["id"]}))
+                text = f"{self.name} never gets {self._feed.event} {row['id']}: {aside[:300]}"
+                data = {self._feed.event: row["id"]}
+                self._station.report(NewEvent("warning", "output", text, row["class_id"], data))
                 continue
             self._fault, self._delivered_at = "", times.now()
             if self._failures:
                 self._failures = 0
+                self._station.alarms.output_works(self._receiver)
                 self._station.report(NewEvent("info", "output", f"{self.name} receives again"))
         return len(rows) == CHUNK
 
@@ -153,6 +154,7 @@ class Outbox:
         self._fault = f"{what} ({type(error).__name__}: {reason(error)[:200]})"
         if not self._failures and not self._stopping.is_set():
             self._station.report(NewEvent("warning", "output", f"{self.name} {self._fault}; results wait for it"))
+        self._station.alarms.output_failed(self._receiver)
         wait = RETRY[min(self._failures, len(RETRY) - 1)]
         self._failures += 1
         self._stopping.wait(wait)

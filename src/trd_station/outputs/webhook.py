@@ -1,9 +1,10 @@
-"""Each inspection as a POST of JSON to an address of the user's."""
+"""Each inspection and each alarm as a POST of JSON to an address of the user's."""
 
 from __future__ import annotations
 
 import secrets
 import urllib.request
+from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from typing import Any
 
@@ -22,14 +23,25 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+def inspection_key(inspection: Mapping[str, Any]) -> str:
+    return f"inspection-{inspection['id']}"
+
+
+def alarm_key(alarm: Mapping[str, Any]) -> str:
+    return f"alarm-{alarm['id']}{'-acknowledged' if alarm['acknowledged_at'] else ''}"
+
+
+Key = Callable[[Mapping[str, Any]], str]
+
+
 class Webhook:
-    """Called, it delivers an inspection, for an outbox."""
+    """Called, it delivers an inspection or an alarm, for an outbox."""
 
-    def __init__(self, url: str, opener: urllib.request.OpenerDirector) -> None:
-        self._url, self._opener = url, opener
+    def __init__(self, url: str, opener: urllib.request.OpenerDirector, key: Key) -> None:
+        self._url, self._opener, self._key = url, opener, key
 
-    def __call__(self, inspection: dict[str, Any]) -> None:
-        self._post(inspection, f"inspection-{inspection['id']}")
+    def __call__(self, item: dict[str, Any]) -> None:
+        self._post(item, self._key(item))
 
     def test(self) -> str:
         """Sends {"test": true}, which receivers that read `id` or `decision` leave. Raises OutputError."""
@@ -47,8 +59,9 @@ class Webhook:
             return int(answer.status)
 
 
-def webhook(url: str, tls: Tls | None = None) -> Webhook:
-    """tls: for https. Raises RecipeError for what is no address, and for files of `tls`."""
+def webhook(url: str, tls: Tls | None = None, key: Key = inspection_key) -> Webhook:
+    """tls: for https. key: of what is sent, the same when it is sent again. Raises RecipeError for what is no address,
+    and for files of `tls`."""
     parts = split_address(url)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise RecipeError(f"the webhook {shown(url)} is no address: expected http://HOST/PATH or https://HOST/PATH")
@@ -60,4 +73,4 @@ def webhook(url: str, tls: Tls | None = None) -> Webhook:
     handlers: list[Any] = [_NoRedirect, urllib.request.ProxyHandler({})]
     if parts.scheme == "https":
         handlers.append(urllib.request.HTTPSHandler(context=(tls or Tls()).context()))
-    return Webhook(url, urllib.request.build_opener(*handlers))
+    return Webhook(url, urllib.request.build_opener(*handlers), key)

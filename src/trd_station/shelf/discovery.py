@@ -38,7 +38,7 @@ def detectors_at(argument: str) -> list[AvailableDetector]:
     if is_package(path):
         written = path.stat() if path.is_file() else None  # reading it says what is wrong
         class_name, *identity = _of_package(path, *((written.st_mtime_ns, written.st_size) if written else (0, 0)))
-        class_name = _class_name(class_override or class_name or path.stem, path)
+        class_name = checked_class_name(class_override or class_name or path.stem, path)
         return [AvailableDetector(path.stem, path.resolve(), class_name, *identity)]
     folders = [path] if (path / FACTS).is_file() else sorted(p.parent for p in path.glob(f"*/{FACTS}"))
     if not folders:
@@ -84,11 +84,11 @@ def _detector_in(folder: Path, class_override: str = "") -> AvailableDetector:
     above = folder.resolve().parent
     if (above / "run.json").is_file():
         name = f"{above.name}/{name}"
-    class_name = _class_name(class_override or facts.class_name or folder.resolve().name, folder)
+    class_name = checked_class_name(class_override or facts.class_name or folder.resolve().name, folder)
     return AvailableDetector(name, folder.resolve(), class_name, facts.id, facts.calibration.id)
 
 
-def _class_name(name: str, path: Path) -> str:
+def checked_class_name(name: str, path: Path | str) -> str:
     """A name that can be a part of an address and a folder. Raises CheckpointError for another."""
     if name in (".", "..") or len(name) > LONGEST or not name.isprintable() or set(name) & set("/\\"):
         raise CheckpointError(

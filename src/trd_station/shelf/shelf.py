@@ -19,6 +19,7 @@ from trd_station.deciding import limits_for
 from trd_station.shelf.discovery import (
     AvailableDetector,
     available_detectors,
+    detectors_at,
     detectors_of,
     path_of,
     stored_path,
@@ -97,7 +98,7 @@ class Shelf:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Those that a detector was found for at the start, whether or not it serves."""
+        """Those that a detector was found for at the start or was sent for, whether or not it serves."""
         return tuple(self._classes)
 
     def serving(self, class_name: str) -> Serving | None:
@@ -156,6 +157,17 @@ class Shelf:
         with self._changing:
             return self._load(class_name, candidate, who)
 
+    def take(self, class_name: str, path: Path, who: str) -> ModelVersion:
+        """`load` of a package that was sent for a class; a class that is new is served by it at once. Raises
+        RefusedModel."""
+        (candidate,) = detectors_at(str(path))
+        with self._changing:
+            version = self._load(class_name, replace(candidate, class_name=class_name), who)
+            if class_name in self._classes:
+                return version
+            self._classes[class_name] = None
+            return self._begin(class_name, version)
+
     def test(self, version: ModelVersion) -> ModelVersion:
         """Test a model again; one that fails while it serves goes on serving, and the caller tells."""
         with self._changing:
@@ -212,24 +224,12 @@ class Shelf:
                     versions.save_model(connection, replace(other, state="ready" if current else "retired"))
             versions.save_model(connection, serving)
             active = versions.active_threshold(connection, version.id)
-            return active or versions.add_threshold(connection, self._first_threshold(serving, detector))
+            return active or versions.add_threshold(connection, first_threshold(serving, detector, self._review_factor))
 
         threshold = self._database.write(write)
         self._serving[class_name] = Serving(class_name, serving, detector, threshold)
         self._retire(class_name, keep={serving.id, *([current.version.id] if current else [])})
         return serving
-
-    def _first_threshold(self, version: ModelVersion, detector: Detector) -> ThresholdVersion:
-        calibration = detector.calibration
-        threshold = calibration.image_threshold
-        limits = limits_for(
-            calibration.good_scores,
-            threshold.requested_rate,
-            min(self._review_factor * threshold.requested_rate, 0.5),
-            calibration.promise,
-        )
-        limits = replace(limits, reject_above=threshold.value, review_above=min(limits.review_above, threshold.value))
-        return ThresholdVersion(version.class_id, version.id, limits, "training", "station", "first")
 
     def _load(self, class_name: str, candidate: AvailableDetector, who: str) -> ModelVersion:
         number = self._database.write(partial(versions.class_id, name=class_name))
@@ -292,6 +292,20 @@ class Shelf:
         for version in models.values():
             if version.state == "ready" and version.id not in self._warm:
                 self._save(replace(version, state="retired"))
+
+
+def first_threshold(version: ModelVersion, detector: Detector, review_factor: float) -> ThresholdVersion:
+    """What a model begins with; it is not stored."""
+    calibration = detector.calibration
+    threshold = calibration.image_threshold
+    limits = limits_for(
+        calibration.good_scores,
+        threshold.requested_rate,
+        min(review_factor * threshold.requested_rate, 0.5),
+        calibration.promise,
+    )
+    limits = replace(limits, reject_above=threshold.value, review_above=min(limits.review_above, threshold.value))
+    return ThresholdVersion(version.class_id, version.id, limits, "training", "station", "first")
 
 
 def _computes(version: ModelVersion, facts: Mapping[str, Any]) -> bool:

@@ -158,6 +158,18 @@ event = Table(
     Column("data", JSON, nullable=False),
     Column("acknowledged_by", String(100)),
     Column("acknowledged_at", BigInteger),
+    Column("cause", Text),  # of an alarm, as who acknowledged it says
+)
+
+alarm_rule = Table(
+    "alarm_rule",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("class_id", Integer, ForeignKey("part_class.id"), index=True),  # null: of the whole station
+    Column("rules", JSON, nullable=False),
+    Column("who", String(100), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
 )
 
 counter = Table(

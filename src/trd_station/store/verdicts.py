@@ -133,18 +133,30 @@ def events(
 
 
 def open_alarms(connection: Connection, class_id: int) -> int:
-    query = select(func.count()).where(e.class_id == class_id, e.level == "alarm", e.acknowledged_at.is_(None))
+    """Of the class and of the whole station."""
+    own = or_(e.class_id == class_id, e.class_id.is_(None))
+    query = select(func.count()).where(own, e.level == "alarm", e.acknowledged_at.is_(None))
     return int(connection.execute(query.select_from(event)).scalar_one())
 
 
-def acknowledge(connection: Connection, event_id: int, who: str) -> Row | None:
-    """The event; who was first stays."""
-    connection.execute(
+def open_alarm_rows(connection: Connection) -> list[Row]:
+    """Of all classes, oldest first."""
+    query = select(event).where(e.level == "alarm", e.acknowledged_at.is_(None)).order_by(e.id)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def event_by_id(connection: Connection, event_id: int) -> Row | None:
+    return _row_or_none(connection, select(event).where(e.id == event_id))
+
+
+def acknowledge(connection: Connection, event_id: int, who: str, cause: str | None) -> Row | None:
+    """The event, None where it was acknowledged before: who was first stays."""
+    changed = connection.execute(
         update(event)
         .where(e.id == event_id, e.acknowledged_at.is_(None))
-        .values(acknowledged_by=who, acknowledged_at=times.now())
+        .values(acknowledged_by=who, acknowledged_at=times.now(), cause=cause)
     )
-    return _row_or_none(connection, select(event).where(e.id == event_id))
+    return event_by_id(connection, event_id) if changed.rowcount else None
 
 
 def _row_or_none(connection: Connection, query: Select[Any]) -> Row | None:

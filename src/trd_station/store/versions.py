@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Connection, RowMapping, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select, true, update
 
 from trd_station import times
-from trd_station.deciding import VERDICTS, Judged, Limits
+from trd_station.deciding import VERDICTS, Limits, Scored
 from trd_station.store.database import inserted
 from trd_station.store.schema import DECISIONS, inspection, model, part_class, threshold
 
@@ -158,14 +156,31 @@ def activate_threshold(connection: Connection, version: ThresholdVersion) -> Non
     connection.execute(update(threshold).where(threshold.c.id == version.id).values(active=True))
 
 
-def recent_scores(connection: Connection, model_id: int, last: int) -> NDArray[np.float64]:
-    """Of the last parts that a model scored, newest first."""
-    query = select(c.score).where(c.model_id == model_id).order_by(c.at.desc(), c.id.desc()).limit(last)
-    scores: Sequence[float | None] = connection.execute(query).scalars().all()
-    return np.array([score for score in scores if score is not None], np.float64)
+@dataclass(frozen=True)
+class Period:
+    """Milliseconds; since is included, until is not; None: no end."""
+
+    since: int | None = None
+    until: int | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        return [
+            *([c.at >= self.since] if self.since is not None else []),
+            *([c.at < self.until] if self.until is not None else []),
+        ]
 
 
-def judged(connection: Connection, class_id: int, model_id: int) -> list[Judged]:
+ALWAYS = Period()
+
+
+def recent_parts(connection: Connection, model_id: int, last: int, period: Period = ALWAYS) -> list[Scored]:
+    """The last parts that a model scored, newest first."""
+    query = select(c.id, c.score, c.verdict).where(c.model_id == model_id, *period.conditions())
+    rows = connection.execute(query.order_by(c.at.desc(), c.id.desc()).limit(last)).all()
+    return [Scored(number, score, verdict) for number, score, verdict in rows if score is not None]
+
+
+def judged(connection: Connection, class_id: int, model_id: int, period: Period = ALWAYS) -> list[Scored]:
     """Parts of a model with verdict and score, the last JUDGED of each verdict and decision, newest first; from an
     index alone."""
     parts = []
@@ -173,10 +188,10 @@ def judged(connection: Connection, class_id: int, model_id: int) -> list[Judged]
         for decision in range(len(DECISIONS) - 1):
             query = select(c.id, c.score, c.verdict).where(
                 *(c.class_id == class_id, c.verdict.is_not(None), c.verdict == verdict, c.decision == decision),
-                *(c.model_id == model_id, c.score.is_not(None)),
+                *(c.model_id == model_id, c.score.is_not(None), *period.conditions()),
             )
             rows = connection.execute(query.order_by(c.at.desc(), c.id.desc()).limit(JUDGED)).all()
-            parts += [Judged(number, score, verdict) for number, score, verdict in rows]
+            parts += [Scored(number, score, verdict) for number, score, verdict in rows]
     return sorted(parts, key=lambda part: part.id, reverse=True)
 
 

@@ -57,8 +57,11 @@ class Found(BaseModel):
 
 
 class Models(BaseModel):
+    """roll_back: the model of the class that was asked for that served before; null where none did."""
+
     models: list[Model]
     found: list[Found]
+    roll_back: int | None
 
 
 class Promised(BaseModel):
@@ -104,18 +107,19 @@ class Change(BaseModel):
 
 
 class Flip(BaseModel):
-    """A part with a verdict whose decision would be another one."""
+    """A part whose decision would be another one."""
 
     id: int
     part: str
     score: float
-    verdict: Judgement
+    verdict: Judgement | None
     from_: Scored = Field(alias="from")
     to: Scored
 
 
 class WhatIf(Promised):
-    """What other limits would have made of the parts that were seen."""
+    """What other limits would have made of the parts that were seen. flips: of those with verdicts, changed: of those
+    without."""
 
     parts: int
     now: Decided
@@ -123,6 +127,7 @@ class WhatIf(Promised):
     changes: list[Change]
     verdicts: dict[Judgement, Decided]
     flips: list[Flip]
+    changed: list[Flip]
     compute_ms: float
 
 
@@ -165,12 +170,13 @@ class Estimate(BaseModel):
 
 
 class Estimates(BaseModel):
-    """From sampled parts that were judged."""
+    """From sampled parts of one model that were judged."""
 
     false_rejects: Estimate
     false_reviews: Estimate
     escapes: Estimate
     missed: Estimate
+    model: int
     sampled: int
     without_verdict: int
     audit_rate: float

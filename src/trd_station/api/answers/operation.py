@@ -104,6 +104,7 @@ class Event(BaseModel):
     data: dict[str, Any]
     acknowledged_by: str | None
     acknowledged_at: Time | None
+    cause: str | None
 
 
 class Events(BaseModel):
@@ -111,6 +112,23 @@ class Events(BaseModel):
 
     events: list[Event]
     next: str | None
+
+
+class ClassRules(BaseModel):
+    """When an alarm of a class is raised; 0 is off."""
+
+    rejects_in_row: int
+    reject_rate: float
+    reject_window: int
+    invalid_in_row: int
+    drift: bool
+
+
+class StationRules(BaseModel):
+    """When an alarm of the whole station is raised; 0 is off."""
+
+    output_dead_s: float
+    disk_free_gb: float
 
 
 class Session(BaseModel):

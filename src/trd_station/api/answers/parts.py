@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from trd_station.api.answers.describing import Decision, Judgement, Time
+from trd_station.api.answers.describing import Decision, Judgement, Scored, Time
 
 
 class Size(BaseModel):
@@ -56,6 +56,28 @@ class Inspection(BaseModel):
     has_cloud: bool
     pruned: bool
     timings: dict[str, float]
+
+
+class Under(BaseModel):
+    """What a model, with a version of its threshold or other limits, makes of a part.
+
+    threshold: null of a model that has not served yet.
+    """
+
+    inspection: int
+    model: int
+    threshold: int | None
+    score: float
+    decision: Scored
+    p_value: float
+    review_above: float
+    reject_above: float
+
+
+class NearestGood(BaseModel):
+    """Null where no good part was inspected whose files are there."""
+
+    inspection: Inspection | None
 
 
 class Verdict(BaseModel):

@@ -9,9 +9,11 @@ export class Problem extends Error {
    * @param {number} status 0 when it did not answer at all
    * @param {string} code
    * @param {string} detail one line for people
+   * @param {Record<string, any>} [more] further fields of the answer
    */
-  constructor(status, code, detail) {
+  constructor(status, code, detail, more = {}) {
     super(detail);
+    this.more = more;
     this.status = status;
     this.code = code;
   }
@@ -73,7 +75,7 @@ function problemIn(path, status, phrase, text) {
     // not from the station itself (a proxy, say): the status has to do
   }
   if (status === 401 && path !== "/v1/session") signedOut.tell();
-  return new Problem(status, told.code, told.detail || String(status));
+  return new Problem(status, told.code, told.detail || String(status), told);
 }
 
 /**

@@ -22,6 +22,8 @@ export class App {
     this.live = new Live();
     /** Pages hold what is to be kept while others are looked at (the filter of the history, say). @type {Map<string, any>} */
     this.kept = new Map();
+    /** Chooses a class and draws the frame anew; set by the shell. @type {(className: string) => void} */
+    this.goTo = (className) => this.chooseClass(className);
   }
 
   async readSession() {

@@ -2,12 +2,13 @@
 /** Charts in the page's colours, as wide as their place. */
 
 import uPlot from "../vendor/uplot/uPlot.esm.js";
-import { h } from "./dom.js";
+import { fill, h } from "./dom.js";
 import { num } from "./i18n.js";
 import { colour, onTheme } from "./theme.js";
 
 /** @typedef {(number | null)[][]} Columns the x values, then those of each series */
 
+const NEAR = 16; // CSS pixels between the mouse and what it points at
 const FONT = '12px "Inter", sans-serif';
 
 export class Chart {
@@ -81,6 +82,14 @@ export function dots(name, size) {
 }
 
 /**
+ * A limit that may change from part to part.
+ * @param {string} name of a colour
+ */
+export function stepped(name) {
+  return { stroke: colour(name), width: 2, points: { show: false }, paths: /** @type {any} */ (uPlot.paths).stepped({ align: 1 }) };
+}
+
+/**
  * Horizontal or vertical lines over the chart.
  * @param {() => { at: number, colour: string, axis: "x" | "y" }[]} lines
  */
@@ -105,6 +114,69 @@ export function ruled(lines) {
           ctx.stroke();
         }
         ctx.restore();
+      }],
+    },
+  };
+}
+
+/**
+ * Arrows at the upper rim for what lies above it, with its value.
+ * @param {() => { at: number, text: string, colour: string }[]} values by x
+ */
+export function beyond(values) {
+  return {
+    hooks: {
+      draw: [(/** @type {any} */ plot) => {
+        const { ctx, bbox } = plot;
+        const size = 5 * (window.devicePixelRatio || 1);
+        let free = Infinity; // texts stand to the left of their arrows, the newest first; one that would cover another is left out
+        ctx.save();
+        ctx.font = FONT.replace("12px", `${2.4 * size}px`);
+        ctx.textAlign = "right";
+        ctx.textBaseline = "top";
+        for (const { at, text, colour: name } of [...values()].reverse()) {
+          const x = plot.valToPos(at, "x", true);
+          ctx.fillStyle = colour(name);
+          ctx.beginPath();
+          ctx.moveTo(x, bbox.top);
+          ctx.lineTo(x - size, bbox.top + 2 * size);
+          ctx.lineTo(x + size, bbox.top + 2 * size);
+          ctx.fill();
+          if (x + size > free) continue;
+          ctx.fillText(text, x - 1.5 * size, bbox.top);
+          free = x - 2.5 * size - ctx.measureText(text).width;
+        }
+        ctx.restore();
+      }],
+    },
+  };
+}
+
+/**
+ * Says what lies under the mouse, and opens it on a click.
+ * @param {{ text: (index: number) => string[], open: (index: number) => void }} what lines of text, none where nothing lies there
+ */
+export function pointed({ text, open }) {
+  const tip = h("div", { class: "chart-tip", hidden: true });
+  /** @type {number | null} */
+  let held = null;
+  return {
+    hooks: {
+      init: [(/** @type {any} */ plot) => {
+        plot.over.append(tip);
+        plot.over.addEventListener("click", () => held !== null && open(held));
+      }],
+      setCursor: [(/** @type {any} */ plot) => {
+        const { idx, left, top } = plot.cursor;
+        const near = idx !== null && idx !== undefined && left >= 0 && Math.abs(plot.valToPos(plot.data[0][idx], "x") - left) < NEAR;
+        held = near ? idx : null;
+        const lines = held === null ? [] : text(held);
+        tip.hidden = !lines.length;
+        plot.over.style.cursor = lines.length ? "pointer" : "";
+        if (!lines.length) return;
+        fill(tip, lines.map((line, index) => h("div", { class: index ? "" : "strong" }, line)));
+        tip.style.left = `${Math.max(0, Math.min(left + 12, plot.over.clientWidth - tip.offsetWidth))}px`;
+        tip.style.top = `${Math.max(0, Math.min(top + 12, plot.over.clientHeight - tip.offsetHeight))}px`;
       }],
     },
   };

@@ -44,6 +44,13 @@ function ramp() {
 
 export const RAMP = ramp();
 
+/** The ramp as a picture of 256 x 1. @param {HTMLCanvasElement} canvas */
+export function drawRamp(canvas) {
+  const picture = new ImageData(256, 1);
+  picture.data.set(RAMP);
+  canvas.getContext("2d")?.putImageData(picture, 0, 0);
+}
+
 /** The strength at first: what is usual lets the picture below through. */
 export const USUAL_STRENGTH = 0.7;
 

@@ -1,13 +1,16 @@
 // @ts-check
 /** Language of the page, and numbers and times written its way. */
 
-import { STRINGS } from "./strings.js";
+import { STRINGS as MOST_STRINGS } from "./strings.js";
+import { RECORD_STRINGS } from "./strings-record.js";
+import { WATCH_STRINGS } from "./strings-watch.js";
 
 /** @typedef {"en" | "de"} Language */
 
 /** @type {readonly Language[]} */
 export const LANGUAGES = ["en", "de"];
 const KEPT = "trd.language";
+const STRINGS = { ...MOST_STRINGS, ...RECORD_STRINGS, ...WATCH_STRINGS };
 
 const LOCALES = { en: "en-GB", de: "de-DE" };
 
@@ -67,20 +70,21 @@ export function num(value, digits = 2, least = 0) {
 }
 
 /**
- * A number to be typed over: without thousands set apart.
+ * A number for a field, as `parsed` reads it: thousands stand together.
  * @param {number} value
- * @param {number} digits after the point, at most
+ * @param {number} [digits] after the point, at most
+ * @param {number} [least] after the point, at least
  */
-export function plain(value, digits) {
-  return value.toLocaleString(current, { maximumFractionDigits: digits, useGrouping: false });
+export function editable(value, digits = 3, least = 0) {
+  return value.toLocaleString(current, { maximumFractionDigits: digits, minimumFractionDigits: least, useGrouping: false });
 }
 
 /**
- * A number as people type it, with a decimal comma too; NaN where it is none.
+ * A number as people type it, with a decimal comma too; NaN where it is none, or more than a number.
  * @param {string} text
  */
 export function parsed(text) {
-  return text.trim() ? Number(text.trim().replace(",", ".")) : NaN;
+  return /^[-+]?(\d+[.,]?\d*|[.,]\d+)$/.test(text.trim()) ? Number(text.trim().replace(",", ".")) : NaN;
 }
 
 /** @param {number | null | undefined} value */
@@ -94,7 +98,7 @@ export function score(value) {
  */
 export function percent(value, digits = 1) {
   if (value === null || value === undefined) return NOTHING;
-  return value.toLocaleString(current, { style: "percent", maximumFractionDigits: digits });
+  return `${num(100 * value, digits)} %`; // with a space in both languages, as in texts and tables
 }
 
 /** @param {string} iso */

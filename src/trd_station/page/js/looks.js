@@ -79,6 +79,20 @@ export function drawable(data) {
   return canvas;
 }
 
+/**
+ * What a person marked with a verdict.
+ * @param {number} verdict
+ * @returns {Promise<Uint8Array>} 1 where it is marked
+ */
+export async function maskOf(verdict) {
+  const bitmap = await picture(`/v1/verdicts/${verdict}/mask.png`);
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const context = pen(canvas);
+  context.drawImage(bitmap, 0, 0);
+  const pixels = context.getImageData(0, 0, bitmap.width, bitmap.height).data;
+  return Uint8Array.from({ length: bitmap.width * bitmap.height }, (_, index) => (pixels[4 * index] > 0 ? 1 : 0));
+}
+
 /** The picture that shows a part to people: the first that is one, colour mostly. @param {Inspection} part */
 export function mainImage(part) {
   return part.images[0] ?? null;

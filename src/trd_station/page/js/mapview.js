@@ -10,6 +10,7 @@ import { Linked } from "./linked.js";
  * @property {CanvasImageSource | null} [heat]
  * @property {Float32Array | null} [contour] segments, see contour.js
  * @property {Float32Array | null} [marked] outline of a person's brush
+ * @property {import("./linked.js").Pixel[] | null} [ruler] one or both of its ends
  */
 
 export class MapView {
@@ -23,6 +24,8 @@ export class MapView {
     this.layers = { picture: null };
     /** @type {((pixel: import("./linked.js").Pixel, first: boolean) => void) | null} */
     this.onpaint = null;
+    /** Told of a place that is tapped. @type {((pixel: import("./linked.js").Pixel) => void) | null} */
+    this.onpick = null;
     this.canvas = h("canvas", { class: "view-canvas", role: "img", "aria-label": label, tabIndex: 0 });
     this.marks = h("canvas", { class: "view-canvas view-marks", "aria-hidden": "true" });
     this.element = h("div", { class: "view" }, this.canvas, this.marks);
@@ -91,12 +94,13 @@ export class MapView {
     const context = this.#begin(this.canvas);
     const { x, y, scale } = this.placement;
     const [width, height] = [this.linked.width * scale, this.linked.height * scale];
-    const { picture, heat, contour, marked } = this.layers;
+    const { picture, heat, contour, marked, ruler } = this.layers;
     context.imageSmoothingEnabled = scale < 3; // close up, pixels are looked at
     if (picture) context.drawImage(picture, x, y, width, height);
     if (heat) context.drawImage(heat, x, y, width, height);
     if (contour) trace(context, contour, x, y, scale, ["rgb(0 0 0 / 65%)", "#fff"]);
     if (marked) trace(context, marked, x, y, scale, ["rgb(0 0 0 / 65%)", "#5ee7ff"]);
+    if (ruler) drawRuler(context, ruler.map((end) => [x + (end.column + 0.5) * scale, y + (end.row + 0.5) * scale]));
   }
 
   #drawMarks() {
@@ -152,7 +156,10 @@ export class MapView {
     });
     const lift = (/** @type {PointerEvent} */ event) => fingers.delete(event.pointerId);
     surface.addEventListener("pointerup", (event) => {
-      if (!dragged) this.linked.point(pixel(this.place(event))); // a finger that taps moves nowhere before
+      if (!dragged) {
+        this.linked.point(pixel(this.place(event))); // a finger that taps moves nowhere before
+        if (this.linked.cursor) this.onpick?.(this.linked.cursor);
+      }
       lift(event);
     });
     surface.addEventListener("pointercancel", lift);
@@ -183,6 +190,27 @@ export class MapView {
     }
     event.preventDefault();
     event.stopPropagation();
+  }
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {number[][]} ends
+ */
+function drawRuler(context, ends) {
+  for (const [colour, width] of /** @type {[string, number][]} */ ([["rgb(0 0 0 / 65%)", 4], ["#ff5edb", 2]])) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.beginPath();
+    for (const [x, y] of ends) {
+      context.moveTo(x + 5, y);
+      context.arc(x, y, 5, 0, 2 * Math.PI);
+    }
+    if (ends.length === 2) {
+      context.moveTo(ends[0][0], ends[0][1]);
+      context.lineTo(ends[1][0], ends[1][1]);
+    }
+    context.stroke();
   }
 }
 

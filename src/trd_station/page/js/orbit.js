@@ -10,14 +10,17 @@
  */
 
 const STEEPEST = 1.55;
+const LOWEST = 0.05; // of the eye's direction over the table, as a sine
 
 export class Orbit {
   /**
    * @param {HTMLElement} surface takes the pointers; should be focusable
    * @param {Eye} start
    * @param {() => void} changed
+   * @param {[number, number, number]} [above] upright on the table, of length 1: the eye stays on this side of it
    */
-  constructor(surface, start, changed) {
+  constructor(surface, start, changed, above = [0, 0, 1]) {
+    this.above = above;
     this.start = start;
     this.changed = changed;
     /** @type {Eye} */
@@ -67,9 +70,18 @@ export class Orbit {
    * @param {number} tilt
    */
   rotate(turn, tilt) {
-    this.eye.turn += turn;
-    this.eye.tilt = Math.min(STEEPEST, Math.max(-STEEPEST, this.eye.tilt + tilt));
+    const { eye } = this;
+    const wanted = { turn: eye.turn + turn, tilt: Math.min(STEEPEST, Math.max(-STEEPEST, eye.tilt + tilt)) };
+    // along the table's edge it goes on sideways
+    const next = [wanted, { turn: eye.turn, tilt: wanted.tilt }, { turn: wanted.turn, tilt: eye.tilt }].find((one) => this.#rises(one));
+    if (next) Object.assign(eye, next);
     this.changed();
+  }
+
+  /** Whether one looks down on the table from there. @param {{ turn: number, tilt: number }} eye */
+  #rises({ turn, tilt }) {
+    const [x, y, z] = this.above;
+    return x * Math.cos(tilt) * Math.sin(turn) + y * Math.sin(tilt) + z * Math.cos(tilt) * Math.cos(turn) > LOWEST;
   }
 
   /**

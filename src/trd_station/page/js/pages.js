@@ -6,11 +6,12 @@ import { historyPage } from "./pages/history.js";
 import { linePage } from "./pages/line.js";
 import { modelsPage } from "./pages/models.js";
 import { partPage } from "./pages/part.js";
+import { reportPage } from "./pages/report.js";
 import { reviewPage } from "./pages/review.js";
 import { thresholdPage } from "./pages/threshold.js";
 import { watchPage } from "./pages/watch.js";
 
-/** role: who is offered it. @type {Record<string, { make: import("./app.js").MakePage, icon: "line" | "part" | "history" | "review" | "threshold" | "watch" | "models" | "administration", role?: import("./types.js").Role }>} */
+/** role: who is offered it. hidden: not in the rail. @type {Record<string, { make: import("./app.js").MakePage, icon: "line" | "part" | "history" | "review" | "threshold" | "watch" | "models" | "administration", role?: import("./types.js").Role, hidden?: boolean }>} */
 export const PAGES = {
   line: { make: linePage, icon: "line" },
   part: { make: partPage, icon: "part" },
@@ -19,5 +20,6 @@ export const PAGES = {
   threshold: { make: thresholdPage, icon: "threshold" },
   watch: { make: watchPage, icon: "watch" },
   models: { make: modelsPage, icon: "models" },
+  report: { make: reportPage, icon: "part", hidden: true },
   administration: { make: administrationPage, icon: "administration", role: "admin" },
 };

@@ -19,6 +19,7 @@ export const VERTEX = `
 uniform float limit, reject, cold, strength, pixelsPerUnit, pitch, coarse;
 uniform int surface;
 uniform vec2 heights;
+uniform vec4 plane;
 uniform sampler2D ramp;
 attribute vec4 tint;
 attribute float score;
@@ -30,14 +31,17 @@ void main() {
   gl_PointSize = clamp(coarse * ${OVERLAP} * pitch * position.z * pixelsPerUnit / place.z, 1.0, 48.0);
   float light = tint.a;
   vec3 below = tint.rgb;
-  if (surface == 2) below = vec3(0.375 + 0.625 * clamp((position.z - heights.x) / (heights.y - heights.x), 0.0, 1.0));
-  if (surface != 1) below *= surface == 0 ? 0.55 + 0.5 * light : light;
+  if (surface == 2) {
+    float high = clamp((dot(plane.xyz, position) + plane.w - heights.x) / (heights.y - heights.x), 0.0, 1.0);
+    below = texelFetch(ramp, ivec2(int(high * 255.0), 0), 0).rgb;
+  }
+  if (surface != 1) below *= surface == 0 ? 0.55 + 0.5 * light : 0.3 + 0.7 * light;
   float level = clamp((score - cold) / (max(2.0 * reject, cold + 1.0) - cold), 0.0, 1.0);
   float near = min(1.0, 2.0 * level);
   float share = surface == 0 ? strength * max((strength - ${USUAL}) / (1.0 - ${USUAL}), near * sqrt(near)) : 0.0;
   if (score > limit && share > 0.0) share = max(share, ${LEAST_ABOVE.toFixed(2)});
   vec3 warm = texelFetch(ramp, ivec2(int(level * 255.0), 0), 0).rgb;
-  shown = mix(below, warm * (0.7 + 0.3 * light), share);
+  shown = mix(below, warm * (0.2 + 0.8 * light), share);
 }`;
 
 export const FRAGMENT = `

@@ -12,6 +12,7 @@ import { switchTheme, theme } from "./theme.js";
 import { fault } from "./widgets.js";
 
 const DAY_MS = 24 * 3600 * 1000;
+const RECOUNT_MS = 100; // verdicts may come in bursts
 
 export class Shell {
   /**
@@ -26,7 +27,12 @@ export class Shell {
     /** @type {import("./app.js").Page | null} */
     this.page = null;
     this.shown = "";
+    this.counting = 0;
     signedOut.tell = () => void this.start();
+    app.goTo = (className) => {
+      app.chooseClass(className);
+      this.draw();
+    };
     window.addEventListener("hashchange", () => this.open());
     app.live.on("connection", (state) => {
       this.#status();
@@ -36,6 +42,7 @@ export class Shell {
     app.live.on("refused", () => void this.#stillKnown());
     app.live.on("state", () => this.#status());
     app.live.on("changed", () => void app.readClasses());
+    for (const kind of /** @type {const} */ (["verdict", "event"])) app.live.on(kind, () => this.#recount());
     // asking renews the cookie, which a display that nobody touches would lose else
     window.setInterval(() => app.session.role && void this.#stillKnown(), DAY_MS);
   }
@@ -144,18 +151,31 @@ export class Shell {
   }
 
   #rail() {
-    return h("nav", { class: "rail", "aria-label": t("shell.pages") }, h("ul", {}, Object.entries(PAGES).filter(([, page]) => this.app.may(page.role ?? "viewer")).map(([name, page]) =>
+    const shown = Object.entries(PAGES).filter(([, page]) => !page.hidden && this.app.may(page.role ?? "viewer"));
+    return h("nav", { class: "rail", "aria-label": t("shell.pages") }, h("ul", {}, shown.map(([name, page]) =>
       h("li", {}, h("a", { href: link(name), "data-page": name }, icon(page.icon), h("span", {}, t(`${name}.title`)))))));
+  }
+
+  /** The numbers beside the pages: the station's own news of them comes only every other second. */
+  #recount() {
+    clearTimeout(this.counting);
+    this.counting = window.setTimeout(async () => {
+      const { live } = this.app;
+      await this.app.readClasses().catch((error) => console.info(error)); // the next news has them
+      for (const one of this.app.classes) Object.assign(live.state?.classes[one.name] ?? {}, { review_open: one.review_open, alarms_open: one.alarms_open });
+      this.#status();
+    }, RECOUNT_MS);
   }
 
   #status() {
     const { live, className, partClass } = this.app;
     const state = live.state;
     const ready = state?.classes[className]?.ready ?? partClass?.ready ?? false;
-    this.lamp.className = `lamp ${!live.connected ? "broken" : ready ? "" : "waiting"}`;
-    const text = !live.connected ? t("shell.no_connection") : ready ? t("shell.ready") : t("shell.not_ready");
-    if (this.lamp.textContent !== text) fill(this.lamp, h("span", {}, text));
     const counts = state?.classes[className] ?? partClass;
+    const alarm = (counts?.alarms_open ?? 0) > 0;
+    this.lamp.className = `lamp ${!live.connected ? "broken" : !ready ? "waiting" : alarm ? "alarm-open" : ""}`;
+    const text = !live.connected ? t("shell.no_connection") : !ready ? t("shell.not_ready") : alarm ? t("alarm.open") : t("shell.ready");
+    if (this.lamp.textContent !== text) fill(this.lamp, h("span", {}, text));
     this.#badge("review", counts?.review_open ?? 0, "");
     this.#badge("watch", counts?.alarms_open ?? 0, "alarm");
   }

@@ -28,19 +28,32 @@ const MEASURED_IN = /** @type {Record<string, string>} */ ({ plane: "m", tilt: "
  * @param {number} value
  */
 export function measureOf(name, value) {
-  return measured(value, MEASURED_IN[name] ?? "");
+  return measured(value, unitOf(name, MEASURED_IN[name] ?? ""));
 }
 
-const UNITS = /** @type {Record<string, string>} */ ({ m: "mm", mm: "mm", deg: "°" });
+const SHARES = new Set(["measured", "brightness", "contrast"]);
 
 /**
- * A measure with its unit; metres are said in millimetres.
+ * The unit of a measure; shares of a whole are told in percent.
+ * @param {string} name as the station has it
+ * @param {string} unit as the station has it
+ */
+export function unitOf(name, unit) {
+  return SHARES.has(name.split(" ")[0]) ? "share" : unit;
+}
+
+/** What a unit's values are multiplied by where they are drawn. */
+export const FACTORS = /** @type {Record<string, number>} */ ({ m: 1000, share: 100 });
+const UNITS = /** @type {Record<string, string>} */ ({ m: "mm", mm: "mm", deg: "°", share: "%" });
+const DIGITS = /** @type {Record<string, number>} */ ({ m: 2, mm: 1, deg: 2, share: 1 });
+
+/**
+ * A measure with its unit; metres are said in millimetres, shares in percent.
  * @param {number | null} value
  * @param {string} unit
  */
 export function measured(value, unit) {
   if (value === null) return "–";
-  const shown = unit === "m" ? 1000 * value : value;
-  const digits = unit === "mm" ? 1 : unit === "m" || unit === "deg" ? 2 : 3;
-  return `${num(shown, digits, digits)}${UNITS[unit] ? (unit === "deg" ? "" : " ") + UNITS[unit] : ""}`;
+  const digits = DIGITS[unit] ?? 2;
+  return `${num((FACTORS[unit] ?? 1) * value, digits, digits)}${UNITS[unit] ? ` ${UNITS[unit]}` : ""}`;
 }

@@ -44,6 +44,7 @@
  * @property {string[]} notes
  * @property {Record<string, number>} measures
  * @property {number} model
+ * @property {string} detector
  * @property {string} calibration
  * @property {number} threshold
  * @property {boolean} sampled
@@ -126,7 +127,8 @@
  * @property {Counts} now
  * @property {Counts} then
  * @property {Record<Judgement, Counts>} verdicts
- * @property {{ id: number, part: string, score: number, verdict: Judgement, from: Decision, to: Decision }[]} flips
+ * @property {{ id: number, part: string, score: number, verdict: Judgement | null, from: Decision, to: Decision }[]} flips
+ * @property {{ id: number, part: string, score: number, verdict: Judgement | null, from: Decision, to: Decision }[]} changed
  *
  * @typedef {{ edges: number[], all: number[], good: number[], defect: number[], unsure: number[], calibration: number[] }} Histogram
  * @typedef {{ hits: number, count: number, value: number | null, low: number, high: number }} Estimate
@@ -161,6 +163,7 @@
  * @property {string} kind
  * @property {string} text
  * @property {string | null} acknowledged_by
+ * @property {string | null} cause
  */
 
 /**

@@ -3,6 +3,7 @@
 
 import * as THREE from "../vendor/three/three.module.min.js";
 import { h } from "./dom.js";
+import { heightMap, heightRange, planeOf } from "./heights.js";
 import { COLD, RAMP, USUAL_STRENGTH } from "./heat.js";
 import { Linked } from "./linked.js";
 import { Orbit } from "./orbit.js";
@@ -31,7 +32,7 @@ class Stage {
       side: THREE.DoubleSide,
       uniforms: {
         limit: { value: 1 }, reject: { value: 1 }, cold: { value: COLD }, strength: { value: USUAL_STRENGTH }, surface: { value: 0 },
-        pixelsPerUnit: { value: 1 }, pitch: { value: 1 }, coarse: { value: 1 }, heights: { value: new THREE.Vector2() },
+        pixelsPerUnit: { value: 1 }, pitch: { value: 1 }, coarse: { value: 1 }, heights: { value: new THREE.Vector2() }, plane: { value: new THREE.Vector4() },
         ramp: { value: ramp },
       },
     });
@@ -71,7 +72,15 @@ export class Viewer3D {
     const { uniforms } = material;
     uniforms.pitch.value = pitch;
     uniforms.surface.value = 0;
-    uniforms.heights.value.set(-middle[2] - radius / 4, -middle[2] + radius / 4);
+    const [a, b, c, d] = planeOf(cloud);
+    uniforms.plane.value.set(a, -b, -c, d); // in the scene y and z are turned
+    /** The lowest and the highest that the colours of heights tell, metres. */
+    this.heights = heightRange(heightMap(cloud));
+    uniforms.heights.value.set(...this.heights);
+    /** Told of a place that is tapped. @type {((pixel: import("./linked.js").Pixel) => void) | null} */
+    this.onpick = null;
+    /** @type {THREE.Line | null} */
+    this.line = null;
     this.geometry = this.#geometry();
     /** @type {() => void} */
     this.onFirst = () => {};
@@ -80,8 +89,9 @@ export class Viewer3D {
     this.shape.frustumCulled = false;
     this.scene.add(this.shape);
     const target = /** @type {[number, number, number]} */ ([middle[0], -middle[1], -middle[2]]);
-    const distance = (0.77 * radius) / Math.tan((FIELD * Math.PI) / 360);
-    this.orbit = new Orbit(this.element, { turn: -0.3, tilt: -0.6, distance, target }, () => this.#moved());
+    const distance = (0.9 * radius) / Math.tan((FIELD * Math.PI) / 360);
+    const { plane } = cloud;
+    this.orbit = new Orbit(this.element, { turn: -0.3, tilt: -0.6, distance, target }, () => this.#moved(), plane ? [plane[0], -plane[1], -plane[2]] : undefined);
     this.moving = false;
     this.rest = 0;
     this.asked = 0;
@@ -102,7 +112,10 @@ export class Viewer3D {
       else if (tapped && Math.hypot(event.clientX - tapped.x, event.clientY - tapped.y) > STILL) tapped = null;
     });
     this.element.addEventListener("pointerup", (event) => {
-      if (tapped) this.#point(event);
+      if (tapped) {
+        this.#point(event);
+        if (this.onpick && this.linked.cursor) this.onpick(this.linked.cursor);
+      }
       tapped = null;
     });
     this.element.addEventListener("dblclick", (event) => {
@@ -118,6 +131,7 @@ export class Viewer3D {
     this.observer.disconnect();
     cancelAnimationFrame(this.asked);
     this.geometry.dispose();
+    this.line?.geometry.dispose();
   }
 
   #geometry() {
@@ -174,6 +188,22 @@ export class Viewer3D {
     this.shape = closed ? new THREE.Mesh(this.geometry, this.material) : new THREE.Points(this.geometry, this.material);
     this.shape.frustumCulled = false;
     this.scene.add(this.shape);
+    this.draw();
+  }
+
+  /** @param {import("./linked.js").Pixel[] | null} ends of a line through the part */
+  ruler(ends) {
+    if (this.line) {
+      this.scene.remove(this.line);
+      this.line.geometry.dispose();
+      this.line = null;
+    }
+    const places = (ends ?? []).map((end) => this.#position(end)).filter((place) => place !== null);
+    if (places.length === 2) {
+      const material = new THREE.LineBasicMaterial({ color: 0xff5edb, depthTest: false });
+      this.line = new THREE.Line(new THREE.BufferGeometry().setFromPoints(places), material);
+      this.scene.add(this.line);
+    }
     this.draw();
   }
 

@@ -4,6 +4,7 @@
 import { Problem, imagePath, picture } from "./api.js";
 import { fill, h, icon, pen } from "./dom.js";
 import { num, score, t, word } from "./i18n.js";
+import { worded } from "./messages.js";
 
 /** @typedef {import("./types.js").Inspection} Inspection */
 
@@ -28,7 +29,8 @@ export function judgementTag(judgement) {
 export function problemText(error) {
   if (!(error instanceof Problem)) return error instanceof Error ? error.message : String(error);
   const own = word("problem", error.code);
-  return own === error.code ? error.message : error.message ? `${own} ${error.message}` : own;
+  const detail = worded(error.message);
+  return own === error.code ? detail : detail ? `${own} ${detail}` : own;
 }
 
 /**
@@ -111,7 +113,8 @@ export function scoreBar(part, className = "") {
   return h("div", { class: `score-bar ${className}`, role: "img", "aria-label": label, title: label },
     h("i", { class: "zone review", style: { left: place(part.review_above), right: `calc(100% - ${place(part.reject_above)})` } }),
     h("i", { class: "zone reject", style: { left: place(part.reject_above), right: "0" } }),
-    part.score !== null && h("i", { class: `needle ${part.decision}`, style: { left: place(part.score) } }));
+    className === "large" && h("span", { class: "at-limit", style: { left: place(part.reject_above) } }, `${t("part.limit")} `, h("b", {}, score(part.reject_above))),
+    part.score !== null && h("i", { class: `needle ${part.decision} ${part.score > top ? "beyond" : ""}`, style: { left: place(part.score) } }));
 }
 
 /**

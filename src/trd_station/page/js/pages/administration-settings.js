@@ -3,7 +3,7 @@
 
 import { send } from "../api.js";
 import { fill, h } from "../dom.js";
-import { parsed, plain, t } from "../i18n.js";
+import { parsed, editable, t } from "../i18n.js";
 import { fault, field, toast } from "../widgets.js";
 
 /** @typedef {import("../types.js").ChangeableSettings} Settings */
@@ -44,5 +44,5 @@ export function settingsPanel(settings) {
 
 /** @param {number} value */
 function number(value) {
-  return h("input", { inputmode: "decimal", required: true, value: plain(value, 6) });
+  return h("input", { inputmode: "decimal", required: true, value: editable(value, 6) });
 }

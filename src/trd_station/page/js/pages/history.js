@@ -6,6 +6,7 @@ import { App, link } from "../app.js";
 import { fill, h, icon } from "../dom.js";
 import { dateTime, num, score, t } from "../i18n.js";
 import { hourBars } from "../hours.js";
+import { message, worded } from "../messages.js";
 import { decisionTag, empty, fault, field, judgementTag, scoreBar, thumbnail } from "../widgets.js";
 
 /** @typedef {import("../types.js").Inspection} Inspection */
@@ -119,12 +120,17 @@ class History {
       fill(this.count, count.exact ? t("history.count", { n: count.count }) : t("history.at_least", { n: count.count }));
       fill(this.cut, (count.count > EXPORTED || !count.exact) && t("history.export_most", { n: EXPORTED }));
       this.#drawPages(rows.next);
-      fill(this.list, rows.inspections.length ? table(rows.inspections) : empty("history", t("history.empty"), t("history.empty_text")));
+      fill(this.list, rows.inspections.length ? table(rows.inspections) : this.#nothing());
     } catch (error) {
       if (!signal.aborted) fill(this.list, fault(error, () => void this.#read()));
     } finally {
       this.list.removeAttribute("aria-busy");
     }
+  }
+
+  #nothing() {
+    const filtered = Object.keys(this.state.filter).length > 0;
+    return filtered ? empty("history", t("history.empty"), t("history.empty_text")) : empty("history", t("part.none"), t("line.empty_text"));
   }
 
   /** @param {string | null} next */
@@ -158,5 +164,5 @@ function table(parts) {
     h("td", { class: "score" }, part.score === null ? h("span", { class: "quiet" }, "–") : h("span", { class: "row" }, h("span", { class: "number" }, score(part.score)), scoreBar(part))),
     h("td", {}, judgementTag(part.verdict)),
     h("td", { class: "number" }, num(part.model, 0)),
-    h("td", { class: "notes small", lang: "en", title: [part.reason, ...part.notes].filter(Boolean).join("\n") }, part.reason ?? part.notes[0] ?? "")))));
+    h("td", { class: "notes small", title: [part.reason ?? "", ...part.notes].filter(Boolean).map(worded).join("\n") }, message(part.reason ?? part.notes[0] ?? ""))))));
 }

@@ -1,9 +1,10 @@
 // @ts-check
 /** The line as it runs: the last decision, legible from two metres, and how the last hundred parts went. */
 
+import { AlarmBanner } from "../alarms.js";
 import { get } from "../api.js";
 import { App, link } from "../app.js";
-import { Chart, axis, chartKey, dots, ruled } from "../charts.js";
+import { Chart, axis, beyond, chartKey, dots, pointed, stepped } from "../charts.js";
 import { contour } from "../contour.js";
 import { fill, h, icon } from "../dom.js";
 import { USUAL_STRENGTH, heatPicture } from "../heat.js";
@@ -11,6 +12,7 @@ import { num, percent, score, t, time, timeOrDate } from "../i18n.js";
 import { Linked } from "../linked.js";
 import { Looks, drawable, homeDetail, mainImage } from "../looks.js";
 import { MapView } from "../mapview.js";
+import { message } from "../messages.js";
 import { DECISION_ICONS, empty, fault, scoreBar, thumbnail } from "../widgets.js";
 
 /** @typedef {import("../types.js").Inspection} Inspection */
@@ -37,10 +39,12 @@ class Line {
     this.rates = h("dl", { class: "line-rates" });
     this.strip = h("ol", { class: "line-strip", "aria-label": t("line.strip") });
     this.trace = this.#makeTrace();
+    this.traceNote = h("span", { class: "small quiet" });
     this.tracePanel = h("section", { class: "panel line-trace" },
-      h("header", {}, h("h2", {}, t("line.trace")), h("span", { class: "grow" }), chartKey([["ok", t("decision.ok")], ["review", t("decision.review")], ["reject", t("decision.reject")]])),
+      h("header", {}, h("h2", {}, t("line.trace")), this.traceNote, h("span", { class: "grow" }), chartKey([["ok", t("decision.ok")], ["review", t("decision.review")], ["reject", t("decision.reject")]])),
       this.trace.element);
-    this.element = h("div", { class: "page full line" }, h("h1", { class: "unseen" }, t("line.title")), this.said,
+    this.alarms = new AlarmBanner(app);
+    this.element = h("div", { class: "page full line" }, h("h1", { class: "unseen" }, t("line.title")), this.said, this.alarms.element,
       this.decision, this.warning, this.picture, this.rates, this.tracePanel, this.strip);
     this.asked = 0;
     this.loading = false;
@@ -66,6 +70,7 @@ class Line {
 
   destroy() {
     for (const end of this.ends) end();
+    this.alarms.destroy();
     clearInterval(this.clock);
     cancelAnimationFrame(this.asked);
     this.trace.destroy();
@@ -120,6 +125,7 @@ class Line {
 
   #drawDecision() {
     const [part] = this.parts;
+    this.element.classList.toggle("bare", !part);
     if (!part) {
       this.decision.className = "line-decision panel";
       fill(this.decision, empty("line", t("line.empty"), t("line.empty_text")));
@@ -131,13 +137,12 @@ class Line {
     fill(this.decision,
       h("div", { class: "word", style: { "--letters": word.length } }, icon(DECISION_ICONS[part.decision]), h("strong", {}, word)),
       h("div", { class: "line-part" },
-        h("a", { class: "name", href: link("part", part.id) }, part.part),
+        h("a", { class: "name", href: link("part", part.id), title: part.part }, part.part),
         this.when),
       part.decision === "invalid"
-        ? h("p", { class: "why", lang: "en" }, part.reason ?? "")
-        : h("div", { class: "line-score" }, h("span", {}, t("part.score"), " ", h("b", {}, score(part.score))), scoreBar(part, "large"),
-          h("span", {}, t("part.limit"), " ", h("b", {}, score(part.reject_above)))),
-      part.notes.length > 0 && h("p", { class: "why", lang: "en" }, part.notes[0], part.notes.length > 1 ? ` (+${part.notes.length - 1})` : ""));
+        ? h("p", { class: "why" }, message(part.reason ?? ""))
+        : h("div", { class: "line-score" }, h("span", {}, t("part.score"), " ", h("b", {}, score(part.score))), scoreBar(part, "large")),
+      part.notes.length > 0 && h("p", { class: "why" }, message(part.notes[0]), part.notes.length > 1 ? ` (+${part.notes.length - 1})` : ""));
     this.#drawAge();
     this.said.textContent = `${part.part}: ${word}`; // said once a part, not with every second that its age changes
   }
@@ -182,27 +187,56 @@ class Line {
     return new Chart(t("line.trace_label"), 190, () => ({
       scales: { x: { time: false, range: [0.5, REMEMBERED + 0.5] }, y: { range: (_plot, low) => [Math.min(0, low ?? 0), this.#top()] } },
       axes: [axis({ show: false }), axis({ size: 44 })],
-      series: [{}, dots("ok", 6), dots("review", 8), dots("reject", 8)],
-      plugins: [ruled(() => this.parts[0] ? [
-        { at: this.parts[0].review_above, colour: "review", axis: "y" },
-        { at: this.parts[0].reject_above, colour: "reject", axis: "y" },
-      ] : [])],
-    }), [[], [], [], []]);
+      series: [{}, dots("ok", 6), dots("review", 8), dots("reject", 8), stepped("review"), stepped("reject")],
+      plugins: [beyond(() => this.#beyond()), pointed({
+        text: (index) => {
+          const part = this.#traced(index);
+          return part ? [part.part, `${t(`decision.${part.decision}`)} · ${score(part.score)}`, timeOrDate(part.at)] : [];
+        },
+        open: (index) => {
+          const part = this.#traced(index);
+          if (part) location.hash = link("part", part.id);
+        },
+      })],
+    }), [[], [], [], [], [], []]);
   }
 
-  /** Of the trace: what scores far above the limit lies at its rim, else nobody could see how near the others came. */
+  /** @param {number} index of the trace, oldest first */
+  #traced(index) {
+    const part = this.parts[this.parts.length - 1 - index];
+    return part?.score === null || this.#comparable(part) ? part : undefined;
+  }
+
+  /** Another model's scores are in other units: they are not drawn under this one's limits. @param {Inspection} [part] */
+  #comparable(part) {
+    return part !== undefined && part.model === this.parts[0]?.model;
+  }
+
+  /** What scores above the trace's top: an arrow at the rim, with the score. */
+  #beyond() {
+    const top = this.#top();
+    const last = REMEMBERED - this.parts.length + 1;
+    return [...this.parts].reverse().flatMap((part, index) => (part.score !== null && part.score > top && this.#comparable(part) ? [{ at: last + index, text: score(part.score), colour: part.decision }] : []));
+  }
+
+  /** Of the trace: what scores far above the limit is marked at its rim, else nobody could see how near the others came. */
   #top() {
     const limit = this.parts[0]?.reject_above ?? 1;
-    const highest = Math.max(0, ...this.parts.map((part) => part.score ?? 0));
+    const highest = Math.max(0, ...this.parts.filter((part) => this.#comparable(part)).map((part) => part.score ?? 0));
     return Math.min(4 * limit, Math.max(1.35 * limit, 1.05 * highest));
   }
 
   #drawTrace() {
     const oldest = [...this.parts].reverse();
     const start = REMEMBERED - oldest.length;
-    const top = 0.97 * this.#top();
-    const column = (/** @type {string} */ decision) => oldest.map((part) => (part.decision === decision && part.score !== null ? Math.min(part.score, top) : null));
-    this.trace.set([oldest.map((_, index) => start + index + 1), column("ok"), column("review"), column("reject")]);
+    const top = this.#top();
+    const drawn = (/** @type {(part: Inspection) => number | null} */ value) => oldest.map((part) => (this.#comparable(part) ? value(part) : null));
+    const column = (/** @type {string} */ decision) => drawn((part) => (part.decision === decision && part.score !== null && part.score <= top ? part.score : null));
+    const [newest] = this.parts;
+    const limit = (/** @type {"review_above" | "reject_above"} */ name) => [...drawn((part) => part[name]), newest?.[name] ?? null]; // on to the rim
+    this.trace.set([[...oldest.map((_, index) => start + index + 1), REMEMBERED + 0.5], ...["ok", "review", "reject"].map((decision) => [...column(decision), null]), limit("review_above"), limit("reject_above")]);
+    const left = oldest.filter((part) => !this.#comparable(part)).length;
+    this.traceNote.textContent = left ? t("line.other_model", { n: left }) : "";
   }
 
   /** Of the newest part only: what comes while one is loading is passed over. */

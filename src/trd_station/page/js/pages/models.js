@@ -5,11 +5,12 @@ import { get, ofClass, send } from "../api.js";
 import { App } from "../app.js";
 import { fill, h, icon } from "../dom.js";
 import { dateTime, num, percent, t } from "../i18n.js";
+import { message } from "../messages.js";
 import { ask, empty, fault, field, into, toast } from "../widgets.js";
 import { sendDialog } from "./models-send.js";
 
 /** @typedef {import("../types.js").Model} Model */
-/** @typedef {{ models: Model[], found: { name: string, class: string, detector: string }[] }} Models */
+/** @typedef {{ models: Model[], found: { name: string, class: string, detector: string }[], roll_back: number | null }} Models */
 
 const ORDER = ["serving", "ready", "failed", "retired"];
 const TAGS = { serving: "ok", ready: "review", failed: "reject", retired: "" };
@@ -27,10 +28,11 @@ class ModelsPage {
     this.may = app.may("engineer");
     this.list = h("div", { class: "stack-wide" }, h("div", { class: "panel empty" }, t("loading")));
     this.problem = h("div", { "aria-live": "assertive" });
+    this.back = h("button", { hidden: true, onclick: () => this.#rollBack() }, icon("left"), t("models.roll_back"));
     this.element = h("div", { class: "page models" },
       h("div", { class: "page-head" }, h("h1", {}, t("models.title")), h("span", { class: "grow" }),
-        this.may && h("button", { onclick: () => sendDialog(this.app.className, () => this.#read()) }, icon("upload"), t("models.send")),
-        this.may ? h("button", { onclick: () => this.#rollBack() }, icon("left"), t("models.roll_back")) : h("p", { class: "small quiet" }, t("models.engineer"))),
+        this.may && h("button", { onclick: () => sendDialog(this.app.className, (name) => this.#sent(name)) }, icon("upload"), t("models.send")),
+        this.may ? this.back : h("p", { class: "small quiet" }, t("models.engineer"))),
       this.problem, this.list);
     this.ends = [app.live.on("changed", (change) => change.what === "model" && this.#read())];
     this.#read();
@@ -41,7 +43,8 @@ class ModelsPage {
   }
 
   #read() {
-    void into(this.list, () => get("/v1/models", { class: this.app.className }), (/** @type {Models} */ { models, found }) => {
+    void into(this.list, () => get("/v1/models", { class: this.app.className }), (/** @type {Models} */ { models, found, roll_back: before }) => {
+      this.back.hidden = before === null;
       const sorted = [...models].sort((one, other) => ORDER.indexOf(one.state) - ORDER.indexOf(other.state) || other.id - one.id);
       return [
         ...(sorted.length ? sorted.map((model) => this.#model(model)) : [h("div", { class: "panel" }, empty("models", t("models.empty")))]),
@@ -51,6 +54,13 @@ class ModelsPage {
             : h("p", { class: "body quiet" }, t("models.found_none"))),
       ];
     });
+  }
+
+  /** @param {string} className that a package was sent for, which may be new */
+  async #sent(className) {
+    if (className === this.app.className || !this.app.session.role) return this.#read();
+    await this.app.readClasses();
+    if (this.app.classes.some((one) => one.name === className)) this.app.goTo(className);
   }
 
   /** @param {Model} model */
@@ -75,12 +85,12 @@ class ModelsPage {
           model.calibration && fact("models.calibration", h("code", {}, model.calibration)),
           fact("models.at", `${dateTime(model.at)}, ${model.who}`)),
         h("div", { class: "stack" },
-          model.error && h("div", { class: "fault", lang: "en" }, icon("invalid"), h("div", {}, model.error)),
+          model.error && h("div", { class: "fault" }, icon("invalid"), h("div", {}, message(model.error))),
           test && h("h3", {}, `${t(test.passed ? "models.tested" : "models.test_failed")} · ${dateTime(test.at)} · ${t("models.seconds", { s: num(test.seconds, 1) })}`),
-          test && h("ul", { class: "checks", lang: "en" }, test.checks.map((check) => h("li", {}, h("span", { class: `tag ${check.passed ? "ok" : "reject"}` }, icon(check.passed ? "ok" : "reject")),
-            h("span", {}, h("b", {}, check.name), " ", h("span", { class: "quiet" }, check.detail))))),
+          test && h("ul", { class: "checks" }, test.checks.map((check) => h("li", {}, h("span", { class: `tag ${check.passed ? "ok" : "reject"}` }, icon(check.passed ? "ok" : "reject")),
+            h("span", {}, h("b", {}, message(check.name)), " ", h("span", { class: "quiet" }, message(check.detail)))))),
           Object.keys(model.ranges ?? {}).length > 0 && h("details", {}, h("summary", {}, t("models.ranges")),
-            h("dl", { class: "facts small", lang: "en" }, Object.entries(model.ranges).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]).flat())))));
+            h("dl", { class: "facts small" }, Object.entries(model.ranges).map(([name, value]) => [h("dt", {}, message(name)), h("dd", {}, message(value))]).flat())))));
   }
 
   /**

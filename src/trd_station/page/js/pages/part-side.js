@@ -2,13 +2,16 @@
 /** Beside the views of a part: score, shares, cursor, display, notes, verdict, facts. */
 
 import { here, ofPart } from "../api.js";
-import { App } from "../app.js";
-import { fill, h, icon, pen } from "../dom.js";
-import { RAMP } from "../heat.js";
+import { App, link } from "../app.js";
+import { fill, h, icon } from "../dom.js";
+import { drawRamp } from "../heat.js";
 import { NOTHING, dateTime, num, percent, score, t, word } from "../i18n.js";
+import { message } from "../messages.js";
 import { JUDGEMENTS, kindInput, record } from "../verdict.js";
 import { fault, field, judgementTag, scoreBar } from "../widgets.js";
 import { measureOf, sourceName, streamName } from "../streams.js";
+import { recordPanel } from "./part-record.js";
+import { rulerPanel } from "./part-ruler.js";
 import { PartViews } from "./part-views.js";
 
 /** @typedef {import("../types.js").Inspection} Inspection */
@@ -27,15 +30,20 @@ export class PartSide {
     this.judged = judged;
     this.readout = h("div", {});
     this.said = h("ul", { class: "said" });
+    /** The verdict whose mark is shown. @type {number | null} */
+    this.marked = null;
     const seen = part.maps.length > 0 && !part.pruned;
+    this.rulerPanel = seen && part.has_cloud ? rulerPanel(views) : null;
     this.element = h("aside", { class: "part-side", "aria-label": t("details") },
       part.score !== null && this.#decision(),
       part.notes.length > 0 && h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("part.notes"))),
-        h("ul", { class: "body stack", lang: "en" }, part.notes.map((note) => h("li", { class: "note" }, icon("invalid"), h("div", {}, note))))),
+        h("ul", { class: "body stack" }, part.notes.map((note) => h("li", { class: "note" }, icon("invalid"), h("div", {}, message(note)))))),
       this.#verdict(seen),
       seen && h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("part.cursor")), h("span", { class: "grow" }),
         part.peak && h("button", { class: "slim", onclick: () => views.linked.point({ row: part.peak?.[0] ?? 0, column: part.peak?.[1] ?? 0 }) }, t("part.to_peak"))),
       h("div", { class: "body" }, this.readout)),
+      this.rulerPanel?.element,
+      part.score !== null && recordPanel(app, part),
       seen && this.#display(),
       this.#facts());
     this.end = views.linked.listen((what) => what === "cursor" && void this.#read());
@@ -46,6 +54,7 @@ export class PartSide {
 
   destroy() {
     this.end();
+    this.rulerPanel?.destroy();
   }
 
   #decision() {
@@ -83,7 +92,16 @@ export class PartSide {
       h("dt", {}, t("part.value")), h("dd", { class: value !== undefined && value > views.limit ? "strong" : "" }, score(value)),
       part.has_cloud && h("dt", {}, t("part.position")), part.has_cloud && h("dd", {}, at ? `${mm(at.x)}, ${mm(at.y)}, ${mm(at.z)} mm` : nowhere),
       at?.height !== null && at?.height !== undefined && h("dt", {}, t("part.height")),
-      at?.height !== null && at?.height !== undefined && h("dd", {}, `${num(1000 * at.height, 2, 2)} mm`)));
+      at?.height !== null && at?.height !== undefined && h("dd", {}, `${num(1000 * at.height, 2, 2)} mm`),
+      await this.#apart(cursor.row * width + cursor.column)));
+  }
+
+  /** The height difference to the good part, where that is looked at. @param {number} pixel */
+  async #apart(pixel) {
+    const compared = await this.views.good.compared?.catch(() => null);
+    const metres = compared?.values[pixel];
+    if (metres === undefined || Number.isNaN(metres)) return [];
+    return [h("dt", {}, t("record.difference_at")), h("dd", {}, `${num(1000 * metres, 2, 2)} mm`)];
   }
 
   #display() {
@@ -153,7 +171,20 @@ export class PartSide {
     }
     fill(this.said, [...those].reverse().map((one) => h("li", {}, judgementTag(one.verdict),
       h("span", { class: "break" }, [one.kind, one.reason, one.has_mask ? t("part.marked") : ""].filter(Boolean).join(" · ")),
+      one.has_mask && this.#markButton(one.id),
       h("span", { class: "quiet small" }, `${one.who}, ${dateTime(one.at)}`))));
+  }
+
+  /** @param {number} verdict with a mark */
+  #markButton(verdict) {
+    const shown = () => String(this.marked === verdict);
+    const button = h("button", { class: "slim", "aria-pressed": shown(), onclick: async () => {
+      this.marked = this.marked === verdict ? null : verdict;
+      for (const other of this.said.querySelectorAll("button")) other.setAttribute("aria-pressed", "false");
+      button.setAttribute("aria-pressed", shown());
+      await this.views.showMark(this.marked).catch((error) => button.after(fault(error)));
+    } }, icon("brush"), t("record.show_mark"));
+    return button;
   }
 
   #facts() {
@@ -163,7 +194,7 @@ export class PartSide {
       h("dt", {}, t("part.at")), h("dd", {}, dateTime(part.at)),
       h("dt", {}, t("part.origin")), h("dd", {}, word("origin", part.origin)),
       h("dt", {}, t("part.model")), h("dd", {}, part.model === null ? NOTHING : h("a", { href: "#/models" }, String(part.model))),
-      h("dt", {}, t("part.threshold")), h("dd", {}, part.threshold === null ? NOTHING : h("a", { href: "#/threshold" }, String(part.threshold))),
+      h("dt", {}, t("part.threshold")), h("dd", {}, part.threshold === null ? NOTHING : h("a", { href: link("threshold", undefined, { model: String(part.model) }) }, String(part.threshold))),
       h("dt", {}, t("part.duration")), h("dd", {}, `${num(part.timings?.total_ms, 0)} ms`),
       measures.flatMap(([name, value]) => [h("dt", {}, streamName(name)), h("dd", {}, measureOf(name, value))]),
       !part.pruned && h("dt", {}, t("part.files")), !part.pruned && h("dd", {}, Object.keys(part.inputs ?? {}).map((source, index) => [index ? ", " : "", h("a", { href: here(ofPart(part.id, `/inputs/${encodeURIComponent(source)}`)), download: "" }, source)]).flat())));
@@ -180,9 +211,7 @@ function pText(part) {
 /** The heat's colours with what they mean. @param {Inspection} part */
 function legend(part) {
   const canvas = h("canvas", { class: "ramp", width: 256, height: 1, "aria-hidden": "true" });
-  const picture = new ImageData(256, 1);
-  picture.data.set(RAMP);
-  pen(canvas).putImageData(picture, 0, 0);
+  drawRamp(canvas);
   return h("figure", { class: "legend" }, canvas, h("figcaption", { class: "row small quiet" },
     h("span", {}, "−1"), h("span", { class: "grow" }), h("span", {}, `${t("part.limit")} ${score(part.reject_above)}`), h("span", { class: "grow" }), h("span", {}, score(2 * part.reject_above))));
 }

@@ -2,18 +2,21 @@
 /** The views of one part: pictures, maps over them, and 3D; one cursor, one detail, one limit for all. */
 
 import { Brush } from "../brush.js";
-import { contour } from "../contour.js";
+import { contour, outline } from "../contour.js";
 import { fill, h, icon } from "../dom.js";
-import { USUAL_STRENGTH, heatPicture } from "../heat.js";
-import { t } from "../i18n.js";
+import { GoodPart } from "../good-part.js";
+import { USUAL_STRENGTH, drawRamp, heatPicture } from "../heat.js";
+import { differencePicture } from "../heights.js";
+import { num, t } from "../i18n.js";
 import { sourceName } from "../streams.js";
 import { Linked } from "../linked.js";
-import { Looks, drawable, homeDetail, mainImage } from "../looks.js";
+import { message } from "../messages.js";
+import { Looks, drawable, homeDetail, mainImage, maskOf } from "../looks.js";
 import { MapView } from "../mapview.js";
 import { choice, empty, fault } from "../widgets.js";
 
 /** @typedef {import("../types.js").Inspection} Inspection */
-/** @typedef {{ kind: "image" | "heat", name: string }} Content */
+/** @typedef {{ kind: "image" | "heat" | "good" | "difference", name: string }} Content good, difference: of the nearest good part */
 
 const JOINED_AT_FIRST = 150000; // points; more of them as a surface take a computer without a graphics card too long
 
@@ -39,12 +42,15 @@ export class PartViews {
     this.three = null;
     /** @type {import("../decode.js").ScoredCloud | null} */
     this.cloud = null;
+    this.good = new GoodPart(part, this.looks);
+    /** What a person marked before. @type {Float32Array | null} */
+    this.saved = null;
     /** Settled when 3D is shown, cannot be, or there is none. */
     this.threeShown = Promise.resolve();
     this.gone = false;
     this.element = h("div", { class: "views" });
     if (part.decision === "invalid") {
-      this.element.append(h("div", { class: "fault wide" }, icon("invalid"), h("div", {}, h("strong", {}, t("part.invalid")), h("p", { lang: "en" }, part.reason ?? ""))));
+      this.element.append(h("div", { class: "fault wide" }, icon("invalid"), h("div", {}, h("strong", {}, t("part.invalid")), h("p", {}, message(part.reason ?? "")))));
     }
     if (part.pruned || !part.images.length || !part.frame) {
       this.element.append(h("div", { class: "panel wide" }, empty("part", t("part.no_picture"), part.pruned ? t("part.pruned") : "")));
@@ -60,6 +66,7 @@ export class PartViews {
 
   destroy() {
     this.looks.destroy();
+    this.good.destroy();
     for (const tile of this.tiles) tile.view.destroy();
     this.three?.destroy();
     this.three = null;
@@ -83,6 +90,8 @@ export class PartViews {
     return [
       ...this.part.images.map((name) => /** @type {Content} */ ({ kind: "image", name })),
       ...this.part.maps.map((name) => /** @type {Content} */ ({ kind: "heat", name })),
+      { kind: "good", name: "" },
+      ...(this.part.has_cloud ? [/** @type {Content} */ ({ kind: "difference", name: "" })] : []),
     ];
   }
 
@@ -123,7 +132,33 @@ export class PartViews {
 
   clearBrush() {
     this.brush.clear();
-    for (const tile of this.tiles) tile.view.show({ marked: null });
+    for (const tile of this.tiles) tile.view.show({ marked: this.saved });
+  }
+
+  /**
+   * The mark of a verdict, until one draws anew.
+   * @param {number | null} verdict its identifier; null hides it
+   */
+  async showMark(verdict) {
+    const { height, width } = this.looks.size;
+    this.saved = verdict === null ? null : outline(await maskOf(verdict), width, height);
+    for (const tile of this.tiles) tile.view.show({ marked: this.saved });
+  }
+
+  /**
+   * Hands every place that is tapped to someone.
+   * @param {((pixel: import("../linked.js").Pixel) => void) | null} take
+   */
+  picking(take) {
+    for (const tile of this.tiles) tile.view.onpick = take;
+    if (this.three) this.three.onpick = take;
+    this.element.classList.toggle("picking", take !== null);
+  }
+
+  /** @param {import("../linked.js").Pixel[] | null} ends of the ruler */
+  ruler(ends) {
+    for (const tile of this.tiles) tile.view.show({ ruler: ends });
+    this.three?.ruler(ends);
   }
 
   /** @param {import("../linked.js").Pixel} pixel */
@@ -140,19 +175,24 @@ export class PartViews {
     const place = h("div", { class: "view-place" }, h("div", { class: "empty" }, t("loading")));
     const shape = h("span", { class: "row" });
     const surface = choice(t("part.surface"), /** @type {const} */ ([["heat", t("part.surface.heat")], ["colour", t("part.surface.colour")], ["height", t("part.surface.height")]]),
-      "heat", (value) => this.three?.look({ surface: value }), "slim");
+      "heat", (value) => {
+        this.three?.look({ surface: value });
+        scale.hidden = value !== "height";
+      }, "slim");
+    const scale = h("div", { class: "height-scale", hidden: true });
     /** @type {HTMLElement} */
     const tile = h("section", { class: "panel tile-view tile-3d", "aria-label": t("part.three") },
       h("header", {}, h("h2", {}, t("part.three")), h("span", { class: "grow" }), surface, shape, enlarge(() => tile)), place);
-    this.threeShown = this.#fillThree(place, shape);
+    this.threeShown = this.#fillThree(place, shape, scale);
     return tile;
   }
 
   /**
    * @param {HTMLElement} place
    * @param {HTMLElement} shape where the choice between points and surface goes
+   * @param {HTMLElement} scale of heights
    */
-  async #fillThree(place, shape) {
+  async #fillThree(place, shape, scale) {
     try {
       const [{ Viewer3D }, cloud] = await Promise.all([import("../viewer3d.js"), this.looks.cloud()]);
       if (this.gone) return;
@@ -172,10 +212,14 @@ export class PartViews {
       fill(shape, choice(t("part.shape"), /** @type {const} */ ([["points", t("part.points")], ["joined", t("part.joined")]]),
         joined ? "joined" : "points", (value) => three.join(value === "joined"), "slim"));
       const shown = new Promise((resolve) => (three.onFirst = () => resolve(undefined)));
-      fill(place, three.element);
+      const ramp = h("canvas", { class: "ramp", width: 256, height: 1, "aria-hidden": "true" });
+      drawRamp(ramp);
+      const ends = three.heights.map((metres) => `${num(1000 * metres, 1, 1)} mm`);
+      fill(scale, h("span", {}, ends[0]), ramp, h("span", {}, ends[1]));
+      fill(place, three.element, scale);
       await Promise.race([shown, new Promise((resolve) => setTimeout(resolve, HIDDEN_MS))]);
     } catch (error) {
-      if (!this.gone) fill(place, fault(error, () => void this.#fillThree(place, shape)));
+      if (!this.gone) fill(place, fault(error, () => void this.#fillThree(place, shape, scale)));
     }
   }
 }
@@ -190,8 +234,9 @@ class Tile {
     this.views = views;
     this.content = content;
     this.place = h("div", { class: "view-place" });
+    this.note = h("p", { class: "view-note" });
     this.view = new MapView(views.linked, this.label);
-    this.place.append(this.view.element);
+    this.place.append(this.view.element, this.note);
     const { contents } = views;
     const chosen = h("select", { class: "slim", "aria-label": t("part.view", { n: index + 1 }), onchange: () => {
       this.content = contents[Number(chosen.value)];
@@ -213,6 +258,11 @@ class Tile {
     const { content, views } = this;
     const { height, width } = views.looks.size;
     const { limit, strength } = views;
+    if (content.kind === "good" || content.kind === "difference") {
+      await this.#drawGood(content);
+      return;
+    }
+    this.note.textContent = "";
     try {
       const name = content.kind === "image" ? content.name : mainImage(views.part);
       const map = content.kind === "heat" ? content.name : views.part.maps.includes("fused") ? "fused" : null;
@@ -223,7 +273,28 @@ class Tile {
         heat: content.kind === "heat" && values ? drawable(heatPicture(values, width, height, { reject: views.part.reject_above, limit, strength })) : null,
         contour: values && views.contourOf(/** @type {string} */ (map), values),
       });
-      if (!this.view.element.isConnected) fill(this.place, this.view.element);
+      if (!this.view.element.isConnected) fill(this.place, this.view.element, this.note);
+    } catch (error) {
+      if (!views.gone) fill(this.place, fault(error, () => void this.draw()));
+    }
+  }
+
+  /** @param {Content} content */
+  async #drawGood(content) {
+    const { views } = this;
+    const { height, width } = views.looks.size;
+    try {
+      const good = await views.good.part();
+      if (!good) {
+        if (!views.gone) fill(this.place, empty("part", t("record.no_good"), t("record.no_good_text")));
+        return;
+      }
+      const apart = content.kind === "difference" ? await views.good.difference() : null;
+      const picture = apart ? drawable(differencePicture(apart.values, width, height, apart.most)) : await views.good.picture();
+      if (views.gone || content !== this.content) return;
+      this.note.textContent = apart ? t("record.difference_named", { part: good.part, mm: num(1000 * apart.most, 2) }) : t("record.good_named", { part: good.part });
+      this.view.show({ picture, heat: null, contour: null });
+      if (!this.view.element.isConnected) fill(this.place, this.view.element, this.note);
     } catch (error) {
       if (!views.gone) fill(this.place, fault(error, () => void this.draw()));
     }
@@ -232,6 +303,7 @@ class Tile {
 
 /** @param {Content} content */
 export function contentName(content) {
+  if (content.kind === "good" || content.kind === "difference") return t(`record.${content.kind}`);
   const name = content.name === "fused" ? t("part.fused") : sourceName(content.name);
   return content.kind === "heat" ? t("part.heat_of", { name }) : name;
 }

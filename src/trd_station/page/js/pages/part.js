@@ -67,6 +67,10 @@ class PartPage {
       }
       /** @type {Inspection} */
       const part = await get(ofPart(/** @type {number} */ (id)), {}, signal);
+      if (part.class !== this.app.className && this.app.classes.some((one) => one.name === part.class)) {
+        this.app.goTo(part.class);
+        return;
+      }
       this.part = part;
       this.#draw(part);
       void this.#neighbours(part);
@@ -90,7 +94,7 @@ class PartPage {
     this.older = h("button", { class: "square", disabled: true, title: t("part.older"), "aria-label": t("part.older") }, icon("right"));
     fill(this.head, h("h1", { class: "break" }, part.part), decisionTag(part.decision),
       h("span", { class: "quiet" }, `${dateTime(part.at)} · ${part.class} · ${t("history.id")} ${part.id}`),
-      h("span", { class: "grow" }), h("div", { class: "row" }, this.newer, this.older));
+      h("span", { class: "grow" }), h("a", { class: "button", href: link("report", part.id) }, t("record.report")), h("div", { class: "row" }, this.newer, this.older));
     this.views = new PartViews(part);
     this.side = new PartSide(this.app, part, this.views, () => this.#reread());
     fill(this.body, this.views.element, this.side.element);

@@ -7,6 +7,7 @@ import { fill, h, icon } from "../dom.js";
 import { USUAL_STRENGTH } from "../heat.js";
 import { num, score, t } from "../i18n.js";
 import { Looks } from "../looks.js";
+import { message } from "../messages.js";
 import { kinds, record } from "../verdict.js";
 import { decisionTag, empty, fault, scoreBar } from "../widgets.js";
 import { PartViews } from "./part-views.js";
@@ -164,8 +165,9 @@ class Review {
     fill(this.head, h("h1", {}, t("review.title")),
       part && h("a", { class: "strong break", href: link("part", part.id) }, part.part), part && decisionTag(part.decision),
       part && h("span", { class: "quiet" }, t(`review.why.${part.queue ?? "review"}`)),
+      this.brush && h("span", { class: "tag marking", role: "status" }, icon("brush"), t("review.brushing")),
       h("span", { class: "grow" }),
-      this.open && h("span", { class: "quiet" }, t("review.open", this.open)),
+      this.open && h("span", { class: "quiet" }, t("review.open", { ...this.open, all: this.open.review + this.open.audit })),
       h("span", { class: "tag ok" }, icon("ok"), t("review.done", { n: this.done })));
   }
 
@@ -180,13 +182,15 @@ class Review {
       if (event.key === "Enter" && name) void this.#judge("defect", name);
       if (event.key === "Escape") this.newKind?.blur();
     } });
-    const other = (/** @type {string} */ key, /** @type {string} */ text, /** @type {() => void} */ act) =>
-      h("button", { class: "bare key", onclick: act }, h("kbd", {}, key), t(text));
+    const other = (/** @type {string} */ key, /** @type {string} */ text, /** @type {() => void} */ act, /** @type {boolean} */ pressed) =>
+      h("button", { class: "bare key", onclick: act, "aria-pressed": pressed === undefined ? null : String(pressed) }, h("kbd", {}, key), t(text));
+    this.heatKey = other("H", "review.key.heat", () => this.#toggleHeat(), this.heat);
+    this.brushKey = other("B", "review.key.brush", () => this.#toggleBrush(), false);
     return h("aside", { class: "part-side", "aria-label": t("details") },
       h("section", { class: "panel" }, h("div", { class: "body stack" },
         h("div", { class: "big-score" }, h("span", { class: "quiet" }, t("part.score")), h("span", { class: "quiet" }, t("part.p_value")), h("b", {}, score(part.score)), h("b", {}, num(part.p_value, 3))),
         scoreBar(part),
-        part.notes.length > 0 && h("ul", { class: "stack small", lang: "en" }, part.notes.map((note) => h("li", { class: "note" }, h("div", {}, note)))))),
+        part.notes.length > 0 && h("ul", { class: "stack small" }, part.notes.map((note) => h("li", { class: "note" }, h("div", {}, message(note))))))),
       h("section", { class: "panel" }, h("div", { class: "body stack" },
         h("div", { class: "judges tall" }, judge("good", "G"), judge("defect", "D"), judge("unsure", "U")),
         this.kinds.length > 0 && h("div", { class: "kinds" }, this.kinds.map((kind, index) =>
@@ -195,7 +199,7 @@ class Review {
         !may && h("p", { class: "small quiet" }, t("part.viewer_only")))),
       h("section", { class: "panel keys", "aria-label": t("review.keys") }, h("div", { class: "body" },
         other("→", "review.key.skip", () => this.#move(1)), other("←", "review.key.back", () => this.#move(-1)),
-        other("H", "review.key.heat", () => this.#toggleHeat()), other("B", "review.key.brush", () => this.#toggleBrush()))));
+        this.heatKey, this.brushKey)));
   }
 
   /**
@@ -241,12 +245,15 @@ class Review {
 
   #toggleHeat() {
     this.heat = !this.heat;
+    this.heatKey?.setAttribute("aria-pressed", String(this.heat));
     this.views?.look({ strength: this.heat ? USUAL_STRENGTH : 0 });
   }
 
   #toggleBrush() {
     this.brush = !this.brush;
+    this.brushKey?.setAttribute("aria-pressed", String(this.brush));
     this.views?.paint(this.brush);
+    this.#drawHead();
   }
 
   /** @param {KeyboardEvent} event */

@@ -5,6 +5,7 @@ import { get, ofClass, send } from "../api.js";
 import { App } from "../app.js";
 import { fill, h } from "../dom.js";
 import { num, percent, t } from "../i18n.js";
+import { message } from "../messages.js";
 import { ask, decisionTag, field, into, toast } from "../widgets.js";
 
 /**
@@ -44,7 +45,7 @@ export function recalibrationPanel(app, expects, changed) {
         proposal && h("dt", {}, t("threshold.reject_above")), proposal && h("dd", {}, `${num(proposal.reject_above, 3)} (${percent(proposal.reject_rate, 2)})`),
         proposal && h("dt", {}, t("threshold.review_above")), proposal && h("dd", {}, `${num(proposal.review_above, 3)} (${percent(proposal.review_rate, 2)})`)),
       h("p", { class: "small quiet" }, t("threshold.refused", found.refused)),
-      found.note && h("div", { class: "note", lang: "en" }, h("div", {}, found.note)),
+      found.note && h("div", { class: "note" }, h("div", {}, message(found.note))),
       proposal && h("div", { class: "row wrap small" }, /** @type {const} */ (["ok", "review", "reject"]).map((one) =>
         h("span", { class: "row" }, decisionTag(one), `${num(proposal.now[one], 0)} → ${num(proposal.then[one], 0)}`))),
       proposal && app.may("engineer") && h("button", { class: "main", type: "button", onclick: () => keep(asked) }, t("threshold.apply")));

@@ -5,6 +5,7 @@ import { get, send } from "../api.js";
 import { App } from "../app.js";
 import { h } from "../dom.js";
 import { dateTime, num, percent, t } from "../i18n.js";
+import { message } from "../messages.js";
 import { ask, field, into, toast } from "../widgets.js";
 
 /** @typedef {import("../types.js").Threshold} Threshold */
@@ -13,18 +14,19 @@ import { ask, field, into, toast } from "../widgets.js";
  * @param {App} app
  * @param {string} path of the class's threshold
  * @param {() => void} changed
+ * @param {number} [model] that does not serve
  */
-export function versionsPanel(app, path, changed) {
+export function versionsPanel(app, path, changed, model) {
   const place = h("div", { class: "table-panel" });
-  void into(place, () => get(`${path}/versions`), (/** @type {{ versions: Threshold[] }} */ { versions }) => h("table", {},
+  void into(place, () => get(`${path}/versions`, { model }), (/** @type {{ versions: Threshold[] }} */ { versions }) => !versions.length ? h("p", { class: "panel-text quiet" }, t("threshold.no_versions")) : h("table", {},
     h("thead", {}, h("tr", {}, ["history.id", "threshold.review_above", "threshold.reject_above", "reason"].map((key, index) =>
       h("th", { scope: "col", class: index === 1 || index === 2 ? "number" : "" }, t(key))), h("th", {}, h("span", { class: "unseen" }, t("threshold.activate"))))),
     h("tbody", {}, versions.map((one) => h("tr", {},
       h("td", { class: "strong" }, String(one.id)),
       limit(one.review_above, one.review_rate), limit(one.reject_above, one.reject_rate),
-      h("td", {}, h("div", { class: "break" }, one.reason), h("div", { class: "small quiet" }, `${dateTime(one.at)}, ${t("threshold.by", { who: one.who })}, ${t(`threshold.from.${one.from}`)}`)),
-      h("td", { class: "number" }, one.active ? h("span", { class: "tag ok" }, t("threshold.active"))
-        : app.may("engineer") && h("button", { class: "slim", onclick: () => activate(one) }, t("threshold.activate"))))))));
+      h("td", {}, h("div", { class: "break" }, one.who === "station" ? message(one.reason) : one.reason), h("div", { class: "small quiet" }, `${dateTime(one.at)}, ${t("threshold.by", { who: one.who })}, ${t(`threshold.from.${one.from}`)}`)),
+      h("td", { class: "number" }, one.active && model === undefined ? h("span", { class: "tag ok" }, t("threshold.active"))
+        : model === undefined && app.may("engineer") && h("button", { class: "slim", onclick: () => activate(one) }, t("threshold.activate"))))))));
 
   /** @param {Threshold} version */
   function activate(version) {
@@ -41,7 +43,7 @@ export function versionsPanel(app, path, changed) {
     });
   }
 
-  return h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("threshold.versions"))), place);
+  return h("section", { class: "panel" }, h("header", {}, h("h2", {}, model === undefined ? t("threshold.versions") : t("threshold.versions_of", { model: String(model) }))), place);
 }
 
 /**

@@ -1,13 +1,16 @@
 // @ts-check
 /** Whether parts and sensors are still what they were. */
 
+import { acknowledgeDialog } from "../alarms.js";
 import { get, ofClass, send } from "../api.js";
-import { App } from "../app.js";
-import { Chart, axis, banded, chartKey, dots } from "../charts.js";
+import { App, link } from "../app.js";
+import { Chart, axis, banded, chartKey, dots, pointed } from "../charts.js";
 import { fill, h, icon } from "../dom.js";
 import { dateTime, num, percent, t } from "../i18n.js";
-import { measured, streamName } from "../streams.js";
-import { ask, fault, field, into } from "../widgets.js";
+import { message } from "../messages.js";
+import { FACTORS, measured, streamName, unitOf } from "../streams.js";
+import { ask, empty, fault, field, into } from "../widgets.js";
+import { rulesPanel } from "./watch-rules.js";
 
 /** @typedef {import("../types.js").Stream} Stream */
 /** @typedef {import("../types.js").StationEvent} StationEvent */
@@ -33,13 +36,17 @@ class Watch {
     this.chartPlace = h("section", { class: "panel stream-chart", hidden: true });
     this.chartHead = h("header", {});
     const may = app.may("engineer");
+    this.rules = rulesPanel(app);
     this.element = h("div", { class: "page watch" },
       h("div", { class: "page-head" }, h("h1", {}, t("watch.title")), h("span", { class: "grow" }),
         may && h("button", { onclick: () => this.#restart(null) }, t("watch.restart_all"))),
       h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("watch.alarms"))), this.events),
       this.chartPlace,
-      h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("watch.streams"))), h("div", { class: "body" }, this.intro), this.streams));
+      h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("watch.streams"))), h("div", { class: "body" }, this.intro), this.streams),
+      this.rules);
     this.chosen = "";
+    /** Of the chart, oldest first. @type {{ id: number, at: string, value: number }[]} */
+    this.points = [];
     /** The measure that the chart shows: another one than the chosen while that is read, or where reading failed. */
     this.drawn = "";
     /** @type {[number, number] | null} */
@@ -73,9 +80,13 @@ class Watch {
     const open = event.level !== "info" && !event.acknowledged_by;
     return h("li", {}, h("span", { class: `tag ${tag}` }, icon(event.level === "info" ? "line" : "invalid"), t(`watch.level.${event.level}`)),
       h("span", { class: "quiet small when" }, dateTime(event.at)),
-      h("span", { class: "text", lang: "en" }, event.text),
-      event.acknowledged_by ? h("span", { class: "quiet small" }, t("watch.acknowledged", { who: event.acknowledged_by }))
+      h("span", { class: "text" }, message(event.text)),
+      event.acknowledged_by ? h("span", { class: "quiet small" }, t("watch.acknowledged", { who: event.acknowledged_by }), event.cause && `: ${event.cause}`)
         : open && this.app.may("operator") && h("button", { class: "slim", onclick: async (/** @type {Event} */ click) => {
+          if (event.level === "alarm") {
+            acknowledgeDialog(event, () => this.#readEvents());
+            return;
+          }
           const button = /** @type {HTMLButtonElement} */ (click.currentTarget);
           button.disabled = true;
           try {
@@ -96,7 +107,7 @@ class Watch {
       const streams = found.streams;
       const since = found.since && ` ${t("watch.since", { since: dateTime(found.since) })}`; // null before the first part
       fill(this.intro, t("watch.intro", { rate: percent(found.false_alarm_rate) }), since);
-      fill(this.streams, this.#table(streams));
+      fill(this.streams, streams.length ? this.#table(streams) : empty("watch", t("watch.empty"), t("watch.empty_text")));
       const chosen = streams.find((one) => one.name === this.chosen) ?? streams.find((one) => one.alarm) ?? streams[0];
       if (chosen) await this.#show(chosen);
     } catch (error) {
@@ -117,8 +128,8 @@ class Watch {
       h("tbody", {}, streams.map((one) => h("tr", { class: one.name === this.chosen ? "chosen" : "", "data-stream": one.name, onclick: () => void this.#show(one).catch((error) => this.#failed(error)) },
         h("th", { scope: "row" }, h("button", { class: "bare" }, streamName(one.name))),
         h("td", {}, stateTag(one)),
-        h("td", { class: "number strong" }, measured(one.value, one.unit)),
-        range(one.reference, one.unit), range(one.training, one.unit),
+        h("td", { class: "number strong" }, measured(one.value, unitOf(one.name, one.unit))),
+        range(one.reference, one), range(one.training, one),
         h("td", {}, evidence(one)),
         h("td", { class: "number" }, num(one.count, 0))))));
   }
@@ -129,7 +140,8 @@ class Watch {
     for (const row of this.streams.querySelectorAll("tbody tr")) row.classList.toggle("chosen", /** @type {HTMLElement} */ (row).dataset.stream === stream.name);
     const { points } = await get(`${this.path}/${encodeURIComponent(stream.name)}`, { limit: POINTS }, this.stop.signal);
     if (this.chosen !== stream.name) return; // another one was chosen meanwhile
-    const scale = stream.unit === "m" ? 1000 : 1;
+    this.points = points;
+    const scale = FACTORS[unitOf(stream.name, stream.unit)] ?? 1;
     const values = points.map((/** @type {any} */ one) => scale * one.value);
     const data = [values.map((/** @type {number} */ _value, /** @type {number} */ index) => index - values.length + 1), values];
     this.band = stream.training && /** @type {[number, number]} */ (stream.training.map((value) => scale * value));
@@ -142,9 +154,15 @@ class Watch {
       this.chart?.destroy();
       this.chart = new Chart(label, 210, () => ({
         scales: { x: { time: false }, y: { range: (_plot, low, high) => around([low, high, ...(this.band ?? [])]) } },
-        axes: [axis({ label: t("watch.before"), size: 30 }), axis({ size: 64 })],
+        axes: [axis({ label: t("watch.before"), size: 30, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] }), axis({ size: 64 })],
         series: [{}, dots("accent", 5)],
-        plugins: [banded(() => this.band)],
+        plugins: [banded(() => this.band), pointed({
+          text: (index) => {
+            const one = this.points[index];
+            return one ? [measured(one.value, unitOf(this.chosen, stream.unit)), dateTime(one.at)] : [];
+          },
+          open: (index) => this.points[index] && (location.hash = link("part", this.points[index].id)),
+        })],
       }), data);
       fill(this.chartPlace, this.chartHead, h("div", { class: "chart-place" }, this.chart.element));
     }
@@ -181,10 +199,12 @@ function stateTag(stream) {
 
 /**
  * @param {[number, number] | null} both
- * @param {string} unit
+ * @param {Stream} stream
  */
-function range(both, unit) {
-  return h("td", { class: "number" }, both ? t("watch.range", { low: measured(both[0], unit).replace(/\s?(mm|°)$/, ""), high: measured(both[1], unit) }) : "–");
+function range(both, stream) {
+  const unit = unitOf(stream.name, stream.unit);
+  const held = both && /** @type {[number, number]} */ (unit === "share" ? both.map((one) => Math.min(1, Math.max(0, one))) : both);
+  return h("td", { class: "number" }, held ? t("watch.range", { low: measured(held[0], unit).replace(/\s?(mm|°|%)$/, ""), high: measured(held[1], unit) }) : "–");
 }
 
 /** @param {Stream} stream */

@@ -1,0 +1,163 @@
+// @ts-check
+/** What the station says in English, in the page's words: notes on parts, events, checks, reasons, refusals. */
+
+import { h } from "./dom.js";
+import { language, num, word } from "./i18n.js";
+import { sourceName, streamName } from "./streams.js";
+
+/**
+ * A message of the station, and the page's words for it. Named groups are put in: `stream` and `source` by their names
+ * here, `rest` as another message, numbers in the language's way, all else as it is.
+ * @typedef {object} Form
+ * @property {RegExp} is
+ * @property {string} [en] where the station's own words are not the page's
+ * @property {string} de
+ */
+
+const N = "-?[\\d.]+(?:e[-+]?\\d+)?";
+
+/** @type {Form[]} */
+const FORMS = [
+  // notes on a part
+  form("plane at {#value} m, training {#low} to {#high} m", "Auflage in {value} m Abstand, Training {low} bis {high} m", "support at {value} m, training {low} to {high} m"),
+  form("part of {#value} mm from corner to corner, training {#low} to {#high} mm", "Teil {value} mm von Ecke zu Ecke, Training {low} bis {high} mm"),
+  form("part of {#value} pixels from corner to corner, training {#low} to {#high}", "Teil {value} Pixel von Ecke zu Ecke, Training {low} bis {high}"),
+  form("{#value}% of the points measured, training {#low}% to {#high}%", "{value} % der Punkte gemessen, Training {low} bis {high} %", "{value} % of the points measured, training {low} to {high} %"),
+  form("mean brightness of '{source}' {%value}, training {%low} to {%high}", "Mittlere Helligkeit ({source}) {value} %, Training {low} bis {high} %", "mean brightness ({source}) {value} %, training {low} to {high} %"),
+  form("frame of {size} pixels, training {usual}", "Bild von {size} Pixeln, Training {usual}"),
+  form("no part found: the whole window is scored", "Kein Teil gefunden: das ganze Fenster wird bewertet"),
+  form("the part lies outside of frame.inspect: all of that area is scored", "Das Teil liegt außerhalb von frame.inspect: dieser ganze Bereich wird bewertet"),
+  form("no support plane found in '{source}': the training samples' stands in", "Keine Auflage gefunden ({source}): die der Trainingsteile gilt", "no support found ({source}): that of the training parts stands in"),
+  form("computed in precision {now}, calibrated in {then}: the false-alarm rate is not promised", "Gerechnet in {now}, kalibriert in {then}: die Fehlalarmrate ist nicht versprochen"),
+  // why a part could not be judged
+  form("sample {name}: '{source}' has no valid depth, every point is missing (z = 0)", "{name}: {source} ohne gültige Tiefe, jeder Punkt fehlt (z = 0)"),
+  form("{name}: no valid depth, all {size} points are missing (z = 0)", "{name}: keine gültige Tiefe, alle {size} Punkte fehlen (z = 0)"),
+  form("sample {name}: '{source}' is {size}, its partners {usual} (height, width)", "{name}: {source} hat {size}, die anderen Quellen {usual} (Höhe, Breite)"),
+  form("{name} cannot be read{how}: {reason}; the file is damaged or of another format", "{name} ist nicht lesbar{how}: {reason}; die Datei ist beschädigt oder von anderem Format"),
+  form("unexpected {kind} while the part was prepared", "Unerwarteter Fehler ({kind}) beim Vorbereiten des Teils"),
+  form("the model failed: {reason}", "Das Modell ist ausgefallen: {reason}"),
+  // events
+  form("the station serves {names}; {#lost} parts had not been decided when it stopped", "Die Station bedient {names}; {lost} Teile waren beim Ende nicht entschieden", "the station serves {names}; {lost} parts had not been decided when it stopped"),
+  form("the station serves {names}", "Die Station bedient {names}", "the station serves {names}"),
+  form("the station stops", "Die Station hält an"),
+  form("the files of {#count} inspections were deleted, {#size} MB; their rows stay", "Die Dateien von {count} Prüfungen wurden gelöscht, {size} MB; ihre Zeilen bleiben"),
+  form("no part came for days before the last one: is the clock right? No files go for their age", "Vor dem letzten Teil kam tagelang keines: stimmt die Uhr? Keine Dateien werden ihres Alters wegen gelöscht"),
+  form("the last part was stored with a time {#hours} hours ahead; until then all get that same time", "Das letzte Teil trägt eine Zeit, die {hours} Stunden voraus ist; bis dahin bekommen alle dieselbe Zeit"),
+  form("{#part} of {#all} GB are files of parts that are judged or sampled, which never go, or wait for review, which go last: the others' go the sooner. Raise --keep-gb, or lower --audit", "{part} von {all} GB sind Dateien beurteilter oder gezogener Teile, die nie gehen, oder wartender, die zuletzt gehen: die übrigen gehen umso früher. --keep-gb erhöhen oder --audit senken"),
+  form("{stream} has changed: the last {#count} parts are at {#value} in the mean, where 90 % of all since the watch began lie between {#low} and {#high}", "{stream} hat sich verändert: die letzten {count} Teile liegen im Mittel bei {value}, wo 90 % aller seit Beginn zwischen {low} und {high} liegen", "{stream} has changed: the last {count} parts are at {value} in the mean, where 90 % of all since the watch began lie between {low} and {high}"),
+  form("{stream}: mean of the last {#count} parts {#value}, training {#low} to {#high}", "{stream}: Mittel der letzten {count} Teile {value}, Training {low} bis {high}", "{stream}: mean of the last {count} parts {value}, training {low} to {high}"),
+  form("the watch of {streams} begins anew, by {who}: {reason}", "Die Überwachung von {streams} beginnt neu, durch {who}: {reason}", "the watch of {streams} begins anew, by {who}: {reason}"),
+  form("limits {#review} and {#reject} became {#newer} and {#new} (version {#version}, by {who}): {reason}", "Die Grenzen {review} und {reject} wurden {newer} und {new} (Version {version}, durch {who}): {reason}"),
+  form("{name} (model {#number}) serves in the place of {other} ({#was}), by {who}: {reason}", "{name} (Modell {number}) ist an Stelle von {other} ({was}) im Dienst, durch {who}: {reason}"),
+  form("{name} was sent by {who}; it does not serve yet", "{name} wurde von {who} gesendet; es ist noch nicht im Dienst"),
+  form("{name} was sent by {who}; it serves the new class '{class}'", "{name} wurde von {who} gesendet; es bedient die neue Klasse „{class}“"),
+  form("{name}: the self-test failed: {rest}", "{name}: Selbsttest nicht bestanden: {rest}"),
+  form("{name} receives again", "{name} empfängt wieder"),
+  form("{name} does not receive ({reason}); results wait for it", "{name} empfängt nicht ({reason}); die Ergebnisse warten"),
+  form("{name} cannot go on ({reason}); results wait for it", "{name} kommt nicht weiter ({reason}); die Ergebnisse warten"),
+  form("{name} never gets inspection {#number}: {reason}", "{name} bekommt Prüfung {number} nie: {reason}"),
+  form("{name}: there is nothing more, it has ended", "{name}: es gibt nichts mehr, zu Ende"),
+  // alarms
+  form("{#count} parts in a row were rejected", "{count} Teile nacheinander waren Ausschuss"),
+  form("{#rejected} of the last {#count} parts were rejected, more than {#share}%", "{rejected} der letzten {count} Teile waren Ausschuss, mehr als {share} %", "{rejected} of the last {count} parts were rejected, more than {share} %"),
+  form("{#count} parts in a row could not be judged: {rest}", "{count} Teile nacheinander waren nicht prüfbar: {rest}"),
+  form("{name} has not received results for {#seconds} s", "{name} hat seit {seconds} s keine Ergebnisse empfangen"),
+  form("{#free} GB are free on the disk, fewer than {#least}", "{free} GB sind auf der Platte frei, weniger als {least}"),
+  form("acknowledged by {who}: {cause} ({rest})", "quittiert von {who}: {cause} ({rest})", "acknowledged by {who}: {cause} ({rest})"),
+  form("acknowledged by {who} ({rest})", "quittiert von {who} ({rest})", "acknowledged by {who} ({rest})"),
+  form("alarm rules became {values}, by {who}: {reason}", "Alarmregeln wurden {values}, durch {who}: {reason}", "alarm rules became {values}, by {who}: {reason}"),
+  // self-tests
+  form("predicts", "rechnet"),
+  form("repeatable", "wiederholbar"),
+  form("recorded part {name}", "früheres Teil {name}", "earlier part {name}"),
+  form("a drawn part scores {#score}", "ein gezeichnetes Teil hat den Wert {score}"),
+  form("the same part gets the same map", "dasselbe Teil bekommt dieselbe Karte"),
+  form("the same part gets another map the second time", "dasselbe Teil bekommt beim zweiten Mal eine andere Karte"),
+  form("{#score}, recorded {#before}", "{score}, damals {before}", "{score}, then {before}"),
+  form("it scores {#score} where it had {#before}", "es hat den Wert {score} statt {before}"),
+  // recalibration
+  form("{#count} sampled parts with the verdict good; at least {#least} are needed", "{count} gezogene Teile mit dem Urteil gut; mindestens {least} werden gebraucht"),
+  form("{#count} good parts cannot promise less than {#least}%; for {#rate}% {#needed} are needed", "{count} gute Teile können nicht weniger als {least} % versprechen; für {rate} % werden {needed} gebraucht", "{count} good parts cannot promise less than {least} %; for {rate} % {needed} are needed"),
+  // where limits come from, and what training saw
+  form("first", "die ersten", "the first"),
+  form("support plane from the camera", "Auflage, Abstand zur Kamera", "support, from the camera"),
+  form("part, corner to corner in pixels", "Teil von Ecke zu Ecke in Pixeln"),
+  form("part, corner to corner", "Teil von Ecke zu Ecke"),
+  form("points measured", "gemessene Punkte"),
+  form("mean brightness of {source}", "mittlere Helligkeit ({source})", "mean brightness ({source})"),
+  form("contrast of {source}", "Kontrast ({source})", "contrast ({source})"),
+  form("support plane's tilt", "Neigung der Auflage", "tilt of the support"),
+  form("part's middle, x", "Mitte des Teils, quer", "middle of the part, across"),
+  form("part's middle, y", "Mitte des Teils, längs", "middle of the part, along"),
+  form("{#low} to {#high} degrees", "{low} bis {high} °", "{low} to {high} °"),
+  form("{#low} to {#high} {unit}", "{low} bis {high} {unit}"),
+  form("{#low} to {#high}", "{low} bis {high}"),
+  // refusals
+  form("version {#number} is active by now: look at it first", "inzwischen gilt Version {number}: erst diese ansehen"),
+  form("no other model has served '{class}' before", "kein anderes Modell hat „{class}“ zuvor bedient"),
+  form("review_above ({#review}) must not be greater than reject_above ({#reject})", "Nachprüfen über ({review}) darf nicht größer sein als Ausschuss über ({reject})"),
+  form("there is no inspection {#number}", "Prüfung {number} gibt es nicht"),
+  form("no model serves the class '{class}' yet", "noch kein Modell bedient die Klasse „{class}“"),
+  form("'{who}' is {role}; this needs the role {needed}", "„{who}“ ist {role}; das verlangt die Rolle {needed}"),
+  form("the files of inspection {#number} were not kept", "die Dateien von Prüfung {number} wurden nicht aufbewahrt"),
+  form("the model that inspected this part is no longer where it was: put back {name}", "das Modell, das dieses Teil geprüft hat, liegt nicht mehr an seinem Platz: {name} zurücklegen"),
+  form("the package is of the class '{trained}', not '{class}'; if it is meant for this one, send it with {query}", "das Paket ist von der Klasse „{trained}“, nicht „{class}“", "the package is of the class '{trained}', not '{class}'"),
+];
+
+/**
+ * @param {string} pattern the station's words; `{name}` any text, `{#name}` a number, `{%name}` a share that is told in percent
+ * @param {string} de
+ * @param {string} [en]
+ * @returns {Form}
+ */
+function form(pattern, de, en) {
+  const escaped = pattern.replace(/[.*+?^$()|[\]\\]/g, "\\$&");
+  const source = escaped.replace(/\{([#%]?)(\w+)\}/g, (_whole, kind, name) => `(?<${kind === "#" ? "n_" : kind === "%" ? "p_" : ""}${name}>${kind ? N : ".+?"})`);
+  return { is: new RegExp(`^${source}$`, "s"), de, en };
+}
+
+/**
+ * A message in the page's language; null where the page has no words for it.
+ * @param {string} text
+ * @returns {string | null}
+ */
+export function translated(text) {
+  for (const { is, de, en } of FORMS) {
+    const groups = is.exec(text)?.groups;
+    if (!is.test(text)) continue;
+    const wanted = language() === "de" ? de : en;
+    if (wanted === undefined) return text;
+    return wanted.replace(/\{(\w+)\}/g, (_whole, name) => put(name, groups ?? {}));
+  }
+  return null;
+}
+
+/**
+ * @param {string} name
+ * @param {Record<string, string>} groups
+ */
+function put(name, groups) {
+  const text = groups[name];
+  if (text === undefined) {
+    const share = groups[`p_${name}`];
+    if (share !== undefined) return num(100 * Number(share), 0);
+    return language() === "de" ? groups[`n_${name}`].replace(".", ",") : groups[`n_${name}`];
+  }
+  if (name === "stream") return streamName(text);
+  if (name === "streams") return text.split(", ").map(streamName).join(", ");
+  if (name === "names") return text.replace(/ by ([^,]+)/g, " ($1)"); // classes, each with what serves it
+  if (name === "source") return sourceName(text);
+  if (name === "values") return text.replace(/(\w+) (\S+?)(,|$)/g, (_whole, key, value, end) => `${word("rule", key)} ${value}${end}`);
+  return name === "rest" ? (translated(text) ?? text) : text;
+}
+
+/** A message for places that take text alone. @param {string} text */
+export function worded(text) {
+  return translated(text) ?? text;
+}
+
+/** A message as an element, marked as English where the page has no words for it. @param {string} text */
+export function message(text) {
+  const own = translated(text);
+  return h("span", { lang: own === null ? "en" : null }, own ?? text);
+}

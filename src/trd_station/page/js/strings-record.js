@@ -1,0 +1,35 @@
+// @ts-check
+/** Strings of the record of a part, as in strings.js. */
+
+/** @type {Record<string, { en: string, de: string }>} */
+export const RECORD_STRINGS = {
+  "record.title": { en: "Why this decision", de: "Warum diese Entscheidung" },
+  "record.version": { en: "Threshold version {id}", de: "Schwellenversion {id}" },
+  "record.versions": { en: "Under other versions", de: "Unter anderen Versionen" },
+  "record.this": { en: "this part", de: "dieses Teil" },
+  "record.limit": { en: "Under another limit", de: "Unter einer anderen Grenze" },
+  "record.models": { en: "Under another model", de: "Unter einem anderen Modell" },
+  "record.score": { en: "Score it", de: "Bewerten" },
+  "record.good": { en: "Nearest good part", de: "Nächstes gutes Teil" },
+  "record.good_named": { en: "Nearest good part: {part}", de: "Nächstes gutes Teil: {part}" },
+  "record.no_good": { en: "No good part to compare with", de: "Kein gutes Teil zum Vergleich" },
+  "record.no_good_text": { en: "A part with the verdict good, or an accepted one, is compared as soon as there is one.", de: "Ein Teil mit dem Urteil gut oder ein angenommenes wird verglichen, sobald es eines gibt." },
+  "record.difference": { en: "Height difference to it", de: "Höhenunterschied dazu" },
+  "record.difference_named": { en: "Height less that of {part}: blue lower, red higher, full colour at {mm} mm", de: "Höhe minus die von {part}: blau tiefer, rot höher, volle Farbe bei {mm} mm" },
+  "record.difference_at": { en: "Difference to the good part", de: "Unterschied zum guten Teil" },
+  "record.show_mark": { en: "show the mark", de: "Markierung zeigen" },
+  "record.report": { en: "Report", de: "Bericht" },
+  "ruler.title": { en: "Ruler", de: "Lineal" },
+  "ruler.how": { en: "Switch it on and tap two points, in a picture or in 3D.", de: "Einschalten und zwei Punkte antippen, im Bild oder in 3D." },
+  "ruler.nothing": { en: "At one of the two nothing was measured.", de: "An einem der beiden wurde nichts gemessen." },
+  "ruler.distance": { en: "Distance", de: "Abstand" },
+  "ruler.step": { en: "Height difference", de: "Höhenunterschied" },
+  "ruler.profile": { en: "Profile: height along the ruler, mm", de: "Profil: Höhe entlang des Lineals, mm" },
+  "ruler.along": { en: "along the support, mm", de: "entlang der Auflage, mm" },
+  "report.title": { en: "Report", de: "Bericht" },
+  "report.back": { en: "Back to the part", de: "Zurück zum Teil" },
+  "report.print": { en: "Print or save as PDF", de: "Drucken oder als PDF sichern" },
+  "report.verdicts": { en: "Verdicts", de: "Urteile" },
+  "report.same": { en: "All inspections of this name", de: "Alle Prüfungen dieses Namens" },
+  "report.made": { en: "Made {at} by {who}, TRD {version}", de: "Erstellt {at} von {who}, TRD {version}" },
+};
