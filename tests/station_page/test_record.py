@@ -10,7 +10,7 @@ import pytest
 from pages import HTTP, Served, part_files, send, window
 
 HEIGHTS = """async () => {
-    const { profile, heightMap, difference, heightRange } = await import('/js/heights.js');
+    const { profile, heightMap, difference, heightRange, shiftOf } = await import('/js/heights.js');
     const { pointAt } = await import('/js/relief.js');
     // five pixels in a row, 1 mm apart, 400 mm from the camera; the fourth is missing, two stand 2 mm up
     const positions = Float32Array.from([0, 0, .4, .001, 0, .4, .002, 0, .398, .004, 0, .398]);
@@ -18,8 +18,12 @@ HEIGHTS = """async () => {
     const cloud = { height: 1, width: 5, pixels: Uint32Array.from([0, 1, 2, 4]), positions, plane };
     const { along, heights } = profile(cloud, pointAt(cloud), { row: 0, column: 0 }, { row: 0, column: 4 });
     const map = heightMap(cloud);
-    const apart = difference(map, map.map((value) => value - 0.001));
-    return { along, heights, map: [...map], apart: [...apart], range: heightRange(map) };
+    const apart = difference(map, map.map((value) => value - 0.001), 5, { rows: 0, columns: 0 });
+    const shift = shiftOf({ part_x_mm: 1.2, part_y_mm: 3 }, { part_x_mm: 0, part_y_mm: 1 }, cloud);
+    const shifted = difference(map, map, 5, { rows: 0, columns: 1 });
+    const unknown = shiftOf({}, { part_x_mm: 1 }, cloud);
+    const grids = { map: [...map], apart: [...apart], shifted: [...shifted] };
+    return { along, heights, ...grids, range: heightRange(map), shift, unknown };
 }"""
 
 
@@ -31,6 +35,9 @@ def test_heights_and_profiles(browser: Any, filled: Served) -> None:
     assert [told["heights"][place] for place in (0, 1, 2, 4)] == pytest.approx([0, 0, 0.002, 0.002], abs=1e-7)
     assert np.isnan(np.array(told["map"], float)).tolist() == [False, False, False, True, False]
     assert [told["apart"][place] for place in (0, 2)] == pytest.approx([0.001, 0.001], abs=1e-7)
+    assert (told["shift"], told["unknown"]) == ({"rows": 2, "columns": 1}, {"rows": 0, "columns": 0})
+    assert np.isnan(np.array(told["shifted"], float)).tolist() == [True, False, False, True, True]
+    assert told["shifted"][1:3] == pytest.approx([0, 0.002], abs=1e-7)
     assert told["range"] == pytest.approx([0, 0.002], abs=1e-6)
 
 

@@ -78,6 +78,28 @@ def test_numbers_in_fields_are_read_back(browser: Any, two_classes: Served) -> N
     assert all(np.isnan(value) for value in wrong)
 
 
+def test_a_package_of_another_class_is_sent_when_it_is_meant(browser: Any, two_classes: Served, tmp_path: Path) -> None:
+    package = tmp_path / "cookie.trdm"
+    package.write_bytes(b"package")
+    told = {
+        "status": 422,
+        "code": "other_class",
+        "detail": "the package is of the class 'cookie'",
+        "trained_as": "cookie",
+    }
+    with window(browser, two_classes) as opened:
+        page = opened.open("models")
+        page.get_by_role("button", name="Send a package").click()
+        page.get_by_label("Package (.trdm)").set_input_files(package)
+        page.get_by_label("For the class").fill("GEAR")
+        page.route("**/models/package*", lambda route: route.fulfill(status=422, json=told))
+        page.get_by_role("button", name="Send and test").click()
+        page.get_by_label("It is meant for GEAR all the same").check()
+        with page.expect_request("**/classes/GEAR/models/package?trained_as=cookie"):
+            page.get_by_role("button", name="Send and test").click()
+        opened.faults.clear()  # the browser logs the refused requests
+
+
 def test_the_trace_tells_what_it_shows_and_opens_it(browser: Any, two_classes: Served) -> None:
     with window(browser, two_classes) as opened:
         page = opened.open("line")

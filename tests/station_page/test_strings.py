@@ -60,3 +60,12 @@ def test_no_string_is_left_over() -> None:
         and not any(re.fullmatch(pattern, key) for pattern in BUILT)
     }
     assert not left
+
+
+def test_every_code_of_the_station_has_its_words() -> None:
+    """As the table of docs/station-api.md lists them."""
+    text = (Path(__file__).parents[2] / "docs" / "station-api.md").read_text("utf-8")
+    table = text[text.index("| status | codes |") :].partition("\n\n")[0]
+    codes = set(re.findall(r"`([a-z_]+)`", re.sub(r"\([^)]*\)", "", table)))
+    assert len(codes) > 25
+    assert not [code for code in codes if f"problem.{code}" not in STRINGS]

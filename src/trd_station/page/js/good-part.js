@@ -2,7 +2,7 @@
 /** The good part that is most like one that is looked at: fetched when it is asked for, on the same grid. */
 
 import { get, ofPart } from "./api.js";
-import { difference, heightMap } from "./heights.js";
+import { difference, heightMap, shiftOf } from "./heights.js";
 import { Looks, mainImage } from "./looks.js";
 
 /** @typedef {import("./types.js").Inspection} Inspection */
@@ -59,7 +59,8 @@ export class GoodPart {
     const good = await this.#good();
     if (!good) throw new Error("no good part");
     const [own, other] = await Promise.all([this.looks.cloud(), good.looks.cloud()]);
-    const values = difference(heightMap(own), heightMap(other));
+    const shift = shiftOf(this.of.measures, good.part.measures, own);
+    const values = difference(heightMap(own), heightMap(other), own.width, shift);
     const sizes = values.filter((value) => !Number.isNaN(value)).map(Math.abs).sort();
     return { values, most: Math.max(LEAST, sizes[Math.floor(FULL_COLOUR * sizes.length)] ?? LEAST) };
   }

@@ -1,6 +1,8 @@
 // @ts-check
 /** Heights over the support: of points, on the map's grid, along a line, and the difference of two parts. */
 
+import { extent } from "./relief.js";
+
 /** @typedef {import("./decode.js").ScoredCloud} ScoredCloud */
 
 /** The plane that heights are measured from, (a, b, c, d); where none was found, nearness to the camera. @param {ScoredCloud} cloud */
@@ -36,12 +38,33 @@ export function heightRange(heights) {
 }
 
 /**
- * One part's heights less another's, in metres.
+ * One part's heights less another's, in metres; NaN where one of them was not measured.
  * @param {Float32Array} heights
  * @param {Float32Array} other of the same grid
+ * @param {number} width
+ * @param {{ rows: number, columns: number }} shift how much farther down and right the first part lies, pixels
  */
-export function difference(heights, other) {
-  return heights.map((value, index) => value - other[index]);
+export function difference(heights, other, width, shift) {
+  const height = heights.length / width;
+  return heights.map((value, index) => {
+    const row = Math.floor(index / width) - shift.rows;
+    const column = (index % width) - shift.columns;
+    return row < 0 || column < 0 || row >= height || column >= width ? NaN : value - other[row * width + column];
+  });
+}
+
+/**
+ * How much farther down and right a part lies than another, by the middles that were measured of both.
+ * @param {Record<string, number>} measures
+ * @param {Record<string, number>} other
+ * @param {ScoredCloud} cloud of the first
+ * @returns {{ rows: number, columns: number }} none where the middles are not known
+ */
+export function shiftOf(measures, other, cloud) {
+  const apart = (/** @type {string} */ name) => (measures[name] ?? NaN) - (other[name] ?? NaN);
+  const pixel = 1000 * extent(cloud).pitch * (cloud.positions[3 * Math.floor(cloud.pixels.length / 2) + 2] ?? NaN);
+  const pixels = (/** @type {string} */ name) => Math.round(apart(name) / pixel) || 0;
+  return { rows: pixels("part_y_mm"), columns: pixels("part_x_mm") };
 }
 
 /**
