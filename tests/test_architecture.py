@@ -43,7 +43,9 @@ RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 SOURCES = Path(trd.__file__).parent.parent
 PACKAGES = ("trd", "trd_bench", "trd_station")
 STATION_USES = {
+    "trd.check.check": "ClassCheck LOOK PartPicture check_class",
     "trd.cli.app": "DeviceOption app console errors shown terminated_as_interrupted",
+    "trd.config": "DEFAULT_RECIPE REVERSE_DISTILLATION Recipe load_recipe recipe_from_toml recipe_names",
     "trd.data.camera_files": "of_new_parts",
     "trd.data.cameras": "camera_values read_camera",
     "trd.data.clouds": "CLOUD_SUFFIXES read_cloud",
@@ -52,6 +54,7 @@ STATION_USES = {
     "trd.data.limits": "max_pixels",
     "trd.data.listing": "list_class",
     "trd.data.loading": "load_sample",
+    "trd.data.masks": "MASK_END",
     "trd.data.names": "part_name",
     "trd.detector": "Detector ScoredSample checked",
     "trd.errors": "CheckpointError DataError OutputError RecipeError TRDError",
@@ -67,12 +70,16 @@ STATION_USES = {
     "trd.preprocess.measures": "UNITS measures_of",
     "trd.preprocess.ranges": "TrainingRanges",
     "trd.preprocess.threads": "in_threads",
+    "trd.progress": "listening",
     "trd.statistics.conformal": "conformal_threshold false_alarm_rate p_value",
     "trd.statistics.intervals": "share_interval",
     "trd.stored": "FACTS detector_folder",
-    "trd.types": "Camera Prediction PreparedSample Sample SampleFiles UNLABELLED",
+    "trd.training.fit": "fit_class is_finished",
+    "trd.training.prepare": "calibration_count",
+    "trd.types": "Camera ClassFolder Prediction PreparedSample Sample SampleFiles UNLABELLED",
 }
-"""Module of `trd` -> all that the station imports of it: how a detector is trained or computed is not among it."""
+"""Module of `trd` -> all that the station imports of it. Detectors are trained by `fit_class` alone, in a process of
+its own (`trd_station.teaching.tasks`); how they compute is not among it."""
 BENCH_USES = {
     *("cli", "cluster", "config", "data", "detector", "engines", "errors", "evaluation", "evidence", "extras", "files"),
     *("pages", "preprocess", "progress", "runs", "statistics", "stored", "training", "types"),

@@ -28,7 +28,12 @@ DatabaseOption = Annotated[
 
 @app.command()
 def serve(
-    runs: Annotated[list[str], typer.Argument(help="Run folders, detectors or packages; NAME=PATH names the class.")],
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Run folders, detectors or packages; NAME=PATH names the class. None: what was taught there."
+        ),
+    ] = None,
     data: Annotated[Path, typer.Option("--data", help="Folder for database and files.")] = Path("trd-station"),
     host: Annotated[str, typer.Option("--host", help="Other than loopback needs a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: a free one.")] = 8765,
@@ -105,7 +110,7 @@ def serve(
             webbrowser.open(url)
 
     with until_stopped():
-        run(settings, runs, Place(host, port, tuple(names or ())), attached, ready)
+        run(settings, runs or (), Place(host, port, tuple(names or ())), attached, ready)
 
 
 @contextmanager

@@ -34,6 +34,8 @@ from trd_station.store.retention import needed_bytes, prune, used_bytes
 from trd_station.store.verdicts import EventFilters, NewEvent
 from trd_station.store.versions import ModelVersion
 from trd_station.stored_parts import StoredParts
+from trd_station.teaching.serialization import job_json
+from trd_station.teaching.teaching import Teaching
 from trd_station.tokens import Tokens
 from trd_station.watch.watch import Watch
 from trd_station.work.jobs import Job, Request, Stored
@@ -82,6 +84,13 @@ class Station:
         self.metrics = Metrics(lambda: self.line.state.queued, settings.capacity)
         self.changing = threading.RLock()  # thresholds and models are changed by one caller at a time
         self.used_bytes = 0  # of files; counted anew with every pruning
+        self.teaching = Teaching(
+            settings.data / "teach",
+            settings.models,
+            lambda name: self.database.write(partial(versions.class_id, name=name)),
+            self.report,
+            lambda job: self.tell(Message("job", job_json(self.teaching.queue, job))),
+        )
         self._ending = threading.Event()
         self._threads = [
             threading.Thread(target=target, name=f"station-{name}", daemon=True)
@@ -113,12 +122,14 @@ class Station:
             thread.start()
         for error in refused:
             self.report(NewEvent("alarm", "self_test", str(error), error.version.class_id))
-        names = ", ".join(f"{name} by {self._serving(name)}" for name in self.shelf.classes)
+        self.teaching.start()
+        names = ", ".join(f"{name} by {self._serving(name)}" for name in self.shelf.classes) or "no class yet"
         unanswered = f"; {lost} parts had not been decided when it stopped" if lost else ""
         self.report(NewEvent("info", "started", f"the station serves {names}{unanswered}"))
 
     def close(self) -> None:
         """What was taken is decided and stored first."""
+        self.teaching.stop()
         self.line.stop()
         with contextlib.suppress(TRDError):
             self.report(NewEvent("info", "stopped", "the station stops")).result()
@@ -197,7 +208,11 @@ class Station:
         self._news.put(news)
 
     def changed(self, what: str, class_name: str) -> None:
-        self._news.put(lambda: self._tell(Message("changed", {"what": what, "class": class_name}, class_name)))
+        self.tell(Message("changed", {"what": what, "class": class_name}, class_name))
+
+    def tell(self, message: Message) -> None:
+        """Everyone who listens, after what happened before."""
+        self._news.put(partial(self._tell, message))
 
     def class_id(self, name: str) -> int:
         number = self.serializer.class_id(name)

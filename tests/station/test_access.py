@@ -20,6 +20,9 @@ OPERATOR = {
     ("POST", "/v1/classes/{class_name}/inspections"),
     ("POST", "/v1/inspections/{number}/verdicts"),
     ("POST", "/v1/events/{number}/acknowledge"),
+    ("POST", "/v1/teaching/{class_name}/parts"),
+    ("POST", "/v1/teaching/{class_name}/parts/from-history"),
+    ("DELETE", "/v1/teaching/{class_name}/parts/{name}"),
 }
 ENGINEER = {
     ("PUT", "/v1/classes/{class_name}/threshold"),
@@ -32,6 +35,11 @@ ENGINEER = {
     ("POST", "/v1/classes/{class_name}/models/roll-back"),
     ("POST", "/v1/classes/{class_name}/watch/restart"),
     ("GET", "/v1/classes/{class_name}/export.zip"),
+    ("POST", "/v1/teaching"),
+    ("PUT", "/v1/teaching/{class_name}/region"),
+    ("PUT", "/v1/teaching/{class_name}/camera"),
+    ("POST", "/v1/teaching/{class_name}/jobs"),
+    ("POST", "/v1/jobs/{number}/cancel"),
 }
 
 

@@ -14,14 +14,14 @@ from httpx import Response
 from pydantic import BaseModel
 from stations import client_of, upload
 
-from trd_station.api.answers import models, operation, parts
+from trd_station.api.answers import models, operation, parts, teaching
 from trd_station.api.app import MODULES
 from trd_station.tokens import Tokens
 
 BASE = "/v1/classes/{class_name}"
 PART = "/v1/inspections/{number}"
 OF = {"class_name": "biscuit", "number": 1, "name": "fused"}
-KNOWN = {name: one for module in (parts, models, operation) for name, one in vars(module).items()}
+KNOWN = {name: one for module in (parts, models, operation, teaching) for name, one in vars(module).items()}
 WHY = {"json": {"reason": "to see"}}
 
 
@@ -78,6 +78,7 @@ def test_answers_are_as_described(asked: Asked, package: bytes, test_parts: Path
     of_limits(asked)
     of_models(asked, package)
     of_the_station(asked)
+    of_teaching(asked, test_parts)
     assert not asked.left
 
 
@@ -134,6 +135,21 @@ def of_the_station(ask: Asked) -> None:
     ask("POST", f"{BASE}/watch/restart", **WHY)
     assert ask("GET", "/v1/events")["events"]
     ask("POST", "/v1/events/{number}/acknowledge")
+
+
+def of_teaching(ask: Asked, test_parts: Path) -> None:
+    taught = "/v1/teaching/{class_name}"
+    ask("POST", "/v1/teaching", 201, json={"name": "biscuit", "layout": "colour and 3D"})
+    ask("POST", f"{taught}/parts", 201, files=upload(test_parts / "good", "000", "001"))
+    ask("POST", f"{taught}/parts/from-history", 201, json={"inspections": [1, 2]})
+    ask("PUT", f"{taught}/region", json={"inspect": [[[0, 0], [190, 0], [190, 190]]]})
+    ask("PUT", f"{taught}/camera", json={"fx": 600.0, "fy": 600.0, "cx": 95.5, "cy": 95.5})
+    job = ask("POST", f"{taught}/jobs", 201, json={"kind": "train", "recipe": "network"})
+    for path in ("/v1/teaching", taught, f"{taught}/parts", f"{taught}/jobs"):
+        ask("GET", path)
+    ask("GET", "/v1/jobs/{number}", of={"number": job["id"]})
+    ask("POST", "/v1/jobs/{number}/cancel", of={"number": job["id"]})
+    ask("DELETE", f"{taught}/parts/{{name}}", of={"name": "000"})
 
 
 def test_answers_are_described_but_not_validated_again() -> None:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from trd_station.api import (
+    collecting,
     exporting,
     find,
     inspect,
@@ -25,6 +26,7 @@ from trd_station.api import (
     problems,
     recalibrating,
     review,
+    teaching,
     threshold,
     watching,
 )
@@ -35,7 +37,10 @@ from trd_station.api.shield import LOOPBACK, Shield
 from trd_station.station import Station
 
 PAGE = Path(__file__).parents[1] / "page"
-MODULES = (operation, inspect, find, media, review, threshold, recalibrating, models, model_upload, watching, exporting)
+MODULES = (
+    *(operation, inspect, find, media, review, threshold, recalibrating, models, model_upload, watching, exporting),
+    *(teaching, collecting),
+)
 
 
 class Page(StaticFiles):
