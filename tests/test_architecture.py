@@ -59,6 +59,7 @@ STATION_USES = {
     "trd.detector": "Detector ScoredSample checked",
     "trd.errors": "CheckpointError DataError OutputError RecipeError TRDError",
     "trd.evaluation.figures": "outlined png",
+    "trd.export.export": "ExportJob export",
     "trd.extras": "explained require",
     "trd.files": "csv_line delete_scraps folder_to_disk locked to_disk write_bytes write_json",
     "trd.packages.facts": "facts_at",
@@ -70,16 +71,16 @@ STATION_USES = {
     "trd.preprocess.measures": "UNITS measures_of",
     "trd.preprocess.ranges": "TrainingRanges",
     "trd.preprocess.threads": "in_threads",
-    "trd.progress": "listening",
+    "trd.progress": "listening tracked",
     "trd.statistics.conformal": "conformal_threshold false_alarm_rate p_value",
     "trd.statistics.intervals": "share_interval",
     "trd.stored": "FACTS detector_folder",
     "trd.training.fit": "fit_class is_finished",
-    "trd.training.prepare": "calibration_count",
+    "trd.training.prepare": "RECORD calibration_count part_digests",
     "trd.types": "Camera ClassFolder Prediction PreparedSample Sample SampleFiles UNLABELLED",
 }
-"""Module of `trd` -> all that the station imports of it. Detectors are trained by `fit_class` alone, in a process of
-its own (`trd_station.teaching.tasks`); how they compute is not among it."""
+"""Module of `trd` -> all that the station imports of it. Detectors are trained and exported by `fit_class` and `export`
+alone, in a process of its own (`trd_station.teaching.tasks`); how they compute is not among it."""
 BENCH_USES = {
     *("cli", "cluster", "config", "data", "detector", "engines", "errors", "evaluation", "evidence", "extras", "files"),
     *("pages", "preprocess", "progress", "runs", "statistics", "stored", "training", "types"),

@@ -39,7 +39,10 @@ ENGINEER = {
     ("PUT", "/v1/teaching/{class_name}/region"),
     ("PUT", "/v1/teaching/{class_name}/camera"),
     ("POST", "/v1/teaching/{class_name}/jobs"),
+    ("POST", "/v1/teaching/{class_name}/trials"),
+    ("POST", "/v1/teaching/{class_name}/packages"),
     ("POST", "/v1/jobs/{number}/cancel"),
+    ("GET", "/v1/jobs/{number}/package"),
 }
 
 

@@ -144,11 +144,13 @@ def of_teaching(ask: Asked, test_parts: Path) -> None:
     ask("POST", f"{taught}/parts/from-history", 201, json={"inspections": [1, 2]})
     ask("PUT", f"{taught}/region", json={"inspect": [[[0, 0], [190, 0], [190, 190]]]})
     ask("PUT", f"{taught}/camera", json={"fx": 600.0, "fy": 600.0, "cx": 95.5, "cy": 95.5})
-    job = ask("POST", f"{taught}/jobs", 201, json={"kind": "train", "recipe": "network"})
+    job = ask("POST", f"{taught}/jobs", 201, json={"kind": "train", "step": "network"})
     for path in ("/v1/teaching", taught, f"{taught}/parts", f"{taught}/jobs"):
         ask("GET", path)
     ask("GET", "/v1/jobs/{number}", of={"number": job["id"]})
     ask("POST", "/v1/jobs/{number}/cancel", of={"number": job["id"]})
+    ask("POST", f"{taught}/trials", 201, json={"models": ["other/biscuit"]})
+    ask("POST", f"{taught}/packages", 201, json={"model": "other/biscuit", "runtime": "onnx"})
     ask("DELETE", f"{taught}/parts/{{name}}", of={"name": "000"})
 
 

@@ -221,3 +221,49 @@ def test_good_parts_from_the_history(station: Station, client: TestClient, send,
     kept = station.settings.data / "teach/biscuit/parts/train/rgb" / part["files"]["rgb"]
     assert kept.read_bytes() == (drawn / "biscuit/test/good/rgb/000.png").read_bytes()
     assert client.post(f"{BASE}/parts/from-history", json={"inspections": [99]}).json()["code"] == "no_inspection"
+
+
+def test_a_trial_on_judged_parts(opened, run_folder: Path, other_run: Path, drawn: Path) -> None:
+    """The serving model's limit lets everything through; the other one finds what people called defective."""
+    parts = {"chip": ("test/chip", "defect"), "dent": ("test/dent", "defect"), "one": ("test/good", "good")}
+    with client_of(opened(run_folder, other_run)) as client:
+        new_class(client)
+        url = f"{BASE}/trials"
+        assert "judge some" in client.post(url, json={"models": ["other/biscuit"]}).json()["detail"]
+        for name, (folder, verdict) in {**parts, "trained": ("train/good", "good")}.items():
+            (told,) = client.post(
+                "/v1/classes/biscuit/inspections", files=upload(drawn / "biscuit" / folder, "000"), data={"part": name}
+            ).json()["inspections"]
+            client.post(f"/v1/inspections/{told['id']}/verdicts", json={"verdict": verdict, "kind": name})
+        client.put("/v1/classes/biscuit/threshold", json={"reject_above": 1e6, **WHY})
+        unknown = client.post(url, json={"models": ["none"]})
+        assert "there are: other/biscuit" in unknown.json()["detail"] or "run/biscuit" in unknown.json()["detail"]
+        number = client.post(url, json={"models": ["other/biscuit"]}).json()["id"]
+        result = ended(client, number)["result"]
+        assert (result["parts"], result["trained_on"], result["unusable"]) == (3, 1, [])
+        now, other = result["models"]
+        assert (now["serves"], now["reject_above"], now["found"]["hits"]) == (True, 1e6, 0)
+        assert (other["serves"], other["found"]["count"], other["false_alarms"]["count"]) == (False, 2, 1)
+        assert other["found"]["hits"] == result["disagreements"] - other["false_alarms"]["hits"] > 0
+        assert other["found"]["low"] < other["found"]["value"] <= other["found"]["high"]
+        flip = result["flips"][0]
+        assert (flip["verdict"], flip["rejected"]) == ("defect", [False, True])
+        for name in flip["pictures"]:
+            shown = client.get(f"/v1/jobs/{number}/pictures/{name}")
+            assert imagecodecs.jpeg_decode(shown.content).shape == (192, 192, 3)
+
+
+@pytest.mark.slow
+def test_a_taught_detector_becomes_a_package(empty, drawn: Path) -> None:
+    pytest.importorskip("onnxscript")
+    with client_of(empty()) as client:
+        new_class(client)
+        collect(client, drawn, *(f"{number:03d}" for number in range(6)))
+        model = ended(client, asked(client, **FIRST))["model"]
+        job = client.post(f"{BASE}/packages", json={"model": model, "runtime": "onnx"}).json()["id"]
+        made = ended(client, job, 300)
+        assert made["state"] == "done", made
+        assert client.get(f"/v1/jobs/{job}/package").content[:2] == b"PK"
+        loaded = client.post("/v1/classes/biscuit/models", json={"name": made["model"]}).json()
+        assert loaded["engine"].startswith("ONNX Runtime")
+        assert loaded["self_test"]["passed"]

@@ -8,6 +8,7 @@ from fastapi import Request
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from trd.packages.package import SUFFIX
 from trd_station.api.access import needs, router, who
 from trd_station.api.answers.describing import describe
 from trd_station.api.answers.teaching import FinishedJob, Jobs, TaughtClasses
@@ -16,6 +17,7 @@ from trd_station.api.answers.teaching import TaughtClass as TaughtClassAnswer
 from trd_station.api.common import Identifier, station_of
 from trd_station.api.problems import Problem
 from trd_station.live import Message
+from trd_station.planning import available_of, planned
 from trd_station.station import Station
 from trd_station.teaching import serialization
 from trd_station.teaching.jobs import PICTURES, Job
@@ -116,12 +118,13 @@ async def camera(request: Request, class_name: str) -> dict[str, Any]:
 
 
 class NewJob(BaseModel):
-    """recipe: "first", "network" or a shipped one's name. settings: as `trd train --set`."""
+    """step: what it is for. recipe: a shipped one's name, else the step's own. settings: as `trd train --set`."""
 
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["check", "train"]
-    recipe: str = Field("first", min_length=1, max_length=100)
+    step: Literal["first", "network"] = "first"
+    recipe: str | None = Field(None, min_length=1, max_length=100)
     settings: list[Annotated[str, Field(max_length=1000)]] = Field([], max_length=50)
 
 
@@ -138,7 +141,46 @@ def new_job(request: Request, class_name: str, body: NewJob) -> JSONResponse:
     """Done when those before it are, in a process of its own; a station that starts again goes on with it."""
     station = station_of(request)
     taught_of(station, class_name)
-    job = station.teaching.ask(class_name, body.kind, who(request), body.recipe, tuple(body.settings))
+    job = station.teaching.fit(class_name, body.kind, who(request), body.step, body.recipe or "", tuple(body.settings))
+    return JSONResponse(serialization.job_json(station.teaching.queue, job), 201)
+
+
+class NewTrial(BaseModel):
+    """models: names as `GET /v1/models` has them under `found`; the one that serves is tried beside them. most: judged
+    parts of each verdict, the newest."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    models: list[Annotated[str, Field(max_length=200)]] = Field(min_length=1, max_length=4)
+    most: int = Field(200, ge=1, le=2000)
+
+
+@routes.post(f"{BASE}/trials", status_code=201, openapi_extra=ENGINEER, responses=describe(JobAnswer, 201))
+def new_trial(request: Request, class_name: str, body: NewTrial) -> JSONResponse:
+    """A job that scores judged parts with models: found defects, false alarms, and where the models disagree."""
+    station = station_of(request)
+    taught_of(station, class_name)
+    plan = planned(station, class_name, tuple(dict.fromkeys(body.models)), body.most)
+    job = station.teaching.try_models(class_name, who(request), plan)
+    return JSONResponse(serialization.job_json(station.teaching.queue, job), 201)
+
+
+class NewPackage(BaseModel):
+    """model: a name as `GET /v1/models` has it under `found`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field(min_length=1, max_length=200)
+    runtime: Literal["onnx", "openvino"] = "openvino"
+
+
+@routes.post(f"{BASE}/packages", status_code=201, openapi_extra=ENGINEER, responses=describe(JobAnswer, 201))
+def new_package(request: Request, class_name: str, body: NewPackage) -> JSONResponse:
+    """A job that exports a detector; the package can be loaded by its name, and downloaded."""
+    station = station_of(request)
+    taught_of(station, class_name)
+    detector = available_of(station, class_name, body.model)
+    job = station.teaching.export(class_name, who(request), body.model, detector.path, body.runtime)
     return JSONResponse(serialization.job_json(station.teaching.queue, job), 201)
 
 
@@ -169,6 +211,22 @@ def cancel(request: Request, number: Identifier) -> dict[str, Any]:
     except KeyError as error:
         raise Problem(409, "conflict", f"job {number} has ended: it is {job.state}") from error
     return serialization.job_json(station.teaching.queue, job)
+
+
+@routes.get(
+    "/v1/jobs/{number}/package",
+    openapi_extra=ENGINEER,
+    response_class=FileResponse,
+    responses={200: {"content": {"application/octet-stream": {}}}},
+)
+def package(request: Request, number: Identifier) -> FileResponse:
+    """The package that an export made."""
+    station = station_of(request)
+    job = job_of(station, number)
+    path = station.settings.models / f"{job.model}{SUFFIX}"
+    if job.kind != "export" or job.model is None or not path.is_file():
+        raise Problem(404, "no_model", f"job {number} has no package")
+    return FileResponse(path, media_type="application/octet-stream", filename=path.name)
 
 
 @routes.get(

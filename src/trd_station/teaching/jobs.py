@@ -18,6 +18,7 @@ RESULT = "result.json"
 LOG = "log.txt"
 RUN = "run"
 PICTURES = "pictures"
+PACKAGE = "package.trdm"
 
 Kind = Literal["check", "train", "trial", "export"]
 State = Literal["waiting", "running", "done", "failed", "cancelled"]

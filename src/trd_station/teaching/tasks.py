@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +12,8 @@ from rich.console import Console
 from trd.config import recipe_from_toml
 from trd.files import write_bytes
 from trd.types import ClassFolder
-from trd_station.teaching.jobs import PICTURES, RUN, Job
+from trd_station.teaching.jobs import PACKAGE, PICTURES, RUN, Job
+from trd_station.teaching.trial import trial
 
 Task = Callable[[Job, Console], dict[str, Any]]
 
@@ -66,4 +68,20 @@ def train(job: Job, console: Console) -> dict[str, Any]:
     }
 
 
-TASKS: Mapping[str, Task] = {"check": check, "train": train}
+def export(job: Job, console: Console) -> dict[str, Any]:
+    """As `trd export`, of a detector that was taught here."""
+    from trd.export.export import ExportJob
+    from trd.export.export import export as exported
+
+    data = Path(job.asked["data"]) if job.asked["data"] else None
+    package = job.folder / PACKAGE
+    made = exported(ExportJob(Path(job.asked["path"]), package, job.asked["runtime"], data=data), console)
+    return {
+        "parts": {name: split.parts for name, split in made.equivalence.splits.items()},
+        "largest_score_difference": max(split.score for split in made.equivalence.splits.values()),
+        "decided_otherwise": sum(len(split.flipped) for split in made.equivalence.splits.values()),
+        "bytes": package.stat().st_size,
+    }
+
+
+TASKS: Mapping[str, Task] = {"check": check, "train": train, "trial": trial, "export": export}

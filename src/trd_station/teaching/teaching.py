@@ -8,12 +8,13 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from trd.config import REVERSE_DISTILLATION, Recipe
 from trd.errors import DataError, OutputError
 from trd.extras import require
 from trd.files import folder_to_disk
+from trd.packages.package import SUFFIX
 from trd.training.prepare import calibration_count
 from trd_station import times
 from trd_station.store.verdicts import NewEvent
@@ -22,6 +23,7 @@ from trd_station.teaching.collection import Collection
 from trd_station.teaching.jobs import Job, Kind
 from trd_station.teaching.queue import JobQueue
 from trd_station.teaching.settings import FIRST, NETWORK, ClassSettings, Layout, Polygons, checked_name
+from trd_station.teaching.trial import Plan
 
 LEAST = 2  # good parts that anything is trained on
 RECOMMENDED = 50
@@ -121,28 +123,58 @@ class Teaching:
 
     # --- jobs
 
-    def ask(
-        self, name: str, kind: Kind, who: str, recipe: str = "", overrides: tuple[str, ...] = (), **asked: Any
+    def fit(
+        self,
+        name: str,
+        kind: Literal["check", "train"],
+        who: str,
+        step: Literal["first", "network"],
+        recipe: str = "",
+        overrides: tuple[str, ...] = (),
     ) -> Job:
-        """A job for a class. recipe: "first", "network" or a shipped one's name. Raises KeyError, RecipeError,
-        DataError where something is missing."""
+        """A job on the collection as it is now. recipe: a shipped one's name, "" for the step's own. Raises KeyError,
+        RecipeError, and DataError where something is missing."""
+        settings, count = self[name].settings, len(self[name].collection.parts())
+        if missing := missing_parts(count):
+            raise DataError(missing)
+        recipe = recipe or {"first": FIRST, "network": NETWORK}[step][settings.layout]
+        chosen = _calibrated_well(settings.recipe(recipe, overrides), count, overrides)
+        text = settings.recipe(recipe, (*overrides, *chosen)).to_toml()
+        return self._ask(name, kind, who, recipe, text, {"step": step})
+
+    def try_models(self, name: str, who: str, plan: Plan) -> Job:
+        """A job that tries models on judged parts. Raises KeyError."""
+        asked = {"models": [model.name for model in plan.models], "parts": len(plan.parts)}
+        return self._ask(name, "trial", who, asked=asked, plan=plan)
+
+    def export(self, name: str, who: str, model: str, path: Path, runtime: Literal["onnx", "openvino"]) -> Job:
+        """A job that makes a package of a detector. Raises KeyError, MissingExtraError."""
+        require("exporting a detector", "train", "onnx", "export", *(("openvino",) if runtime == "openvino" else ()))
+        trained = next((job for job in self.queue.jobs(name) if job.model == model and job.kind == "train"), None)
+        data = str(trained.parts) if trained else ""
+        asked = {"model": model, "path": str(path), "runtime": runtime, "data": data}
+        return self._ask(name, "export", who, asked=asked)
+
+    def _ask(
+        self,
+        name: str,
+        kind: Kind,
+        who: str,
+        recipe: str = "",
+        text: str = "",
+        asked: Mapping[str, Any] | None = None,
+        plan: Plan | None = None,
+    ) -> Job:
         require("teaching a class", "train")
-        taught = self[name]
-        settings, text = taught.settings, ""
-        if kind in ("check", "train"):
-            recipe = {"first": FIRST, "network": NETWORK}.get(recipe, {}).get(settings.layout, recipe)
-            count = len(taught.collection.parts())
-            chosen = _calibrated_well(settings.recipe(recipe, overrides), count, overrides)
-            text = settings.recipe(recipe, (*overrides, *chosen)).to_toml()
-            if missing := missing_parts(count):
-                raise DataError(missing)
         with self._changing:
             number = self.queue.next_id
             while (folder := self.folder / name / jobs.FOLDER / str(number)).exists():
                 number += 1  # of one whose record cannot be read
-            job = Job(number, name, kind, folder, who, times.now(), recipe, text, asked)
+            job = Job(number, name, kind, folder, who, times.now(), recipe, text, asked or {})
             if text:
-                taught.collection.snapshot(job.parts)
+                self[name].collection.snapshot(job.parts)
+            if plan:
+                plan.write(folder)
             self.queue.add(job)
         self.note(name, f"{described(job)}: asked for by {who}", data={"job": number})
         return job
@@ -154,18 +186,21 @@ class Teaching:
         return job
 
     def _finished(self, job: Job) -> Job:
-        """A trained detector moves to where it can be loaded from by its name; it does not serve yet."""
-        if job.kind != "train":
+        """A trained detector, or a package, moves to where it can be loaded from by its name; it does not serve yet."""
+        if job.kind == "train":
+            name, made, ending = f"{job.recipe_name}-{job.id}", job.folder / jobs.RUN, ""
+        elif job.kind == "export":
+            name, made, ending = f"{job.asked['model'].replace('/', '-')}-{job.id}", job.folder / jobs.PACKAGE, SUFFIX
+        else:
             return job
-        name = f"{job.recipe_name}-{job.id}"
-        place = self._models / name
+        place = self._models / f"{name}{ending}"
         try:
-            if not place.exists():  # else the station was killed between this and noting it
+            if made.exists():  # else the station was killed between this and noting it
                 self._models.mkdir(parents=True, exist_ok=True)
-                os.replace(job.folder / jobs.RUN, place)
+                os.replace(made, place)
                 folder_to_disk(self._models)
         except OSError as error:
-            raise OutputError(f"the detector cannot be moved to {place}: {error.strerror or error}") from error
+            raise OutputError(f"the model cannot be moved to {place}: {error.strerror or error}") from error
         self.note(job.class_name, f"{described(job)}: done; '{name}' can be loaded", data={"job": job.id})
         return job.changed(model=name)
 

@@ -22,6 +22,8 @@ export class App {
     this.live = new Live();
     /** Pages hold what is to be kept while others are looked at (the filter of the history, say). @type {Map<string, any>} */
     this.kept = new Map();
+    /** Draws everything anew, when the classes are others than before; set by the shell. */
+    this.redraw = () => {};
   }
 
   async readSession() {

@@ -6,10 +6,11 @@ import { linePage } from "./pages/line.js";
 import { modelsPage } from "./pages/models.js";
 import { partPage } from "./pages/part.js";
 import { reviewPage } from "./pages/review.js";
+import { teachPage } from "./pages/teach.js";
 import { thresholdPage } from "./pages/threshold.js";
 import { watchPage } from "./pages/watch.js";
 
-/** @type {Record<string, { make: import("./app.js").MakePage, icon: "line" | "part" | "history" | "review" | "threshold" | "watch" | "models" }>} */
+/** @type {Record<string, { make: import("./app.js").MakePage, icon: "line" | "part" | "history" | "review" | "threshold" | "watch" | "models" | "teach", alone?: boolean }>} alone: needs no class that is served */
 export const PAGES = {
   line: { make: linePage, icon: "line" },
   part: { make: partPage, icon: "part" },
@@ -18,4 +19,5 @@ export const PAGES = {
   threshold: { make: thresholdPage, icon: "threshold" },
   watch: { make: watchPage, icon: "watch" },
   models: { make: modelsPage, icon: "models" },
+  teach: { make: teachPage, icon: "teach", alone: true },
 };

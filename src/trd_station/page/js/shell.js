@@ -9,7 +9,7 @@ import { PAGES } from "./pages.js";
 import { inspectDialog } from "./pages/inspect.js";
 import { signIn } from "./pages/signin.js";
 import { switchTheme, theme } from "./theme.js";
-import { fault } from "./widgets.js";
+import { empty, fault } from "./widgets.js";
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -26,6 +26,7 @@ export class Shell {
     /** @type {import("./app.js").Page | null} */
     this.page = null;
     this.shown = "";
+    app.redraw = () => this.draw();
     signedOut.tell = () => void this.start();
     window.addEventListener("hashchange", () => this.open());
     app.live.on("connection", (state) => {
@@ -82,7 +83,7 @@ export class Shell {
     if (!this.root.contains(this.main)) return;
     const { name, rest, query } = route();
     this.page?.destroy?.();
-    const made = this.app.partClass ? PAGES[name]?.make : () => noClass();
+    const made = this.app.partClass || PAGES[name]?.alone ? PAGES[name]?.make : noClass;
     try {
       this.page = made ? made(this.app, rest, query) : { element: h("div", { class: "page" }, h("h1", {}, t("shell.no_page"))), title: t("shell.no_page") };
     } catch (error) {
@@ -172,6 +173,8 @@ export class Shell {
   }
 }
 
+/** @type {import("./app.js").MakePage} */
 function noClass() {
-  return { element: h("div", { class: "page" }, h("h1", {}, t("shell.no_class")), h("p", {}, t("shell.no_class_text"))), title: t("shell.no_class") };
+  return { element: h("div", { class: "page" }, h("div", { class: "panel" }, empty("teach", t("shell.no_class"), t("shell.no_class_text")),
+    h("p", { class: "body row centred" }, h("a", { class: "button", href: link("teach") }, icon("teach"), t("teach.first"))))), title: t("shell.no_class") };
 }

@@ -1,0 +1,103 @@
+"""A class is taught on the page, from an empty station to the first part that is inspected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pages import HTTP, Files, Served, send, serving, window
+from recipes import TINY as TINY_NETWORK
+
+TINY = "frame.size=64\nscoring.stand_ins=false"
+DONE_MS = 90_000
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Any:
+    with serving(data=tmp_path / "station") as one:
+        yield one
+
+
+@pytest.mark.timeout(240)
+def test_from_an_empty_station_to_the_first_part(browser: Any, empty: Served, drawn: Path) -> None:
+    with window(browser, empty) as opened:
+        page = opened.open("line")
+        page.get_by_role("link", name="Teach your first part").click()
+        page.get_by_role("button", name="New class").first.click()
+        page.get_by_label("Name").fill("biscuit")
+        page.get_by_role("button", name="Create").click()
+        page.locator(".counter .count", has_text="0").wait_for()
+        train = page.locator(".train-panel[data-step=first]")
+        assert train.get_by_role("button", name="Train").is_disabled()
+        collect(page, drawn / "biscuit")
+        check(page)
+        train_and_serve(page, "first", "patch-statistics", TINY)
+        page.get_by_role("button", name="Inspect from files").wait_for()
+        assert page.get_by_label("Class of parts", exact=True).input_value() == "biscuit"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_network_follows_is_compared_and_rolled_back(browser: Any, empty: Served, drawn: Path) -> None:
+    with window(browser, empty) as opened:
+        HTTP.post(f"{empty.address}/v1/teaching", json={"name": "biscuit", "layout": "colour and 3D"})
+        page = opened.open("teach/biscuit")
+        collect(page, drawn / "biscuit")
+        first = train_and_serve(page, "first", "patch-statistics", TINY)
+        for kind, verdict in (("good", "good"), ("chip", "defect"), ("dent", "defect"), ("stain", "defect")):
+            folder = drawn / "biscuit/test" / kind
+            told = send(empty, Files(folder / "rgb/000.png", folder / "xyz/000.tiff"), kind)
+            judged = f"{empty.address}/v1/inspections/{told['id']}/verdicts"
+            assert HTTP.post(judged, json={"verdict": verdict}).status_code == 201
+        network = train_and_serve(page, "network", "lite-residual", "\n".join(TINY_NETWORK))
+        trial(page, first, network)
+        opened.open("models")
+        page.get_by_role("button", name="Roll back").click()
+        page.locator("dialog textarea").fill("it found less")
+        page.locator("dialog").get_by_role("button", name="Roll back").click()
+        page.get_by_text(f"{first} serves.").wait_for()
+
+
+def trial(page: Any, first: str, network: str) -> None:
+    panel = page.locator(".trial-panel")
+    panel.get_by_label(first).wait_for()
+    panel.get_by_role("button", name="Try on judged parts").click()
+    rows = panel.locator("tbody tr")
+    rows.filter(has_text=network).get_by_text("Serving").wait_for(timeout=DONE_MS)
+    assert "/ 3" in rows.filter(has_text=first).inner_text()
+    assert panel.locator("figure img").count() == 2 * panel.locator(".strangest li").count()
+
+
+def collect(page: Any, folder: Path) -> None:
+    page.get_by_label("Choose a folder").set_input_files(folder)
+    page.get_by_text("10 parts were collected.").wait_for()
+    page.get_by_text("files of test parts and masks were left out").wait_for()
+    page.locator(".counter .count", has_text="10").wait_for()
+    page.get_by_role("button", name="Discard 000-2", exact=True).click()
+    page.locator(".counter .count", has_text="9").wait_for()
+    page.get_by_role("button", name="Discard 000-2", exact=True).wait_for(state="detached")
+    assert page.locator(".good-parts img").count() == 9
+
+
+def check(page: Any) -> None:
+    page.get_by_role("button", name="Check the parts").click()
+    page.get_by_text("Strangest parts first").wait_for(timeout=DONE_MS)
+    assert page.locator(".strangest li").count() >= 9
+    page.locator(".check-panel .note", has_text="parts are few to train on").wait_for()
+
+
+def train_and_serve(page: Any, step: str, recipe: str, settings: str) -> str:
+    """The name of the model that serves then."""
+    panel = page.locator(f".train-panel[data-step={step}]")
+    panel.get_by_text("Another recipe").click()
+    panel.get_by_label("Recipe").select_option(recipe)
+    panel.get_by_label("Settings").fill(settings)
+    panel.get_by_role("button", name="Train").click()
+    panel.locator(".job .tag.ok").wait_for(timeout=DONE_MS)
+    name = panel.locator(".job b").inner_text()
+    panel.get_by_role("button", name="Put in service").click()
+    page.locator("dialog textarea").fill("to see")
+    page.locator("dialog").get_by_role("button", name="Put in service").click()
+    page.get_by_text(f"{name} serves.").wait_for()
+    return str(name)
