@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import imagecodecs
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from jobs import jobs_in_this_process
+from pages import serving
 from recipes import TINY as TINY_NETWORK
 from stations import client_of, until, upload
 
@@ -147,7 +151,8 @@ def test_parts_are_kept_whole_or_refused(empty, drawn: Path, tmp_path: Path) -> 
         assert "1 good parts lacked a file (001)" in events_of(client)
 
 
-def test_what_check_says(empty, drawn: Path) -> None:
+def test_what_check_says(empty, drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs_in_this_process(monkeypatch)
     with client_of(empty()) as client:
         new_class(client)
         collect(client, drawn, "000", "001", "002", "003")
@@ -186,6 +191,8 @@ def test_jobs_that_cannot_be(empty, drawn: Path, job: dict, said: str) -> None:
         assert client.get(f"{BASE}/jobs").json() == {"jobs": []}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_job_is_cancelled_or_goes_on_with_the_next_station(empty, drawn: Path, tmp_path: Path) -> None:
     slow = {"kind": "train", "recipe": "lite-residual", "settings": [*TINY_NETWORK, "training.epochs=200"]}
     with client_of(empty()) as client:
@@ -223,8 +230,11 @@ def test_good_parts_from_the_history(station: Station, client: TestClient, send,
     assert client.post(f"{BASE}/parts/from-history", json={"inspections": [99]}).json()["code"] == "no_inspection"
 
 
-def test_a_trial_on_judged_parts(opened, run_folder: Path, other_run: Path, drawn: Path) -> None:
+def test_a_trial_on_judged_parts(
+    opened, run_folder: Path, other_run: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The serving model's limit lets everything through; the other one finds what people called defective."""
+    jobs_in_this_process(monkeypatch)
     parts = {"chip": ("test/chip", "defect"), "dent": ("test/dent", "defect"), "one": ("test/good", "good")}
     with client_of(opened(run_folder, other_run)) as client:
         new_class(client)
@@ -267,3 +277,35 @@ def test_a_taught_detector_becomes_a_package(empty, drawn: Path) -> None:
         loaded = client.post("/v1/classes/biscuit/models", json={"name": made["model"]}).json()
         assert loaded["engine"].startswith("ONNX Runtime")
         assert loaded["self_test"]["passed"]
+
+
+def quickly(code: str) -> str:
+    """With recipes that are fitted in seconds."""
+    network = f'"recipe": "lite-residual", "settings": {[*TINY_NETWORK]!r}'
+    first = f'"recipe": "patch-statistics", "settings": {TINY!r}'
+    code = code.replace('"kind": "train", "step": "network"', f'"kind": "train", "step": "network", {network}')
+    code = code.replace('{"kind": "train"}', f'{{"kind": "train", {first}}}')
+    return code.replace('{"kind": "check"}', f'{{"kind": "check", {first}}}')
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_the_whole_way_as_the_docs_have_it(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs/station-api.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(code.splitlines()) < 40
+    shutil.copytree(drawn / "biscuit/train/good", tmp_path / "parts")
+    for kind in ("good", "chip"):
+        shutil.copytree(drawn / "biscuit/test" / kind, tmp_path / "new" / kind)
+    monkeypatch.chdir(tmp_path)
+    with serving(data=tmp_path / "data") as served:
+        values: dict = {}
+        exec(quickly(code.replace("http://127.0.0.1:8765", served.address)), values)
+        models = values["station"].get("/v1/models").json()["models"]
+    found = {one["name"]: one["found"] for one in values["trial"]["result"]["models"]}
+    assert {name.rpartition("-")[0] for name in found} == {"patch-statistics", "lite-residual"}
+    assert all(one["count"] == 1 for one in found.values())
+    assert {one["name"]: one["state"] for one in models} == {
+        "patch-statistics-2": "serving",
+        "lite-residual-3": "ready",
+    }

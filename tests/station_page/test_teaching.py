@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jobs import jobs_in_this_process
 from pages import HTTP, Files, Served, send, serving, window
 from recipes import TINY as TINY_NETWORK
 
@@ -20,7 +21,10 @@ def empty(tmp_path: Path) -> Any:
 
 
 @pytest.mark.timeout(240)
-def test_from_an_empty_station_to_the_first_part(browser: Any, empty: Served, drawn: Path) -> None:
+def test_from_an_empty_station_to_the_first_part(
+    browser: Any, empty: Served, drawn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs_in_this_process(monkeypatch)
     with window(browser, empty) as opened:
         page = opened.open("line")
         page.get_by_role("link", name="Teach your first part").click()
@@ -31,8 +35,9 @@ def test_from_an_empty_station_to_the_first_part(browser: Any, empty: Served, dr
         train = page.locator(".train-panel[data-step=first]")
         assert train.get_by_role("button", name="Train").is_disabled()
         collect(page, drawn / "biscuit")
+        choose(page, "first", "patch-statistics", TINY)
         check(page)
-        train_and_serve(page, "first", "patch-statistics", TINY)
+        train_and_serve(page, "first")
         page.get_by_role("button", name="Inspect from files").wait_for()
         assert page.get_by_label("Class of parts", exact=True).input_value() == "biscuit"
 
@@ -44,13 +49,15 @@ def test_a_network_follows_is_compared_and_rolled_back(browser: Any, empty: Serv
         HTTP.post(f"{empty.address}/v1/teaching", json={"name": "biscuit", "layout": "colour and 3D"})
         page = opened.open("teach/biscuit")
         collect(page, drawn / "biscuit")
-        first = train_and_serve(page, "first", "patch-statistics", TINY)
+        choose(page, "first", "patch-statistics", TINY)
+        first = train_and_serve(page, "first")
         for kind, verdict in (("good", "good"), ("chip", "defect"), ("dent", "defect"), ("stain", "defect")):
             folder = drawn / "biscuit/test" / kind
             told = send(empty, Files(folder / "rgb/000.png", folder / "xyz/000.tiff"), kind)
             judged = f"{empty.address}/v1/inspections/{told['id']}/verdicts"
             assert HTTP.post(judged, json={"verdict": verdict}).status_code == 201
-        network = train_and_serve(page, "network", "lite-residual", "\n".join(TINY_NETWORK))
+        choose(page, "network", "lite-residual", "\n".join(TINY_NETWORK))
+        network = train_and_serve(page, "network")
         trial(page, first, network)
         opened.open("models")
         page.get_by_role("button", name="Roll back").click()
@@ -87,12 +94,16 @@ def check(page: Any) -> None:
     page.locator(".check-panel .note", has_text="parts are few to train on").wait_for()
 
 
-def train_and_serve(page: Any, step: str, recipe: str, settings: str) -> str:
-    """The name of the model that serves then."""
+def choose(page: Any, step: str, recipe: str, settings: str) -> None:
     panel = page.locator(f".train-panel[data-step={step}]")
     panel.get_by_text("Another recipe").click()
     panel.get_by_label("Recipe").select_option(recipe)
     panel.get_by_label("Settings").fill(settings)
+
+
+def train_and_serve(page: Any, step: str) -> str:
+    """The name of the model that serves then."""
+    panel = page.locator(f".train-panel[data-step={step}]")
     panel.get_by_role("button", name="Train").click()
     panel.locator(".job .tag.ok").wait_for(timeout=DONE_MS)
     name = panel.locator(".job b").inner_text()

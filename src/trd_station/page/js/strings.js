@@ -366,7 +366,7 @@ export const STRINGS = {
   "teach.left.one": { en: "1 file of test parts and masks was left out: it may be defective.", de: "1 Datei von Testteilen und Masken bleibt weg: sie kann defekt sein." },
   "teach.check": { en: "2. Check", de: "2. Prüfen" },
   "teach.check_act": { en: "Check the parts", de: "Teile prüfen" },
-  "teach.check_text": { en: "Reads every part as training will, and shows those that are unlike the others. A defect on a good part becomes normal.", de: "Liest jedes Teil wie das Training und zeigt, welche den anderen nicht gleichen. Ein Defekt auf einem guten Teil wird normal." },
+  "teach.check_text": { en: "Reads every part as the first detector will, and shows those that are unlike the others. A defect on a good part becomes normal.", de: "Liest jedes Teil wie der erste Detektor und zeigt, welche den anderen nicht gleichen. Ein Defekt auf einem guten Teil wird normal." },
   "teach.strangest": { en: "Strangest parts first, as the network sees them", de: "Die auffälligsten Teile zuerst, wie das Netz sie sieht" },
   "teach.strangeness": { en: "strangeness {value}", de: "Auffälligkeit {value}" },
   "teach.ordinary": { en: "Ordinary parts", de: "Gewöhnliche Teile" },

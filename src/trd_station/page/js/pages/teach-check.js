@@ -7,7 +7,7 @@ import { h } from "../dom.js";
 import { num, t, word } from "../i18n.js";
 import { fault, into } from "../widgets.js";
 import { ofTaught } from "./teach.js";
-import { asking, jobLine } from "./teach-train.js";
+import { asking, fitOf, jobLine } from "./teach-train.js";
 
 /** @typedef {import("../types.js").TaughtClass} TaughtClass */
 /** @typedef {{ name: string, strangeness: number, pictures: Record<string, string> }} PartPicture */
@@ -25,7 +25,7 @@ export function checkPanel(app, taught, changed) {
     void into(result, () => get(`/v1/jobs/${job.id}`), (/** @type {{ result: Check }} */ found) => shown(app, taught, job.id, found.result, changed));
   }
   return h("section", { class: "panel check-panel" }, h("header", {}, h("h2", {}, t("teach.check")), h("span", { class: "grow" }),
-    app.may("engineer") && asking(taught, t("teach.check_act"), () => ({ kind: "check" }))),
+    app.may("engineer") && asking(taught, t("teach.check_act"), () => fitOf(app, taught, "check", "first"))),
   h("div", { class: "body stack" }, h("p", { class: "small quiet" }, t("teach.check_text")),
     job && job.state !== "done" && jobLine(app, job), result));
 }

@@ -47,21 +47,43 @@ export function asking(taught, text, job, main = false, kind = "jobs") {
  * @param {Step} step
  */
 export function trainPanel(app, taught, step) {
-  /** @type {{ recipe: string, settings: string }} */
-  const typed = app.kept.get(`teach/${taught.name}/${step}`) ?? { recipe: taught[step], settings: "" };
-  app.kept.set(`teach/${taught.name}/${step}`, typed);
+  const typed = typedOf(app, taught, step);
   const recipe = h("select", { onchange: () => { typed.recipe = recipe.value; } },
     taught.recipes.map((one) => h("option", { value: one.name, selected: one.name === typed.recipe, title: one.description }, one.name)));
   const settings = h("textarea", { rows: 2, maxlength: 4000, placeholder: "frame.size=384", spellcheck: false, value: typed.settings, oninput: () => { typed.settings = settings.value; } });
-  const lines = () => settings.value.split("\n").map((line) => line.trim()).filter(Boolean);
-  const job = () => ({ kind: "train", step, recipe: recipe.value, settings: lines() });
   const latest = latestOf(taught, step);
   return h("section", { class: "panel train-panel", "data-step": step }, h("header", {}, h("h2", {}, t(`teach.${step}_step`)), h("span", { class: "grow" }),
-    app.may("engineer") && asking(taught, t("teach.train"), job, true)),
+    app.may("engineer") && asking(taught, t("teach.train"), () => fitOf(app, taught, "train", step), true)),
   h("div", { class: "body stack" }, h("p", { class: "small quiet" }, t(`teach.${step}_step_text`)),
     taught.missing.train && h("div", { class: "note", lang: "en" }, h("div", {}, taught.missing.train)),
     latest && jobLine(app, latest),
     h("details", {}, h("summary", {}, t("teach.other")), h("div", { class: "stack" }, field(t("models.recipe"), recipe), field(t("teach.settings"), settings)))));
+}
+
+/**
+ * What is typed into a step's fields, kept while other pages are looked at.
+ * @param {App} app
+ * @param {TaughtClass} taught
+ * @param {Step} step
+ * @returns {{ recipe: string, settings: string }}
+ */
+function typedOf(app, taught, step) {
+  const key = `teach/${taught.name}/${step}`;
+  const typed = app.kept.get(key) ?? { recipe: taught[step], settings: "" };
+  app.kept.set(key, typed);
+  return typed;
+}
+
+/**
+ * A job by a step's recipe and settings.
+ * @param {App} app
+ * @param {TaughtClass} taught
+ * @param {"check" | "train"} kind
+ * @param {Step} step
+ */
+export function fitOf(app, taught, kind, step) {
+  const { recipe, settings } = typedOf(app, taught, step);
+  return { kind, step, recipe, settings: settings.split("\n").map((line) => line.trim()).filter(Boolean) };
 }
 
 /**
