@@ -57,15 +57,6 @@ def _judged(station: Station, class_name: str, verdict: str, sources: set[str], 
     with station.database.reading() as connection:
         rows, _ = history.page(connection, filters, None, most)
     for row in rows:
-        inputs = station.parts.inputs(row)
-        paths = {name: path for name, path in inputs.sources.items() if path.is_file()}
-        if sources <= set(paths):
-            yield JudgedPart(
-                row["id"],
-                row["part"],
-                verdict,
-                row["verdict_kind"],
-                row["sampled"],
-                {name: str(path) for name, path in paths.items()},
-                str(inputs.camera_file) if inputs.camera_file else None,
-            )
+        part = station.parts.judged(row)
+        if part is not None and sources <= set(part.sources):
+            yield part

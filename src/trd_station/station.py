@@ -24,6 +24,7 @@ from trd_station.live import Live, Message
 from trd_station.metrics import Metrics
 from trd_station.serialization import Serializer
 from trd_station.settings import Settings
+from trd_station.shadows import Shadows
 from trd_station.shelf.discovery import detectors_at
 from trd_station.shelf.shelf import Shelf
 from trd_station.store import history, verdicts, versions
@@ -91,6 +92,7 @@ class Station:
             self.report,
             lambda job: self.tell(Message("job", job_json(self.teaching.queue, job))),
         )
+        self.shadows = Shadows(self.database, self.parts, settings.data / "shadows", self.report)
         self._ending = threading.Event()
         self._threads = [
             threading.Thread(target=target, name=f"station-{name}", daemon=True)
@@ -123,6 +125,7 @@ class Station:
         for error in refused:
             self.report(NewEvent("alarm", "self_test", str(error), error.version.class_id))
         self.teaching.start()
+        self.shadows.start()
         names = ", ".join(f"{name} by {self._serving(name)}" for name in self.shelf.classes) or "no class yet"
         unanswered = f"; {lost} parts had not been decided when it stopped" if lost else ""
         self.report(NewEvent("info", "started", f"the station serves {names}{unanswered}"))
@@ -130,6 +133,7 @@ class Station:
     def close(self) -> None:
         """What was taken is decided and stored first."""
         self.teaching.stop()
+        self.shadows.stop()
         self.line.stop()
         with contextlib.suppress(TRDError):
             self.report(NewEvent("info", "stopped", "the station stops")).result()
@@ -245,6 +249,7 @@ class Station:
         self._news.put(partial(self._tell_stored, rows))
 
     def _tell_stored(self, rows: list[Stored]) -> None:
+        self.shadows.observe(rows)
         for row in rows:
             name = self.serializer.class_name(row["class_id"])
             self.metrics.decided(name, row["decision"], row["timings"]["total_ms"] / 1000)

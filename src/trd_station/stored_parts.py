@@ -18,6 +18,7 @@ from trd_station.store import versions
 from trd_station.store.database import Database
 from trd_station.store.files import INPUT, Files, stored_files
 from trd_station.store.schema import inspection
+from trd_station.teaching.trial import JudgedPart
 
 RECORDED = 3  # parts that a self-test predicts again
 
@@ -41,6 +42,16 @@ class StoredParts:
         detector = self.detector_of(row["model_id"])
         camera = detector.facts.camera if detector else None
         return Inputs(paths, tuple(self._serializer.model_of(row["model_id"]).facts["clouds"]), camera, camera_file)
+
+    def judged(self, row: Mapping[str, Any]) -> JudgedPart | None:
+        """A part for another process to score; None where a file is not there."""
+        inputs = self.inputs(row)
+        paths = {name: str(path) for name, path in inputs.sources.items() if path.is_file()}
+        if not set(self._serializer.model_of(row["model_id"]).facts["sources"]) <= set(paths):
+            return None
+        camera = str(inputs.camera_file) if inputs.camera_file else None
+        kind, is_sampled = row["verdict_kind"], row["sampled"]
+        return JudgedPart(row["id"], row["part"], row["verdict"], kind, is_sampled, paths, camera)
 
     def detector_of(self, model_id: int) -> Detector | None:
         """Of a model that is in memory, or of the serving one where that is of the same training."""

@@ -43,6 +43,8 @@ ENGINEER = {
     ("POST", "/v1/teaching/{class_name}/packages"),
     ("POST", "/v1/jobs/{number}/cancel"),
     ("GET", "/v1/jobs/{number}/package"),
+    ("PUT", "/v1/classes/{class_name}/shadow"),
+    ("DELETE", "/v1/classes/{class_name}/shadow"),
 }
 
 

@@ -125,6 +125,8 @@ def of_models(ask: Asked, package: bytes) -> None:
     ask("POST", "/v1/models/{number}/self-test")
     ask("POST", "/v1/models/{number}/switch", of={"number": other["id"]}, **WHY)
     ask("POST", f"{BASE}/models/roll-back", **WHY)
+    for method, body in (("GET", {}), ("PUT", {"json": {"model": other["id"]}}), ("DELETE", {})):
+        ask(method, f"{BASE}/shadow", **body)
 
 
 def of_the_station(ask: Asked) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from jobs import jobs_in_this_process
-from pages import HTTP, Files, Served, send, serving, window
+from pages import HTTP, Files, Served, send, serious_findings, serving, window
 from recipes import TINY as TINY_NETWORK
+from stations import until
 
 TINY = "frame.size=64\nscoring.stand_ins=false"
 DONE_MS = 90_000
@@ -37,6 +38,8 @@ def test_from_an_empty_station_to_the_first_part(
         collect(page, drawn / "biscuit")
         choose(page, "first", "patch-statistics", TINY)
         check(page)
+        assert not serious_findings(page)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         train_and_serve(page, "first")
         page.get_by_role("button", name="Inspect from files").wait_for()
         assert page.get_by_label("Class of parts", exact=True).input_value() == "biscuit"
@@ -60,6 +63,16 @@ def test_a_network_follows_is_compared_and_rolled_back(browser: Any, empty: Serv
         network = train_and_serve(page, "network")
         trial(page, first, network)
         opened.open("models")
+        page.get_by_role("button", name="Score beside").click()
+        page.locator(".shadow-panel").get_by_text("Scoring").wait_for(timeout=DONE_MS)
+        send(empty, Files(folder / "rgb/000.png", folder / "xyz/000.tiff"), "beside")
+        shadow = f"{empty.address}/v1/classes/biscuit/shadow"
+        until(lambda: HTTP.get(shadow).json()["shadow"]["parts"] == 1)
+        opened.page.reload()
+        page.locator(".shadow-panel tbody tr").wait_for()
+        assert not serious_findings(page)
+        page.locator(".shadow-panel").get_by_role("button", name="End it").click()
+        page.locator(".shadow-panel").get_by_text("Ended").wait_for()
         page.get_by_role("button", name="Roll back").click()
         page.locator("dialog textarea").fill("it found less")
         page.locator("dialog").get_by_role("button", name="Roll back").click()
@@ -72,6 +85,7 @@ def trial(page: Any, first: str, network: str) -> None:
     panel.get_by_role("button", name="Try on judged parts").click()
     rows = panel.locator("tbody tr")
     rows.filter(has_text=network).get_by_text("Serving").wait_for(timeout=DONE_MS)
+    assert not serious_findings(page)
     assert "/ 3" in rows.filter(has_text=first).inner_text()
     assert panel.locator("figure img").count() == 2 * panel.locator(".strangest li").count()
 

@@ -26,6 +26,7 @@ from trd_station.api import (
     problems,
     recalibrating,
     review,
+    shadow,
     teaching,
     threshold,
     watching,
@@ -39,7 +40,7 @@ from trd_station.station import Station
 PAGE = Path(__file__).parents[1] / "page"
 MODULES = (
     *(operation, inspect, find, media, review, threshold, recalibrating, models, model_upload, watching, exporting),
-    *(teaching, collecting),
+    *(teaching, collecting, shadow),
 )
 
 

@@ -122,6 +122,9 @@ def _switched(station: Station, version: ModelVersion, name: str, reason: str) -
             station.report(NewEvent("info", "model", text, now.class_id, {"from": None, "to": now.id}))
         elif was.version.id != now.id:
             station.watch.new_model(now.class_id)
+            shadow = station.shadows.running(now.class_id)
+            if shadow is not None and shadow[0].model_id == now.id:
+                station.shadows.end(now.class_id)
             both = f"{now.name} (model {now.id}) serves in the place of {was.version.name} ({was.version.id})"
             text = f"{both}, by {name}: {reason_in(reason)}"
             data = {"from": was.version.id, "to": now.id}

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,10 +13,11 @@ from typing import Any
 from trd.errors import TRDError
 from trd_station import times
 from trd_station.teaching.jobs import ENDED, LOG, PICTURES, RESULT, RUN, Job
+from trd_station.teaching.process import started
 from trd_station.teaching.worker import FAILED
 
 STARTS = 3  # of a process that is killed, by whoever is short of memory
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+MODULE = "trd_station.teaching.worker"
 
 
 @dataclass(frozen=True)
@@ -168,22 +167,11 @@ class JobQueue:
     def _process_of(self, job: Job) -> tuple[int, str]:
         """Exit code (negative: the signal that killed it), and the error that it said."""
         error = ""
-        options: dict[str, Any] = {"start_new_session": True}  # Ctrl-C is for the station, which ends it
-        if sys.platform == "win32":
-            options = {"creationflags": subprocess.IDLE_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP}
         with (job.folder / LOG).open("ab") as log:
             with self._changed:
                 if self._stopping or self._jobs[job.id].state == "cancelled":
                     return 1, ""
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", "trd_station.teaching.worker", str(job.folder)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    encoding="utf-8",
-                    env=os.environ | ONE_THREAD,
-                    **options,
-                )
+                self._process = started(MODULE, str(job.folder), log)
             process = self._process
             with process:
                 for line in process.stdout or ():

@@ -40,11 +40,12 @@ class Tried:
 
 @dataclass(frozen=True)
 class JudgedPart:
-    """id: of the inspection. verdict: good or defect. sources: source -> file. camera: that was sent with it."""
+    """id: of the inspection. verdict: good or defect; of a shadow's part also None. sources: source -> file. camera:
+    the file that was sent with it."""
 
     id: int
     part: str
-    verdict: str
+    verdict: str | None
     kind: str | None
     sampled: bool
     sources: Mapping[str, str]
@@ -83,7 +84,7 @@ def trial(job: Job, console: Console) -> dict[str, Any]:
         own: dict[int, float] = {}
         for part in tracked(plan.parts, f"{model.name}: judged parts", len(plan.parts), console):
             try:
-                own[part.id] = _predicted(detector, part).score
+                own[part.id] = predicted(detector, part).score
             except TRDError as error:
                 unusable[part.id] = str(error)
         scores.append(own)
@@ -129,7 +130,7 @@ def _share(parts: Sequence[JudgedPart], rejected: Mapping[int, list[bool]], plac
     return dict(Estimate(sum(hits), len(hits)).to_json())
 
 
-def _predicted(detector: Detector, part: JudgedPart) -> Prediction:
+def predicted(detector: Detector, part: JudgedPart) -> Prediction:
     return detector.predict(_inputs(detector, part).sample(part.part))
 
 

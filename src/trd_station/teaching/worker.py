@@ -7,14 +7,12 @@ station as a line of JSON each, everything else into the log. When the station e
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import IO
 
 from rich.console import Console
 
@@ -22,19 +20,16 @@ from trd.errors import TRDError
 from trd.files import locked, write_json
 from trd.progress import listening
 from trd_station.teaching.jobs import RESULT, read_job
+from trd_station.teaching.process import Channel
 from trd_station.teaching.tasks import TASKS
 
 FAILED = 3  # exit code where the error was said
-LOWEST = 19
 TELL_EVERY = 0.3  # seconds
 
 
 def main(folder: Path) -> int:
-    channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print belongs into the log
+    channel = Channel()
     threading.Thread(target=_end_with_the_station, daemon=True).start()
-    if hasattr(os, "nice"):
-        os.nice(LOWEST)
     console = Console(file=sys.stderr, width=120)
     logging.getLogger("trd").addHandler(logging.StreamHandler(sys.stderr))
     logging.getLogger("trd").setLevel(logging.INFO)
@@ -45,17 +40,17 @@ def main(folder: Path) -> int:
         write_json(folder / RESULT, result)
         return 0
     except TRDError as error:
-        _say(channel, error=str(error))
+        channel.say(error=str(error))
         return FAILED
     except MemoryError:
-        _say(channel, error="this machine has too little memory for it: take a recipe with a smaller frame.size")
+        channel.say(error="this machine has too little memory for it: take a recipe with a smaller frame.size")
         return FAILED
 
 
 class Telling:
     """Steps of a stage, and the seconds that are left of it; not more often than anybody reads."""
 
-    def __init__(self, channel: IO[str]) -> None:
+    def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._stage, self._begin, self._first, self._told = "", 0.0, 0, 0.0
 
@@ -68,13 +63,8 @@ class Telling:
         self._told = now
         steps = done - self._first
         left = (now - self._begin) / steps * (total - done) if steps else None
-        _say(self._channel, stage=title, done=done, total=total, left_s=left)
-
-
-def _say(channel: IO[str], **values: object) -> None:
-    with contextlib.suppress(OSError):  # nobody listens any more
-        channel.write(json.dumps(values) + "\n")
-        channel.flush()
+        with contextlib.suppress(OSError):  # the station has ended
+            self._channel.say(stage=title, done=done, total=total, left_s=left)
 
 
 def _end_with_the_station() -> None:

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from trd_station.api.answers.describing import Time
+from trd_station.api.answers.describing import Decision, Judgement, Time
+from trd_station.api.answers.models import Model
 from trd_station.api.answers.operation import Source
 from trd_station.api.answers.parts import Size
 
@@ -123,3 +124,45 @@ class CollectedParts(BaseModel):
 
     parts: list[Collected]
     count: int
+
+
+class Agreement(BaseModel):
+    """Parts by who rejects them: both models, the serving one alone, the shadow alone, neither. verdict: null for parts
+    without one."""
+
+    verdict: Judgement | None
+    both: int
+    serving: int
+    shadow: int
+    neither: int
+
+
+class ShadowFlip(BaseModel):
+    """A part that only one of both rejects."""
+
+    id: int
+    part: str
+    verdict: Judgement | None
+    score: float
+    decision: Decision
+    shadow_score: float
+    shadow_rejects: bool
+
+
+class Shadow(BaseModel):
+    """skipped: parts since the station's start that it did not score, because too many came or files were not kept."""
+
+    model: Model
+    reject_above: float
+    scoring: bool
+    since: Time
+    until: Time | None
+    who: str
+    parts: int
+    skipped: int
+    agreement: list[Agreement]
+    flips: list[ShadowFlip]
+
+
+class ShadowOrNone(BaseModel):
+    shadow: Shadow | None
