@@ -91,6 +91,7 @@ class Station:
             lambda name: self.database.write(partial(versions.class_id, name=name)),
             self.report,
             lambda job: self.tell(Message("job", job_json(self.teaching.queue, job))),
+            self.taught_changed,
         )
         self.shadows = Shadows(self.database, self.parts, settings.data / "shadows", self.report)
         self._ending = threading.Event()
@@ -213,6 +214,10 @@ class Station:
 
     def changed(self, what: str, class_name: str) -> None:
         self.tell(Message("changed", {"what": what, "class": class_name}, class_name))
+
+    def taught_changed(self, class_name: str) -> None:
+        """Readers of other classes hear of it, too: a page that teaches is open beside any class."""
+        self.tell(Message("changed", {"what": "teaching", "class": class_name}))
 
     def tell(self, message: Message) -> None:
         """Everyone who listens, after what happened before."""

@@ -172,6 +172,22 @@ def test_what_check_says(empty, drawn: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert client.get(f"/v1/jobs/{checked['id']}/pictures/../job.json").status_code == 404
 
 
+def test_what_a_machine_writes_is_collected(empty, drawn: Path, tmp_path: Path) -> None:
+    with client_of(empty()) as client:
+        new_class(client)
+        drop = Path(client.get(BASE).json()["drop"])
+        good = drawn / "biscuit/train/good"
+        shutil.copy(good / "rgb/000.png", drop / "rgb/a.png")
+        (drop / "rgb/b.png").write_bytes(b"no picture")
+        for name in "abc":
+            shutil.copy(good / "xyz/000.tiff", drop / f"xyz/{name}.tiff")
+        until(lambda: [part["name"] for part in client.get(f"{BASE}/parts").json()["parts"]] == ["a"])
+        until(lambda: "the folder 'drop': b: " in events_of(client))
+        assert [path.name for path in (drop / "xyz").iterdir()] == ["c.tiff"]  # its partner may still come
+        assert len(list((drop.parent / "refused/rgb").iterdir())) == 1
+        assert "1 good parts were collected by the folder 'drop' (a): 1 now" in events_of(client)
+
+
 @pytest.mark.parametrize(
     ("job", "said"),
     [

@@ -37,6 +37,7 @@ def test_from_an_empty_station_to_the_first_part(
         assert train.get_by_role("button", name="Train").is_disabled()
         collect(page, drawn / "biscuit")
         choose(page, "first", "patch-statistics", TINY)
+        draw_a_region(page, empty)
         check(page)
         assert not serious_findings(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -99,6 +100,22 @@ def collect(page: Any, folder: Path) -> None:
     page.locator(".counter .count", has_text="9").wait_for()
     page.get_by_role("button", name="Discard 000-2", exact=True).wait_for(state="detached")
     assert page.locator(".good-parts img").count() == 9
+
+
+def draw_a_region(page: Any, station: Served) -> None:
+    drawing = page.locator(".region-drawing")
+    page.locator(".region-picture").evaluate(
+        "async (picture) => { while (!picture.naturalWidth) await picture.decode().catch(() => {}); }"
+    )
+    box = drawing.bounding_box()
+    for x, y in ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9), (0.1, 0.1)):
+        drawing.click(position={"x": x * box["width"], "y": y * box["height"]})
+    page.get_by_role("button", name="Keep the region").click()
+    page.get_by_text("The region holds for what is trained").wait_for()
+    (polygon,) = HTTP.get(f"{station.address}/v1/teaching/biscuit").json()["inspect"]
+    assert polygon == [
+        pytest.approx(corner, abs=1) for corner in ((19.2, 19.2), (172.8, 19.2), (172.8, 172.8), (19.2, 172.8))
+    ]
 
 
 def check(page: Any) -> None:

@@ -21,7 +21,7 @@ from trd_station.api.common import GREATEST, station_of
 from trd_station.api.inspect import FORM
 from trd_station.api.media import PNG
 from trd_station.api.problems import Problem
-from trd_station.api.teaching import BASE, changed, taught_of
+from trd_station.api.teaching import BASE, taught_of
 from trd_station.api.upload import PartFiles, Wanted, form_of, parts_in, suffix_of
 from trd_station.station import Station
 from trd_station.store import history
@@ -92,14 +92,8 @@ def _added(taught: TaughtClass, name: str, paths: PartPaths) -> dict[str, Any]:
 
 def _answer(station: Station, taught: TaughtClass, added: list[dict[str, Any]], by: str) -> JSONResponse:
     kept = [one["name"] for one in added if one["state"] == "kept"]
+    station.teaching.collected(taught.settings.name, kept, by)
     count = len(taught.collection.parts())
-    name = taught.settings.name
-    if kept:
-        text = (
-            f"{len(kept)} good parts were collected by {by} ({kept[0]}{', ...' if len(kept) > 1 else ''}): {count} now"
-        )
-        station.teaching.note(name, text)
-        changed(station, name)
     return JSONResponse({"parts": added, "count": count}, 201)
 
 
@@ -158,7 +152,7 @@ def discard(request: Request, class_name: str, name: str) -> dict[str, Any]:
     with contextlib.suppress(KeyError):  # somebody else was quicker
         taught.collection.discard(name)
         station.teaching.note(class_name, f"the good part '{name}' was discarded by {who(request)}")
-    changed(station, class_name)
+    station.taught_changed(class_name)
     return parts(request, class_name)
 
 

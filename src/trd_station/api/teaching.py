@@ -16,7 +16,6 @@ from trd_station.api.answers.teaching import Job as JobAnswer
 from trd_station.api.answers.teaching import TaughtClass as TaughtClassAnswer
 from trd_station.api.common import Identifier, station_of
 from trd_station.api.problems import Problem
-from trd_station.live import Message
 from trd_station.planning import available_of, planned
 from trd_station.station import Station
 from trd_station.teaching import serialization
@@ -47,11 +46,6 @@ def taught_json(station: Station, taught: TaughtClass) -> dict[str, Any]:
     return serialization.class_json(taught, station.teaching.queue, is_served)
 
 
-def changed(station: Station, name: str) -> None:
-    """Readers of other classes hear of it, too: a page that teaches is open beside any class."""
-    station.tell(Message("changed", {"what": "teaching", "class": name}))
-
-
 @routes.get("/v1/teaching", openapi_extra=VIEWER, responses=describe(TaughtClasses))
 def taught_classes(request: Request) -> dict[str, Any]:
     station = station_of(request)
@@ -69,7 +63,7 @@ class NewClass(BaseModel):
 def new_class(request: Request, body: NewClass) -> JSONResponse:
     station = station_of(request)
     taught = station.teaching.create(body.name, body.layout, who(request))
-    changed(station, taught.settings.name)
+    station.taught_changed(taught.settings.name)
     return JSONResponse(taught_json(station, taught), 201)
 
 
@@ -93,7 +87,7 @@ def region(request: Request, class_name: str, body: Region) -> dict[str, Any]:
     taught_of(station, class_name)
     inspect, ignore = (tuple(tuple(polygon) for polygon in polygons) for polygons in (body.inspect, body.ignore))
     taught = station.teaching.set_region(class_name, inspect, ignore, who(request))
-    changed(station, class_name)
+    station.taught_changed(class_name)
     return taught_json(station, taught)
 
 
@@ -110,7 +104,7 @@ async def camera(request: Request, class_name: str) -> dict[str, Any]:
         raise Problem(413, "too_large", f"camera.json may have {CAMERA_BYTES} bytes")
     write_camera(taught.collection.folder, content)
     station.teaching.note(class_name, f"another camera.json, by {who(request)}")
-    changed(station, class_name)
+    station.taught_changed(class_name)
     return taught_json(station, taught)
 
 

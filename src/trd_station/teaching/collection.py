@@ -52,6 +52,10 @@ class Collection:
             (self._train / source).mkdir(parents=True, exist_ok=True)
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        return self._settings.sources
+
+    @property
     def parts_folder(self) -> Path:
         """For `trd train --data`."""
         return self.folder / PARTS
@@ -67,12 +71,18 @@ class Collection:
     def _listed(self) -> dict[str, dict[str, Path]]:
         listed: dict[str, dict[str, Path]] = {}
         for source in self._settings.sources:
-            endings = self._settings.suffixes(source)
-            place = self._train / source
-            for path in sorted(place.iterdir()) if place.is_dir() else ():
-                if path.suffix.lower() in endings and not path.name.startswith(".") and path.is_file():
-                    listed.setdefault(part_name(path), {})[source] = path
+            for path in self.readable(self._train / source, source):
+                listed.setdefault(part_name(path), {})[source] = path
         return dict(sorted(listed.items()))
+
+    def readable(self, place: Path, source: str) -> list[Path]:
+        """Files of a folder that are read for a source, by name."""
+        endings = self._settings.suffixes(source)
+        return [
+            path
+            for path in (sorted(place.iterdir()) if place.is_dir() else ())
+            if path.suffix.lower() in endings and not path.name.startswith(".") and path.is_file()
+        ]
 
     def mend(self) -> list[str]:
         """Names of parts that lack a file: a station that was killed while it kept them. `trd train` refuses such

@@ -62,6 +62,7 @@ def class_json(taught: TaughtClass, queue: JobQueue, is_served: bool) -> dict[st
             for source in settings.sources
         ],
         "folder": str(collection.parts_folder),
+        "drop": str(taught.drop.path),
         "parts": len(parts),
         "needed": parts_needed(recipe),
         "recommended": RECOMMENDED,

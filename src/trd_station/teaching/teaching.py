@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from trd_station import times
 from trd_station.store.verdicts import NewEvent
 from trd_station.teaching import jobs
 from trd_station.teaching.collection import Collection
+from trd_station.teaching.drop import DROP, DropFolder, DropFolders
 from trd_station.teaching.jobs import Job, Kind
 from trd_station.teaching.queue import JobQueue
 from trd_station.teaching.settings import FIRST, NETWORK, ClassSettings, Layout, Polygons, checked_name
@@ -35,11 +36,12 @@ CROSS = "scoring.calibration=cross"
 class TaughtClass:
     settings: ClassSettings
     collection: Collection
+    drop: DropFolder
 
 
 class Teaching:
     """class_id: number of a class by its name, which is noted where it is new. report: of an event. tell: called with
-    a job whenever something about it has changed."""
+    a job whenever something about it has changed. changed: called with a class whose parts are others."""
 
     def __init__(
         self,
@@ -48,12 +50,14 @@ class Teaching:
         class_id: Callable[[str], int],
         report: Callable[[NewEvent], Any],
         tell: Callable[[Job], None],
+        changed: Callable[[str], None],
     ) -> None:
         self.folder, self._models = folder, models
-        self._class_id, self._report = class_id, report
+        self._class_id, self._report, self._changed = class_id, report, changed
         self._changing = threading.Lock()
         self._classes: dict[str, TaughtClass] = {}
         self.queue = JobQueue(self._finished, tell)
+        self._drops = DropFolders(lambda: [(name, self[name].drop) for name in self.classes], self._dropped)
 
     def start(self) -> None:
         """Read what there is; jobs that a stopped station left undone go on. What cannot be read becomes an event."""
@@ -78,12 +82,15 @@ class Teaching:
                 else:
                     earlier.append(job)
         self.queue.start(earlier)
+        self._drops.start()
 
     def stop(self) -> None:
+        self._drops.stop()
         self.queue.stop()
 
     def _opened(self, settings: ClassSettings) -> TaughtClass:
-        taught = TaughtClass(settings, Collection(self.folder / settings.name, settings))
+        collection = Collection(self.folder / settings.name, settings)
+        taught = TaughtClass(settings, collection, DropFolder(collection))
         self._classes[settings.name] = taught
         return taught
 
@@ -114,12 +121,25 @@ class Teaching:
         with self._changing:
             settings = self[name].settings.with_region(inspect, ignore)
             settings.write(self.folder / name)
-            taught = self._opened(settings)
+            taught = self._classes[name] = replace(self[name], settings=settings)
         self.note(name, f"the region of interest has {len(inspect)} and leaves out {len(ignore)} polygons, by {who}")
         return taught
 
     def note(self, name: str, text: str, level: str = "info", data: Mapping[str, Any] | None = None) -> None:
         self._report(NewEvent(level, "teach", text, self._class_id(name), data))
+
+    def collected(self, name: str, kept: Sequence[str], by: str) -> None:
+        """Note parts that were collected."""
+        if kept:
+            named = f"{kept[0]}{', ...' if len(kept) > 1 else ''}"
+            count = len(self[name].collection.parts())
+            self.note(name, f"{len(kept)} good parts were collected by {by} ({named}): {count} now")
+            self._changed(name)
+
+    def _dropped(self, name: str, kept: Sequence[str], refused: Sequence[str]) -> None:
+        self.collected(name, kept, f"the folder '{DROP}'")
+        for reason in refused:
+            self.note(name, f"the folder '{DROP}': {reason}", "warning")
 
     # --- jobs
 

@@ -71,12 +71,14 @@ class Missing(BaseModel):
 
 class TaughtClass(BaseModel):
     """parts: good ones. needed: for a false-alarm rate of 5 % with the first detector. promised_rate: with the parts as
-    they are. folder: a data folder for `trd train`. inspect, ignore: polygons of [x, y] in pixels of the frame."""
+    they are. folder: a data folder for `trd train`. drop: a folder with a folder for each source, from which complete
+    parts are collected. inspect, ignore: polygons of [x, y] in pixels of the frame."""
 
     name: str
     layout: Literal["colour", "colour and 3D"]
     sources: list[Source]
     folder: str
+    drop: str
     parts: int
     needed: int
     recommended: int

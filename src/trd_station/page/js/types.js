@@ -184,6 +184,7 @@
  * @property {"colour" | "colour and 3D"} layout
  * @property {{ name: string, kind: string, suffixes: string[] }[]} sources
  * @property {string} folder
+ * @property {string} drop
  * @property {number} parts
  * @property {number} needed
  * @property {number} recommended

@@ -6,7 +6,7 @@ import { App } from "../app.js";
 import { h } from "../dom.js";
 import { num, t, word } from "../i18n.js";
 import { fault, into } from "../widgets.js";
-import { ofTaught } from "./teach.js";
+import { ofTaught } from "./teach-parts.js";
 import { asking, fitOf, jobLine } from "./teach-train.js";
 
 /** @typedef {import("../types.js").TaughtClass} TaughtClass */

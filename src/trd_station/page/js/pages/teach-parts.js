@@ -7,12 +7,12 @@ import { droppedFiles, partsIn } from "../collecting.js";
 import { fill, h, icon } from "../dom.js";
 import { num, percent, t } from "../i18n.js";
 import { ask, fault, toast } from "../widgets.js";
-import { ofTaught } from "./teach.js";
 
 /** @typedef {import("../types.js").TaughtClass} TaughtClass */
 /** @typedef {{ name: string, files: Record<string, string> }} GoodPart */
 /** @typedef {{ sent_as: string, state: "kept" | "copy" | "refused", name: string | null, reason: string | null }} Collected */
 
+export const ofTaught = (/** @type {string} */ name) => `/v1/teaching/${encodeURIComponent(name)}`;
 const AT_ONCE = 4; // parts of a request
 const SHOWN = 48; // pictures
 
@@ -63,7 +63,7 @@ export class PartsPanel {
       h("progress", { max: recommended, value: Math.min(parts, recommended), "aria-label": t("teach.recommended", { n: recommended }) }),
       h("ul", {}, target("teach.needed", needed), target("teach.recommended", recommended)),
       taught.promised_rate !== null && h("span", { class: "small quiet" }, t("teach.promised", { rate: percent(taught.promised_rate) })));
-    fill(this.folder, t("teach.on_disk"), " ", h("code", {}, taught.folder));
+    fill(this.folder, t("teach.on_disk"), " ", h("code", {}, taught.folder), h("br"), t("teach.dropped"), " ", h("code", {}, taught.drop));
     void this.#list();
   }
 

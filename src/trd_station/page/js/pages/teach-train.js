@@ -6,7 +6,7 @@ import { App, link } from "../app.js";
 import { fill, h, icon } from "../dom.js";
 import { dateTime, num, t } from "../i18n.js";
 import { ask, fault, field, into, toast } from "../widgets.js";
-import { ofTaught } from "./teach.js";
+import { ofTaught } from "./teach-parts.js";
 
 /** @typedef {import("../types.js").TaughtClass} TaughtClass */
 /** @typedef {import("../types.js").Job} Job */

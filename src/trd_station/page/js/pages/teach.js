@@ -8,13 +8,12 @@ import { t } from "../i18n.js";
 import { ask, empty, fault, field } from "../widgets.js";
 import { checkPanel } from "./teach-check.js";
 import { PartsPanel } from "./teach-parts.js";
+import { regionPanel } from "./teach-region.js";
 import { STEPS, jobsOf, jobsPanel, latestOf, trainPanel } from "./teach-train.js";
 import { trialPanel } from "./teach-trial.js";
 
 /** @typedef {import("../types.js").TaughtClass} TaughtClass */
 /** @typedef {import("../types.js").Job} Job */
-
-export const ofTaught = (/** @type {string} */ name) => `/v1/teaching/${encodeURIComponent(name)}`;
 
 /** @type {import("../app.js").MakePage} */
 export function teachPage(app, rest) {
@@ -91,6 +90,7 @@ class TeachPage {
     arrange(this.steps, [
       this.parts.element,
       this.#kept("check", [jobsOf(taught, "check")[0]], () => checkPanel(app, taught, () => void this.read())),
+      ...(taught.frame ? [this.#kept("region", [], () => regionPanel(app, taught), [taught.frame, taught.inspect, taught.ignore])] : []),
       this.halves,
       this.#kept("trial", [...jobsOf(taught, "train"), jobsOf(taught, "trial")[0]], () => trialPanel(app, taught)),
       this.#kept("jobs", taught.jobs, () => jobsPanel(app, taught)),
@@ -102,10 +102,11 @@ class TeachPage {
    * @param {string} name
    * @param {(Job | undefined)[]} jobs
    * @param {() => HTMLElement} make
+   * @param {unknown} [more] that it shows
    */
-  #kept(name, jobs, make) {
+  #kept(name, jobs, make, more) {
     const { taught } = this;
-    const shows = JSON.stringify([taught?.name, taught?.missing, jobs.map((job) => job && [job.id, job.state])]);
+    const shows = JSON.stringify([taught?.name, taught?.missing, more, jobs.map((job) => job && [job.id, job.state])]);
     const before = this.panels.get(name);
     if (before?.shows === shows) return before.panel;
     const panel = make();
