@@ -36,6 +36,8 @@ ENGINEER = {
     ("POST", "/v1/classes/{class_name}/watch/restart"),
     ("GET", "/v1/classes/{class_name}/export.zip"),
     ("POST", "/v1/teaching"),
+    ("GET", "/v1/teaching/{class_name}/camera.jpg"),
+    ("POST", "/v1/teaching/{class_name}/parts/from-camera"),
     ("PUT", "/v1/teaching/{class_name}/region"),
     ("PUT", "/v1/teaching/{class_name}/camera"),
     ("POST", "/v1/teaching/{class_name}/jobs"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
+from cameras import BrighteningCamera
 from fastapi.testclient import TestClient
 from jobs import jobs_in_this_process
 from pages import serving
@@ -17,6 +18,7 @@ from recipes import TINY as TINY_NETWORK
 from stations import client_of, until, upload
 
 from trd.data.listing import list_class
+from trd_station.inputs import live_camera
 from trd_station.settings import Settings
 from trd_station.station import Station
 
@@ -186,6 +188,22 @@ def test_what_a_machine_writes_is_collected(empty, drawn: Path, tmp_path: Path) 
         assert [path.name for path in (drop / "xyz").iterdir()] == ["c.tiff"]  # its partner may still come
         assert len(list((drop.parent / "refused/rgb").iterdir())) == 1
         assert "1 good parts were collected by the folder 'drop' (a): 1 now" in events_of(client)
+
+
+def test_good_parts_from_a_camera(empty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_camera, "VideoCamera", BrighteningCamera)
+    with client_of(empty()) as client:
+        new_class(client, layout="colour")
+        seen = client.get(f"{BASE}/camera.jpg?address=0&size=80")
+        assert imagecodecs.jpeg_decode(seen.content).shape == (60, 80, 3)
+        for count in (1, 2):
+            told = client.post(f"{BASE}/parts/from-camera", json={"address": "0"}).json()
+            assert (told["parts"][0]["state"], told["count"]) == ("kept", count)
+        assert client.get(BASE).json()["frame"] == {"height": 120, "width": 160}
+        for address in ("/etc/passwd", "file:///etc/passwd"):
+            assert "is no camera" in client.get(f"{BASE}/camera.jpg", params={"address": address}).json()["detail"]
+        assert BrighteningCamera.open_now == 1
+    assert BrighteningCamera.open_now == 0
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cameras import BrighteningCamera
 from jobs import jobs_in_this_process
 from pages import HTTP, Files, Served, send, serious_findings, serving, window
 from recipes import TINY as TINY_NETWORK
 from stations import until
+
+from trd_station.inputs import live_camera
 
 TINY = "frame.size=64\nscoring.stand_ins=false"
 DONE_MS = 90_000
@@ -89,6 +92,21 @@ def trial(page: Any, first: str, network: str) -> None:
     assert not serious_findings(page)
     assert "/ 3" in rows.filter(has_text=first).inner_text()
     assert panel.locator("figure img").count() == 2 * panel.locator(".strangest li").count()
+
+
+def test_a_camera_is_looked_at_and_taken_from(browser: Any, empty: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_camera, "VideoCamera", BrighteningCamera)
+    HTTP.post(f"{empty.address}/v1/teaching", json={"name": "plate", "layout": "colour"})
+    with window(browser, empty) as opened:
+        page = opened.open("teach/plate")
+        page.get_by_text("From a camera").click()
+        page.get_by_role("button", name="Live picture").click()
+        until(lambda: page.wait_for_timeout(50) or sum("camera.jpg" in one for one in opened.asked) > 2)
+        page.get_by_role("button", name="Live picture").click()
+        for count in ("1", "2"):
+            page.get_by_role("button", name="Take this part").click()
+            page.locator(".counter .count", has_text=count).wait_for()
+        page.locator(".good-parts img").nth(1).wait_for()
 
 
 def collect(page: Any, folder: Path) -> None:

@@ -35,6 +35,7 @@ from trd_station.api.answers.describing import plain_references
 from trd_station.api.bounded import Bounded
 from trd_station.api.lingering import Lingering
 from trd_station.api.shield import LOOPBACK, Shield
+from trd_station.inputs.live_camera import LiveCamera
 from trd_station.station import Station
 
 PAGE = Path(__file__).parents[1] / "page"
@@ -61,6 +62,7 @@ def create_app(station: Station, hosts: Iterable[str] = ()) -> FastAPI:
         station.live.attach(asyncio.get_running_loop())
         yield
         station.live.end()
+        app.state.camera.close()
 
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a line for each damaged form would fill the log
     app = FastAPI(
@@ -74,6 +76,7 @@ def create_app(station: Station, hosts: Iterable[str] = ()) -> FastAPI:
     )
     app.state.station = station
     app.state.working = set()
+    app.state.camera = LiveCamera()
     problems.install(app)
     for module in MODULES:
         app.include_router(module.routes)

@@ -7,13 +7,16 @@ import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
+import imagecodecs
+import numpy as np
 from fastapi import Query, Request
 from fastapi.responses import JSONResponse, Response
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from trd.errors import DataError, OutputError
-from trd_station import pictures
+from trd_station import pictures, times
 from trd_station.api.access import needs, router, who
 from trd_station.api.answers.describing import describe
 from trd_station.api.answers.teaching import CollectedParts, GoodParts
@@ -23,6 +26,7 @@ from trd_station.api.media import PNG
 from trd_station.api.problems import Problem
 from trd_station.api.teaching import BASE, taught_of
 from trd_station.api.upload import PartFiles, Wanted, form_of, parts_in, suffix_of
+from trd_station.inputs.live_camera import LiveCamera
 from trd_station.station import Station
 from trd_station.store import history
 from trd_station.teaching.collection import PartPaths
@@ -130,6 +134,64 @@ def from_history(request: Request, class_name: str, body: FromHistory) -> JSONRe
                 shutil.copyfile(inputs.sources[source], paths[source])
         added.append(_added(taught, name, paths))
     return _answer(station, taught, added, who(request))
+
+
+Address = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+def _frame(request: Request, address: str) -> NDArray[np.uint8]:
+    camera: LiveCamera = request.app.state.camera
+    return camera.frame(address)
+
+
+@routes.get(
+    f"{BASE}/camera.jpg",
+    openapi_extra=needs("engineer"),
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+def camera_picture(
+    request: Request,
+    class_name: str,
+    address: Annotated[Address, Query()],
+    size: Annotated[int, Query(ge=16, le=2048)] = 640,
+    at: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """What a camera sees now: its number on the station's machine, or the address of a stream. at: anything, so that a
+    browser asks again."""
+    taught_of(station_of(request), class_name)
+    small = np.ascontiguousarray(pictures.at_most(_frame(request, address), size))
+    return Response(bytes(imagecodecs.jpeg_encode(small, level=80)), media_type="image/jpeg")
+
+
+class FromCamera(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    address: Address
+
+
+@routes.post(
+    f"{BASE}/parts/from-camera",
+    status_code=201,
+    openapi_extra=needs("engineer"),
+    responses=describe(CollectedParts, 201),
+)
+def from_camera(request: Request, class_name: str, body: FromCamera) -> JSONResponse:
+    """What a camera sees now, as a good part of a class of colour alone."""
+    station = station_of(request)
+    taught = taught_of(station, class_name)
+    if taught.settings.clouds:
+        raise Problem(
+            422, "parameter", f"'{class_name}' needs {', '.join(taught.settings.sources)}: a camera is colour"
+        )
+    path = taught.collection.incoming(".png")
+    picture = imagecodecs.png_encode(np.ascontiguousarray(_frame(request, body.address)))
+    try:
+        path.write_bytes(picture)
+    except OSError as error:
+        raise OutputError(f"the frame could not be kept: {error.strerror or error}") from error
+    name = f"frame-{times.to_iso(times.now())}".replace(":", "").replace(".", "-")
+    return _answer(station, taught, [_added(taught, name, {taught.settings.sources[0]: path})], who(request))
 
 
 def _is_there(path: Path | None) -> bool:

@@ -7,6 +7,7 @@ import { droppedFiles, partsIn } from "../collecting.js";
 import { fill, h, icon } from "../dom.js";
 import { num, percent, t } from "../i18n.js";
 import { ask, fault, toast } from "../widgets.js";
+import { CameraPanel } from "./teach-camera.js";
 
 /** @typedef {import("../types.js").TaughtClass} TaughtClass */
 /** @typedef {{ name: string, files: Record<string, string> }} GoodPart */
@@ -28,12 +29,15 @@ export class PartsPanel {
     this.counter = h("div", { class: "counter", role: "status" });
     this.news = h("div", { class: "stack", "aria-live": "polite" });
     this.grid = h("ul", { class: "good-parts" });
+    this.cameraPlace = h("div", {});
     this.folder = h("p", { class: "small quiet break" });
     const files = h("input", { type: "file", multiple: true, class: "unseen", "aria-label": t("teach.files"), onchange: () => this.#chosen(files) });
     const folder = h("input", { type: "file", webkitdirectory: true, class: "unseen", "aria-label": t("teach.folder"), onchange: () => this.#chosen(folder) });
+    const calibration = h("input", { type: "file", accept: ".json", class: "unseen", "aria-label": "camera.json", onchange: () => void this.#calibrate(calibration) });
+    this.sensor = h("button", { hidden: true, title: t("teach.sensor_text"), onclick: () => calibration.click() });
     const zone = h("div", { class: "drop-zone" }, icon("upload"), h("span", {}, t("teach.drop")),
       h("div", { class: "row wrap" }, h("button", { onclick: () => folder.click() }, t("teach.folder")), h("button", { onclick: () => files.click() }, t("teach.files")),
-        h("button", { onclick: () => this.#fromHistory() }, t("teach.from_history"))), files, folder);
+        h("button", { onclick: () => this.#fromHistory() }, t("teach.from_history")), this.sensor), files, folder, calibration);
     for (const kind of ["dragover", "dragenter", "dragleave", "drop"]) {
       zone.addEventListener(kind, (event) => {
         event.preventDefault();
@@ -42,21 +46,35 @@ export class PartsPanel {
     }
     zone.addEventListener("drop", (event) => event.dataTransfer && void droppedFiles(event.dataTransfer).then((dropped) => this.#collect(dropped)));
     this.element = h("section", { class: "panel parts-panel" }, h("header", {}, h("h2", {}, t("teach.parts"))),
-      h("div", { class: "body stack" }, this.counter, this.may && zone, this.news, this.grid, this.folder));
+      h("div", { class: "body stack" }, this.counter, this.may && zone, this.cameraPlace, this.news, this.grid, this.folder));
     /** @type {TaughtClass | undefined} */
     this.taught = undefined;
     this.listed = "";
     this.stop = new AbortController();
+    /** @type {CameraPanel | undefined} */
+    this.camera = undefined;
   }
 
   destroy() {
     this.stop.abort();
+    this.camera?.destroy();
   }
 
   /** @param {TaughtClass} taught */
   show(taught) {
     this.taught = taught;
     const { parts, needed, recommended } = taught;
+    if (this.may && this.app.may("engineer") && taught.layout === "colour" && this.camera?.name !== taught.name) {
+      this.camera?.destroy();
+      this.camera = new CameraPanel(taught.name, (added) => {
+        fill(this.news);
+        this.#report(added);
+        this.changed();
+      });
+    }
+    this.sensor.hidden = taught.layout === "colour" || !this.app.may("engineer");
+    fill(this.sensor, taught.has_camera && icon("ok"), "camera.json");
+    fill(this.cameraPlace, taught.layout === "colour" && this.camera ? this.camera.element : null);
     const target = (/** @type {string} */ key, /** @type {number} */ count) => h("li", { class: parts >= count ? "reached" : "" },
       icon(parts >= count ? "ok" : "question"), t(key, { n: count }));
     fill(this.counter, h("strong", { class: "count" }, num(parts, 0)), h("span", {}, t("teach.good_parts", { n: parts })),
@@ -108,6 +126,20 @@ export class PartsPanel {
     }
   }
 
+  /** @param {HTMLInputElement} input with a camera.json */
+  async #calibrate(input) {
+    const [file] = input.files ?? [];
+    if (!file || !this.taught) return;
+    input.value = "";
+    try {
+      await send("PUT", `${ofTaught(this.taught.name)}/camera`, JSON.parse(await file.text()));
+      fill(this.news, h("p", {}, t("teach.sensor_kept")));
+      this.changed();
+    } catch (error) {
+      fill(this.news, fault(error));
+    }
+  }
+
   /** @param {HTMLInputElement} input */
   #chosen(input) {
     const files = [...(input.files ?? [])].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
@@ -122,9 +154,8 @@ export class PartsPanel {
     const { parts, lone, left } = partsIn(files, taught.sources);
     const bar = h("progress", { max: parts.length, value: 0, "aria-label": t("teach.sending") });
     fill(this.news, lone.length > 0 && note(t("teach.lone", { n: lone.length, names: some(lone) })), left > 0 && note(t("teach.left", { n: left })), bar);
-    const outcomes = { kept: 0, copy: 0, refused: 0 };
     /** @type {Collected[]} */
-    const odd = [];
+    const added = [];
     try {
       for (let first = 0; first < parts.length; first += AT_ONCE) {
         const form = new FormData();
@@ -134,10 +165,7 @@ export class PartsPanel {
         }
         /** @type {{ parts: Collected[] }} */
         const answer = await send("POST", `${ofTaught(taught.name)}/parts`, form);
-        for (const one of answer.parts) {
-          outcomes[one.state] += 1;
-          if (one.state !== "kept") odd.push(one);
-        }
+        added.push(...answer.parts);
         bar.value = Math.min(parts.length, first + AT_ONCE);
       }
       bar.remove();
@@ -145,15 +173,15 @@ export class PartsPanel {
       bar.remove();
       this.news.append(fault(error));
     }
-    this.#said(outcomes, odd);
+    this.#report(added);
     this.changed();
   }
 
-  /**
-   * @param {{ kept: number, copy: number, refused: number }} outcomes
-   * @param {Collected[]} odd
-   */
-  #said(outcomes, odd) {
+  /** @param {Collected[]} added what became of parts */
+  #report(added) {
+    const outcomes = { kept: 0, copy: 0, refused: 0 };
+    for (const one of added) outcomes[one.state] += 1;
+    const odd = added.filter((one) => one.state !== "kept");
     this.news.append(h("p", { class: "collected" }, t("teach.collected", { n: outcomes.kept }),
       outcomes.copy > 0 && ` ${t("teach.copies", { n: outcomes.copy })}`, outcomes.refused > 0 && ` ${t("teach.refused", { n: outcomes.refused })}`));
     if (odd.length) {
@@ -176,10 +204,8 @@ export class PartsPanel {
         if (!inspections.length) throw new Error(t("teach.none_judged"));
         /** @type {{ parts: Collected[] }} */
         const answer = await send("POST", `${ofTaught(taught.name)}/parts/from-history`, { inspections: inspections.map((one) => one.id) });
-        const outcomes = { kept: 0, copy: 0, refused: 0 };
-        for (const one of answer.parts) outcomes[one.state] += 1;
         fill(this.news);
-        this.#said(outcomes, answer.parts.filter((one) => one.state !== "kept"));
+        this.#report(answer.parts);
         this.changed();
       },
     });
