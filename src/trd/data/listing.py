@@ -88,11 +88,16 @@ def list_class(root: Path, name: str, sources: Sequence[str], clouds: Sequence[s
     return replace(files, name=name) if name else files
 
 
-def list_unlabelled(place: Path, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...]:
-    """Samples of a folder to predict on; the log names files beside them that are not read."""
+def list_unlabelled(
+    place: Path, sources: Sequence[str], clouds: Sequence[str], masked: bool = False
+) -> tuple[SampleFiles, ...]:
+    """Samples of a folder to predict on; the log names files beside them that are not read.
+
+    masked: with the masks that lie beside them, where there are some.
+    """
     if (place / "data").is_dir() and any((place / "data").glob("*_image_0.png")):
         return eyecandies.list_split(place, sources)
-    samples = folder.list_unlabelled(place, sources, clouds)
+    samples = folder.list_unlabelled(place, sources, clouds, masked)
     for line in unread_beside(samples):
         _log.warning("%s: %s", place, line)
     return samples
