@@ -25,7 +25,7 @@ class KnownDefectsConfig(EvidenceConfig):
             description="Added to the channels' variances of good parts, which are 1: more trusts the few labelled "
             "defects less (docs/learning.md).",
         ),
-    ] = 2.0
+    ] = 0.5
 
     @property
     def reads_vectors(self) -> bool:

@@ -30,6 +30,7 @@ from trd.files import locked, write_json
 from trd.learning.heads import Lesson
 from trd.learning.judge import FEWEST, Judgement, judged
 from trd.learning.parts import LessonPart, Marked, lesson_part, marked_sample, unmarked
+from trd.learning.record import LESSON, read_lesson
 from trd.packages.facts import digests_of_parts
 from trd.packages.package import is_package
 from trd.preprocess.parts import PreparedParts
@@ -41,7 +42,6 @@ from trd.training.fit import raw_maps
 from trd.training.prepare import RECORD, part_digests
 from trd.types import SampleFiles, State
 
-LESSON = "lesson.json"
 MOST_TRAINING = 32  # training parts, evenly chosen: their cells' scatter is known well enough
 
 
@@ -126,15 +126,6 @@ def learn(job: LessonJob, console: Console) -> Learned:
 def with_known_defects(recipe: Recipe) -> Recipe:
     """The recipe with this evidence, last, as it needs the maps of the others."""
     return recipe.changed(f"evidence.{KNOWN_DEFECTS}=true")
-
-
-def read_lesson(folder: Path) -> dict[str, Any] | None:
-    """What lesson.json of a detector's folder says; None where there is none that can be read."""
-    try:
-        content: dict[str, Any] = json.loads((folder / LESSON).read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content
 
 
 def _learning_detector(job: LessonJob) -> tuple[Detector, State, Path]:
