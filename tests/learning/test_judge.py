@@ -1,5 +1,7 @@
 """What a lesson is judged by: parts of made-up channels, without images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -61,6 +63,14 @@ def test_one_that_teaches_nothing_is_refused(recipe: Recipe) -> None:
     result = judged(lesson(recipe, {"nothing": 0}))
     assert result.gain.low <= 0
     assert "do not stand out more" in result.reasons[0]
+
+
+def test_a_good_part_among_the_defects_is_named(recipe: Recipe) -> None:
+    taught = lesson(recipe, {"scratch": 5}, each=6)
+    odd = part(taught.channels, 4, "scratch")
+    odd = replace(odd, plain=odd.plain * 0.5)
+    result = judged(replace(taught, defects=[*taught.defects, odd], means=[*taught.means, taught.means[0] * 0]))
+    assert result.unseen == (odd.id,)
 
 
 def test_a_defect_is_never_asked_by_what_has_seen_it(recipe: Recipe) -> None:

@@ -61,4 +61,12 @@ def _print(judgement: Judgement) -> None:
         table.add_row(f"image AUROC of {kind}, learned from the others", "", f"{change:+.3f}")
     console.print(table)
     gain = judgement.gain
-    console.print(f"gain {gain.value:.2f}, 95 % interval {gain.low:.2f} to {gain.high:.2f}", highlight=False)
+    console.print(
+        f"gain {gain.value:.2f} deviations of good parts, 95 % interval {gain.low:.2f} to {gain.high:.2f}",
+        highlight=False,
+    )
+    if judgement.unseen:
+        console.print(
+            f"no trace of {len(judgement.unseen)} defects, out of fold: {', '.join(judgement.unseen)}; look whether "
+            "they are defects, and marked where they are"
+        )

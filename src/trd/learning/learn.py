@@ -90,7 +90,7 @@ def learn(job: LessonJob, console: Console) -> Learned:
     parts = parts_of(detector, folder, job.data)
     recipe = with_known_defects(detector.recipe)
     with repeatable(recipe.seed):
-        lesson = _lesson(job, detector, recipe, parts, console)
+        lesson = lesson_of(job, detector, recipe, parts, console)
         with console.status("judging the lesson out of fold"):
             judgement = judged(lesson)
         if judgement.reasons:
@@ -162,7 +162,7 @@ def _digests_of_defects(job: LessonJob, folder: Path) -> dict[str, str]:
     return digests
 
 
-def _lesson(job: LessonJob, detector: Detector, recipe: Recipe, parts: ExportParts, console: Console) -> Lesson:
+def lesson_of(job: LessonJob, detector: Detector, recipe: Recipe, parts: ExportParts, console: Console) -> Lesson:
     engine = detector.engine
     assert isinstance(engine, PyTorchEngine)
     channels = Channels(recipe).eval()

@@ -55,14 +55,9 @@ def conformal_threshold(good_scores: NDArray[np.float64], rate: float) -> Thresh
     n < 1 / rate - 1 that rank does not exist; then the largest score is used, which promises 1 / (n + 1) only.
     """
     count = len(good_scores)
-    rank = conformal_rank(count, rate)
+    rank = min(math.ceil((count + 1) * (1 - rate) - 1e-9), count)
     value = float(np.sort(good_scores)[rank - 1])
     return Threshold(value, rate, (count + 1 - rank) / (count + 1), count)
-
-
-def conformal_rank(count: int, rate: float) -> int:
-    """Which of `count` good scores, ascending and from 1 on, is the threshold."""
-    return min(math.ceil((count + 1) * (1 - rate) - 1e-9), count)
 
 
 def conformal_pixel_threshold(good_maps: Sequence[NDArray[np.float32]], rate: float) -> Threshold:
