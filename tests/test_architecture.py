@@ -34,6 +34,7 @@ ORDER = [
     ["export"],
     ["check"],
     ["predictions", "runs"],
+    ["learning"],
     ["reference"],
     ["cli"],
     ["trd_bench", "trd_station"],

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-from trd.cli import deployment, information, prediction, training
+from trd.cli import deployment, information, learning, prediction, training
 from trd.cli.app import app, errors
 from trd.errors import TRDError
 
-__all__ = ["app", "deployment", "information", "main", "prediction", "training"]
+__all__ = ["app", "deployment", "information", "learning", "main", "prediction", "training"]
 
 for _commands in entry_points(group="trd.commands"):
     _commands.load()

@@ -81,6 +81,8 @@ def _describe(run: Path) -> None:
     if facts.stand_ins:
         table.add_row("can do without", ", ".join(f"{source} (--without {source})" for source in facts.stand_ins))
     table.add_row("evidence", ", ".join(facts.recipe.evidence))
+    if lesson := _described_lesson(run):
+        table.add_row("lesson", lesson)
     table.add_row("modalities", ", ".join(facts.recipe.modalities))
     table.add_row("computes with", _computes_with(run))
     table.add_row(
@@ -109,6 +111,20 @@ def _describe(run: Path) -> None:
             f"(trd calibrate {run} --restore {name})",
         )
     console.print(table)
+
+
+def _described_lesson(run: Path) -> str:
+    """Of `trd learn`; "" where there was none, and of a package, which keeps no record of it."""
+    from trd.learning.record import read_lesson
+    from trd.packages.package import is_package
+    from trd.stored import detector_folder
+
+    record = None if is_package(run) else read_lesson(detector_folder(run))
+    if record is None:
+        return ""
+    kinds = ", ".join(dict.fromkeys(defect["kind"] for defect in record["defects"]))
+    teacher = f" by {record['by']}" if record["by"] else ""
+    return f"{len(record['defects'])} labelled defects ({kinds}), {record['at']}{teacher}, of {record['learned_from']}"
 
 
 def _computes_with(run: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from pathlib import Path
@@ -131,6 +130,7 @@ def calibrate(
             keep_calibration(run, replace(facts, calibration=calibration))
         _tell(calibration)
         return
+    from trd.data.defective import list_defective
     from trd.data.listing import camera_near, list_unlabelled
     from trd.detector import Detector
     from trd.training.recalibrate import recalibrated, recall, refuse_trained_on
@@ -147,7 +147,7 @@ def calibrate(
             keep_calibration(run, replace(facts, calibration=calibration))
     _tell(calibration)
     if defective is not None:
-        files = _list_defective(defective, sources, clouds)
+        files = list_defective(defective, sources, clouds)
         camera = camera_near(files, clouds, facts.camera)
         detected = recall(detector.calibrated(calibration), files, camera, console)
         console.print(f"of the defective parts, {detected}", highlight=False)
@@ -163,28 +163,6 @@ def _alone(run: Path) -> AbstractContextManager[object]:
         return nullcontext()
     folder = detector_folder(run)
     return locked(folder.parent if (folder.parent / "run.json").is_file() else folder, "a calibration")
-
-
-def _list_defective(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...]:
-    """Parts of a folder, or of the folders in it, one for each kind of defect: a test split."""
-    from dataclasses import replace
-
-    from trd.data.labels import label_of
-    from trd.data.listing import list_unlabelled
-    from trd.data.masks import MASK_FOLDERS
-    from trd.types import GOOD
-
-    try:
-        return list_unlabelled(folder, sources, clouds)
-    except DataError:
-        others = [path for path in sorted(folder.glob("*/")) if path.name not in MASK_FOLDERS]
-        below = [path for path in others if label_of(path.name) != GOOD]
-        kinds = [kind for kind in below if any(kind.glob("*/*")) or any(kind.glob("*.*"))]
-        if not kinds or any((folder / source).is_dir() for source in sources):
-            raise
-    return tuple(
-        replace(part, id=f"{kind.name}/{part.id}") for kind in kinds for part in list_unlabelled(kind, sources, clouds)
-    )
 
 
 def _tell(calibration: Calibration) -> None:

@@ -3,6 +3,7 @@
 from trd.config.crossmodal_mapping import CROSSMODAL_MAPPING, CrossmodalMappingConfig
 from trd.config.evidence import EVIDENCE, EvidenceConfig, evidence_section
 from trd.config.frame import FrameConfig, PartConfig, RegionConfig
+from trd.config.known_defects import KNOWN_DEFECTS, KnownDefectsConfig
 from trd.config.memory_bank import MEMORY_BANK, MemoryBankConfig
 from trd.config.patch_statistics import PATCH_STATISTICS, PatchStatisticsConfig
 from trd.config.recipe import (
@@ -32,6 +33,7 @@ __all__ = [
     "CROSSMODAL_MAPPING",
     "DEFAULT_RECIPE",
     "EVIDENCE",
+    "KNOWN_DEFECTS",
     "MEMORY_BANK",
     "PATCH_STATISTICS",
     "REVERSE_DISTILLATION",
@@ -42,6 +44,7 @@ __all__ = [
     "FrameConfig",
     "Frozen",
     "ImageInput",
+    "KnownDefectsConfig",
     "MemoryBankConfig",
     "ModalityInput",
     "PartConfig",

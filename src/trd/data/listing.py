@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from trd.data.camera_files import camera_near
@@ -103,13 +104,18 @@ def _list_one_layout(place: Path, sources: Sequence[str], clouds: Sequence[str])
     return layout_of(place).list_class(place, sources, clouds)
 
 
-def list_unlabelled(place: Path, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...]:
-    """Samples of a folder to predict on; the log names files beside them that are not read."""
+def list_unlabelled(
+    place: Path, sources: Sequence[str], clouds: Sequence[str], masked: bool = False
+) -> tuple[SampleFiles, ...]:
+    """Samples of a folder to predict on; the log names files beside them that are not read.
+
+    masked: with the masks that lie beside them, where there are some.
+    """
     if views_of(sources):
-        return list_parts_of_views(place, sources, clouds, list_unlabelled)
+        return list_parts_of_views(place, sources, clouds, partial(list_unlabelled, masked=masked))
     if (place / "data").is_dir() and any((place / "data").glob("*_image_0.png")):
         return eyecandies.list_split(place, sources)
-    samples = folder.list_unlabelled(place, sources, clouds)
+    samples = folder.list_unlabelled(place, sources, clouds, masked)
     for line in unread_beside(samples):
         _log.warning("%s: %s", place, line)
     return samples

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from trd.config import CROSSMODAL_MAPPING, MEMORY_BANK, PATCH_STATISTICS, REVERSE_DISTILLATION, evidence_section
+from trd.config import (
+    CROSSMODAL_MAPPING,
+    KNOWN_DEFECTS,
+    MEMORY_BANK,
+    PATCH_STATISTICS,
+    REVERSE_DISTILLATION,
+    evidence_section,
+)
 from trd.evidence.base import Evidence
 
 MODULES = {
     CROSSMODAL_MAPPING: "trd.evidence.crossmodal_mapping.evidence",
+    KNOWN_DEFECTS: "trd.evidence.known_defects.evidence",
     MEMORY_BANK: "trd.evidence.memory_bank.evidence",
     PATCH_STATISTICS: "trd.evidence.patch_statistics.evidence",
     REVERSE_DISTILLATION: "trd.evidence.reverse_distillation.evidence",

@@ -76,27 +76,38 @@ def list_folder(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> 
     )
 
 
-def list_unlabelled(folder: Path, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...]:
+def list_unlabelled(
+    folder: Path, sources: Sequence[str], clouds: Sequence[str], masked: bool = False
+) -> tuple[SampleFiles, ...]:
     """Samples of a folder to predict on: `folder` holds one folder per source, or the files themselves.
 
-    Masks beside them are left out, with a note in the log.
+    Masks beside them are left out, with a note in the log, or, with `masked`, given to the samples that have one.
     """
     if not folder.is_dir():
         raise DataError(f"the input folder {folder} does not exist")
     by_source = _by_source(folder, sources, clouds)
-    masks = _masks_among(by_source)
-    by_source = {source: {s: p for s, p in files.items() if s not in masks} for source, files in by_source.items()}
-    places = [folder / name for name in MASK_FOLDERS if (folder / name).is_dir()]
-    ignored = [str(path) for path in (*masks.values(), *places)]
-    if ignored:
-        more = f" and {len(ignored) - NAMED_FILES} more" if len(ignored) > NAMED_FILES else ""
-        _log.info("not looked at, because masks are not predicted on: %s%s", ", ".join(ignored[:NAMED_FILES]), more)
+    beside = _masks_among(by_source)
+    by_source = {source: {s: p for s, p in files.items() if s not in beside} for source, files in by_source.items()}
+    masks = dict[str, Path]()
+    if masked:
+        masks = masks_of(by_source[sources[0]].keys(), folder) or {}
+        masks |= {stem.removesuffix(MASK_END): path for stem, path in beside.items()}
+    else:
+        places = [folder / name for name in MASK_FOLDERS if (folder / name).is_dir()]
+        _note_ignored([str(path) for path in (*beside.values(), *places)])
     samples = tuple(
-        replace(sample, id=Path(sample.id).name) for sample in _samples(folder, "predict", UNLABELLED, by_source, None)
+        replace(sample, id=Path(sample.id).name, mask=masks.get(Path(sample.id).name))
+        for sample in _samples(folder, "predict", UNLABELLED, by_source, None)
     )
     if not samples:
         raise DataError(f"{folder} holds no samples of {' + '.join(sources)}")
     return samples
+
+
+def _note_ignored(ignored: Sequence[str]) -> None:
+    if ignored:
+        more = f" and {len(ignored) - NAMED_FILES} more" if len(ignored) > NAMED_FILES else ""
+        _log.info("not looked at, because masks are not predicted on: %s%s", ", ".join(ignored[:NAMED_FILES]), more)
 
 
 def _split(folder: Path, split: str, sources: Sequence[str], clouds: Sequence[str]) -> tuple[SampleFiles, ...] | None:

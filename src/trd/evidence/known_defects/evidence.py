@@ -1,0 +1,68 @@
+"""`trd.evidence.base.Evidence` of labelled defects."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from trd.config import KNOWN_DEFECTS, KnownDefectsConfig, Recipe
+from trd.engines.graphs import IMAGE, MAP, GraphForm, Graphs, Shape, Step
+from trd.engines.pytorch.resampling import resized
+from trd.errors import RecipeError
+from trd.evidence.base import FitJob, GraphContext, Observations
+from trd.evidence.known_defects.channels import Channels
+from trd.evidence.known_defects.directions import Directions
+from trd.evidence.state import fill, tensors_of
+from trd.teachers.frozen import FrozenTeacher
+from trd.types import State
+
+
+class KnownDefectsGraph(nn.Module):
+    """Maps of the other branches (B, h, w), then images (B, 3, h, w) -> (B, h, w)."""
+
+    def __init__(self, channels: Channels, directions: Directions) -> None:
+        super().__init__()
+        self.channels, self.directions = channels, directions
+
+    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
+        height, width = values[-1].shape[2:]
+        cells: Tensor = self.directions(self.channels(*values))
+        return (resized(cells[:, None], (height, width))[:, 0],)
+
+
+class KnownDefects:
+    def fit(self, job: FitJob, teacher: FrozenTeacher | None) -> State:
+        raise RecipeError(
+            f"recipe '{job.recipe.name}': evidence.{KNOWN_DEFECTS} is learned from labelled defects, which training "
+            "does not have: train without it, then `trd learn`"
+        )
+
+    def graphs(self, recipe: Recipe, state: State, context: GraphContext) -> Graphs:
+        channels = Channels(recipe)
+        kinds = state.get("directions.offsets", torch.zeros(1).numpy())
+        module = KnownDefectsGraph(channels, Directions(len(kinds), channels.count))
+        fill(module, state)
+        ports = {f"value_{number}": name for number, name in enumerate(channels.names)}
+        shapes: dict[str, Shape] = {
+            port: (3, *context.size) if name.startswith(IMAGE) else context.size for port, name in ports.items()
+        }
+        form = GraphForm(module.eval(), shapes, ("map",), "score")
+        return Graphs({KNOWN_DEFECTS: form}, (Step(KNOWN_DEFECTS, ports, {"map": MAP + KNOWN_DEFECTS}),))
+
+    def refitted(
+        self, recipe: Recipe, state: State, region: str, training: Observations, held_out: Observations
+    ) -> State:
+        return state
+
+
+def state_of(channels: Channels, directions: Directions) -> State:
+    return tensors_of(KnownDefectsGraph(channels, directions))
+
+
+def section(recipe: Recipe) -> KnownDefectsConfig:
+    return cast(KnownDefectsConfig, recipe.evidence[KNOWN_DEFECTS])
+
+
+EVIDENCE = KnownDefects()

@@ -1,0 +1,110 @@
+"""Directions of some labelled defects, and their maps of parts in cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trd.config import ScoringConfig
+from trd.decision.calibrate import calibrate
+from trd.decision.calibration import Calibration
+from trd.decision.maps import decide
+from trd.evidence.known_defects.channels import Channels
+from trd.evidence.known_defects.directions import Background, Directions
+from trd.evidence.patch_statistics.features import STRIDE
+from trd.learning.parts import LessonPart, cells_of, raw_maps
+
+STRONGEST = 16  # cells of an unmarked defect that are taken for it: those that are most unusual
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """All that is learned from and judged on. branches: of the detector as it is. scoring: in cells.
+
+    background: of training parts. good: calibration parts, which no direction is fitted on. means: (C,) of each
+    defect's cells.
+    """
+
+    channels: Channels
+    background: Background
+    good: Sequence[LessonPart]
+    defects: Sequence[LessonPart]
+    branches: tuple[str, ...]
+    scoring: ScoringConfig
+    before: Calibration
+    means: Sequence[Tensor]
+
+    @classmethod
+    @torch.no_grad()
+    def of(
+        cls,
+        channels: Channels,
+        training: Sequence[LessonPart],
+        good: Sequence[LessonPart],
+        defects: Sequence[LessonPart],
+        branches: tuple[str, ...],
+        scoring: ScoringConfig,
+        shrinkage: float,
+    ) -> Lesson:
+        """scoring: of the detector, in pixels. `channels` are fitted here."""
+        channels.fit([cells_of(part.plain, part.scored) for part in training])
+        background = Background.of(
+            [cells_of(channels.standardised(part.plain[None])[0], part.scored) for part in training], shrinkage
+        )
+        in_cells = scoring.model_copy(update={"sigma": scoring.sigma / STRIDE, "calibration": "split"})
+        before = calibrate(raw_maps(good, branches), [part.scored for part in good], in_cells, names=_ids(good))
+        means = [_mean_of(part, channels, before, branches) for part in defects]
+        return cls(channels, background, good, defects, branches, in_cells, before, means)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(part.kind for part in self.defects))
+
+    def directions(self, indices: Sequence[int]) -> Directions:
+        """Of the defects with these indices."""
+        kinds: dict[str, list[Tensor]] = {}
+        for index in indices:
+            kinds.setdefault(self.defects[index].kind, []).append(self.means[index])
+        return self.background.directions(kinds)
+
+    def calibrated(self, directions: Directions) -> Calibration:
+        """Of the branches and the directions' map, in cells."""
+        raw = self.maps(self.good, directions)
+        return calibrate(raw, [part.scored for part in self.good], self.scoring, names=_ids(self.good))
+
+    @torch.no_grad()
+    def maps(self, parts: Sequence[LessonPart], directions: Directions | None) -> dict[str, NDArray[np.float32]]:
+        """branch -> (N, h, w)."""
+        raw = raw_maps(parts, self.branches)
+        if directions is None:
+            return raw
+        learned = [directions(self.channels.standardised(part.plain[None]))[0].numpy() for part in parts]
+        return raw | {"learned": np.stack(learned)}
+
+    def score(self, part: LessonPart, calibration: Calibration, directions: Directions | None) -> float:
+        raw = {name: values[0] for name, values in self.maps([part], directions).items()}
+        return float(decide(calibration, raw, part.scored).score)
+
+
+def good_scores(calibration: Calibration, parts: Sequence[LessonPart]) -> NDArray[np.float64]:
+    """In the order of the parts."""
+    scores = dict(zip(calibration.good_parts, calibration.good_scores, strict=True))
+    return np.array([scores[part.id] for part in parts])
+
+
+def _ids(parts: Sequence[LessonPart]) -> list[str]:
+    return [part.id for part in parts]
+
+
+def _mean_of(part: LessonPart, channels: Channels, before: Calibration, branches: tuple[str, ...]) -> Tensor:
+    cells = part.marked
+    if cells is None:
+        raw = {name: values[0] for name, values in raw_maps([part], branches).items()}
+        fused = np.where(part.scored, decide(before, raw, part.scored).fused, -np.inf)
+        cells = fused >= np.sort(fused, axis=None)[-min(STRONGEST, int(part.scored.sum()))]
+    return cells_of(channels.standardised(part.plain[None])[0], cells).mean(dim=0)

@@ -1,0 +1,110 @@
+"""Directions of labelled defects, and the graph that follows them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fitting import fitted, maps, noise
+
+from trd.config import KNOWN_DEFECTS, Recipe, load_recipe
+from trd.errors import CheckpointError, RecipeError
+from trd.evidence.detection import joined
+from trd.evidence.known_defects.channels import Channels
+from trd.evidence.known_defects.directions import Background, Directions
+from trd.evidence.known_defects.evidence import state_of
+from trd.types import State
+
+CHANNELS = 6
+
+
+def good_cells(seed: int = 0, parts: int = 5) -> list[torch.Tensor]:
+    """Channels that go together, as those of a part do."""
+    random = torch.Generator().manual_seed(seed)
+    mixing = torch.randn(CHANNELS, CHANNELS, generator=random)
+    return [torch.randn(400, CHANNELS, generator=random) @ mixing for _ in range(parts)]
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    return load_recipe("patch-statistics", ("frame.size=64", "scoring.stand_ins=false")).changed(
+        f"evidence.{KNOWN_DEFECTS}=true"
+    )
+
+
+@pytest.fixture(scope="module")
+def state(recipe: Recipe) -> State:
+    """Of patch statistics, with a direction of what is bright."""
+    plain = recipe.changed(f"evidence.{KNOWN_DEFECTS}=false")
+    channels = Channels(recipe)
+    directions = Directions(2, channels.count)
+    directions.weights[0, channels.maps] = 1.0  # lightness
+    directions.offsets.copy_(torch.tensor([0.5, -100.0]))
+    return joined(
+        {"": fitted(plain, lambda index: noise(plain, index)), f"{KNOWN_DEFECTS}.": state_of(channels, directions)}
+    )
+
+
+def test_one_defect_is_told_from_good_parts() -> None:
+    background = Background.of(good_cells(), 0.1)
+    defect = torch.zeros(CHANNELS)
+    defect[2] = 3.0
+    directions = background.directions({"scratch": [defect]})
+    response = directions(torch.stack([defect, -defect])[:, :, None, None]).flatten()
+    assert response[0] > 1 > response[1]  # 1 is what good parts reach
+
+
+def test_units_are_those_of_good_parts() -> None:
+    parts = good_cells()
+    directions = Background.of(parts, 0.1).directions({"a": [torch.ones(CHANNELS)], "b": [-torch.ones(CHANNELS)]})
+    responses = [part @ directions.weights.T + directions.offsets for part in parts]
+    np.testing.assert_allclose(torch.cat(responses).median(dim=0).values, 0, atol=1e-4)
+    np.testing.assert_allclose(torch.stack([r.amax(dim=0) for r in responses]).mean(dim=0), 1, rtol=1e-4)
+
+
+def test_every_kind_has_a_direction_of_its_own() -> None:
+    """Their mean would be no direction at all."""
+    background, bump = Background.of(good_cells(), 0.1), torch.zeros(CHANNELS)
+    bump[1] = 4.0
+    both = background.directions({"bump": [bump], "dent": [-bump]})
+    assert both(torch.stack([bump, -bump])[:, :, None, None]).min() > 1
+
+
+def test_more_defects_of_a_kind_are_one_direction() -> None:
+    background = Background.of(good_cells(), 0.1)
+    ones, twos = torch.ones(CHANNELS), torch.arange(CHANNELS).float()
+    several = background.directions({"a": [ones, twos]})
+    torch.testing.assert_close(several.weights, background.directions({"a": [(ones + twos) / 2]}).weights)
+
+
+def test_a_channel_that_never_varies_says_nothing() -> None:
+    channels = Channels(load_recipe("patch-statistics", ("frame.size=64",)).changed(f"evidence.{KNOWN_DEFECTS}=true"))
+    cells = torch.randn(50, len(channels.centre))
+    cells[:, 3] = 0.25
+    channels.fit([cells])
+    assert channels.scale[3] == 0
+    values = channels.standardised(torch.full((1, len(channels.centre), 8, 8), 1e6))
+    assert values[0, 3].abs().max() == 0
+    assert values.max() <= 8
+    assert values.shape[1] == channels.count
+
+
+def test_the_engine_follows_the_directions(recipe: Recipe, state: State) -> None:
+    part = noise(recipe, 7)
+    part.images["rgb"][:, 16:48, 16:48] = 1.0
+    computed = maps(recipe, state, part)
+    assert set(computed) == {"rgb_statistics", "normals_statistics", KNOWN_DEFECTS}
+    learned = computed[KNOWN_DEFECTS]
+    assert learned.shape == (64, 64)
+    assert learned[20:44, 20:44].min() > learned[:8].max()
+
+
+def test_good_parts_alone_cannot_teach(recipe: Recipe) -> None:
+    with pytest.raises(RecipeError, match="train without it, then `trd learn`"):
+        fitted(recipe, lambda index: noise(recipe, index), folder=Path("unused"))
+
+
+def test_a_state_of_another_recipe_is_refused(recipe: Recipe, state: State) -> None:
+    shorter = {name: value[..., :-1] if name.endswith("weights") else value for name, value in state.items()}
+    with pytest.raises(CheckpointError, match="do not fit"):
+        maps(recipe, shorter, noise(recipe, 1))
