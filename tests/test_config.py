@@ -225,7 +225,10 @@ def test_bad_settings_of_the_part_are_refused(override: str, complaint: str) -> 
         ("training.batch_size=9000000000", "evidence.reverse_distillation.training.batch_size"),
         ("training.feature_memory=1e308", "evidence.reverse_distillation.training.feature_memory"),
         ("training.checkpoint_every=9000000000", "evidence.reverse_distillation.training.checkpoint_every"),
-        ("evidence.other=true", "no evidence is called 'other'; there are: crossmodal_mapping, known_defects, memory_bank"),
+        (
+            "evidence.other=true",
+            "no evidence is called 'other'; there are: crossmodal_mapping, known_defects, memory_bank",
+        ),
         ("evidence.memory_bank=2", "evidence.memory_bank"),
         ("modalities.rgb.representation=photo", "modalities.rgb: 'representation' is 'photo', expected one of 'image'"),
         ("modalities.rgb.source=", "modalities.rgb.image.source"),
