@@ -100,16 +100,16 @@ def test_all_commands_take_it(lesson: Path, drawn: Path, tmp_path: Path) -> None
     assert f"share_{KNOWN_DEFECTS}" in (tmp_path / "scores/scores.csv").read_text()
 
 
-@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+@pytest.mark.parametrize("runtime", ["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
 def test_it_is_exported(lesson: Path, tmp_path: Path, runtime: str) -> None:
     for module in ("onnxruntime", "onnxscript", "openvino"):
         pytest.importorskip(module)
     out = tmp_path / "part.trdm"
-    result = runner.invoke(
-        app, ["export", str(lesson), "--out", str(out), "--runtime", runtime], catch_exceptions=False
-    )
+    command = ["export", str(lesson), "--out", str(out), "--runtime", runtime, "--single", str(tmp_path / "part.onnx")]
+    result = runner.invoke(app, command, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert Detector.load(out).recipe.branches[-1] == KNOWN_DEFECTS
+    assert (tmp_path / "part.onnx").stat().st_size
 
 
 def test_it_repeats(
@@ -158,4 +158,8 @@ def test_one_calibrated_on_its_training_parts_cannot_learn(quick_run: Path, labe
     content["calibration"]["kind"] = "cross"
     facts.write_text(json.dumps(content))
     with pytest.raises(CheckpointError, match="calibration=split"):
+        learn(job(run, labelled, tmp_path / "new"), QUIET)
+    content["calibration"]["kind"], content["frame"]["tile"] = "split", 64
+    facts.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match="at tiles or at several views"):
         learn(job(run, labelled, tmp_path / "new"), QUIET)
