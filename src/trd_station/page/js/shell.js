@@ -28,7 +28,9 @@ export class Shell {
     this.page = null;
     this.shown = "";
     this.counting = 0;
-    signedOut.tell = () => void this.start();
+    signedOut.tell = () => {
+      if (!this.root.querySelector(".sign-in")) void this.start(); // else what is typed there would be wiped
+    };
     app.goTo = (className) => {
       app.chooseClass(className);
       this.draw();

@@ -25,6 +25,8 @@ export const PROBLEM_STRINGS = {
   "problem.host": { en: "The station is not called by this name.", de: "So heißt die Station nicht." },
   "problem.no_route": { en: "The station does not have this address.", de: "Diese Adresse hat die Station nicht." },
   "problem.no_class": { en: "There is no such class.", de: "Diese Klasse gibt es nicht." },
+  "problem.no_attachment": { en: "There is no such input or output.", de: "Diesen Eingang oder Ausgang gibt es nicht." },
+  "problem.no_token_of": { en: "There is no such token.", de: "Dieses Zugangswort gibt es nicht." },
   "problem.no_model": { en: "There is no such model.", de: "Dieses Modell gibt es nicht." },
   "problem.no_threshold": { en: "There is no such threshold version.", de: "Diese Schwellenversion gibt es nicht." },
   "problem.no_verdict": { en: "There is no such verdict.", de: "Dieses Urteil gibt es nicht." },
