@@ -43,7 +43,9 @@ RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 SOURCES = Path(trd.__file__).parent.parent
 PACKAGES = ("trd", "trd_bench", "trd_station")
 STATION_USES = {
+    "trd.check.check": "ClassCheck LOOK PartPicture check_class",
     "trd.cli.app": "DeviceOption app console errors shown terminated_as_interrupted",
+    "trd.config": "DEFAULT_RECIPE REVERSE_DISTILLATION Recipe load_recipe recipe_from_toml recipe_names",
     "trd.data.camera_files": "of_new_parts",
     "trd.data.cameras": "camera_values read_camera",
     "trd.data.clouds": "CLOUD_SUFFIXES read_cloud",
@@ -53,11 +55,13 @@ STATION_USES = {
     "trd.data.limits": "max_pixels",
     "trd.data.listing": "list_class",
     "trd.data.loading": "load_sample",
+    "trd.data.masks": "MASK_END",
     "trd.data.names": "part_name",
     "trd.data.views": "arrays_of_sample sample_of_arrays",
     "trd.detector": "Detector ScoredSample checked",
     "trd.errors": "CheckpointError DamagedFileError DataError OutputError RecipeError TRDError",
     "trd.evaluation.figures": "outlined png",
+    "trd.export.export": "ExportJob export",
     "trd.extras": "explained require",
     "trd.files": "LOCK SCRAP csv_line delete_scraps folder_to_disk locked to_disk write_bytes write_json write_whole",
     "trd.packages.facts": "RECORD facts_at",
@@ -71,13 +75,19 @@ STATION_USES = {
     "trd.preprocess.measures": "UNITS measures_of",
     "trd.preprocess.ranges": "TrainingRanges",
     "trd.preprocess.threads": "in_threads",
-    "trd.progress": "tracked",
+    "trd.progress": "listening tracked",
     "trd.statistics.conformal": "conformal_threshold false_alarm_rate p_value",
     "trd.statistics.intervals": "share_interval",
     "trd.stored": "DetectorFacts FACTS RECIPE WEIGHTS WITHOUT detector_folder",
-    "trd.types": "Camera Prediction PreparedSample Sample SampleFiles UNLABELLED VIEW_SEPARATOR plain_sources views_of",
+    "trd.training.fit": "fit_class is_finished",
+    "trd.training.prepare": "RECORD calibration_count part_digests",
+    "trd.types": (
+        "Camera ClassFolder Prediction PreparedSample Sample SampleFiles UNLABELLED VIEW_SEPARATOR plain_sources "
+        "views_of"
+    ),
 }
-"""Module of `trd` -> all that the station imports of it: how a detector is trained or computed is not among it."""
+"""Module of `trd` -> all that the station imports of it. Detectors are trained and exported by `fit_class` and `export`
+alone, in a process of its own (`trd_station.teaching.tasks`); how they compute is not among it."""
 BENCH_USES = {
     *("cli", "cluster", "config", "data", "detector", "engines", "errors", "evaluation", "evidence", "extras", "files"),
     *("pages", "preprocess", "progress", "runs", "statistics", "stored", "training", "types"),

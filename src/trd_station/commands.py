@@ -30,7 +30,9 @@ app.add_typer(station_app, name="station")
 def serve(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(help="Run folders, detectors or packages; NAME=PATH names the class. None: what served before."),
+        typer.Argument(
+            help="Run folders, detectors or packages; NAME=PATH names the class. None: what served or was taught."
+        ),
     ] = None,
     data: Annotated[Path, typer.Option("--data", help="Folder for database and files.")] = Path("trd-station"),
     host: Annotated[str, typer.Option("--host", help="Other than loopback needs a token.")] = "127.0.0.1",
@@ -111,7 +113,7 @@ def serve(
             webbrowser.open(url)
 
     with until_stopped():
-        run(settings, runs or [], Place(host, port, tuple(names or ()), root_path), attached, ready)
+        run(settings, runs or (), Place(host, port, tuple(names or ()), root_path), attached, ready)
 
 
 @contextmanager

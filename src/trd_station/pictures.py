@@ -99,11 +99,16 @@ def cut(array: NDArray[Any], frame: AnyFrame, window_only: bool) -> NDArray[Any]
 
 def as_png(picture: Picture, size: int | None = None) -> bytes:
     """size: pixels of the longer side, where the picture has more."""
+    return png(picture if size is None else at_most(picture, size))
+
+
+def at_most(picture: Picture, size: int) -> Picture:
+    """Made smaller where its longer side has more pixels than `size`."""
     longest = max(picture.shape[:2])
-    if size is not None and size < longest:
-        height, width = (max(1, round(side * size / longest)) for side in picture.shape[:2])
-        picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    return png(picture)
+    if size >= longest:
+        return picture
+    height, width = (max(1, round(side * size / longest)) for side in picture.shape[:2])
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def as_npy(values: Map) -> bytes:

@@ -122,11 +122,12 @@ def attach(station: Station, attached: Attached, stack: ExitStack) -> None:
 
 
 def _of_class(station: Station, text: str, option: str) -> tuple[str, str]:
-    """Raises RecipeError, and DataError for a class that is not served."""
+    """Raises RecipeError, and DataError for a class that is not served; of an empty station it may be taught later."""
     name, equals, where = text.partition("=")
     if not equals or not where:
         raise RecipeError(
             f"{option} {text}: expected CLASS=WHERE; there are the classes {', '.join(station.shelf.classes)}"
         )
-    sources_of(station, name)
+    if station.shelf.classes:
+        sources_of(station, name)
     return name, where

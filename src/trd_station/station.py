@@ -29,6 +29,7 @@ from trd_station.live import Live, Message
 from trd_station.metrics import Metrics
 from trd_station.serialization import Serializer
 from trd_station.settings import Settings
+from trd_station.shadows import Shadows
 from trd_station.shelf.discovery import detectors_at
 from trd_station.shelf.shelf import Replaced, Shelf
 from trd_station.store import history, verdicts, versions
@@ -39,6 +40,8 @@ from trd_station.store.retention import needed_bytes, prune, used_bytes
 from trd_station.store.verdicts import EventFilters, NewEvent
 from trd_station.store.versions import ModelVersion
 from trd_station.stored_parts import StoredParts
+from trd_station.teaching.serialization import job_json
+from trd_station.teaching.teaching import Teaching
 from trd_station.tokens import Tokens
 from trd_station.watch.watch import Watch
 from trd_station.work.jobs import Job, Request, Stored
@@ -92,6 +95,15 @@ class Station:
         self.attachments = Attachments()
         self._settings_fault = ""
         self._refused_at = -REFUSED_EVERY
+        self.teaching = Teaching(
+            settings.data / "teach",
+            settings.models,
+            lambda name: self.database.write(partial(versions.class_id, name=name)),
+            self.report,
+            lambda job: self.tell(Message("job", job_json(self.teaching.queue, job))),
+            self.taught_changed,
+        )
+        self.shadows = Shadows(self.database, self.parts, settings.data / "shadows", self.report)
         self._ending = threading.Event()
         self._threads = [
             threading.Thread(target=target, name=f"station-{name}", daemon=True)
@@ -126,14 +138,18 @@ class Station:
             thread.start()
         for error in refused:
             self.report(NewEvent("alarm", "self_test", str(error), error.version.class_id))
+        self.teaching.start()
+        self.shadows.start()
         for change in replaced:
             self.report(NewEvent("warning", "model", _of_replaced(change), change.before.class_id))
-        names = ", ".join(f"{name} by {self._serving(name)}" for name in self.shelf.classes)
+        names = ", ".join(f"{name} by {self._serving(name)}" for name in self.shelf.classes) or "no class yet"
         unanswered = f"; {lost} parts had not been decided when it stopped" if lost else ""
         self.report(NewEvent("info", "started", f"the station serves {names}{unanswered}"))
 
     def close(self) -> None:
         """What was taken is decided and stored first."""
+        self.teaching.stop()
+        self.shadows.stop()
         self.line.stop()
         with contextlib.suppress(TRDError):
             self.report(NewEvent("info", "stopped", "the station stops")).result()
@@ -261,7 +277,15 @@ class Station:
         self.changed("watch", "" if row["class_id"] is None else self.serializer.class_name(row["class_id"]))
 
     def changed(self, what: str, class_name: str) -> None:
-        self._news.put(lambda: self._tell(Message("changed", {"what": what, "class": class_name}, class_name)))
+        self.tell(Message("changed", {"what": what, "class": class_name}, class_name))
+
+    def taught_changed(self, class_name: str) -> None:
+        """Readers of other classes hear of it, too: a page that teaches is open beside any class."""
+        self.tell(Message("changed", {"what": "teaching", "class": class_name}))
+
+    def tell(self, message: Message) -> None:
+        """Everyone who listens, after what happened before."""
+        self._news.put(partial(self._tell, message))
 
     def class_id(self, name: str) -> int:
         number = self.serializer.class_id(name)
@@ -294,6 +318,7 @@ class Station:
         self._news.put(partial(self._tell_stored, rows))
 
     def _tell_stored(self, rows: list[Stored]) -> None:
+        self.shadows.observe(rows)
         for row in rows:
             name = self.serializer.class_name(row["class_id"])
             self.metrics.decided(name, row["decision"], row["timings"]["total_ms"] / 1000)

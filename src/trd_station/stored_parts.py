@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -15,6 +14,7 @@ from trd.packages.facts import facts_at
 from trd.stored import DetectorFacts
 from trd_station.reading import Inputs
 from trd_station.serialization import Serializer
+from trd_station.shelf.discovery import path_of
 from trd_station.shelf.self_test import Recorded
 from trd_station.shelf.shelf import Shelf
 from trd_station.store import versions
@@ -22,6 +22,7 @@ from trd_station.store.database import Database
 from trd_station.store.files import INPUT, Files, stored_files
 from trd_station.store.schema import inspection
 from trd_station.store.versions import ModelVersion
+from trd_station.teaching.trial import JudgedPart
 
 RECORDED = 3  # parts that a self-test predicts again
 
@@ -47,6 +48,16 @@ class StoredParts:
         camera = facts.camera if facts else None
         return Inputs(paths, tuple(self._serializer.model_of(row["model_id"]).facts["clouds"]), camera, camera_file)
 
+    def judged(self, row: Mapping[str, Any]) -> JudgedPart | None:
+        """A part for another process to score; None where a file is not there."""
+        inputs = self.inputs(row)
+        paths = {name: str(path) for name, path in inputs.sources.items() if path.is_file()}
+        if not set(self._serializer.model_of(row["model_id"]).facts["sources"]) <= set(paths):
+            return None
+        camera = str(inputs.camera_file) if inputs.camera_file else None
+        kind, is_sampled = row["verdict_kind"], row["sampled"]
+        return JudgedPart(row["id"], row["part"], row["verdict"], kind, is_sampled, paths, camera)
+
     def facts_of(self, model_id: int) -> DetectorFacts | None:
         """Of the detector of a model, in memory or not; None where it is not on the disk any more."""
         version = self._serializer.model_of(model_id)
@@ -55,7 +66,7 @@ class StoredParts:
             return detector.facts
         if model_id not in self._facts:
             with contextlib.suppress(TRDError):
-                facts = facts_at(Path(version.path))
+                facts = facts_at(path_of(version.path, self._files.root.parent))
                 if facts.id == version.detector:
                     self._facts[model_id] = facts
         return self._facts.get(model_id)

@@ -22,6 +22,9 @@ OPERATOR = {
     ("POST", "/v1/inspections/{number}/verdicts"),
     ("POST", "/v1/events/{number}/acknowledge"),
     ("GET", "/v1/inspections/{number}/under"),
+    ("POST", "/v1/teaching/{class_name}/parts"),
+    ("POST", "/v1/teaching/{class_name}/parts/from-history"),
+    ("DELETE", "/v1/teaching/{class_name}/parts/{name}"),
 }
 ENGINEER = {
     ("PUT", "/v1/classes/{class_name}/threshold"),
@@ -36,6 +39,18 @@ ENGINEER = {
     ("GET", "/v1/classes/{class_name}/export.zip"),
     ("PUT", "/v1/classes/{class_name}/alarm-rules"),
     ("PUT", "/v1/alarm-rules"),
+    ("POST", "/v1/teaching"),
+    ("GET", "/v1/teaching/{class_name}/camera.jpg"),
+    ("POST", "/v1/teaching/{class_name}/parts/from-camera"),
+    ("PUT", "/v1/teaching/{class_name}/region"),
+    ("PUT", "/v1/teaching/{class_name}/camera"),
+    ("POST", "/v1/teaching/{class_name}/jobs"),
+    ("POST", "/v1/teaching/{class_name}/trials"),
+    ("POST", "/v1/teaching/{class_name}/packages"),
+    ("POST", "/v1/jobs/{number}/cancel"),
+    ("GET", "/v1/jobs/{number}/package"),
+    ("PUT", "/v1/classes/{class_name}/shadow"),
+    ("DELETE", "/v1/classes/{class_name}/shadow"),
 }
 
 

@@ -14,7 +14,7 @@ from httpx import Response
 from pydantic import BaseModel
 from stations import client_of, upload
 
-from trd_station.api.answers import administration, models, operation, parts
+from trd_station.api.answers import administration, models, operation, parts, teaching
 from trd_station.api.app import MODULES
 from trd_station.attachments import AttachedState, Attachment
 from trd_station.station import Station
@@ -23,7 +23,8 @@ from trd_station.tokens import Tokens
 BASE = "/v1/classes/{class_name}"
 PART = "/v1/inspections/{number}"
 OF = {"class_name": "biscuit", "number": 1, "name": "fused"}
-KNOWN = {name: one for module in (parts, models, operation, administration) for name, one in vars(module).items()}
+ANSWERS = (parts, models, operation, administration, teaching)
+KNOWN = {name: one for module in ANSWERS for name, one in vars(module).items()}
 WHY = {"json": {"reason": "to see"}}
 
 
@@ -81,6 +82,7 @@ def test_answers_are_as_described(asked: Asked, package: bytes, test_parts: Path
     of_limits(asked)
     of_models(asked, package)
     of_the_station(asked)
+    of_teaching(asked, test_parts)
     assert not asked.left
 
 
@@ -129,6 +131,8 @@ def of_models(ask: Asked, package: bytes) -> None:
     ask("POST", "/v1/models/{number}/self-test")
     ask("POST", "/v1/models/{number}/switch", of={"number": other["id"]}, **WHY)
     ask("POST", f"{BASE}/models/roll-back", **WHY)
+    for method, body in (("GET", {}), ("PUT", {"json": {"model": other["id"]}}), ("DELETE", {})):
+        ask(method, f"{BASE}/shadow", **body)
 
 
 def of_the_station(ask: Asked) -> None:
@@ -148,6 +152,24 @@ def of_the_station(ask: Asked) -> None:
     ask("POST", "/v1/events/{number}/acknowledge", json={"cause": "to see"})
     for path in (f"{BASE}/alarm-rules", "/v1/alarm-rules"):
         ask("PUT", path, json={**ask("GET", path), "reason": "to see"})
+
+
+def of_teaching(ask: Asked, test_parts: Path) -> None:
+    taught = "/v1/teaching/{class_name}"
+    ask("POST", "/v1/teaching", 201, json={"name": "biscuit", "layout": "colour and 3D"})
+    ask("POST", f"{taught}/parts", 201, files=upload(test_parts / "good", "000", "001"))
+    ask("POST", f"{taught}/parts/from-history", 201, json={"inspections": [1, 2]})
+    del ask.left["POST", f"{taught}/parts/from-camera", "201"]  # tests/station/test_teaching.py has a camera
+    ask("PUT", f"{taught}/region", json={"inspect": [[[0, 0], [190, 0], [190, 190]]]})
+    ask("PUT", f"{taught}/camera", json={"fx": 600.0, "fy": 600.0, "cx": 95.5, "cy": 95.5})
+    job = ask("POST", f"{taught}/jobs", 201, json={"kind": "train", "step": "network"})
+    for path in ("/v1/teaching", taught, f"{taught}/parts", f"{taught}/jobs"):
+        ask("GET", path)
+    ask("GET", "/v1/jobs/{number}", of={"number": job["id"]})
+    ask("POST", "/v1/jobs/{number}/cancel", of={"number": job["id"]})
+    ask("POST", f"{taught}/trials", 201, json={"models": ["other/biscuit"]})
+    ask("POST", f"{taught}/packages", 201, json={"model": "other/biscuit", "runtime": "onnx"})
+    ask("DELETE", f"{taught}/parts/{{name}}", of={"name": "000"})
 
 
 def test_answers_are_described_but_not_validated_again() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import subprocess
 import sys
 import threading
@@ -182,9 +183,8 @@ def test_the_page_is_served_with_a_strict_policy(opened, tmp_path: Path, monkeyp
         assert (missing.status_code, missing.json()["code"]) == (404, "no_route")
 
 
-def test_the_demo_ends_at_the_line(tmp_path: Path, monkeypatch, drawn: Path, run_folder: Path) -> None:
-    """The demo's own training is tested elsewhere: here a finished run stands in for it."""
-    (tmp_path / "run").symlink_to(run_folder)
+def test_the_demo_leads_to_the_line(tmp_path: Path, monkeypatch, drawn: Path, run_folder: Path) -> None:
+    """Teaching is tested elsewhere: here a finished detector stands in for it."""
     (tmp_path / "data").symlink_to(drawn)
     opened: list[str] = []
     servers: list[serve._Server] = []
@@ -197,14 +197,17 @@ def test_the_demo_ends_at_the_line(tmp_path: Path, monkeypatch, drawn: Path, run
     monkeypatch.setattr(serve._Server, "startup", noted)
     monkeypatch.setattr(webbrowser, "open", opened.append)
     monkeypatch.setattr("trd.data.demo.draw_demo", lambda *_, **__: None)
-    monkeypatch.setattr("trd.runs.Run.open", lambda *_, **__: None)
-    monkeypatch.setattr("trd.cli.training._finish", lambda *_: None)
     thread = threading.Thread(target=demo, args=(tmp_path, 0, True, 0, True))
     thread.start()
     end = time.monotonic() + 60
     while time.monotonic() < end and not opened:
         time.sleep(0.05)
     with httpx.Client(base_url=opened[0]) as client:
+        assert client.get("/v1/classes").json() == {"classes": []}
+        client.post("/v1/teaching", json={"name": "biscuit", "layout": "colour and 3D"})
+        shutil.copytree(run_folder / "biscuit", tmp_path / "station/models/taught")
+        model = client.post("/v1/classes/biscuit/models", json={"name": "taught"}).json()["id"]
+        client.post(f"/v1/models/{model}/switch", json={"reason": "taught"})
         while time.monotonic() < end and not client.get("/v1/inspections").json()["inspections"]:
             time.sleep(0.05)
         (told, *_) = client.get("/v1/inspections").json()["inspections"]

@@ -2,56 +2,20 @@
 
 import contextlib
 import json
-import os
 import random
 import signal
-import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import httpx
 import pytest
+from served import Served
 from stations import until, upload
 from typer.testing import CliRunner
 
 from trd.cli import app
-
-
-class Served:
-    """`trd serve` in a process of its own."""
-
-    def __init__(self, run: Path, data: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.command = [sys.executable, "-m", "trd", "serve", str(run), "--data", str(data), "--port", str(self.port)]
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> float:
-        """Seconds until it is ready."""
-        begin = time.monotonic()
-        self.process = subprocess.Popen(
-            [*self.command, "--audit", "0.5"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ
-        )
-        with httpx.Client(base_url=self.url, verify=False) as client:  # one: each reads authorities that nobody needs
-            while True:
-                assert self.process.poll() is None, self.process.stderr.read().decode()[-2000:]
-                with contextlib.suppress(httpx.TransportError):
-                    if client.get("/readyz").status_code == 200:
-                        return time.monotonic() - begin
-                time.sleep(0.1)
-
-    def kill(self, how: signal.Signals = signal.SIGKILL) -> int:
-        assert self.process is not None
-        self.process.send_signal(how)
-        code = self.process.wait(60)
-        self.process.stderr.close()
-        return code
 
 
 @pytest.fixture

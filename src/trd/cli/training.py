@@ -29,17 +29,29 @@ if TYPE_CHECKING:  # at run time each command imports what it needs, so that `tr
     from trd.runs import Run
 
 
+TEACHING = (
+    "the station is empty. On its page:",
+    "1. Teach, New class: call it '{name}' (a picture and a 3D file)",
+    "2. Choose a folder: {folder}; its test parts and masks are left out",
+    "3. Check the parts, train the first detector, put it in service: test parts now come along the line",
+    "4. judge parts in Review; train the network, try it on the judged parts, put it in service, roll back",
+)
+
+
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for data, run and report.")] = Path("trd-demo"),
     seed: Annotated[int, typer.Option(help="Of the drawn parts.")] = 0,
     station: Annotated[
-        bool, typer.Option("--station", help="Then inspect the drawn test parts in the station, extra 'serve'.")
+        bool, typer.Option("--station", help="Teach the drawn parts to an empty station instead, extra 'serve'.")
     ] = False,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of the station.")] = 8765,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the station's page.")] = True,
 ) -> None:
-    """Draw a small RGB + 3D data set, train on its good parts, evaluate, and write a report (about a minute)."""
+    """Draw a small RGB + 3D data set, train on its good parts, evaluate, and write a report (about a minute).
+
+    With --station the page leads through teaching, and the drawn test parts come along the line once a model serves.
+    """
     require("trd demo", "train", "report", *(("serve",) if station else ()))
     from trd.config import load_recipe
     from trd.data.demo import CLASS_NAME, draw_demo
@@ -48,14 +60,16 @@ def demo(
     data = out / "data"
     draw_demo(data, seed=seed)
     console.print(f"drew {data / CLASS_NAME}")
-    recipe = load_recipe("demo")
-    run = Run.open(data, out / "run", recipe, [CLASS_NAME], console)
-    _finish(run, "auto")
     if station:
+        for line in TEACHING:
+            console.print(line.format(name=CLASS_NAME, folder=data / CLASS_NAME), highlight=False)
         replay = ("--replay", f"{CLASS_NAME}={data / CLASS_NAME}", "--every", "3")
         settings = ("--data", str(out / "station"), "--name", "demo", "--port", str(port))
         audit = ("--audit", "0.1")  # of few parts, some for the review queue
-        app(["serve", str(out / "run"), *settings, *replay, *audit, *(("--browser",) * browser)], standalone_mode=False)
+        app(["serve", *settings, *replay, *audit, *(("--browser",) * browser)], standalone_mode=False)
+        return
+    run = Run.open(data, out / "run", load_recipe("demo"), [CLASS_NAME], console)
+    _finish(run, "auto")
 
 
 @app.command()

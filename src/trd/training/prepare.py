@@ -239,12 +239,17 @@ def with_calibration_parts(files: ClassFiles, recipe: Recipe) -> ClassFiles:
 
 
 def held_out_count(recipe: Recipe, files: ClassFiles) -> int:
-    """Training parts to calibrate on (`scoring.calibration_parts`).
+    """`calibration_count` of a class's files."""
+    return calibration_count(recipe, len(files.train), len(files.validation))
+
+
+def calibration_count(recipe: Recipe, count: int, validation_count: int = 0) -> int:
+    """Of `count` training parts, those to calibrate on beside the validation split (`scoring.calibration_parts`).
 
     For the least number that the false-alarm rate needs up to a third of them: fewer training parts would cost more
     than a threshold that promises less. For the second greatest score as threshold no more than the recipe's share.
     """
-    scoring, count, validation_count = recipe.scoring, len(files.train), len(files.validation)
+    scoring = recipe.scoring
     if validation_count and scoring.calibration_parts == "validation":
         return 0
     least, enough = (math.ceil(times / scoring.false_alarm_rate) - 1 - validation_count for times in (1, 2))

@@ -18,6 +18,7 @@ from trd_station.api import (
     administration,
     alarms,
     backing_up,
+    collecting,
     comparing,
     exporting,
     find,
@@ -29,6 +30,8 @@ from trd_station.api import (
     problems,
     recalibrating,
     review,
+    shadow,
+    teaching,
     threshold,
     watching,
 )
@@ -37,12 +40,13 @@ from trd_station.api.bounded import Bounded
 from trd_station.api.lingering import Lingering
 from trd_station.api.prefix import Prefix
 from trd_station.api.shield import LOOPBACK, Shield
+from trd_station.inputs.live_camera import LiveCamera
 from trd_station.station import Station
 
 PAGE = Path(__file__).parents[1] / "page"
 MODULES = (
     *(operation, inspect, find, media, review, threshold, recalibrating, models, model_upload, watching, exporting),
-    *(administration, backing_up, alarms, comparing),
+    *(administration, backing_up, alarms, comparing, teaching, collecting, shadow),
 )
 
 
@@ -64,6 +68,7 @@ def create_app(station: Station, hosts: Iterable[str] = (), prefix: str = "") ->
         station.live.attach(asyncio.get_running_loop())
         yield
         station.live.end()
+        app.state.camera.close()
 
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a line for each damaged form would fill the log
     app = FastAPI(
@@ -77,6 +82,7 @@ def create_app(station: Station, hosts: Iterable[str] = (), prefix: str = "") ->
     )
     app.state.station = station
     app.state.working = set()
+    app.state.camera = LiveCamera()
     problems.install(app)
     for module in MODULES:
         app.include_router(module.routes)

@@ -8,7 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from trd_station.api.problems import Problem, answer
 
 MOST = 4 * 2**20  # bytes; the largest that is sent is a brushed mask
-STREAMED = ("/inspections", "/models/package")  # how paths end whose routes read in pieces, with limits of their own
+# how paths end whose routes read in pieces, with limits of their own
+STREAMED = ("/inspections", "/models/package", "/parts")
 
 
 class Bounded:

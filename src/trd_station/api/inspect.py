@@ -15,7 +15,7 @@ from trd_station.api.answers.describing import describe
 from trd_station.api.answers.parts import Inspected
 from trd_station.api.common import serving_of, station_of
 from trd_station.api.problems import Problem
-from trd_station.api.upload import forget, form_of, jobs_of, parts_in
+from trd_station.api.upload import forget, form_of, jobs_of, parts_in, wanted_by
 from trd_station.shelf.shelf import Serving
 from trd_station.station import Station
 from trd_station.store import history
@@ -99,7 +99,7 @@ async def _inspected(
         working.add(class_and_key)
     try:
         async with form_of(request, station.settings, serving.version.facts["sources"]) as form:
-            parts, camera = parts_in(form, serving, station.settings)
+            parts, camera = parts_in(form, wanted_by(serving), station.settings)
             reservation.more(len(parts) - 1)
             jobs, digest = await jobs_of(parts, camera, serving, station, begun)
         if key:

@@ -133,8 +133,14 @@ def _switched(station: Station, version: ModelVersion, name: str, reason: str) -
     with station.changing:
         was = station.shelf.serving(class_name)
         now = station.shelf.switch(version)
-        if was is not None and was.version.id != now.id:
+        if was is None:
+            text = f"{now.name} (model {now.id}) serves, by {name}: {reason_in(reason)}"
+            station.report(NewEvent("info", "model", text, now.class_id, {"from": None, "to": now.id}))
+        elif was.version.id != now.id:
             station.watch.new_model(now.class_id)
+            shadow = station.shadows.running(now.class_id)
+            if shadow is not None and shadow[0].model_id == now.id:
+                station.shadows.end(now.class_id)
             both = f"{now.name} (model {now.id}) serves in the place of {was.version.name} ({was.version.id})"
             text = f"{both}, by {name}: {reason_in(reason)}"
             data = {"from": was.version.id, "to": now.id}

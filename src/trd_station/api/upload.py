@@ -35,6 +35,19 @@ CAMERA_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What a class's forms hold. clouds: those of the sources that are 3D."""
+
+    class_name: str
+    sources: Sequence[str]
+    clouds: Sequence[str]
+
+
+def wanted_by(serving: Serving) -> Wanted:
+    return Wanted(serving.class_name, serving.version.facts["sources"], serving.version.facts["clouds"])
+
+
+@dataclass(frozen=True)
 class PartFiles:
     """What a form holds of one part. files: source -> file."""
 
@@ -91,11 +104,10 @@ async def form_of(request: Request, settings: Settings, sources: Sequence[str]) 
         await form.close()
 
 
-def parts_in(form: FormData, serving: Serving, settings: Settings) -> tuple[list[PartFiles], UploadFile | None]:
+def parts_in(form: FormData, wanted: Wanted, settings: Settings) -> tuple[list[PartFiles], UploadFile | None]:
     """The parts of a form, and the camera's file. Raises Problem."""
-    facts = serving.version.facts
-    sources: list[str] = facts["sources"]
-    needs = f"class '{serving.class_name}' needs {', '.join(sources)}"
+    sources = wanted.sources
+    needs = f"class '{wanted.class_name}' needs {', '.join(sources)}"
     for name, value in form.multi_items():
         is_file = isinstance(value, UploadFile)
         if name not in (*sources, CAMERA, PART) or is_file == (name == PART):
@@ -105,7 +117,7 @@ def parts_in(form: FormData, serving: Serving, settings: Settings) -> tuple[list
     for source, uploads in files.items():
         if not uploads:
             raise Problem(422, "missing_source", f"the form has no file '{source}'; {needs}")
-        endings = suffixes(source in facts["clouds"])
+        endings = suffixes(source in wanted.clouds)
         for file in uploads:
             if suffix_of(file) not in endings:
                 sent = sent_name(file)

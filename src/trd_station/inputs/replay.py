@@ -8,14 +8,18 @@ import time
 from pathlib import Path
 
 from trd.data.listing import list_class
+from trd.types import SampleFiles
 from trd_station.inputs.taking import job_of_files, sources_of
 from trd_station.station import Station
+
+POLL = 1.0  # seconds between looks for a class that is not served yet
 
 
 class Replay:
     """The test parts of a data folder, in a random order, one every `every` seconds.
 
-    rounds: how often all of them are shown, without end for None. Raises DataError for a folder that is none.
+    rounds: how often all of them are shown, without end for None. Where the station serves nothing yet, it waits until
+    the class is taught. Raises DataError for a folder that is none.
     """
 
     def __init__(
@@ -23,15 +27,25 @@ class Replay:
     ) -> None:
         self.name = f"replay of '{class_name}'"
         self._station, self._class, self._every, self._rounds = station, class_name, every, rounds
-        self._parts = list_class(data, "", *sources_of(station, class_name)).test
+        self._data = data
+        self._parts = self._listed() if station.shelf.classes else None
         self._chance = random.Random(seed)
         self._left: list[int] = []
         self._due = time.monotonic()
 
     def test(self) -> str:
+        if self._parts is None:
+            return "waits until the class is taught"
         return f"{len(self._parts)} parts, one every {self._every:g} s"
 
+    def _listed(self) -> tuple[SampleFiles, ...]:
+        return list_class(self._data, "", *sources_of(self._station, self._class)).test
+
     def step(self, stopping: threading.Event) -> float | None:
+        if self._parts is None:
+            if self._station.shelf.serving(self._class) is None:
+                return POLL
+            self._parts, self._due = self._listed(), time.monotonic()
         if not self._left:
             if self._rounds == 0 or not self._parts:
                 return None

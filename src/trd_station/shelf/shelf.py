@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from trd.detector import Detector
-from trd.errors import CheckpointError, TRDError
+from trd.errors import TRDError
 from trd_station import times
 from trd_station.deciding import limits_for
 from trd_station.shelf.discovery import (
@@ -98,7 +98,8 @@ class Shelf:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Those that a detector was found for at the start or was sent for, whether or not it serves."""
+        """Those that a detector was found for at the start or was sent for, whether or not it serves, and those that
+        began to be served since."""
         return tuple(self._classes)
 
     def serving(self, class_name: str) -> Serving | None:
@@ -109,15 +110,22 @@ class Shelf:
 
     def start(self) -> tuple[list[RefusedModel], list[Replaced]]:
         """Have every class served: by the model that served before, wherever it lies now, else by what lies where that
-        lay, else by the first one given for it. Without any given at the start: by what served before.
+        lay, else by the first one given for it. Without any given at the start: by what served before. A class that is
+        known, never was served and has detectors in the folder `models` alone waits for a switch: it is taught.
 
         Those that were refused come back, and classes that another model serves than before. Raises CheckpointError
-        where no class is served at all.
+        where detectors were refused and no class is served.
         """
         refused, replaced = [], []
+        given = {candidate.path for candidate in self._at_start}
+        with self._database.reading() as connection:
+            known = set(versions.class_names(connection).values())
+            served = versions.served_classes(connection)
         with self._changing:
             available = self.available()
             for class_name, named in _by_class(available.values()).items():
+                if class_name in known - served and not given & {candidate.path for candidate in named}:
+                    continue
                 self._classes[class_name] = None
                 number = self._database.write(partial(versions.class_id, name=class_name))
                 with self._database.reading() as connection:
@@ -133,8 +141,8 @@ class Shelf:
                     except RefusedModel as error:
                         log.warning("%s", error)
                         refused.append(error)
-        if not self._serving:
-            raise refused[0] if refused else CheckpointError("no detector to serve: give the folder of a run")
+        if refused and not self._serving:
+            raise refused[0]
         return refused, replaced
 
     def _rank(self, candidate: AvailableDetector, before: ModelVersion | None) -> tuple[bool, bool, bool]:
@@ -228,6 +236,7 @@ class Shelf:
 
         threshold = self._database.write(write)
         self._serving[class_name] = Serving(class_name, serving, detector, threshold)
+        self._classes[class_name] = None
         self._retire(class_name, keep={serving.id, *([current.version.id] if current else [])})
         return serving
 

@@ -206,3 +206,24 @@ watch_state = Table(
     Column("state", LargeBinary, nullable=False),
     UniqueConstraint("class_id", "name"),
 )
+
+shadow = Table(
+    "shadow",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("class_id", Integer, ForeignKey("part_class.id"), nullable=False, index=True),
+    Column("model_id", Integer, ForeignKey("model.id"), nullable=False),
+    Column("reject_above", Float, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger),  # null while it scores
+    Column("who", String(100), nullable=False),
+)
+
+shadow_score = Table(
+    "shadow_score",
+    metadata,
+    Column("shadow_id", Integer, ForeignKey("shadow.id"), nullable=False),
+    Column("inspection_id", Big, ForeignKey("inspection.id"), nullable=False),
+    Column("score", Float, nullable=False),
+    PrimaryKeyConstraint("shadow_id", "inspection_id"),
+)

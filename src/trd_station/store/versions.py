@@ -64,6 +64,12 @@ def class_names(connection: Connection) -> dict[int, str]:
     return {row.id: row.name for row in connection.execute(select(part_class))}
 
 
+def served_classes(connection: Connection) -> set[str]:
+    """Names of classes that a model has ever served."""
+    query = select(part_class.c.name).join(model, model.c.class_id == part_class.c.id)
+    return set(connection.execute(query.where(model.c.served_at.is_not(None))).scalars())
+
+
 def models(connection: Connection, class_id: int | None = None) -> list[ModelVersion]:
     """Newest first."""
     query = select(model).order_by(model.c.id.desc())

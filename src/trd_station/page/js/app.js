@@ -24,6 +24,8 @@ export class App {
     this.kept = new Map();
     /** Chooses a class and draws the frame anew; set by the shell. @type {(className: string) => void} */
     this.goTo = (className) => this.chooseClass(className);
+    /** Draws everything anew, when the classes are others than before; set by the shell. */
+    this.redraw = () => {};
   }
 
   async readSession() {

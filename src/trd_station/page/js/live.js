@@ -1,7 +1,7 @@
 // @ts-check
 /** What happens at the station, as it happens. */
 
-import { here } from "./api.js";
+import { address } from "./api.js";
 
 /**
  * @typedef {object} Heard
@@ -10,11 +10,12 @@ import { here } from "./api.js";
  * @property {import("./types.js").StationEvent} event
  * @property {import("./types.js").State} state
  * @property {{ what: string, class: string }} changed
+ * @property {import("./types.js").Job} job
  * @property {"open" | "waiting"} connection
  * @property {null} refused the station answers, but not with a stream: who asks may no longer be known to it
  */
 
-const KINDS = /** @type {const} */ (["inspection", "verdict", "event", "state", "changed"]);
+const KINDS = /** @type {const} */ (["inspection", "verdict", "event", "state", "changed", "job"]);
 const SILENCE_MS = 8000; // the station speaks every 2 s
 
 export class Live {
@@ -47,7 +48,7 @@ export class Live {
       this.behind = true;
       return;
     }
-    const source = new EventSource(here(`/v1/live?class=${encodeURIComponent(className)}`));
+    const source = new EventSource(address("/v1/live", { class: className }));
     this.source = source;
     source.onopen = () => this.#heard();
     source.onerror = () => {

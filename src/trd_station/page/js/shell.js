@@ -9,7 +9,7 @@ import { PAGES } from "./pages.js";
 import { inspectDialog } from "./pages/inspect.js";
 import { signIn } from "./pages/signin.js";
 import { switchTheme, theme } from "./theme.js";
-import { fault } from "./widgets.js";
+import { empty, fault } from "./widgets.js";
 
 const DAY_MS = 24 * 3600 * 1000;
 const RECOUNT_MS = 100; // verdicts may come in bursts
@@ -28,6 +28,7 @@ export class Shell {
     this.page = null;
     this.shown = "";
     this.counting = 0;
+    app.redraw = () => this.draw();
     signedOut.tell = () => {
       if (!this.root.querySelector(".sign-in")) void this.start(); // else what is typed there would be wiped
     };
@@ -91,8 +92,8 @@ export class Shell {
     if (!this.root.contains(this.main)) return;
     const { name, rest, query } = route();
     this.page?.destroy?.();
-    const { role = "viewer", make } = PAGES[name] ?? {};
-    const made = this.app.partClass ? (this.app.may(role) ? make : undefined) : () => noClass();
+    const { role = "viewer", make, alone } = PAGES[name] ?? {};
+    const made = this.app.partClass || alone ? (this.app.may(role) ? make : undefined) : () => noClass();
     try {
       this.page = made ? made(this.app, rest, query) : { element: h("div", { class: "page" }, h("h1", {}, t("shell.no_page"))), title: t("shell.no_page") };
     } catch (error) {
@@ -195,6 +196,8 @@ export class Shell {
   }
 }
 
+/** @type {import("./app.js").MakePage} */
 function noClass() {
-  return { element: h("div", { class: "page" }, h("h1", {}, t("shell.no_class")), h("p", {}, t("shell.no_class_text"))), title: t("shell.no_class") };
+  return { element: h("div", { class: "page" }, h("div", { class: "panel" }, empty("teach", t("shell.no_class"), t("shell.no_class_text")),
+    h("p", { class: "body row centred" }, h("a", { class: "button", href: link("teach") }, icon("teach"), t("teach.first"))))), title: t("shell.no_class") };
 }

@@ -27,6 +27,8 @@ export const PROBLEM_STRINGS = {
   "problem.no_class": { en: "There is no such class.", de: "Diese Klasse gibt es nicht." },
   "problem.no_attachment": { en: "There is no such input or output.", de: "Diesen Eingang oder Ausgang gibt es nicht." },
   "problem.no_token_of": { en: "There is no such token.", de: "Dieses Zugangswort gibt es nicht." },
+  "problem.no_job": { en: "There is no such job.", de: "Diese Aufgabe gibt es nicht." },
+  "problem.no_part": { en: "There is no such part.", de: "Dieses Teil gibt es nicht." },
   "problem.no_model": { en: "There is no such model.", de: "Dieses Modell gibt es nicht." },
   "problem.no_threshold": { en: "There is no such threshold version.", de: "Diese Schwellenversion gibt es nicht." },
   "problem.no_verdict": { en: "There is no such verdict.", de: "Dieses Urteil gibt es nicht." },

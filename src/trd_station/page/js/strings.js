@@ -24,7 +24,7 @@ export const STRINGS = {
   "shell.no_page": { en: "There is no such page", de: "Diese Seite gibt es nicht" },
   "shell.broken": { en: "Something went wrong", de: "Etwas ist schiefgegangen" },
   "shell.no_class": { en: "No class is served", de: "Keine Klasse im Dienst" },
-  "shell.no_class_text": { en: "Start the station with at least one trained detector.", de: "Die Station mit mindestens einem trainierten Detektor starten." },
+  "shell.no_class_text": { en: "Teach one here, from good parts; or start the station with a trained detector.", de: "Hier eine aus guten Teilen anlernen; oder die Station mit einem trainierten Detektor starten." },
   "shell.review_badge": { en: "parts wait for a verdict", de: "Teile warten auf ein Urteil" },
   "shell.watch_badge": { en: "open alarms", de: "offene Alarme" },
 
@@ -295,4 +295,22 @@ export const STRINGS = {
   "models.engineer": { en: "Changing models needs the role engineer.", de: "Modelle zu wechseln verlangt die Rolle Ingenieur." },
   "models.seconds": { en: "{s} s", de: "{s} s" },
   "models.empty": { en: "No model yet", de: "Noch kein Modell" },
+
+  "picture.where it is strange": { en: "where it is strange", de: "wo es auffällt" },
+
+  "shadow.title": { en: "Shadow: {name}", de: "Schatten: {name}" },
+  "shadow.begin": { en: "Score beside", de: "Mitlaufen lassen" },
+  "shadow.begun": { en: "{name} scores beside from the next part on.", de: "{name} läuft ab dem nächsten Teil mit." },
+  "shadow.scoring": { en: "Scoring", de: "Läuft mit" },
+  "shadow.ended": { en: "Ended", de: "Beendet" },
+  "shadow.end": { en: "End it", de: "Beenden" },
+  "shadow.text": { en: "It scores the same parts and decides nothing. Parts are counted by which model rejects them.", de: "Es bewertet dieselben Teile und entscheidet nichts. Gezählt wird, welches Modell ein Teil aussortiert." },
+  "shadow.skipped": { en: "{n} parts were left out: they came too fast, or their files were not kept.", de: "{n} Teile blieben weg: sie kamen zu schnell, oder ihre Dateien wurden nicht behalten." },
+  "shadow.skipped.one": { en: "1 part was left out: it came too fast, or its files were not kept.", de: "1 Teil blieb weg: es kam zu schnell, oder seine Dateien wurden nicht behalten." },
+  "shadow.verdict": { en: "Verdict", de: "Urteil" },
+  "shadow.both": { en: "Both", de: "Beide" },
+  "shadow.serving": { en: "The serving one alone", de: "Nur das im Dienst" },
+  "shadow.shadow": { en: "The shadow alone", de: "Nur der Schatten" },
+  "shadow.neither": { en: "Neither", de: "Keines" },
+  "shadow.flips": { en: "Parts that one alone rejects, newest first", de: "Teile, die nur eines aussortiert, neueste zuerst" },
 };

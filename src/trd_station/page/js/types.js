@@ -196,4 +196,43 @@
  * @property {string | null} last_backup
  */
 
+/**
+ * @typedef {object} Job
+ * @property {number} id
+ * @property {string} class
+ * @property {"check" | "train" | "trial" | "export"} kind
+ * @property {"waiting" | "running" | "done" | "failed" | "cancelled"} state
+ * @property {string | null} recipe
+ * @property {Record<string, any>} asked
+ * @property {number} ahead
+ * @property {{ title: string, done: number, total: number, left_s: number | null } | null} stage
+ * @property {string | null} error
+ * @property {string | null} model
+ * @property {string} at
+ * @property {string | null} begun
+ * @property {string | null} ended
+ * @property {string} who
+ *
+ * @typedef {object} TaughtClass
+ * @property {string} name
+ * @property {"colour" | "colour and 3D"} layout
+ * @property {{ name: string, kind: string, suffixes: string[] }[]} sources
+ * @property {string} folder
+ * @property {string} drop
+ * @property {number} parts
+ * @property {number} needed
+ * @property {number} recommended
+ * @property {number | null} promised_rate
+ * @property {{ height: number, width: number } | null} frame
+ * @property {boolean} has_camera
+ * @property {[number, number][][]} inspect
+ * @property {[number, number][][]} ignore
+ * @property {{ name: string, description: string }[]} recipes
+ * @property {string} first
+ * @property {string} network
+ * @property {boolean} served
+ * @property {{ train: string | null, switch: string | null, trial: string | null }} missing
+ * @property {Job[]} jobs
+ */
+
 export {};

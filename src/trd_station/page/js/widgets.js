@@ -44,7 +44,7 @@ export function fault(error, again) {
 }
 
 /**
- * @param {keyof typeof DECISION_ICONS | "line" | "part" | "history" | "review" | "threshold" | "watch" | "models"} name
+ * @param {keyof typeof DECISION_ICONS | "line" | "part" | "history" | "review" | "threshold" | "watch" | "models" | "teach"} name
  * @param {string} title
  * @param {string} [text]
  */

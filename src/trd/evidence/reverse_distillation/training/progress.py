@@ -19,6 +19,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from trd.progress import step
+
 PLAIN_INTERVAL = 30.0  # seconds between lines where the output is no terminal
 
 
@@ -64,6 +66,7 @@ class TrainingProgress(ProgressBar):
         rate = (done - self._first_epoch) * self._samples / elapsed
         loss = float(trainer.callback_metrics.get("loss", float("nan")))
         status = f"{rate:.1f} samples/s  loss {loss:.3f}"
+        step(self._title, done, trainer.max_epochs or done)
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, status=status)
         elif time.monotonic() - self._last_line > PLAIN_INTERVAL or done == trainer.max_epochs:

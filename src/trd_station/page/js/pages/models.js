@@ -8,6 +8,7 @@ import { dateTime, num, percent, t } from "../i18n.js";
 import { message } from "../messages.js";
 import { ask, empty, fault, field, into, toast } from "../widgets.js";
 import { sendDialog } from "./models-send.js";
+import { readShadow, shadowPanel, shadowPath } from "./models-shadow.js";
 
 /** @typedef {import("../types.js").Model} Model */
 /** @typedef {{ models: Model[], found: { name: string, class: string, detector: string }[], roll_back: number | null }} Models */
@@ -43,13 +44,15 @@ class ModelsPage {
   }
 
   #read() {
-    void into(this.list, () => get("/v1/models", { class: this.app.className }), (/** @type {Models} */ { models, found, roll_back: before }) => {
+    const { className } = this.app;
+    void into(this.list, () => Promise.all([get("/v1/models", { class: className }), readShadow(className)]), ([{ models, found, roll_back: before }, shadow]) => {
       this.back.hidden = before === null;
-      const sorted = [...models].sort((one, other) => ORDER.indexOf(one.state) - ORDER.indexOf(other.state) || other.id - one.id);
+      const sorted = [.../** @type {Model[]} */ (models)].sort((one, other) => ORDER.indexOf(one.state) - ORDER.indexOf(other.state) || other.id - one.id);
       return [
+        shadowPanel(this.app, shadow, () => this.#read()),
         ...(sorted.length ? sorted.map((model) => this.#model(model)) : [h("div", { class: "panel" }, empty("models", t("models.empty")))]),
         h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("models.found"))),
-          found.length ? h("ul", { class: "found" }, found.map((one) => h("li", {}, h("span", { class: "strong break" }, one.name), h("code", { class: "quiet small grow" }, one.detector),
+          found.length ? h("ul", { class: "found" }, found.map((/** @type {Models["found"][0]} */ one) => h("li", {}, h("span", { class: "strong break" }, one.name), h("code", { class: "quiet small grow" }, one.detector),
             this.may && h("button", { class: "slim", onclick: (/** @type {Event} */ event) => void this.#load(one.name, /** @type {HTMLButtonElement} */ (event.currentTarget)) }, t("models.load")))))
             : h("p", { class: "body quiet" }, t("models.found_none"))),
       ];
@@ -72,6 +75,7 @@ class ModelsPage {
       h("header", {}, h("h2", { class: "break" }, model.name), h("span", { class: `tag ${TAGS[model.state]}` }, t(`models.state.${model.state}`)),
         h("span", { class: "quiet small" }, `${t("history.id")} ${model.id}`), h("span", { class: "grow" }),
         this.may && model.state !== "retired" && act("models.test", (button) => void this.#test(model, button)),
+        this.may && model.state === "ready" && act("shadow.begin", (button) => void this.#shadow(model, button)),
         this.may && model.state === "ready" && act("models.switch", () => this.#switch(model), true),
         this.may && model.state === "retired" && act("models.load", (button) => void this.#load(model.name, button))),
       h("div", { class: "body model" },
@@ -132,6 +136,17 @@ class ModelsPage {
     return this.#long(button, async () => {
       const tested = await send("POST", `/v1/models/${model.id}/self-test`);
       toast(t(tested.self_test?.passed ? "models.tested" : "models.test_failed"));
+    });
+  }
+
+  /**
+   * @param {Model} model
+   * @param {HTMLButtonElement} button
+   */
+  #shadow(model, button) {
+    return this.#long(button, async () => {
+      await send("PUT", shadowPath(this.app.className), { model: model.id });
+      toast(t("shadow.begun", { name: model.name }));
     });
   }
 

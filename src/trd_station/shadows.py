@@ -1,0 +1,105 @@
+"""The shadows of all classes: one model each that scores what the serving one decides, and what came of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from trd.errors import DataError
+from trd_station.shelf.discovery import path_of
+from trd_station.store import shadows, versions
+from trd_station.store.database import Database
+from trd_station.store.shadows import Shadow
+from trd_station.store.verdicts import NewEvent
+from trd_station.store.versions import ModelVersion
+from trd_station.stored_parts import StoredParts
+from trd_station.teaching.shadow import ShadowProcess
+from trd_station.work.jobs import Stored
+
+
+class Shadows:
+    """folder: for logs. report: of an event. A class's shadow goes on after the station's next start."""
+
+    def __init__(self, database: Database, parts: StoredParts, folder: Path, report: Callable[[NewEvent], Any]) -> None:
+        self._database, self._parts, self._folder, self._report = database, parts, folder, report
+        self._changing = threading.Lock()
+        self._running: dict[int, tuple[Shadow, ShadowProcess]] = {}  # by class
+
+    def start(self) -> None:
+        with self._database.reading() as connection:
+            open_shadows = shadows.open_shadows(connection)
+            models = {one.id: versions.model_by_id(connection, one.model_id) for one in open_shadows}
+        for one in open_shadows:
+            version = models[one.id]
+            try:
+                assert version is not None  # rows refer to it
+                self._running[one.class_id] = one, self._process(one.class_id, version)
+            except DataError as error:
+                self._give_up(one.class_id, str(error))
+
+    def stop(self) -> None:
+        """Their rows stay open."""
+        with self._changing:
+            for _, process in self._running.values():
+                process.stop()
+            self._running.clear()
+
+    def _process(self, class_id: int, version: ModelVersion) -> ShadowProcess:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        log = self._folder / f"shadow-{class_id}.txt"
+        place = path_of(version.path, self._folder.parent)
+        return ShadowProcess(place, log, partial(self._scored, class_id), partial(self._give_up, class_id))
+
+    def begin(self, version: ModelVersion, who: str) -> Shadow:
+        """From the next part on, in the place of the class's one before. Raises DataError for a model that cannot be
+        loaded."""
+        with self._changing:
+            process = self._process(version.class_id, version)
+            with self._database.reading() as connection:
+                active = versions.active_threshold(connection, version.id)
+            limit = active.limits.reject_above if active else process.reject_above
+            self._stop(version.class_id)
+            one = self._database.write(
+                partial(shadows.begin, class_id=version.class_id, model_id=version.id, reject_above=limit, who=who)
+            )
+            self._running[version.class_id] = one, process
+            return one
+
+    def end(self, class_id: int) -> None:
+        with self._changing:
+            self._stop(class_id)
+            self._database.write(partial(shadows.end, class_id=class_id))
+
+    def _stop(self, class_id: int) -> None:
+        if class_id in self._running:
+            self._running.pop(class_id)[1].stop()
+
+    def running(self, class_id: int) -> tuple[Shadow, ShadowProcess] | None:
+        return self._running.get(class_id)
+
+    def observe(self, rows: Sequence[Stored]) -> None:
+        """Inspections that were stored."""
+        for row in rows:
+            running = self._running.get(row["class_id"])
+            if running is None or row["score"] is None or row["model_id"] == running[0].model_id:
+                continue
+            part = self._parts.judged(row)
+            if part is None:
+                running[1].skipped += 1
+            else:
+                running[1].offer(part)
+
+    def _scored(self, class_id: int, inspection_id: int, score: float) -> None:
+        running = self._running.get(class_id)
+        if running is not None:
+            self._database.begin(
+                partial(shadows.add_score, shadow_id=running[0].id, inspection_id=inspection_id, score=score)
+            )
+
+    def _give_up(self, class_id: int, reason: str) -> None:
+        self._running.pop(class_id, None)
+        self._report(NewEvent("warning", "model", f"the shadow has ended: {reason}", class_id))
+        self._database.begin(partial(shadows.end, class_id=class_id))

@@ -1,0 +1,44 @@
+"""Processes beside the station: lowest priority, one thread, and an end with the station, however that ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import IO, Any
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+LOWEST = 19
+
+
+def started(module: str, argument: str, log: IO[bytes]) -> subprocess.Popen[str]:
+    """`python -m MODULE ARGUMENT`; what it says comes as lines of JSON, all else goes to `log`. It ends when its
+    standard input is closed, which the system does where the station is killed."""
+    options: dict[str, Any] = {"start_new_session": True}  # Ctrl-C is for the station, which ends it
+    if sys.platform == "win32":
+        options = {"creationflags": subprocess.IDLE_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP}
+    return subprocess.Popen(
+        [sys.executable, "-m", module, argument],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        encoding="utf-8",
+        env=os.environ | ONE_THREAD,
+        **options,
+    )
+
+
+class Channel:
+    """In such a process: where it says something to the station. What libraries print goes to the log from here on."""
+
+    def __init__(self) -> None:
+        self._file = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        if hasattr(os, "nice"):
+            os.nice(LOWEST)
+
+    def say(self, **values: object) -> None:
+        """Raises OSError where nobody listens any more."""
+        self._file.write(json.dumps(values) + "\n")
+        self._file.flush()

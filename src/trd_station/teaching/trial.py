@@ -1,0 +1,175 @@
+"""Models tried on parts that people have judged: what each finds, its false alarms, and where they disagree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from rich.console import Console
+
+from trd.detector import Detector
+from trd.errors import DataError, TRDError
+from trd.files import write_bytes, write_json
+from trd.progress import tracked
+from trd.training.prepare import RECORD, part_digests
+from trd.types import UNLABELLED, Prediction, SampleFiles
+from trd_station import pictures
+from trd_station.reading import Inputs
+from trd_station.recalibration import Estimate
+from trd_station.teaching.jobs import PICTURES, Job
+
+FILE = "trial.json"
+MOST_SHOWN = 40  # parts on which the models disagree, with pictures
+SIZE = 480  # pixels of a picture's longer side
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A model. path: of a detector or package. reject_above: its limit in the station, None for the detector's own."""
+
+    name: str
+    path: str
+    serves: bool
+    reject_above: float | None
+
+
+@dataclass(frozen=True)
+class JudgedPart:
+    """id: of the inspection. verdict: good or defect; of a shadow's part also None. sources: source -> file. camera:
+    the file that was sent with it."""
+
+    id: int
+    part: str
+    verdict: str | None
+    kind: str | None
+    sampled: bool
+    sources: Mapping[str, str]
+    camera: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    models: tuple[Tried, ...]
+    parts: tuple[JudgedPart, ...]
+
+    def write(self, folder: Path) -> None:
+        write_json(folder / FILE, asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> Plan:
+        """Raises DataError."""
+        try:
+            values = json.loads((folder / FILE).read_text("utf-8"))
+            models = tuple(Tried(**model) for model in values["models"])
+            return cls(models, tuple(JudgedPart(**part) for part in values["parts"]))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise DataError(f"{folder / FILE} cannot be read: {error}; ask for the trial again") from error
+
+
+def trial(job: Job, console: Console) -> dict[str, Any]:
+    """Scores of every part by every model. Parts that a model was fitted or calibrated on are left out: their scores
+    are too low."""
+    plan = Plan.read(job.folder)
+    known, unusable, limits = set[int](), dict[int, str](), list[float]()
+    scores: list[dict[int, float]] = []
+    for model in plan.models:
+        detector = Detector.load(Path(model.path), "auto")
+        limits.append(detector.calibration.image_threshold.value if model.reject_above is None else model.reject_above)
+        known |= _trained_on(Path(model.path), detector, plan.parts)
+        own: dict[int, float] = {}
+        for part in tracked(plan.parts, f"{model.name}: judged parts", len(plan.parts), console):
+            try:
+                own[part.id] = predicted(detector, part).score
+            except TRDError as error:
+                unusable[part.id] = str(error)
+        scores.append(own)
+    used = [part for part in plan.parts if part.id not in known and part.id not in unusable]
+    rejected = {part.id: [own[part.id] > limit for own, limit in zip(scores, limits, strict=True)] for part in used}
+    flips = [part for part in used if len(set(rejected[part.id])) > 1]
+    shown = sorted(flips, key=lambda part: (part.verdict != "defect", part.id))[:MOST_SHOWN]
+    named = _pictures(job, plan.models, limits, shown, console)
+    return {
+        "parts": len(used),
+        "trained_on": len(known),
+        "unusable": [{"id": number, "reason": reason} for number, reason in unusable.items()],
+        "models": [
+            {
+                "name": model.name,
+                "serves": model.serves,
+                "reject_above": limit,
+                "found": _share(used, rejected, place, "defect"),
+                "false_alarms": _share(used, rejected, place, "good"),
+                "false_alarms_sampled": _share([part for part in used if part.sampled], rejected, place, "good"),
+            }
+            for place, (model, limit) in enumerate(zip(plan.models, limits, strict=True))
+        ],
+        "disagreements": len(flips),
+        "flips": [
+            {
+                "id": part.id,
+                "part": part.part,
+                "verdict": part.verdict,
+                "kind": part.kind,
+                "scores": [own[part.id] for own in scores],
+                "rejected": rejected[part.id],
+                "pictures": named[part.id],
+            }
+            for part in shown
+        ],
+    }
+
+
+def _share(parts: Sequence[JudgedPart], rejected: Mapping[int, list[bool]], place: int, verdict: str) -> dict[str, Any]:
+    """Of the parts of a verdict, those that a model rejects."""
+    hits = [rejected[part.id][place] for part in parts if part.verdict == verdict]
+    return dict(Estimate(sum(hits), len(hits)).to_json())
+
+
+def predicted(detector: Detector, part: JudgedPart) -> Prediction:
+    return detector.predict(_inputs(detector, part).sample(part.part))
+
+
+def _inputs(detector: Detector, part: JudgedPart) -> Inputs:
+    paths = {source: Path(part.sources[source]) for source in detector.recipe.sources}
+    camera_file = Path(part.camera) if part.camera else None
+    return Inputs(paths, detector.recipe.point_cloud_sources, detector.facts.camera, camera_file)
+
+
+def _trained_on(path: Path, detector: Detector, parts: Sequence[JudgedPart]) -> set[int]:
+    """Ids of parts whose files the detector was fitted or calibrated on; a package does not know its own."""
+    try:
+        trained = set(json.loads((path / RECORD).read_text("utf-8"))["parts"].values())
+    except (OSError, ValueError, KeyError):
+        return set()
+    ids = {str(part.id): part.id for part in parts}
+    files = [SampleFiles(str(part.id), "predict", UNLABELLED, _inputs(detector, part).sources) for part in parts]
+    return {ids[name] for name, digest in part_digests(files).items() if digest in trained}
+
+
+def _pictures(
+    job: Job, models: Sequence[Tried], limits: Sequence[float], parts: Sequence[JudgedPart], console: Console
+) -> dict[int, list[str]]:
+    """Part -> names of its heat map by each model, over its first picture, in the job's folder."""
+    named: dict[int, list[str]] = {part.id: [] for part in parts}
+    for place, (model, limit) in enumerate(zip(models, limits, strict=True)) if parts else ():
+        detector = Detector.load(Path(model.path), "auto")
+        for part in tracked(parts, f"{model.name}: pictures", len(parts), console):
+            name = f"{part.id}-{place}.jpg"
+            write_bytes(job.folder / PICTURES / name, _heat(detector, part, limit), durable=False)
+            named[part.id].append(name)
+    return named
+
+
+def _heat(detector: Detector, part: JudgedPart, limit: float) -> bytes:
+    inputs = _inputs(detector, part)
+    sample, first = inputs.sample(part.part), detector.recipe.sources[0]
+    prediction = detector.predict(sample)
+    under = pictures.source_picture(sample.arrays[first], first in inputs.clouds)
+    shown = pictures.map_picture(prediction.map, "overlay", 2 * limit, prediction.pixel_threshold, under)
+    small = pictures.at_most(shown, SIZE)
+    return bytes(imagecodecs.jpeg_encode(np.ascontiguousarray(small), level=88))
