@@ -72,6 +72,8 @@ def test_a_token_is_made_shown_once_and_taken_away(browser: Any, page_run: Path,
             return token
 
         anna = made("anna")
+        page.wait_for_timeout(500)
+        opened.faults.clear()  # the browser logs what is refused without a token now
         page.locator("input[name=token]").fill(anna)
         page.locator("form.sign-in, .sign-in form").get_by_role("button").click()
         page.locator("table.tokens tbody tr").wait_for()
@@ -82,7 +84,7 @@ def test_a_token_is_made_shown_once_and_taken_away(browser: Any, page_run: Path,
         page.locator("dialog").get_by_role("button", name=remove).click()
         page.locator("table.tokens tbody tr").nth(1).wait_for(state="detached")
         assert HTTP.get(f"{served.address}/v1/classes", headers={"Authorization": f"Bearer {line}"}).status_code == 401
-        page.get_by_text("anna (admin) signed in from 127.0.0.1").wait_for()
+        page.get_by_text("anna (admin)").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert not serious_findings(page)
 
@@ -96,4 +98,5 @@ def test_others_are_not_offered_it(browser: Any, page_run: Path, tmp_path: Path)
         page.get_by_label("Token").fill(served.tokens["engineer"])
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("heading", name="There is no such page").wait_for()
-        assert page.locator(".rail a").count() == 7
+        assert page.locator(".rail a[data-page=models]").count() == 1
+        assert page.locator(".rail a[data-page=administration]").count() == 0

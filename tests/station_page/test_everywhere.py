@@ -74,7 +74,8 @@ def english(page: Any) -> list[str]:
             const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
             const written = [];
             while (walker.nextNode()) {
-                if (shown(walker.currentNode.parentElement)) written.push(walker.currentNode.data);
+                const place = walker.currentNode.parentElement; // what stands in code is a path or a name of the user's
+                if (shown(place) && !place.closest('code')) written.push(walker.currentNode.data);
             }
             const told = ['title', 'aria-label', 'placeholder', 'alt'].flatMap((name) =>
                 [...document.body.querySelectorAll(`[${name}]`)].map((one) => one.getAttribute(name)));

@@ -29,7 +29,9 @@ export class Shell {
     this.shown = "";
     this.counting = 0;
     app.redraw = () => this.draw();
-    signedOut.tell = () => void this.start();
+    signedOut.tell = () => {
+      if (!this.root.querySelector(".sign-in")) void this.start(); // else what is typed there would be wiped
+    };
     app.goTo = (className) => {
       app.chooseClass(className);
       this.draw();

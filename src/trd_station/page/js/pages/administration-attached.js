@@ -4,6 +4,7 @@
 import { send } from "../api.js";
 import { fill, h, icon } from "../dom.js";
 import { t, timeOrDate } from "../i18n.js";
+import { message } from "../messages.js";
 import { fault } from "../widgets.js";
 
 /** @typedef {import("../types.js").Attached} Attached */
@@ -34,7 +35,7 @@ function entry(one, kind, place) {
       one.waiting !== null && h("span", { class: "small" }, t("administration.waiting", { n: one.waiting })),
       one.at && h("span", { class: "small quiet" }, t("administration.last_at", { at: timeOrDate(one.at) })),
       button),
-    one.fault && h("div", { class: "fault", lang: "en" }, icon("invalid"), h("div", {}, one.fault)),
+    one.fault && h("div", { class: "fault" }, icon("invalid"), h("div", {}, message(one.fault))),
     result);
 }
 
@@ -50,7 +51,7 @@ async function tried(path, button, result) {
     /** @type {{ passed: boolean, text: string }} */
     const { passed, text } = await send("POST", path);
     fill(result, h("div", { class: "row" }, h("span", { class: `tag ${passed ? "ok" : "reject"}` }, icon(passed ? "ok" : "reject"), t(passed ? "administration.passed" : "administration.failed")),
-      h("span", { class: "small break", lang: "en" }, text)));
+      h("span", { class: "small break" }, message(text))));
   } catch (error) {
     fill(result, fault(error));
   } finally {

@@ -1,7 +1,7 @@
 // @ts-check
 /** Who may use the station: tokens made, shown once, and taken away. */
 
-import { address, get, send } from "../api.js";
+import { address, get, send, signedOut } from "../api.js";
 import { App } from "../app.js";
 import { fill, h, icon } from "../dom.js";
 import { dateTime, t } from "../i18n.js";
@@ -61,7 +61,7 @@ function add(app, changed) {
     does: async () => {
       const made = await send("POST", "/v1/tokens", { name: name.value.trim(), role: role.value });
       shown(made, () => {
-        if (first) location.reload(); // from now on everyone is asked for one
+        if (first) signedOut.tell(); // from now on everyone is asked for one
         else changed();
       });
     },

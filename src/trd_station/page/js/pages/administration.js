@@ -5,6 +5,7 @@ import { get, here } from "../api.js";
 import { App } from "../app.js";
 import { fill, h, icon } from "../dom.js";
 import { dateTime, percent, size, t } from "../i18n.js";
+import { message } from "../messages.js";
 import { into } from "../widgets.js";
 import { attachedPanel } from "./administration-attached.js";
 import { settingsPanel } from "./administration-settings.js";
@@ -91,7 +92,7 @@ class AdministrationPage {
     void into(this.signIns, () => get("/v1/events", { kind: "sign_in", limit: SIGN_INS }, this.stop.signal), (/** @type {{ events: import("../types.js").StationEvent[] }} */ { events }) =>
       events.length === 0 ? h("p", { class: "panel-text quiet" }, t("administration.no_sign_ins")) : h("ul", { class: "events" }, events.map((one) =>
         h("li", {}, one.level === "warning" && h("span", { class: "tag review" }, icon("invalid"), t("watch.level.warning")),
-          h("span", { class: "quiet small when" }, dateTime(one.at)), h("span", { class: "text", lang: "en" }, one.text)))));
+          h("span", { class: "quiet small when" }, dateTime(one.at)), h("span", { class: "text" }, message(one.text))))));
   }
 }
 
