@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from trd.extras import require
 from trd.files import locked, write_bytes
 from trd.progress import tracked
 from trd_station.settings import KeepInputs, Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 station_app = typer.Typer(help="Look after a station's folder.", no_args_is_help=True)
 
@@ -75,12 +78,10 @@ def reconcile(
     """Bring files and rows into agreement after a crash or a restored backup. The station must be stopped."""
     require("trd station", "serve")
     from trd_station.store import retention
-    from trd_station.store.database import Database, check_kind, check_there
+    from trd_station.store.database import Database
     from trd_station.store.files import Files
 
-    url = Settings(data, database=database).url
-    check_kind(data, url)
-    check_there(url)
+    url = _stored(Settings(data, database=database))
     with locked(data, "reconciling"):
         opened = Database(url)
         try:
@@ -111,13 +112,11 @@ def export(
     require("trd station", "serve")
     from trd_station.export import entries
     from trd_station.station import Station
-    from trd_station.store.database import check_kind, check_there
 
     if out.exists():
         raise RecipeError(f"{out} exists: choose a new folder")
     settings = Settings(data, database=database)
-    check_kind(data, settings.url)
-    check_there(settings.url)
+    _stored(settings)
     station = Station.open(settings, run)
     try:
         count = 0
@@ -138,11 +137,8 @@ def backup(
     """Database, files, models and settings of one moment in an archive. The station may run."""
     require("trd station", "serve")
     from trd_station.backup.archive import write_backup
-    from trd_station.store.database import check_kind, check_there
 
-    url = Settings(data, database=database).url
-    check_kind(data, url)
-    check_there(url)
+    url = _stored(Settings(data, database=database))
     written = write_backup(data, url, out, lambda members: tracked(members, "backup", len(members), console))
     console.print(
         f"{written.inspections} inspections, {written.files} files, models {', '.join(written.models) or 'none'}: "
@@ -254,3 +250,12 @@ def test(
     console.print(result["text"], markup=False, highlight=False)
     if not result["passed"]:
         raise typer.Exit(1)
+
+
+def _stored(settings: Settings) -> URL:
+    """The URL of a database that is there and of the folder's kind. Raises OutputError for any other."""
+    from trd_station.store.database import check_kind, check_there
+
+    check_kind(settings.data, settings.url)
+    check_there(settings.url)
+    return settings.url
