@@ -30,6 +30,7 @@ LEAST = 2  # good parts that anything is trained on
 RECOMMENDED = 50
 RATE = 0.05  # of false alarms, that the counter is for
 CROSS = "scoring.calibration=cross"
+NO_STAND_INS = "scoring.stand_ins=false"  # the station never asks for them, and a first detector is to come soon
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,8 @@ class Teaching:
             raise DataError(missing)
         recipe = recipe or {"first": FIRST, "network": NETWORK}[step][settings.layout]
         chosen = _calibrated_well(settings.recipe(recipe, overrides), count, overrides)
-        text = settings.recipe(recipe, (*overrides, *chosen)).to_toml()
+        soon = (NO_STAND_INS,) if step == "first" else ()
+        text = settings.recipe(recipe, (*soon, *overrides, *chosen)).to_toml()
         return self._ask(name, kind, who, recipe, text, {"step": step})
 
     def try_models(self, name: str, who: str, plan: Plan) -> Job:
