@@ -19,6 +19,7 @@ from trd_station.api import (
     exporting,
     find,
     inspect,
+    jobs,
     media,
     model_upload,
     models,
@@ -41,7 +42,7 @@ from trd_station.station import Station
 PAGE = Path(__file__).parents[1] / "page"
 MODULES = (
     *(operation, inspect, find, media, review, threshold, recalibrating, models, model_upload, watching, exporting),
-    *(teaching, collecting, shadow),
+    *(teaching, collecting, jobs, shadow),
 )
 
 
