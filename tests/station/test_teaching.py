@@ -91,6 +91,8 @@ def test_from_an_empty_station_to_a_class_in_service(empty, drawn: Path, tmp_pat
         taught = client.get(BASE).json()
         assert (taught["parts"], taught["needed"], taught["recommended"]) == (0, 19, 50)
         assert "at least 2 are needed" in taught["missing"]["train"]
+        early = client.post("/v1/classes/biscuit/inspections", files=good_parts(drawn, "000"))
+        assert (early.status_code, early.json()["code"]) == (404, "no_class")
         refused = client.post(f"{BASE}/jobs", json=FIRST)
         assert (refused.status_code, refused.json()["detail"]) == (422, taught["missing"]["train"])
         collected = collect(client, drawn, *(f"{number:03d}" for number in range(6)))
