@@ -306,10 +306,8 @@ def test_a_package_is_sent_for_a_class_of_another_name(opened, run_folder: Path,
     with client_of(station) as client:
         told = package_sent(client, "GEAR", package)
         assert (told.status_code, told.json()["class"]) == (201, "GEAR"), told.text
-        assert [one["name"] for one in client.get("/v1/models", params={"class": "GEAR"}).json()["found"]] == [
-            "run/biscuit",
-            told.json()["name"],
-        ]
+        available = client.get("/v1/models", params={"class": "GEAR"}).json()["found"]
+        assert {one["name"] for one in available} == {"run/biscuit", told.json()["name"]}
         assert client.post(f"/v1/models/{told.json()['id']}/switch", json={"reason": "sent"}).status_code == 200
     station.close()
     again = opened(f"GEAR={run_folder / 'biscuit'}")

@@ -21,6 +21,8 @@ from trd.data.listing import list_class
 from trd_station.inputs import live_camera
 from trd_station.settings import Settings
 from trd_station.station import Station
+from trd_station.teaching import rates
+from trd_station.teaching.settings import ClassSettings
 
 BASE = "/v1/teaching/biscuit"
 TINY = ["frame.size=64", "scoring.stand_ins=false"]
@@ -89,6 +91,8 @@ def test_from_an_empty_station_to_a_class_in_service(empty, drawn: Path, tmp_pat
         taught = client.get(BASE).json()
         assert (taught["parts"], taught["needed"], taught["recommended"]) == (0, 19, 50)
         assert "at least 2 are needed" in taught["missing"]["train"]
+        early = client.post("/v1/classes/biscuit/inspections", files=good_parts(drawn, "000"))
+        assert (early.status_code, early.json()["code"]) == (404, "no_class")
         refused = client.post(f"{BASE}/jobs", json=FIRST)
         assert (refused.status_code, refused.json()["detail"]) == (422, taught["missing"]["train"])
         collected = collect(client, drawn, *(f"{number:03d}" for number in range(6)))
@@ -223,6 +227,19 @@ def test_jobs_that_cannot_be(empty, drawn: Path, job: dict, said: str) -> None:
         assert refused.status_code == 422
         assert said in refused.json()["detail"]
         assert client.get(f"{BASE}/jobs").json() == {"jobs": []}
+
+
+def test_how_many_good_parts_are_needed() -> None:
+    """A first detector calibrates on all parts where too few would be held out; a network never does."""
+    settings = ClassSettings("biscuit", "colour and 3D", "anna", 0)
+    first, network = settings.recipe("lite-fast", ()), settings.recipe("lite-rgb-normals", ())
+    assert rates.parts_needed(rates.first_detector(settings)) == 19
+    assert rates.promised_rate(rates.first_detector(settings), 19) == pytest.approx(0.05)
+    assert rates.parts_needed(network) == 56  # a third of which is held out
+    chosen = {count: rates.calibrated_well(first, count, ()) for count in (9, 10, 55, 56)}
+    assert chosen == {9: (), 10: (rates.CROSS,), 55: (rates.CROSS,), 56: ()}
+    assert rates.calibrated_well(first, 20, ("scoring.calibration=split",)) == ()
+    assert rates.calibrated_well(network, 20, ()) == ()
 
 
 @pytest.mark.slow

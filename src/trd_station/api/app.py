@@ -23,6 +23,7 @@ from trd_station.api import (
     exporting,
     find,
     inspect,
+    jobs,
     media,
     model_upload,
     models,
@@ -46,7 +47,7 @@ from trd_station.station import Station
 PAGE = Path(__file__).parents[1] / "page"
 MODULES = (
     *(operation, inspect, find, media, review, threshold, recalibrating, models, model_upload, watching, exporting),
-    *(administration, backing_up, alarms, comparing, teaching, collecting, shadow),
+    *(administration, backing_up, alarms, comparing, teaching, collecting, jobs, shadow),
 )
 
 

@@ -50,6 +50,8 @@ def serving_of(station: Station, name: str) -> Serving:
     serving = station.shelf.serving(name)
     if serving is None:
         class_id_of(station, name)
+        if name not in station.shelf.classes:  # no use to send it again
+            raise Problem(404, "no_class", f"the class '{name[:60]}' is taught, but no model of it is in service yet")
         raise Problem(503, "not_ready", f"no model serves the class '{name}' yet", retry_after_s=5)
     return serving
 

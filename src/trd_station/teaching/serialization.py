@@ -8,15 +8,9 @@ from trd.errors import DataError
 from trd_station import times
 from trd_station.teaching.jobs import Job
 from trd_station.teaching.queue import JobQueue
+from trd_station.teaching.rates import RECOMMENDED, first_detector, missing_parts, parts_needed, promised_rate
 from trd_station.teaching.settings import CAMERA, FIRST, NETWORK, shipped
-from trd_station.teaching.teaching import (
-    RECOMMENDED,
-    TaughtClass,
-    first_detector,
-    missing_parts,
-    parts_needed,
-    promised_rate,
-)
+from trd_station.teaching.teaching import TaughtClass
 
 
 def job_json(queue: JobQueue, job: Job) -> dict[str, Any]:

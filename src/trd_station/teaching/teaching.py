@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from trd.config import REVERSE_DISTILLATION, Recipe
 from trd.errors import DataError, OutputError
 from trd.extras import require
 from trd.files import folder_to_disk
 from trd.packages.package import SUFFIX
-from trd.training.prepare import calibration_count
 from trd_station import times
 from trd_station.store.verdicts import NewEvent
 from trd_station.teaching import jobs
@@ -23,13 +21,11 @@ from trd_station.teaching.collection import Collection
 from trd_station.teaching.drop import DROP, DropFolder, DropFolders
 from trd_station.teaching.jobs import Job, Kind
 from trd_station.teaching.queue import JobQueue
+from trd_station.teaching.rates import calibrated_well, missing_parts
 from trd_station.teaching.settings import FIRST, NETWORK, ClassSettings, Layout, Polygons, checked_name
 from trd_station.teaching.trial import Plan
 
-LEAST = 2  # good parts that anything is trained on
-RECOMMENDED = 50
-RATE = 0.05  # of false alarms, that the counter is for
-CROSS = "scoring.calibration=cross"
+NO_STAND_INS = "scoring.stand_ins=false"  # the station never asks for them, and a first detector is to come soon
 
 
 @dataclass(frozen=True)
@@ -158,8 +154,9 @@ class Teaching:
         if missing := missing_parts(count):
             raise DataError(missing)
         recipe = recipe or {"first": FIRST, "network": NETWORK}[step][settings.layout]
-        chosen = _calibrated_well(settings.recipe(recipe, overrides), count, overrides)
-        text = settings.recipe(recipe, (*overrides, *chosen)).to_toml()
+        chosen = calibrated_well(settings.recipe(recipe, overrides), count, overrides)
+        soon = (NO_STAND_INS,) if step == "first" else ()
+        text = settings.recipe(recipe, (*soon, *overrides, *chosen)).to_toml()
         return self._ask(name, kind, who, recipe, text, {"step": step})
 
     def try_models(self, name: str, who: str, plan: Plan) -> Job:
@@ -227,35 +224,3 @@ class Teaching:
 
 def described(job: Job) -> str:
     return f"job {job.id}, {job.kind}" + (f" by {job.recipe_name}" if job.recipe_name else "")
-
-
-def missing_parts(count: int) -> str | None:
-    """What is missing to train; None where nothing is."""
-    return None if count >= LEAST else f"{count} good parts; at least {LEAST} are needed"
-
-
-def parts_needed(recipe: Recipe) -> int:
-    """Good parts for which a recipe's threshold keeps the rate that the counter is for."""
-    count = LEAST
-    while promised_rate(recipe, count) > RATE + 1e-12:
-        count += 1
-    return count
-
-
-def promised_rate(recipe: Recipe, count: int) -> float:
-    """Of false alarms, by the calibration parts among so many good ones."""
-    cross = recipe.scoring.calibration == "cross"
-    return 1 / ((count if cross else min(calibration_count(recipe, count), count - 1)) + 1)
-
-
-def _calibrated_well(recipe: Recipe, count: int, overrides: tuple[str, ...]) -> tuple[str, ...]:
-    """Cross calibration where too few parts would be held out, and nothing is trained for long: all parts count."""
-    said = any(override.startswith("scoring.calibration") for override in overrides)
-    few = count < 2 * recipe.scoring.folds
-    if said or few or REVERSE_DISTILLATION in recipe.evidence or promised_rate(recipe, count) <= RATE:
-        return ()
-    return (CROSS,)
-
-
-def first_detector(settings: ClassSettings) -> Recipe:
-    return settings.recipe(FIRST[settings.layout], (CROSS,))

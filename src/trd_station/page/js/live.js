@@ -1,7 +1,7 @@
 // @ts-check
 /** What happens at the station, as it happens. */
 
-import { address } from "./api.js";
+import { address, here } from "./api.js";
 
 /**
  * @typedef {object} Heard
@@ -48,7 +48,7 @@ export class Live {
       this.behind = true;
       return;
     }
-    const source = new EventSource(address("/v1/live", { class: className }));
+    const source = new EventSource(here(address("/v1/live", { class: className })));
     this.source = source;
     source.onopen = () => this.#heard();
     source.onerror = () => {

@@ -75,7 +75,7 @@ export const TEACH_STRINGS = {
   "teach.region_numbers": { en: "As numbers", de: "Als Zahlen" },
   "teach.region_numbers_text": { en: "Corners [x, y] in pixels of the frame", de: "Ecken [x, y] in Bildpunkten" },
   "teach.first_step": { en: "3. First detector", de: "3. Erster Detektor" },
-  "teach.first_step_text": { en: "Fitted in a minute, without training a network.", de: "In einer Minute angepasst, ohne ein Netz zu trainieren." },
+  "teach.first_step_text": { en: "Takes about a minute of one core, without training a network.", de: "Braucht etwa eine Minute eines Kerns, ohne ein Netz zu trainieren." },
   "teach.network_step": { en: "4. Network", de: "4. Netz" },
   "teach.network_step_text": { en: "Takes from minutes to hours, with one thread at the lowest priority beside inspection. A station that starts again goes on.", de: "Dauert Minuten bis Stunden, mit einem Thread niedrigster Priorität neben der Prüfung. Eine neu gestartete Station macht weiter." },
   "teach.train": { en: "Train", de: "Trainieren" },

@@ -1,7 +1,7 @@
 // @ts-check
 /** Good parts from a camera: what it sees now, taken by hand or every few seconds. */
 
-import { address, send } from "../api.js";
+import { address, here, send } from "../api.js";
 import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
 import { fault, field } from "../widgets.js";
@@ -51,7 +51,7 @@ export class CameraPanel {
   }
 
   #show() {
-    this.picture.src = address(`${ofTaught(this.name)}/camera.jpg`, { address: this.camera.value.trim(), at: Date.now() });
+    this.picture.src = here(address(`${ofTaught(this.name)}/camera.jpg`, { address: this.camera.value.trim(), at: Date.now() }));
   }
 
   #again() {

@@ -1,7 +1,7 @@
 // @ts-check
 /** What `trd check` says of the good parts: what would stop training, what is doubtful, which parts are strange. */
 
-import { get, send } from "../api.js";
+import { get, here, send } from "../api.js";
 import { App } from "../app.js";
 import { h } from "../dom.js";
 import { num, t, word } from "../i18n.js";
@@ -52,7 +52,7 @@ function shown(app, taught, number, check, changed) {
         }
       } }, t("teach.discard_act"))),
     h("div", { class: "pictures" }, Object.entries(one.pictures).map(([label, name]) => h("figure", {},
-      h("img", { src: `/v1/jobs/${number}/pictures/${encodeURIComponent(name)}`, alt: `${one.name}, ${label}`, loading: "lazy" }), h("figcaption", { class: "small quiet" }, word("picture", label))))));
+      h("img", { src: here(`/v1/jobs/${number}/pictures/${encodeURIComponent(name)}`), alt: `${one.name}, ${label}`, loading: "lazy" }), h("figcaption", { class: "small quiet" }, word("picture", label))))));
   return [
     ...check.problems.map((line) => h("div", { class: "fault", lang: "en" }, h("div", {}, line))),
     ...check.warnings.map((line) => h("div", { class: "note", lang: "en" }, h("div", {}, line))),

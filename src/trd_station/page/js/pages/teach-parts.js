@@ -1,7 +1,7 @@
 // @ts-check
 /** The good parts of a class: dropped or chosen, counted, looked at, discarded. */
 
-import { address, get, send } from "../api.js";
+import { address, get, here, send } from "../api.js";
 import { App } from "../app.js";
 import { droppedFiles, partsIn } from "../collecting.js";
 import { fill, h, icon } from "../dom.js";
@@ -219,7 +219,7 @@ export class PartsPanel {
  * @param {number} [size]
  */
 export function picturePath(name, part, source, size = 176) {
-  return address(`${ofTaught(name)}/parts/${encodeURIComponent(part)}/${encodeURIComponent(source)}.png`, { size });
+  return here(address(`${ofTaught(name)}/parts/${encodeURIComponent(part)}/${encodeURIComponent(source)}.png`, { size }));
 }
 
 /** @param {string} text */

@@ -1,7 +1,7 @@
 // @ts-check
 /** Jobs: what is trained, how far it is, and what it made. */
 
-import { get, ofClass, send } from "../api.js";
+import { get, here, ofClass, send } from "../api.js";
 import { App, link } from "../app.js";
 import { fill, h, icon } from "../dom.js";
 import { dateTime, num, t } from "../i18n.js";
@@ -128,7 +128,7 @@ export function jobLine(app, job) {
       ending && app.may("engineer") && h("button", { class: "slim", onclick: () => void send("POST", `/v1/jobs/${job.id}/cancel`).catch((error) => fill(problem, fault(error))) }, t("teach.cancel")),
       job.model !== null && job.kind === "train" && app.may("engineer") && h("button", { class: "slim main", onclick: () => serve(app, job.class, job.model ?? "") }, t("teach.serve")),
       job.model !== null && job.kind === "train" && app.may("engineer") && h("button", { class: "slim", onclick: () => void send("POST", `${ofTaught(job.class)}/packages`, { model: job.model }).catch((error) => fill(problem, fault(error))) }, t("teach.export")),
-      job.model !== null && job.kind === "export" && app.may("engineer") && h("a", { class: "button slim", href: `/v1/jobs/${job.id}/package`, download: true }, icon("download"), t("teach.package"))),
+      job.model !== null && job.kind === "export" && app.may("engineer") && h("a", { class: "button slim", href: here(`/v1/jobs/${job.id}/package`), download: true }, icon("download"), t("teach.package"))),
     ending && h("div", { class: "stack" }, bar, stage), problem,
     job.error && h("div", { class: "fault", lang: "en" }, icon("invalid"), h("div", {}, job.error)),
     h("details", { ontoggle: (/** @type {Event} */ event) => {

@@ -1,7 +1,7 @@
 // @ts-check
 /** Models on parts that people have judged: what each finds, false alarms, and where they disagree. */
 
-import { get } from "../api.js";
+import { get, here } from "../api.js";
 import { App, link } from "../app.js";
 import { h } from "../dom.js";
 import { num, percent, score, t } from "../i18n.js";
@@ -60,7 +60,7 @@ function shown(app, className, number, trial) {
     h("ul", { class: "strangest" }, trial.flips.map((flip) => h("li", {},
       h("div", { class: "row wrap" }, h("a", { href: link("part", flip.id) }, flip.part), judgementTag(flip.verdict), flip.kind && h("span", { class: "small" }, flip.kind)),
       h("div", { class: "pictures" }, flip.pictures.map((name, index) => h("figure", {},
-        h("img", { src: `/v1/jobs/${number}/pictures/${encodeURIComponent(name)}`, alt: `${flip.part}, ${trial.models[index].name}`, loading: "lazy" }),
+        h("img", { src: here(`/v1/jobs/${number}/pictures/${encodeURIComponent(name)}`), alt: `${flip.part}, ${trial.models[index].name}`, loading: "lazy" }),
         h("figcaption", { class: "small stack" }, h("span", { class: "break" }, trial.models[index].name), h("span", { class: "row" }, decisionTag(flip.rejected[index] ? "reject" : "ok"), score(flip.scores[index]))))))))),
   ];
 }
