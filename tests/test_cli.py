@@ -143,7 +143,7 @@ def test_files_of_one_name_would_overwrite_each_others_results(tmp_path: Path) -
     from trd.cli.prediction import _inputs
     from trd.errors import DataError
 
-    colour_only = SimpleNamespace(recipe=SimpleNamespace(sources=("rgb",), point_cloud_sources=()))
+    colour_only = SimpleNamespace(recipe=SimpleNamespace(inputs=("rgb",), point_cloud_sources=()))
     files = [tmp_path / folder / "0001.png" for folder in ("left", "right")]
     for path in files:
         path.parent.mkdir()

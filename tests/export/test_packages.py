@@ -279,7 +279,7 @@ def test_the_golden_part_is_the_same_here(package: Path) -> None:
     read = read_package(package)
     detector = Detector.load(package)
     golden = Golden.from_bytes(read.contents[read.manifest.golden[0]], "golden")
-    found = deviation(golden, detector.pipeline, detector.engine, read.facts.calibration.maps)
+    found = deviation(golden, detector.pipeline, detector.engine, read.facts.calibration)
     assert found.images == found.maps == found.region == 0
     assert max(golden.sources["rgb"].shape[:2]) <= 200
 

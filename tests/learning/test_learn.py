@@ -100,7 +100,8 @@ def test_all_commands_take_it(lesson: Path, drawn: Path, tmp_path: Path) -> None
     assert f"share_{KNOWN_DEFECTS}" in (tmp_path / "scores/scores.csv").read_text()
 
 
-@pytest.mark.parametrize("runtime", ["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
 def test_it_is_exported(lesson: Path, tmp_path: Path, runtime: str) -> None:
     for module in ("onnxruntime", "onnxscript", "openvino"):
         pytest.importorskip(module)
