@@ -25,7 +25,7 @@ def list_readers(folder: Path) -> dict[str, tuple[bytes, Read]]:
 
     from trd.config import load_recipe
     from trd.preprocess.frame import Frame
-    from trd.preprocess.inspected_area import inspected_area
+    from trd.preprocess.regions import Regions
 
     frame = Frame((480, 640), (0, 0, 480, 640), (320, 320))
     readers: dict[Path, Read] = {}
@@ -43,7 +43,7 @@ def list_readers(folder: Path) -> dict[str, tuple[bytes, Read]]:
     shipped = resources.files("trd.recipes").joinpath("lite-rgb-normals.toml").read_text("utf-8")
     recipe = folder / "regions.toml"
     recipe.write_text(shipped.replace("[frame]\n", POLYGONS, 1))
-    readers[recipe] = lambda path: inspected_area(load_recipe(str(path)).frame, frame)
+    readers[recipe] = lambda path: Regions(load_recipe(str(path)).frame, frame)
     return {str(path): (path.read_bytes(), read) for path, read in readers.items()}
 
 
