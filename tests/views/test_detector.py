@@ -109,6 +109,9 @@ def test_commands_take_parts_with_views(views_run: Path, views_data: Path, tmp_p
     assert len(rows) == 3  # a header and two parts
     assert "top/rgb+top/xyz+back/rgb+back/xyz" in rows[1]
     assert (views_run / "report.html").is_file()
+    described = run("info", str(views_run))
+    assert described.exit_code == 0, described.output
+    assert all(f"view '{view}'" in " ".join(described.output.replace("│", " ").split()) for view in VIEWS)
 
 
 def test_check_says_what_it_sees_of_each_view(views_data: Path, views_recipe: Recipe) -> None:

@@ -73,6 +73,7 @@ def _print_with_torch(version_label: str, runtimes: list[str]) -> None:
 def _describe(run: Path) -> None:
     from trd.packages.facts import earlier_calibrations, facts_at
     from trd.packages.package import is_package, read_package
+    from trd.preprocess.view_frames import ViewFrames
 
     facts = facts_at(run)
     calibration, frame = facts.calibration, facts.frame
@@ -85,9 +86,11 @@ def _describe(run: Path) -> None:
         table.add_row("lesson", lesson)
     table.add_row("modalities", ", ".join(facts.recipe.modalities))
     table.add_row("computes with", _computes_with(run))
-    table.add_row(
-        "frame", f"{frame.sensor[0]} x {frame.sensor[1]}, window {frame.window} -> {frame.size[0]} x {frame.size[1]}"
-    )
+    for name, own in frame.views.items() if isinstance(frame, ViewFrames) else [("", frame)]:
+        label = f"frame of the view '{name}'" if name else "frame"
+        tiles = f" in tiles of {own.tile}" if own.tile else ""
+        size = f"{own.sensor[0]} x {own.sensor[1]}, window {own.window} -> {own.size[0]} x {own.size[1]}"
+        table.add_row(label, size + tiles)
     if is_package(run):
         manifest = read_package(run).manifest
         table.add_row("exported with", ", ".join(f"{name} {version}" for name, version in manifest.tools.items()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
@@ -17,6 +18,8 @@ from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.ranges import TrainingRanges
 from trd.preprocess.view_frames import AnyFrame, ViewFrames
 from trd.types import PreparedSample, Sample
+
+log = logging.getLogger("trd")
 
 Mask = NDArray[np.bool_]
 Item = TypeVar("Item", bound=np.generic)
@@ -101,7 +104,10 @@ def fit_pipeline(
     """
     if "" in facts:
         return Pipeline.from_facts(recipe, facts[""], reference)
-    fitted = {name: Pipeline.from_facts(recipe, view_facts) for name, view_facts in facts.items()}
+    fitted = {}
+    for name, view_facts in facts.items():
+        log.info("view '%s':", name)  # what follows is of it
+        fitted[name] = Pipeline.from_facts(recipe, view_facts)
     frames = {name: pipeline.frame for name, pipeline in fitted.items()}
     if len({frame.size for frame in frames.values()}) > 1:  # of other proportions: one size for the network
         side = recipe.frame.size
