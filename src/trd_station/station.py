@@ -4,40 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from typing import Any
 
 from sqlalchemy import select
 
-from trd.errors import DataError, TRDError
+from trd.errors import TRDError
 from trd.files import locked
 from trd.preprocess.ranges import TrainingRanges
-from trd_station import serialization, times
+from trd_station import serialization
 from trd_station.alarms.alarms import ACKNOWLEDGED, Alarms
 from trd_station.attachments import Attachments
 from trd_station.backup.archive import BACKING_UP
-from trd_station.kept_settings import KeptSettings, changes, keep, read_kept, with_kept
+from trd_station.current_settings import CurrentSettings
+from trd_station.housekeeping import Housekeeping
+from trd_station.kept_settings import with_kept
 from trd_station.live import Live, Message
 from trd_station.metrics import Metrics
+from trd_station.news import News
 from trd_station.serialization import Serializer
 from trd_station.settings import Settings
 from trd_station.shadows import Shadows
 from trd_station.shelf.discovery import detectors_at
-from trd_station.shelf.shelf import Replaced, Shelf
-from trd_station.store import history, verdicts, versions
+from trd_station.shelf.shelf import Shelf
+from trd_station.store import verdicts, versions
 from trd_station.store.database import Database, check_kind, note_kind
 from trd_station.store.files import Files
 from trd_station.store.history import RequestKey
-from trd_station.store.retention import needed_bytes, prune, used_bytes
-from trd_station.store.verdicts import EventFilters, NewEvent
+from trd_station.store.verdicts import NewEvent
 from trd_station.store.versions import ModelVersion
 from trd_station.stored_parts import StoredParts
 from trd_station.teaching.serialization import job_json
@@ -50,10 +50,6 @@ from trd_station.work.line import Line
 STATE_EVERY = 2.0  # seconds
 PRUNE_EVERY = 600.0
 REFUSED_EVERY = 60.0
-AHEAD = 60_000  # milliseconds of a stored time before the clock, from which on it is told
-KEY_RETENTION = 7 * times.DAY  # of Idempotency-Key
-
-Listener = Callable[[Message], None]
 
 log = logging.getLogger("trd")
 
@@ -63,7 +59,8 @@ class Station:
 
     def __init__(self, settings: Settings, runs: Sequence[str], opened: ExitStack) -> None:
         """opened: what is let go of at the end, in reverse order; also where this fails halfway."""
-        self.settings, self._opened = settings, opened
+        self._opened = opened
+        self.current_settings = CurrentSettings(settings, self._take_settings, self.report)
         self.version = metadata.version("trd-anomaly")
         self.tokens = Tokens(settings.data)
         self.files = Files(settings.data)
@@ -73,7 +70,8 @@ class Station:
         self.serializer = Serializer(self.database)
         self.parts = StoredParts(self.database, self.files, self.serializer)
         self.live = Live()
-        self.listeners: list[Listener] = [self.live.publish]
+        self.news = News()
+        self.news.listeners.append(self.live.publish)
         self.shelf = Shelf(
             self.database,
             [detector for run in runs for detector in detectors_at(run)],
@@ -87,28 +85,25 @@ class Station:
         self.watch = Watch(
             self.database, settings.watch_rate, self._model, self._ranges, self._good_scores, self.alarms.watched
         )
-        self._news: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.line = Line(settings, self.shelf, self.database, self.files, self._stored)
         self.metrics = Metrics(lambda: self.line.state.queued, settings.capacity)
         self.changing = threading.RLock()  # thresholds and models are changed by one caller at a time
-        self.used_bytes = 0  # of files; counted anew with every pruning
+        self.housekeeping = Housekeeping(
+            self.database, self.files, lambda: self.settings, self.report, self.metrics.stored
+        )
         self.attachments = Attachments()
-        self._settings_fault = ""
         self._refused_at = -REFUSED_EVERY
         self.teaching = Teaching(
             settings.data / "teach",
             settings.models,
             lambda name: self.database.write(partial(versions.class_id, name=name)),
             self.report,
-            lambda job: self.tell(Message("job", job_json(self.teaching.queue, job))),
+            lambda job: self.news.tell(Message("job", job_json(self.teaching.queue, job))),
             self.taught_changed,
         )
         self.shadows = Shadows(self.database, self.parts, settings.data / "shadows", self.report)
         self._ending = threading.Event()
-        self._threads = [
-            threading.Thread(target=target, name=f"station-{name}", daemon=True)
-            for name, target in (("news", self._tell_news), ("clock", self._tick))
-        ]
+        self._clock = threading.Thread(target=self._tick, name="station-clock", daemon=True)
 
     @classmethod
     def open(cls, settings: Settings, runs: Sequence[str]) -> Station:
@@ -134,14 +129,14 @@ class Station:
         class_ids = [self.class_id(name) for name in self.shelf.classes]
         self.watch.start(class_ids)
         self.alarms.start(class_ids)
-        for thread in self._threads:
-            thread.start()
+        self.news.start()
+        self._clock.start()
         for error in refused:
             self.report(NewEvent("alarm", "self_test", str(error), error.version.class_id))
         self.teaching.start()
         self.shadows.start()
         for change in replaced:
-            self.report(NewEvent("warning", "model", _of_replaced(change), change.before.class_id))
+            self.report(NewEvent("warning", "model", str(change), change.before.class_id))
         names = ", ".join(f"{name} by {self._serving(name)}" for name in self.shelf.classes) or "no class yet"
         unanswered = f"; {lost} parts had not been decided when it stopped" if lost else ""
         self.report(NewEvent("info", "started", f"the station serves {names}{unanswered}"))
@@ -154,15 +149,22 @@ class Station:
         with contextlib.suppress(TRDError):
             self.report(NewEvent("info", "stopped", "the station stops")).result()
         self._ending.set()
-        self._news.put(None)
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join()
+        self.news.stop()
+        if self._clock.ident is not None:
+            self._clock.join()
         with contextlib.suppress(TRDError):
             self.watch.save()
         with contextlib.suppress(TRDError):
             self.tokens.save_seen()
         self._opened.close()
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force now."""
+        return self.current_settings.now
+
+    def _take_settings(self, settings: Settings) -> None:
+        self.line.keep_inputs = settings.keep_inputs
 
     @property
     def ready(self) -> dict[str, bool]:
@@ -200,20 +202,6 @@ class Station:
             raise
         return answer.result()
 
-    def change_settings(self, values: KeptSettings, who: str) -> None:
-        """From the next part on, and over the next start. Raises DataError, OutputError."""
-        with self.changing:
-            keep(self.settings.data, values)
-            self._take_settings(f" by {who}")
-
-    def _take_settings(self, by: str = "") -> None:
-        """Those of the file, which the command changes too."""
-        with self.changing:
-            before, after = self.settings, replace(self.settings, **read_kept(self.settings.data).given())
-            self.settings, self.line.keep_inputs = after, after.keep_inputs
-        if changed := changes(before, after):
-            self.report(NewEvent("info", "settings", f"settings were changed{by}: {', '.join(map(str, changed))}"))
-
     def refused_sign_in(self, address: str) -> None:
         """Logged each time; an event at most once a minute, as whoever tries all tokens would fill the database."""
         log.warning("a token was refused at the sign-in, from %s", address)
@@ -221,16 +209,6 @@ class Station:
         if now - self._refused_at >= REFUSED_EVERY:
             self._refused_at = now
             self.report(NewEvent("warning", "sign_in", f"a token was refused at the sign-in, from {address}"))
-
-    def _reread_settings(self) -> None:
-        """A file that cannot be read changes nothing, and is told once."""
-        try:
-            self._take_settings()
-            self._settings_fault = ""
-        except DataError as error:
-            if str(error) != self._settings_fault:
-                self.report(NewEvent("warning", "settings", str(error)))
-            self._settings_fault = str(error)
 
     def model_json(self, version: ModelVersion) -> dict[str, Any]:
         with self.database.reading() as connection:
@@ -244,7 +222,7 @@ class Station:
 
         def tell(done: Any) -> None:
             if done.exception() is None:
-                self._news.put(partial(self._tell_event, done.result()))
+                self.news.put(partial(self._tell_event, done.result()))
 
         future.add_done_callback(tell)
         return future
@@ -255,11 +233,11 @@ class Station:
 
         def news() -> None:
             name = self.serializer.class_name(row["class_id"])
-            self._tell(Message("verdict", serialization.verdict(verdict), name))
+            self.news.tell_now(Message("verdict", serialization.verdict(verdict), name))
             if first and row["sampled"] and verdict["verdict"] == "good":
                 self.watch.confirmed(row)
 
-        self._news.put(news)
+        self.news.put(news)
 
     def open_alarms(self) -> list[dict[str, Any]]:
         """As docs/station-api.md tells events, oldest first."""
@@ -277,15 +255,11 @@ class Station:
         self.changed("watch", "" if row["class_id"] is None else self.serializer.class_name(row["class_id"]))
 
     def changed(self, what: str, class_name: str) -> None:
-        self.tell(Message("changed", {"what": what, "class": class_name}, class_name))
+        self.news.tell(Message("changed", {"what": what, "class": class_name}, class_name))
 
     def taught_changed(self, class_name: str) -> None:
         """Readers of other classes hear of it, too: a page that teaches is open beside any class."""
-        self.tell(Message("changed", {"what": "teaching", "class": class_name}))
-
-    def tell(self, message: Message) -> None:
-        """Everyone who listens, after what happened before."""
-        self._news.put(partial(self._tell, message))
+        self.news.tell(Message("changed", {"what": "teaching", "class": class_name}))
 
     def class_id(self, name: str) -> int:
         number = self.serializer.class_id(name)
@@ -315,86 +289,37 @@ class Station:
         }
 
     def _stored(self, rows: list[Stored]) -> None:
-        self._news.put(partial(self._tell_stored, rows))
+        self.news.put(partial(self._tell_stored, rows))
 
     def _tell_stored(self, rows: list[Stored]) -> None:
         self.shadows.observe(rows)
         for row in rows:
             name = self.serializer.class_name(row["class_id"])
             self.metrics.decided(name, row["decision"], row["timings"]["total_ms"] / 1000)
-            self.used_bytes += row["bytes"]
+            self.housekeeping.used_bytes += row["bytes"]
             self.watch.observe(row)
             self.alarms.observe(row)
-            self._tell(Message("inspection", self.serializer.inspection(row), name, row["id"]))
+            self.news.tell_now(Message("inspection", self.serializer.inspection(row), name, row["id"]))
 
     def _tell_event(self, row: dict[str, Any]) -> None:
         name = "" if row["class_id"] is None else self.serializer.class_name(row["class_id"])
         level = logging.INFO if row["level"] == "info" else logging.WARNING
         log.log(level, "%s%s", f"{name}: " if name else "", row["text"])
-        self._tell(Message("event", self.serializer.event(row), name))
-
-    def _tell(self, message: Message) -> None:
-        for listener in list(self.listeners):
-            try:
-                listener(message)
-            except Exception:
-                log.exception("an output failed")
-
-    def _tell_news(self) -> None:
-        while (news := self._news.get()) is not None:
-            try:
-                news()
-            except Exception:
-                log.exception("what followed a part failed")
+        self.news.tell_now(Message("event", self.serializer.event(row), name))
 
     def _tick(self) -> None:
         next_pruning = time.monotonic()
         while not self._ending.wait(STATE_EVERY):
             try:
-                self._reread_settings()
+                self.current_settings.reread()
                 self.tokens.save_seen()
-                self._tell(Message("state", self.state()))
+                self.news.tell_now(Message("state", self.state()))
                 self.alarms.look()
                 if time.monotonic() >= next_pruning:
                     next_pruning = time.monotonic() + PRUNE_EVERY
-                    self._prune()
+                    self.housekeeping.prune()
             except Exception:
                 log.exception("the station's clock failed")
-
-    def _prune(self) -> None:
-        gone = prune(self.database, self.files, self.settings.keep_days, self.settings.keep_bytes)
-        if gone.inspections:
-            freed = f"the files of {gone.inspections} inspections were deleted, {gone.bytes / 1e6:.0f} MB"
-            self.report(NewEvent("info", "retention", f"{freed}; their rows stay"))
-        if gone.held:
-            self._warn(
-                "clock", "no part came for days before the last one: is the clock right? No files go for their age"
-            )
-        self.database.write(partial(history.forget_keys, before=times.now() - KEY_RETENTION))
-        with self.database.reading() as connection:
-            self.used_bytes = used_bytes(connection)
-            needed = needed_bytes(connection)
-            ahead = history.newest_at(connection) - times.now()
-        if ahead > AHEAD:
-            hours = f"{ahead / times.HOUR:.1f} hours"
-            self._warn(
-                "clock", f"the last part was stored with a time {hours} ahead; until then all get that same time"
-            )
-        self.metrics.stored.set(self.used_bytes)
-        if 2 * needed > (most := self.settings.keep_bytes):
-            self._warn(
-                "retention",
-                f"{needed / 1e9:.1f} of {most / 1e9:.1f} GB are files of parts that are judged or sampled, which never "
-                "go, or wait for review, which go last: the others' go the sooner. Raise --keep-gb, or lower --audit",
-            )
-
-    def _warn(self, kind: str, text: str) -> None:
-        """Once a day, also where the station starts again."""
-        today = EventFilters(kind=kind, level="warning", since=times.now() - times.DAY)
-        with self.database.reading() as connection:
-            earlier, _ = verdicts.events(connection, today, None, 1)
-        if not earlier:
-            self.report(NewEvent("warning", kind, text)).result()
 
     # --- what shelf and watch ask for
 
@@ -415,15 +340,3 @@ class Station:
         if serving is None or serving.detector.calibration.kind != "split":
             return ()
         return serving.detector.calibration.good_scores
-
-
-def _of_replaced(change: Replaced) -> str:
-    """For its event."""
-    before, now = change.before, change.now
-    above = "" if change.rejected_above is None else f", which rejected above {change.rejected_above:.5g}"
-    return (
-        f"{before.name} (model {before.id}) served before{above}, and is not at {before.path} any more or was refused; "
-        f"now {now.version.name} (model {now.version.id}) serves and rejects above "
-        f"{now.threshold.limits.reject_above:.5g}. If that is not wanted, give the earlier one at the start, or put it "
-        "into the station's folder `models`, and switch to it"
-    )

@@ -128,3 +128,19 @@ def broker(tmp_path: Path) -> Iterator[Any]:
     one.start()
     yield one
     one.stop()
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Callable[[], Station]]:
+    """Opens a station without detectors, on the same folder each time; the one before is closed."""
+    stations: list[Station] = []
+
+    def open_it() -> Station:
+        while stations:
+            stations.pop().close()
+        stations.append(Station.open(Settings(tmp_path / "data", device="cpu"), []))
+        return stations[-1]
+
+    yield open_it
+    for station in stations:
+        station.close()

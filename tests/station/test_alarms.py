@@ -74,7 +74,7 @@ def test_an_alarm_is_raised_once_and_acknowledged_with_a_cause(
     station: Station, client: TestClient, send: Send
 ) -> None:
     heard: list[Message] = []
-    station.listeners.append(heard.append)
+    station.news.listeners.append(heard.append)
     rule(client, rejects_in_row=2)
     for _ in range(4):
         (part,) = send("chip")

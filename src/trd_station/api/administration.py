@@ -50,7 +50,7 @@ def _disk(station: Station) -> dict[str, int]:
     return {
         "total_bytes": usage.total,
         "free_bytes": usage.free,
-        "files_bytes": station.used_bytes,
+        "files_bytes": station.housekeeping.used_bytes,
         "database_bytes": _database_bytes(station),
     }
 
@@ -85,7 +85,7 @@ def change(request: Request, body: KeptSettings) -> dict[str, Any]:
     """What is left out or null stays. It holds from the next part on and over the next start, where no option of the
     start sets it anew."""
     station = station_of(request)
-    station.change_settings(body, who(request))
+    station.current_settings.change(body, who(request))
     return _settings(station)
 
 

@@ -36,7 +36,7 @@ from trd_station.api import (
     threshold,
     watching,
 )
-from trd_station.api.answers.describing import plain_references
+from trd_station.api.answers.describing import StationApp
 from trd_station.api.bounded import Bounded
 from trd_station.api.lingering import Lingering
 from trd_station.api.prefix import Prefix
@@ -72,7 +72,7 @@ def create_app(station: Station, hosts: Iterable[str] = (), prefix: str = "") ->
         app.state.camera.close()
 
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a line for each damaged form would fill the log
-    app = FastAPI(
+    app = StationApp(
         title="TRD inspection station",
         version=station.version,
         openapi_url=None,
@@ -87,7 +87,6 @@ def create_app(station: Station, hosts: Iterable[str] = (), prefix: str = "") ->
     problems.install(app)
     for module in MODULES:
         app.include_router(module.routes)
-    plain_references(app)
     if (PAGE / "index.html").is_file():
         # systems differ in what they take these for, and browsers refuse scripts of another type
         for suffix, kind in ((".js", "text/javascript"), (".mjs", "text/javascript"), (".woff2", "font/woff2")):

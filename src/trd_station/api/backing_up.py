@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
@@ -15,6 +16,9 @@ from trd_station.api.common import station_of
 from trd_station.backup.archive import Backup, note_backup
 from trd_station.station import Station
 from trd_station.store.verdicts import NewEvent
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer  # of collections.abc from Python 3.12 on
 
 routes = router()
 
@@ -28,9 +32,9 @@ class _Pipe(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]  # zipfile gives bytes
+    def write(self, data: Buffer, /) -> int:
         self._blocks.append(bytes(data))
-        return len(data)
+        return len(self._blocks[-1])
 
     def taken(self) -> bytes:
         blocks, self._blocks = self._blocks, []

@@ -143,7 +143,7 @@ def settings(request: Request) -> dict[str, Any]:
         "keep_inputs": chosen.keep_inputs,
         "keep_days": chosen.keep_days,
         "keep_bytes": chosen.keep_bytes,
-        "used_bytes": station.used_bytes,
+        "used_bytes": station.housekeeping.used_bytes,
     }
 
 

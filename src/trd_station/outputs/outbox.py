@@ -61,7 +61,7 @@ class Outbox:
         self._news = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"station-{name}", daemon=True)
-        station.listeners.append(self._hear)
+        station.news.listeners.append(self._hear)
         self._thread.start()
 
     @property
@@ -79,7 +79,7 @@ class Outbox:
         self._stopping.set()
         self._news.set()
         self._thread.join()
-        self._station.listeners.remove(self._hear)
+        self._station.news.listeners.remove(self._hear)
         try:
             self._save()
         except TRDError as error:

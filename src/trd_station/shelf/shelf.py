@@ -61,6 +61,16 @@ class Replaced:
     rejected_above: float | None
     now: Serving
 
+    def __str__(self) -> str:
+        """For its event."""
+        above = "" if self.rejected_above is None else f", which rejected above {self.rejected_above:.5g}"
+        return (
+            f"{self.before.name} (model {self.before.id}) served before{above}, and is not at {self.before.path} any "
+            f"more or was refused; now {self.now.version.name} (model {self.now.version.id}) serves and rejects above "
+            f"{self.now.threshold.limits.reject_above:.5g}. If that is not wanted, give the earlier one at the start, "
+            "or put it into the station's folder `models`, and switch to it"
+        )
+
 
 class Shelf:
     """Reads without a lock (a `Serving` is replaced whole); whoever changes something holds one.

@@ -94,7 +94,7 @@ def save_model(connection: Connection, version: ModelVersion) -> int:
         connection.execute(update(model).where(model.c.id == version.id).values(values))
         return version.id
     values["at"] = times.now()
-    return int(connection.execute(insert(model).values(values)).inserted_primary_key[0])  # type: ignore[index]
+    return inserted(connection, insert(model).values(values))
 
 
 def inspections_of(connection: Connection, model_id: int, most: int = 100_000) -> int:
@@ -151,8 +151,7 @@ def add_threshold(connection: Connection, version: ThresholdVersion) -> Threshol
         "reason": version.reason,
     }
     connection.execute(update(threshold).where(threshold.c.model_id == version.model_id).values(active=False))
-    number = connection.execute(insert(threshold).values(values)).inserted_primary_key[0]  # type: ignore[index]
-    stored = threshold_by_id(connection, number)
+    stored = threshold_by_id(connection, inserted(connection, insert(threshold).values(values)))
     assert stored is not None
     return stored
 

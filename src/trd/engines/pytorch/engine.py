@@ -58,7 +58,7 @@ class PyTorchEngine:
         """Everything that the steps give for images of a batch, and the images."""
         with torch.inference_mode(), explained_out_of_memory(PREDICTION_REMEDY):
             if self._compiled:  # what the graphs gave before may be overwritten from here on
-                torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # torch's gap
+                torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # torch does not annotate it
             values = {IMAGE + name: torch.from_numpy(stack).to(self._device) for name, stack in images.items()}
             lower: dict[str, Tensor] = {}
             for name, steps in self._calls:

@@ -37,7 +37,7 @@ def onednn_takes(device: torch.device, dtype: torch.dtype) -> bool:
         return False
     if not all(hasattr(torch.ops.mkldnn, name) for name in OPERATORS):  # not promised by PyTorch's documentation
         return False
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch's gap
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch does not annotate it
         return False
     return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 

@@ -34,7 +34,7 @@ def fit_mappings(job: FitJob, teacher: FrozenTeacher) -> State:
         squares = [unit_distances(predicted[name].float(), cells[name]) for name in module.modalities]
         loss = torch.stack([modality_squares.mean() / 2 for modality_squares in squares]).sum()  # of 1 - cosine
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's gap
+        torch.autograd.backward(loss)
         optimizer.step()
     return tensors_of(module)
 
