@@ -269,8 +269,7 @@ def checked(sample: Sample, recipe: Recipe) -> Sample:
     """The sample with NaN and infinite points of clouds as missing ones, when its arrays can be used. Raises DataError
     otherwise; files are checked on reading too."""
     if sample.views:
-        views = {name: checked(sample.view(name), recipe) for name, _ in sample.views}
-        return replace(joined_views(sample.id, views, sample.defect), mask=sample.mask)
+        return _checked_views(sample, recipe)
     shape: tuple[int, ...] | None = None
     changed = dict[str, NDArray[np.generic]]()
     for source in recipe.sources:
@@ -307,6 +306,14 @@ def checked(sample: Sample, recipe: Recipe) -> Sample:
         if cloud and not (array[..., 2] != 0).any():
             raise DataError(f"sample {sample.id}: '{source}' has no valid depth, every point is missing (z = 0)")
     return replace(sample, arrays={**sample.arrays, **changed}) if changed else sample
+
+
+def _checked_views(sample: Sample, recipe: Recipe) -> Sample:
+    given = {name: sample.view(name) for name, _ in sample.views}
+    views = {name: checked(view, recipe) for name, view in given.items()}
+    if all(views[name] is view for name, view in given.items()):
+        return sample
+    return replace(joined_views(sample.id, views, sample.defect), mask=sample.mask)
 
 
 def _is_image(array: NDArray[np.generic]) -> bool:

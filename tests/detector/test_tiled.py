@@ -103,6 +103,12 @@ def test_tiles_are_proposed_where_the_smallest_defect_needs_them(defect: str, si
     assert "pixels across for the network" in answer.fact
 
 
+def test_nothing_is_proposed_that_the_sensor_does_not_show() -> None:
+    coarse = Frame((240, 256), (0, 0, 240, 256), (256, 320))
+    answer = resolution(DefectSize.of("5px"), FrameConfig(size=320), coarse, None)
+    assert "too small for this sensor" in answer.warning
+
+
 def test_sizes_of_defects_that_cannot_be_told() -> None:
     with pytest.raises(DataError, match="such as 0.5mm or 12px"):
         DefectSize.of("half a millimetre")

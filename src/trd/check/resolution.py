@@ -62,9 +62,10 @@ def resolution(defect: DefectSize, config: FrameConfig, frame: AnyFrame, pitch: 
     fact = f"{defect}{own} is {seen:.1f} pixels across for the network, {ENOUGH:g} are enough"
     if seen >= ENOUGH:
         return Resolution(fact)
-    if pixels < ENOUGH / 2:
+    finest = -(-window // STRIDE) * STRIDE  # more pixels than the sensor's show nothing more
+    if pixels < ENOUGH / 2 or finest <= side:
         return Resolution(fact, f"a defect of {defect}{own} is too small for this sensor: bring it nearer to the part")
-    needed = min(-(-int(np.ceil(side * ENOUGH / seen)) // STRIDE) * STRIDE, -(-window // STRIDE) * STRIDE)
+    needed = min(-(-int(np.ceil(side * ENOUGH / seen)) // STRIDE) * STRIDE, finest)
     if needed <= WHOLE * side:
         return Resolution(fact, f"for a defect of {defect} take --set frame.size={needed}")
     tile = config.tile or side

@@ -57,7 +57,7 @@ class ViewFrames:
 
     @property
     def region(self) -> Literal["", "part", "frame"]:
-        """ "part" where that is scored in one of the views."""
+        """Whether the part is scored, in one of the views at least, or the whole frame."""
         return "part" if any(frame.region == "part" for frame in self.views.values()) else self.first.region
 
     @property

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trd.config import Recipe
 from trd.errors import DataError
-from trd.preprocess.facts import SampleFacts, sample_facts, shape_of
+from trd.preprocess.facts import SampleFacts, shape_of
 from trd.preprocess.part_finder import PartFinder
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.ranges import TrainingRanges
@@ -22,7 +22,6 @@ from trd.types import PreparedSample, Sample
 log = logging.getLogger("trd")
 
 Mask = NDArray[np.bool_]
-Item = TypeVar("Item", bound=np.generic)
 
 
 class ViewPipeline:
@@ -40,7 +39,7 @@ class ViewPipeline:
 
     @property
     def region(self) -> Literal["part", "frame"]:
-        """ "part" where that is scored in one of the views."""
+        """Whether the part is scored, in one of the views at least, or the whole frame."""
         regions = [pipeline.region for pipeline in self.pipelines.values()]
         return "part" if "part" in regions else "frame"
 
@@ -126,16 +125,7 @@ def fit_pipeline(
     return pipeline
 
 
-def fit_on_samples(recipe: Recipe, samples: Iterable[Sample]) -> AnyPipeline:
-    """`fit_pipeline` of decoded training samples."""
-    facts: dict[str, list[SampleFacts]] = {}
-    for sample in samples:
-        for name in [name for name, _ in sample.views] or [""]:
-            facts.setdefault(name, []).append(sample_facts(recipe, sample.view(name) if name else sample))
-    return fit_pipeline(recipe, facts)
-
-
 def _of_view(measure: str, view: str) -> str:
-    """ "brightness rgb" -> "brightness front/rgb", "plane" -> "plane front"."""
+    """A measure's name for one view: "brightness front/rgb", "plane front"."""
     kind, _, source = measure.partition(" ")
     return f"{kind} {view}/{source}" if source else f"{kind} {view}"
