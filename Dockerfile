@@ -12,7 +12,8 @@ USER trd
 WORKDIR /data
 VOLUME /data
 EXPOSE 8765
-# from inside, past any http_proxy: the station answers to loopback names always, to others only where --name-of-host gives them
+# from inside, past any http_proxy: the station answers to loopback names always, to others only where --name-of-host
+# gives them
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["python", "-c", \
     "from urllib.request import *; build_opener(ProxyHandler({})).open('http://127.0.0.1:8765/healthz', timeout=4)"]
 ENTRYPOINT ["trd"]

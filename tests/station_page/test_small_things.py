@@ -238,6 +238,35 @@ def test_what_the_station_says_is_said_in_german(browser: Any, two_classes: Serv
     assert any(text.startswith("Lage, quer hat sich verändert") for text in german)
 
 
+NAMES = {
+    "sourceName rgb_bank": "Farbe, Speicherbank",
+    "sourceName normals_statistics": "Normalen, Statistik",
+    "sourceName mapping": "Farbe und Form zusammen",
+    "sourceName known_defects": "Bekannte Defekte",
+    "sourceName front/rgb": "Farbe (front)",
+    "streamName score good": "Wert, gute Teile",
+    "streamName brightness front/rgb": "Helligkeit: Farbe (front)",
+    "streamName plane front": "Abstand der Auflage (front)",
+    "measureOf plane front": "500,00 mm",
+    "measureOf brightness front/rgb": "50,0 %",
+    "worded alarm rules became reject_rate 0.3, reject_window 50, by anna: why": (
+        "Alarmregeln wurden Ausschuss, mehr als %: 30, der letzten so vielen Teile: 50, durch anna: why"
+    ),
+}
+
+
+def test_maps_measures_and_rules_have_names_also_of_one_view(browser: Any, two_classes: Served) -> None:
+    with window(browser, two_classes, Look(language="de-DE")) as opened:
+        shown = opened.open("models").evaluate(
+            """async (asked) => {
+                const say = { ...await import("/js/streams.js"), ...await import("/js/messages.js") };
+                return asked.map((one) => one.split(/ (.*)/s)).map(([name, text]) => say[name](text, 0.5));
+            }""",
+            list(NAMES),
+        )
+    assert dict(zip(NAMES, shown, strict=True)) == NAMES
+
+
 def test_an_alarm_stands_on_the_line_until_someone_says_why(
     browser: Any, two_classes: Served, page_parts: Path
 ) -> None:
@@ -249,6 +278,8 @@ def test_an_alarm_stands_on_the_line_until_someone_says_why(
         page.locator("dialog textarea").fill("to see")
         page.locator("dialog").get_by_role("button", name="Keep these rules").click()
         page.get_by_text("These rules hold").wait_for()
+        rules = page.request.get(f"{two_classes.address}/v1/events?kind=rules").json()["events"]
+        assert [event["class"] is None for event in rules] == [False]  # the station's rules are as they were
         opened.open("line")
         page.locator(".line-strip li").first.wait_for()
         assert page.locator(".alarm").count() == 0

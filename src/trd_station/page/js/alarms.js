@@ -14,7 +14,7 @@ const SHOWN = 2; // at once; the others are counted
 const CAUSES = /** @type {const} */ (["lamp", "camera", "fixture", "batch", "defects", "test"]);
 
 /** What kind of alarm it is, in two or three words. @param {StationEvent} alarm */
-export function alarmTitle(alarm) {
+function alarmTitle(alarm) {
   const title = word("alarm", alarm.kind);
   return title === alarm.kind ? t("watch.level.alarm") : title;
 }

@@ -3,7 +3,7 @@
 
 import { h } from "./dom.js";
 import { language, num, word } from "./i18n.js";
-import { sourceName, streamName } from "./streams.js";
+import { factorOf, sourceName, streamName } from "./streams.js";
 
 /**
  * A message of the station, and the page's words for it. Named groups are put in: `stream` and `source` by their names
@@ -146,11 +146,11 @@ function form(pattern, de, en) {
  */
 export function translated(text) {
   for (const { is, de, en } of FORMS) {
-    const groups = is.exec(text)?.groups;
-    if (!is.test(text)) continue;
+    const match = is.exec(text);
+    if (!match) continue;
     const wanted = language() === "de" ? de : en;
     if (wanted === undefined) return text;
-    return wanted.replace(/\{(\w+)\}/g, (_whole, name) => put(name, groups ?? {}));
+    return wanted.replace(/\{(\w+)\}/g, (_whole, name) => put(name, match.groups ?? {}));
   }
   return null;
 }
@@ -170,7 +170,7 @@ function put(name, groups) {
   if (name === "streams") return text.split(", ").map(streamName).join(", ");
   if (name === "names") return text.replace(/ by ([^,]+)/g, " ($1)"); // classes, each with what serves it
   if (name === "source") return sourceName(text);
-  if (name === "values") return text.replace(/(\w+) (\S+?)(,|$)/g, (_whole, key, value, end) => `${word("rule", key)} ${value}${end}`);
+  if (name === "values") return text.replace(/(\w+) (\S+?)(,|$)/g, (_whole, key, value, end) => `${word("rule", key)}: ${num(factorOf(key) * Number(value))}${end}`);
   return name === "rest" ? (translated(text) ?? text) : text;
 }
 

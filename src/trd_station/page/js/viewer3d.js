@@ -17,6 +17,8 @@ const FIRST_REST_MS = 30; // nobody has taken hold of it yet
 const STILL = 4; // CSS pixels that a finger may move while it taps
 const MANY = 100000; // points that are drawn coarsely while something moves
 
+const RULER = new THREE.LineBasicMaterial({ color: 0xff5edb, depthTest: false });
+
 /** One context for all parts: making one, and its programs, takes longer than drawing a part. */
 class Stage {
   constructor() {
@@ -200,8 +202,7 @@ export class Viewer3D {
     }
     const places = (ends ?? []).map((end) => this.#position(end)).filter((place) => place !== null);
     if (places.length === 2) {
-      const material = new THREE.LineBasicMaterial({ color: 0xff5edb, depthTest: false });
-      this.line = new THREE.Line(new THREE.BufferGeometry().setFromPoints(places), material);
+      this.line = new THREE.Line(new THREE.BufferGeometry().setFromPoints(places), RULER);
       this.scene.add(this.line);
     }
     this.draw();

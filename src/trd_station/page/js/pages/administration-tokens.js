@@ -4,7 +4,7 @@
 import { address, get, send, signedOut } from "../api.js";
 import { App } from "../app.js";
 import { fill, h, icon } from "../dom.js";
-import { dateTime, t } from "../i18n.js";
+import { NOTHING, dateTime, t } from "../i18n.js";
 import { ask, field, into, toast } from "../widgets.js";
 
 /** @typedef {{ name: string, role: import("../types.js").Role, made: string | null, seen: string | null }} Token */
@@ -17,7 +17,7 @@ const ROLES = /** @type {const} */ (["viewer", "operator", "engineer", "admin"])
  */
 export function tokensPanel(app, signal) {
   const list = h("div", { class: "table-panel" });
-  const read = () => into(list, () => get("/v1/tokens", {}, signal), ({ tokens }) => table(tokens, app, read));
+  const read = () => into(list, () => get("/v1/tokens", {}, signal), ({ tokens }) => table(tokens, read));
   void read();
   return h("section", { class: "panel" },
     h("header", {}, h("h2", {}, t("administration.tokens")), h("span", { class: "grow" }),
@@ -27,10 +27,9 @@ export function tokensPanel(app, signal) {
 
 /**
  * @param {Token[]} tokens
- * @param {App} app
  * @param {() => void} changed
  */
-function table(tokens, app, changed) {
+function table(tokens, changed) {
   if (!tokens.length) return h("p", { class: "panel-text quiet" }, t("administration.no_tokens"));
   const heads = ["name", "role", "made", "seen"];
   return h("table", { class: "tokens" }, h("caption", { class: "unseen" }, t("administration.tokens")),
@@ -38,7 +37,7 @@ function table(tokens, app, changed) {
     h("tbody", {}, tokens.map((one) => h("tr", {},
       h("th", { scope: "row", class: "break" }, one.name),
       h("td", {}, t(`role.${one.role}`)),
-      h("td", {}, one.made ? dateTime(one.made) : "–"),
+      h("td", {}, one.made ? dateTime(one.made) : NOTHING),
       h("td", {}, one.seen ? dateTime(one.seen) : t("administration.never")),
       h("td", { class: "number" }, h("button", { class: "slim", "aria-label": t("administration.remove_of", { name: one.name }), onclick: () => remove(one.name, changed) }, t("administration.remove")))))));
 }

@@ -5,12 +5,11 @@ import { get, ofClass, send } from "../api.js";
 import { App } from "../app.js";
 import { h } from "../dom.js";
 import { editable, parsed, t } from "../i18n.js";
+import { factorOf } from "../streams.js";
 import { ask, field, into, toast } from "../widgets.js";
 
-/** Name, factor between the field and the station's value. @type {[string, number][]} */
-const OF_CLASS = [["rejects_in_row", 1], ["reject_rate", 100], ["reject_window", 1], ["invalid_in_row", 1]];
-/** @type {[string, number][]} */
-const OF_STATION = [["output_dead_s", 1], ["disk_free_gb", 1]];
+const OF_CLASS = ["rejects_in_row", "reject_rate", "reject_window", "invalid_in_row"];
+const OF_STATION = ["output_dead_s", "disk_free_gb"];
 
 /** @param {App} app */
 export function rulesPanel(app) {
@@ -23,13 +22,14 @@ export function rulesPanel(app) {
    * @param {Record<string, any>} all
    */
   function draw(own, all) {
-    const fields = new Map([...OF_CLASS.map(([name, factor]) => /** @type {const} */ ([name, control(own[name] * factor)])), ...OF_STATION.map(([name, factor]) => /** @type {const} */ ([name, control(all[name] * factor)]))]);
+    const rules = { ...own, ...all };
+    const fields = new Map([...OF_CLASS, ...OF_STATION].map((name) => /** @type {const} */ ([name, control(rules[name] * factorOf(name))])));
     const drift = h("input", { type: "checkbox", checked: own.drift, disabled: !app.may("engineer") });
-    const part = (/** @type {[string, number][]} */ names) => names.map(([name]) => field(t(`rule.${name}`), /** @type {HTMLElement} */ (fields.get(name))));
-    const given = (/** @type {[string, number][]} */ names) => Object.fromEntries(names.map(([name, factor]) => [name, parsed(fields.get(name)?.value ?? "") / factor]));
+    const part = (/** @type {string[]} */ names) => names.map((name) => field(t(`rule.${name}`), /** @type {HTMLElement} */ (fields.get(name))));
+    const changed = (/** @type {string[]} */ names) => Object.fromEntries(names.map((name) => [name, parsed(fields.get(name)?.value ?? "") / factorOf(name)]).filter(([name, value]) => value !== rules[name]));
     return h("form", { class: "stack", onsubmit: (/** @type {Event} */ event) => {
       event.preventDefault();
-      keep(given(OF_CLASS), drift.checked, given(OF_STATION));
+      keep({ ...changed(OF_CLASS), ...(drift.checked === own.drift ? {} : { drift: drift.checked }) }, changed(OF_STATION));
     } },
     h("div", { class: "rules" }, part(OF_CLASS)),
     h("label", { class: "check" }, drift, t("rule.drift")),
@@ -43,11 +43,11 @@ export function rulesPanel(app) {
   }
 
   /**
-   * @param {Record<string, number>} own
-   * @param {boolean} drift
+   * What did not change is not sent: each message is an event.
+   * @param {Record<string, number | boolean>} own
    * @param {Record<string, number>} all
    */
-  function keep(own, drift, all) {
+  function keep(own, all) {
     const reason = h("textarea", { rows: 2, required: true, maxlength: 1000, placeholder: t("reason_hint") });
     ask({
       title: t("rule.title"),
@@ -55,8 +55,8 @@ export function rulesPanel(app) {
       body: [field(t("reason"), reason)],
       does: async () => {
         const why = reason.value.trim();
-        await send("PUT", path, { ...own, drift, reason: why });
-        await send("PUT", "/v1/alarm-rules", { ...all, reason: why });
+        if (Object.keys(own).length) await send("PUT", path, { ...own, reason: why });
+        if (Object.keys(all).length) await send("PUT", "/v1/alarm-rules", { ...all, reason: why });
         toast(t("rule.kept"));
         read();
       },

@@ -8,7 +8,7 @@ import { Chart, axis, banded, chartKey, dots, pointed } from "../charts.js";
 import { fill, h, icon } from "../dom.js";
 import { dateTime, num, percent, t } from "../i18n.js";
 import { message } from "../messages.js";
-import { FACTORS, measured, streamName, unitOf } from "../streams.js";
+import { factorOf, measureOf, streamName, unitOf } from "../streams.js";
 import { ask, empty, fault, field, into } from "../widgets.js";
 import { rulesPanel } from "./watch-rules.js";
 
@@ -128,7 +128,7 @@ class Watch {
       h("tbody", {}, streams.map((one) => h("tr", { class: one.name === this.chosen ? "chosen" : "", "data-stream": one.name, onclick: () => void this.#show(one).catch((error) => this.#failed(error)) },
         h("th", { scope: "row" }, h("button", { class: "bare" }, streamName(one.name))),
         h("td", {}, stateTag(one)),
-        h("td", { class: "number strong" }, measured(one.value, unitOf(one.name, one.unit))),
+        h("td", { class: "number strong" }, measureOf(one.name, one.value)),
         range(one.reference, one), range(one.training, one),
         h("td", {}, evidence(one)),
         h("td", { class: "number" }, num(one.count, 0))))));
@@ -141,7 +141,7 @@ class Watch {
     const { points } = await get(`${this.path}/${encodeURIComponent(stream.name)}`, { limit: POINTS }, this.stop.signal);
     if (this.chosen !== stream.name) return; // another one was chosen meanwhile
     this.points = points;
-    const scale = FACTORS[unitOf(stream.name, stream.unit)] ?? 1;
+    const scale = factorOf(stream.name);
     const values = points.map((/** @type {any} */ one) => scale * one.value);
     const data = [values.map((/** @type {number} */ _value, /** @type {number} */ index) => index - values.length + 1), values];
     this.band = stream.training && /** @type {[number, number]} */ (stream.training.map((value) => scale * value));
@@ -159,7 +159,7 @@ class Watch {
         plugins: [banded(() => this.band), pointed({
           text: (index) => {
             const one = this.points[index];
-            return one ? [measured(one.value, unitOf(this.chosen, stream.unit)), dateTime(one.at)] : [];
+            return one ? [measureOf(this.chosen, one.value), dateTime(one.at)] : [];
           },
           open: (index) => this.points[index] && (location.hash = link("part", this.points[index].id)),
         })],
@@ -202,9 +202,8 @@ function stateTag(stream) {
  * @param {Stream} stream
  */
 function range(both, stream) {
-  const unit = unitOf(stream.name, stream.unit);
-  const held = both && /** @type {[number, number]} */ (unit === "share" ? both.map((one) => Math.min(1, Math.max(0, one))) : both);
-  return h("td", { class: "number" }, held ? t("watch.range", { low: measured(held[0], unit).replace(/\s?(mm|°|%)$/, ""), high: measured(held[1], unit) }) : "–");
+  const held = both && /** @type {[number, number]} */ (unitOf(stream.name) === "share" ? both.map((one) => Math.min(1, Math.max(0, one))) : both);
+  return h("td", { class: "number" }, held ? t("watch.range", { low: measureOf(stream.name, held[0]).replace(/\s?(mm|°|%)$/, ""), high: measureOf(stream.name, held[1]) }) : "–");
 }
 
 /** @param {Stream} stream */
