@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from trd.errors import DataError
 from trd.packages.facts import facts_at
@@ -32,7 +33,7 @@ def planned(station: Station, class_name: str, names: tuple[str, ...], most: int
     if serving is not None and (place := _place(station, serving.version)) not in {model.path for model in models}:
         limit = serving.threshold.limits.reject_above
         models.insert(0, Tried(serving.version.name, place, True, limit))
-    sources = {source for name in names for source in _sources(station, class_name, name)}
+    sources = {source for model in models for source in facts_at(Path(model.path)).recipe.inputs}
     parts = [part for verdict in VERDICTS for part in _judged(station, class_name, verdict, sources, most)]
     if not parts:
         raise DataError(f"no part of '{class_name}' with the verdict good or defect has its files here: judge some")
@@ -52,10 +53,6 @@ def _tried(station: Station, class_name: str, name: str) -> Tried:
 def _place(station: Station, version: ModelVersion) -> str:
     """The absolute path of a model."""
     return str(path_of(version.path, station.settings.data))
-
-
-def _sources(station: Station, class_name: str, name: str) -> tuple[str, ...]:
-    return facts_at(available_of(station, class_name, name).path).recipe.inputs
 
 
 def _judged(station: Station, class_name: str, verdict: str, sources: set[str], most: int) -> Iterator[JudgedPart]:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trd.errors import DataError
+from trd.errors import DataError, OutputError
 from trd_station.shelf.discovery import path_of
 from trd_station.store import shadows, versions
 from trd_station.store.database import Database
@@ -34,11 +34,13 @@ class Shadows:
             models = {one.id: versions.model_by_id(connection, one.model_id) for one in open_shadows}
         for one in open_shadows:
             version = models[one.id]
+            assert version is not None  # rows refer to it
             try:
-                assert version is not None  # rows refer to it
-                self._running[one.class_id] = one, self._process(one.class_id, version)
+                process = self._process(version)
             except DataError as error:
-                self._give_up(one.class_id, str(error))
+                self._give_up(one, str(error))
+            else:
+                self._run(one, process)
 
     def stop(self) -> None:
         """Their rows stay open."""
@@ -47,25 +49,32 @@ class Shadows:
                 process.stop()
             self._running.clear()
 
-    def _process(self, class_id: int, version: ModelVersion) -> ShadowProcess:
+    def _process(self, version: ModelVersion) -> ShadowProcess:
         self._folder.mkdir(parents=True, exist_ok=True)
-        log = self._folder / f"shadow-{class_id}.txt"
-        place = path_of(version.path, self._folder.parent)
-        return ShadowProcess(place, log, partial(self._scored, class_id), partial(self._give_up, class_id))
+        log = self._folder / f"shadow-{version.class_id}.txt"
+        return ShadowProcess(path_of(version.path, self._folder.parent), log)
+
+    def _run(self, one: Shadow, process: ShadowProcess) -> None:
+        self._running[one.class_id] = one, process
+        process.start(partial(self._scored, one.id), partial(self._give_up, one))
 
     def begin(self, version: ModelVersion, who: str) -> Shadow:
         """From the next part on, in the place of the class's one before. Raises DataError for a model that cannot be
         loaded."""
         with self._changing:
-            process = self._process(version.class_id, version)
+            process = self._process(version)
             with self._database.reading() as connection:
                 active = versions.active_threshold(connection, version.id)
             limit = active.limits.reject_above if active else process.reject_above
+            try:
+                one = self._database.write(
+                    partial(shadows.begin, class_id=version.class_id, model_id=version.id, reject_above=limit, who=who)
+                )
+            except OutputError:
+                process.stop()
+                raise
             self._stop(version.class_id)
-            one = self._database.write(
-                partial(shadows.begin, class_id=version.class_id, model_id=version.id, reject_above=limit, who=who)
-            )
-            self._running[version.class_id] = one, process
+            self._run(one, process)
             return one
 
     def end(self, class_id: int) -> None:
@@ -74,8 +83,9 @@ class Shadows:
             self._database.write(partial(shadows.end, class_id=class_id))
 
     def _stop(self, class_id: int) -> None:
-        if class_id in self._running:
-            self._running.pop(class_id)[1].stop()
+        running = self._running.pop(class_id, None)
+        if running is not None:
+            running[1].stop()
 
     def running(self, class_id: int) -> tuple[Shadow, ShadowProcess] | None:
         return self._running.get(class_id)
@@ -92,14 +102,10 @@ class Shadows:
             else:
                 running[1].offer(part)
 
-    def _scored(self, class_id: int, inspection_id: int, score: float) -> None:
-        running = self._running.get(class_id)
-        if running is not None:
-            self._database.begin(
-                partial(shadows.add_score, shadow_id=running[0].id, inspection_id=inspection_id, score=score)
-            )
+    def _scored(self, shadow_id: int, inspection_id: int, score: float) -> None:
+        self._database.begin(partial(shadows.add_score, shadow_id=shadow_id, inspection_id=inspection_id, score=score))
 
-    def _give_up(self, class_id: int, reason: str) -> None:
-        self._running.pop(class_id, None)
-        self._report(NewEvent("warning", "model", f"the shadow has ended: {reason}", class_id))
-        self._database.begin(partial(shadows.end, class_id=class_id))
+    def _give_up(self, one: Shadow, reason: str) -> None:
+        self._running.pop(one.class_id, None)  # whoever puts another one there has waited for this one's end
+        self._report(NewEvent("warning", "model", f"the shadow has ended: {reason}", one.class_id))
+        self._database.begin(partial(shadows.end_one, shadow_id=one.id))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from trd.types import Sample
+
+BETWEEN = 0.02  # seconds between two frames
 
 
 class BrighteningCamera:
@@ -17,6 +21,7 @@ class BrighteningCamera:
         self._count = 0
 
     def grab(self) -> Sample:
+        time.sleep(BETWEEN)
         self._count += 1
         return Sample("frame", {"rgb": np.full((120, 160, 3), self._count % 256, np.uint8)})
 

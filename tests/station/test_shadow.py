@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,10 @@ from stations import client_of, until, upload
 
 from trd.detector import Detector
 from trd_station.station import Station
+from trd_station.store import shadows
+from trd_station.teaching import shadow
+from trd_station.teaching.shadow import ShadowProcess
+from trd_station.teaching.trial import JudgedPart
 
 URL = "/v1/classes/biscuit/shadow"
 
@@ -64,6 +71,53 @@ def test_a_shadow_scores_and_decides_nothing(
         client.put(URL, json={"model": other["id"]})
         client.post(f"/v1/models/{other['id']}/switch", json={"reason": "it found more"})
         assert not client.get(URL).json()["shadow"]["scoring"]  # what serves is nobody's shadow
+
+
+LOADED = "print('{\"reject_above\": 2.0}', flush=True)"
+PART = JudgedPart(1, "000", None, None, False, {}, None)
+
+
+def process_of(code: str, folder: Path, patch: pytest.MonkeyPatch) -> ShadowProcess:
+    """Python's `code` in the place of a worker that loads a model."""
+
+    def started(_module: str, _model: str, log: object) -> subprocess.Popen[str]:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log, "encoding": "utf-8"}
+        return subprocess.Popen([sys.executable, "-S", "-c", code], **pipes)
+
+    patch.setattr(shadow, "started", started)
+    return ShadowProcess(folder, folder / "log.txt")
+
+
+def test_a_process_that_is_killed_between_two_parts_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = process_of(f"{LOADED}; raise SystemExit(7)", tmp_path, monkeypatch)
+    scores: list[int] = []
+    reasons: list[str] = []
+    process._process.wait(10)
+    process.start(lambda number, _: scores.append(number), reasons.append)
+    process.offer(PART)
+    assert until(lambda: reasons) == ["its process ended with code 7"]
+    assert scores == []
+
+
+def test_a_process_that_never_began_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = process_of(f"{LOADED}; input()", tmp_path, monkeypatch)
+    assert process.reject_above == 2.0
+    process.stop()
+    assert process._process.returncode is not None
+
+
+def test_a_shadow_that_ends_late_leaves_the_next_one_alone(
+    opened: Callable[..., Station], run_folder: Path, other_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = opened(run_folder, other_run)
+    with client_of(station) as client:
+        version = client.post("/v1/classes/biscuit/models", json={"name": "other/biscuit"}).json()
+        class_id = station.class_id("biscuit")
+        began = partial(shadows.begin, class_id=class_id, model_id=version["id"], reject_above=1.0, who="anna")
+        first, second = station.database.write(began), station.database.write(began)
+        station.shadows._give_up(first, "it was killed")
+        with station.database.reading() as connection:
+            assert shadows.open_shadows(connection) == [second]
 
 
 def row_of(station: Station, number: int) -> dict:

@@ -39,6 +39,17 @@ def test_jobs_that_cannot_be(empty, drawn: Path, job: dict, said: str) -> None:
         assert client.get(f"{BASE}/jobs").json() == {"jobs": []}
 
 
+def test_a_number_that_a_model_carries_is_not_given_again(empty, drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the newest job's folder was deleted."""
+    jobs_in_this_process(monkeypatch)
+    station = empty()
+    (station.settings.models / "patch-statistics-1").mkdir(parents=True)
+    with client_of(station) as client:
+        new_class(client)
+        collect(client, drawn, "000", "001")
+        assert asked(client, **{**FIRST, "kind": "check"}) == 2
+
+
 def test_how_many_good_parts_are_needed() -> None:
     """A first detector calibrates on all parts where too few would be held out; a network never does."""
     settings = ClassSettings("biscuit", "colour and 3D", "anna", 0)

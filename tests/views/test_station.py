@@ -6,6 +6,7 @@ import gzip
 import io
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import imagecodecs
@@ -19,11 +20,14 @@ from trd.config import Recipe
 from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
+from trd.errors import DataError
 from trd.types import Sample
 from trd_station.inputs.folder import WatchedFolder
 from trd_station.inputs.taking import Running
 from trd_station.settings import Settings
 from trd_station.station import Station
+from trd_station.store import history
+from trd_station.teaching.trial import predicted
 
 FILES = (("rgb", ".png"), ("xyz", ".tiff"))
 
@@ -53,7 +57,7 @@ def chip(views_data: Path, view: str, source: str, ending: str) -> Path:
 
 
 def test_a_part_is_sent_with_the_files_of_all_views(
-    client: TestClient, views_data: Path, views_run: Path, part: Sample
+    station: Station, client: TestClient, views_data: Path, views_run: Path, part: Sample
 ) -> None:
     sources = {source["name"]: source["kind"] for source in client.get("/v1/classes/biscuit").json()["sources"]}
     assert sources == {f"{view}/{s}": kind for view in VIEWS for s, kind in (("rgb", "image"), ("xyz", "cloud"))}
@@ -70,6 +74,13 @@ def test_a_part_is_sent_with_the_files_of_all_views(
     (told,) = answer.json()["inspections"]
     expected = Detector.load(views_run).predict(part)
     assert told["score"] == pytest.approx(expected.score, rel=1e-5)
+    with station.database.reading() as connection:
+        judged = station.parts.judged(history.inspection_by_id(connection, told["id"]))
+    assert judged is not None
+    detector = Detector.load(views_run)
+    assert predicted(detector, judged).score == pytest.approx(expected.score, rel=1e-5)  # of a shadow or a trial
+    with pytest.raises(DataError, match="has no file 'back/xyz'"):
+        predicted(detector, replace(judged, sources={k: v for k, v in judged.sources.items() if k != "back/xyz"}))
     base = f"/v1/inspections/{told['id']}"
     values = np.load(io.BytesIO(client.get(f"{base}/maps/fused.npy").content))
     np.testing.assert_allclose(values, expected.map, atol=1e-5)

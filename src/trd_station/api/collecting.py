@@ -63,7 +63,7 @@ async def send(class_name: str, request: Request) -> JSONResponse:
         if camera is not None:
             raise Problem(422, "unknown_source", f"camera.json goes to PUT {BASE.format(class_name=class_name)}/camera")
         added = [await run_in_threadpool(_received, taught, part) for part in sent]
-    return _answer(station, taught, added, who(request))
+    return await run_in_threadpool(_answer, station, taught, added, who(request))
 
 
 def _received(taught: TaughtClass, part: PartFiles) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from trd_station.api.access import needs, router, who
 from trd_station.api.answers.describing import describe
@@ -98,7 +99,11 @@ async def camera(request: Request, class_name: str) -> dict[str, Any]:
     content = await request.body()
     if len(content) > CAMERA_BYTES:
         raise Problem(413, "too_large", f"camera.json may have {CAMERA_BYTES} bytes")
+    return await run_in_threadpool(_with_camera, station, taught, content, who(request))
+
+
+def _with_camera(station: Station, taught: TaughtClass, content: bytes, by: str) -> dict[str, Any]:
     write_camera(taught.collection.folder, content)
-    station.teaching.note(class_name, f"another camera.json, by {who(request)}")
-    station.taught_changed(class_name)
+    station.teaching.note(taught.settings.name, f"another camera.json, by {by}")
+    station.taught_changed(taught.settings.name)
     return taught_json(station, taught)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select, update
 
 from trd_station import times
 from trd_station.store.database import inserted
@@ -38,8 +38,15 @@ def begin(connection: Connection, class_id: int, model_id: int, reject_above: fl
 
 
 def end(connection: Connection, class_id: int) -> None:
-    open_ones = (shadow.c.class_id == class_id) & shadow.c.until.is_(None)
-    connection.execute(update(shadow).where(open_ones).values(until=times.now()))
+    _end(connection, shadow.c.class_id == class_id)
+
+
+def end_one(connection: Connection, shadow_id: int) -> None:
+    _end(connection, shadow.c.id == shadow_id)
+
+
+def _end(connection: Connection, which: ColumnElement[bool]) -> None:
+    connection.execute(update(shadow).where(which, shadow.c.until.is_(None)).values(until=times.now()))
 
 
 def open_shadows(connection: Connection) -> list[Shadow]:

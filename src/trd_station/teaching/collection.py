@@ -71,13 +71,18 @@ class Collection:
     def _listed(self) -> dict[str, dict[str, Path]]:
         listed: dict[str, dict[str, Path]] = {}
         for source in self._settings.sources:
-            for path in self.readable(self._train / source, source):
+            for path in self._readable(source):
                 listed.setdefault(part_name(path), {})[source] = path
         return dict(sorted(listed.items()))
 
-    def readable(self, place: Path, source: str) -> list[Path]:
-        """Files of a folder that are read for a source, by name."""
-        endings = self._settings.suffixes(source)
+    @property
+    def endings(self) -> dict[str, tuple[str, ...]]:
+        """Source -> endings of files that are read."""
+        return {source: self._settings.suffixes(source) for source in self.sources}
+
+    def _readable(self, source: str) -> list[Path]:
+        """By name."""
+        place, endings = self._train / source, self._settings.suffixes(source)
         return [
             path
             for path in (sorted(place.iterdir()) if place.is_dir() else ())

@@ -10,37 +10,38 @@ from pathlib import Path
 
 from trd.data.names import part_name
 from trd.errors import DataError, OutputError
+from trd_station.inputs.scanning import scanned
+from trd_station.inputs.settling import Settling
 from trd_station.store.files import new_uid
 from trd_station.teaching.collection import Collection
 
 DROP = "drop"
 REFUSED = "refused"
-POLL = 0.5  # seconds; a file that has not changed between two looks is complete
+POLL = 0.5  # seconds between looks
 
 log = logging.getLogger("trd")
 
 
 class DropFolder:
-    """FOLDER/drop/SOURCE/NAME.*: what cannot be used moves to FOLDER/refused. Files without their partner stay."""
+    """FOLDER/drop/SOURCE/NAME.* are collected when they are complete (`Settling`); what cannot be used moves to
+    FOLDER/refused. Files without their partner stay."""
 
     def __init__(self, collection: Collection) -> None:
         self.path = collection.folder / DROP
         self._collection = collection
-        self._previous: dict[Path, tuple[int, int]] = {}
         for source in collection.sources:
             (self.path / source).mkdir(parents=True, exist_ok=True)
+        self._settling = Settling(self.path)
 
     def take(self) -> tuple[list[str], list[str]]:
-        """Names of parts that were collected now, and why others were refused. Raises OutputError."""
+        """Names of parts that were collected now, and why others were refused. Raises DataError where a source's folder
+        is missing, OSError where it cannot be listed, OutputError."""
+        scan = scanned(self.path, self._collection.endings)
+        self._settling.look(scan.facts)
         parts: dict[str, dict[str, Path]] = {}
-        current: dict[Path, tuple[int, int]] = {}
-        for source in self._collection.sources:
-            for path in self._collection.readable(self.path / source, source):
-                facts = path.stat()
-                current[path] = facts.st_size, facts.st_mtime_ns
-                if self._previous.get(path) == current[path]:
-                    parts.setdefault(part_name(path), {})[source] = path
-        self._previous = current
+        for source, paths in scan.files.items():
+            for path in filter(self._settling.complete, paths):
+                parts.setdefault(part_name(path), {})[source] = path
         kept, refused = [], []
         for name, files in sorted(parts.items()):
             if len(files) < len(self._collection.sources):
@@ -96,7 +97,7 @@ class DropFolders:
                     self._failing.discard(name)
                     if kept or refused:
                         self._told(name, kept, refused)
-                except (OSError, OutputError) as error:  # a share that is away, a full disk
+                except (OSError, DataError, OutputError) as error:  # a share that is away, a full disk
                     if name not in self._failing:
                         self._failing.add(name)
                         self._told(name, (), [str(error)])

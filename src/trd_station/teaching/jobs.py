@@ -27,9 +27,9 @@ ENDED = ("done", "failed", "cancelled")
 
 @dataclass(frozen=True)
 class Job:
-    """folder: of this job. recipe: as TOML, "" where none is needed. asked: what else the
-    request said. at, begun, ended: milliseconds since 1970. result: what came of it, as JSON. model: the name under
-    which a trained detector or a package can be loaded."""
+    """folder: of this job. recipe: as TOML, "" where none is needed. asked: what else the request said. at, begun,
+    ended: milliseconds since 1970. result: what came of it, as JSON. model: the name under which a trained detector or
+    a package can be loaded."""
 
     id: int
     class_name: str
@@ -81,7 +81,7 @@ def read_job(folder: Path) -> Job:
 
 
 def jobs_of(class_folder: Path) -> Iterator[Job | DataError]:
-    """Of a class, in no order; an error in the place of one that cannot be read."""
+    """Of a class, by number; an error in the place of one that cannot be read."""
     folders = [
         path for path in (class_folder / FOLDER).glob("*") if path.name.isdecimal() and (path / RECORD).is_file()
     ]

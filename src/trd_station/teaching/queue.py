@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from trd.errors import TRDError
+from trd.errors import OutputError, TRDError
 from trd_station import times
 from trd_station.teaching.jobs import ENDED, LOG, PICTURES, RESULT, RUN, Job
 from trd_station.teaching.process import started
@@ -137,7 +138,12 @@ class JobQueue:
 
     def _work(self, job: Job) -> None:
         with self._changed:
-            job = self._note(job.changed(state="running", begun=job.begun or times.now()))
+            is_cancelled = self._jobs[job.id].state in ENDED  # since it was chosen
+            if not is_cancelled:
+                job = self._note(job.changed(state="running", begun=job.begun or times.now()))
+        if is_cancelled:
+            _clear(self._jobs[job.id])
+            return
         self._tell(job)
         for start in range(STARTS):
             has_result = (job.folder / RESULT).is_file()  # the station was killed before it had noted that
@@ -189,7 +195,9 @@ class JobQueue:
         with self._changed:
             job = self._jobs[number]
             if job.state not in ENDED:
-                job = self._note(job.changed(state="failed", ended=times.now(), error=error))
+                job = self._jobs[number] = job.changed(state="failed", ended=times.now(), error=error)
+                with contextlib.suppress(OutputError):  # of a full disk: the next station goes on with it
+                    job.write()
         self._stages.pop(number, None)
         _clear(job)
         self._tell(job)

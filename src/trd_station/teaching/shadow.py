@@ -20,27 +20,25 @@ MODULE = "trd_station.teaching.shadow_worker"
 
 
 class ShadowProcess:
-    """scored: called with an inspection's id and its score. ended: with a reason, where the process ended by itself.
+    """Has loaded the model, and scores from `start` on. Raises DataError where the model cannot be loaded."""
 
-    Raises DataError where the model cannot be loaded.
-    """
-
-    def __init__(
-        self, model: Path, log: Path, scored: Callable[[int, float], None], ended: Callable[[str], None]
-    ) -> None:
-        self._scored, self._ended = scored, ended
+    def __init__(self, model: Path, log: Path) -> None:
         self._parts: queue.Queue[JudgedPart | None] = queue.Queue(WAITING)
         self._stopping = False
+        self._thread: threading.Thread | None = None
         self.skipped = 0  # since this process began
         with log.open("wb") as file:
             self._process: subprocess.Popen[str] = started(MODULE, str(model), file)
         first = self._heard() or {"error": f"its process ended; {log} has more"}
         if "error" in first:
-            self._process.kill()
-            self._process.communicate()
+            self._let_go()
             raise DataError(f"the model cannot be loaded: {first['error']}")
         self.reject_above = float(str(first["reject_above"]))
-        self._thread = threading.Thread(target=self._run, name="station-shadow", daemon=True)
+
+    def start(self, scored: Callable[[int, float], None], ended: Callable[[str], None]) -> None:
+        """scored: called with an inspection's id and its score. ended: with a reason, where the process ended by
+        itself."""
+        self._thread = threading.Thread(target=self._run, args=(scored, ended), name="station-shadow", daemon=True)
         self._thread.start()
 
     def _heard(self) -> dict[str, object] | None:
@@ -59,22 +57,29 @@ class ShadowProcess:
         self._process.kill()
         with contextlib.suppress(queue.Full):
             self._parts.put_nowait(None)
-        self._thread.join()
+        if self._thread is None:
+            self._let_go()
+        else:
+            self._thread.join()
 
-    def _run(self) -> None:
-        with self._process as process:
-            while not self._stopping and (part := self._parts.get()) is not None:
-                with contextlib.suppress(OSError):
-                    assert process.stdin is not None
-                    process.stdin.write(json.dumps(asdict(part)) + "\n")
-                    process.stdin.flush()
-                answer = self._heard()
-                if answer is None:
-                    break
-                if answer["score"] is None:
-                    self.skipped += 1
-                else:
-                    self._scored(part.id, float(str(answer["score"])))
-            process.kill()
+    def _let_go(self) -> None:
+        self._process.kill()
+        with contextlib.suppress(OSError), self._process:  # closing sends once more what could not be sent
+            pass
+
+    def _run(self, scored: Callable[[int, float], None], ended: Callable[[str], None]) -> None:
+        while not self._stopping and (part := self._parts.get()) is not None:
+            with contextlib.suppress(OSError):
+                assert self._process.stdin is not None
+                self._process.stdin.write(json.dumps(asdict(part)) + "\n")
+                self._process.stdin.flush()
+            answer = self._heard()
+            if answer is None:
+                break
+            if answer["score"] is None:
+                self.skipped += 1
+            else:
+                scored(part.id, float(str(answer["score"])))
+        self._let_go()
         if not self._stopping:
-            self._ended(f"its process ended with code {process.returncode}")
+            ended(f"its process ended with code {self._process.returncode}")

@@ -185,8 +185,8 @@ class Teaching:
         require("teaching a class", "train")
         with self._changing:
             number = self.queue.next_id
-            while (folder := self.folder / name / jobs.FOLDER / str(number)).exists():
-                number += 1  # of one whose record cannot be read
+            while (folder := self.folder / name / jobs.FOLDER / str(number)).exists() or self._made_by(number):
+                number += 1  # of one whose record cannot be read, or has gone
             job = Job(number, name, kind, folder, who, times.now(), recipe, text, asked or {})
             if text:
                 self[name].collection.snapshot(job.parts)
@@ -201,6 +201,10 @@ class Teaching:
         job = self.queue.cancel(number)
         self.note(job.class_name, f"{described(job)}: cancelled by {who}", data={"job": number})
         return job
+
+    def _made_by(self, number: int) -> bool:
+        """Whether a model carries the number of this job."""
+        return any(path.name.removesuffix(SUFFIX).endswith(f"-{number}") for path in self._models.glob("*"))
 
     def _finished(self, job: Job) -> Job:
         """A trained detector, or a package, moves to where it can be loaded from by its name; it does not serve yet."""

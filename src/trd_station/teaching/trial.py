@@ -135,9 +135,13 @@ def predicted(detector: Detector, part: JudgedPart) -> Prediction:
 
 
 def _inputs(detector: Detector, part: JudgedPart) -> Inputs:
-    paths = {source: Path(part.sources[source]) for source in detector.recipe.sources}
-    camera_file = Path(part.camera) if part.camera else None
-    return Inputs(paths, detector.recipe.point_cloud_sources, detector.facts.camera, camera_file)
+    """Raises DataError for a part that lacks a file."""
+    recipe = detector.recipe
+    for source in recipe.inputs:
+        if source not in part.sources:
+            raise DataError(f"the part '{part.part}' has no file '{source}', which the recipe '{recipe.name}' needs")
+    paths = {source: Path(part.sources[source]) for source in recipe.inputs}
+    return Inputs(paths, recipe.cloud_inputs, detector.facts.camera, Path(part.camera) if part.camera else None)
 
 
 def _trained_on(path: Path, detector: Detector, parts: Sequence[JudgedPart]) -> set[int]:
@@ -166,10 +170,9 @@ def _pictures(
 
 
 def _heat(detector: Detector, part: JudgedPart, limit: float) -> bytes:
-    inputs = _inputs(detector, part)
-    sample, first = inputs.sample(part.part), detector.recipe.sources[0]
+    sample, first = _inputs(detector, part).sample(part.part), detector.recipe.sources[0]
     prediction = detector.predict(sample)
-    under = pictures.source_picture(sample.arrays[first], first in inputs.clouds)
+    under = pictures.source_picture(sample.arrays[first], first in detector.recipe.point_cloud_sources)
     shown = pictures.map_picture(prediction.map, "overlay", 2 * limit, prediction.pixel_threshold, under)
     small = pictures.at_most(shown, SIZE)
     return bytes(imagecodecs.jpeg_encode(np.ascontiguousarray(small), level=88))

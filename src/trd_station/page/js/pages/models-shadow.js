@@ -3,9 +3,9 @@
 
 import { get, ofClass, send } from "../api.js";
 import { App, link } from "../app.js";
-import { h } from "../dom.js";
+import { fill, h } from "../dom.js";
 import { dateTime, num, score, t } from "../i18n.js";
-import { decisionTag, judgementTag } from "../widgets.js";
+import { decisionTag, fault, judgementTag } from "../widgets.js";
 
 /** @typedef {import("../types.js").Judgement} Judgement */
 /** @typedef {Record<"both" | "serving" | "shadow" | "neither", number> & { verdict: Judgement | null }} Agreement */
@@ -33,15 +33,13 @@ export async function readShadow(className) {
 export function shadowPanel(app, shadow, changed) {
   if (!shadow) return null;
   const { model } = shadow;
-  const end = async () => {
-    await send("DELETE", shadowPath(app.className));
-    changed();
-  };
+  const problem = h("div", { "aria-live": "assertive" });
+  const end = () => send("DELETE", shadowPath(app.className)).then(changed, (error) => fill(problem, fault(error)));
   return h("section", { class: "panel shadow-panel" },
     h("header", {}, h("h2", { class: "break" }, t("shadow.title", { name: model.name })), h("span", { class: `tag ${shadow.scoring ? "review" : ""}` }, t(shadow.scoring ? "shadow.scoring" : "shadow.ended")),
       h("span", { class: "quiet small" }, `${dateTime(shadow.since)}, ${shadow.who}`), h("span", { class: "grow" }),
       shadow.scoring && app.may("engineer") && h("button", { class: "slim", onclick: () => void end() }, t("shadow.end"))),
-    h("div", { class: "body stack" }, h("p", { class: "small quiet" }, t("shadow.text"), shadow.skipped > 0 && ` ${t("shadow.skipped", { n: shadow.skipped })}`),
+    h("div", { class: "body stack" }, problem, h("p", { class: "small quiet" }, t("shadow.text"), shadow.skipped > 0 && ` ${t("shadow.skipped", { n: shadow.skipped })}`),
       h("div", { class: "table-panel" }, h("table", { class: "plain" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("shadow.verdict")), COLUMNS.map((one) => h("th", { scope: "col", class: "number" }, t(`shadow.${one}`))))),
         h("tbody", {}, shadow.agreement.map((row) => h("tr", {}, h("th", { scope: "row" }, row.verdict ? judgementTag(row.verdict) : t("verdict.none")), COLUMNS.map((one) => h("td", { class: "number" }, num(row[one], 0)))))))),
       shadow.flips.length > 0 && h("h3", {}, t("shadow.flips")),
