@@ -9,8 +9,8 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class AttachedState:
-    """fault: what goes wrong, "" where nothing does. at: of the last part that came or was delivered, milliseconds.
-    waiting: results that the receiver does not have yet; None of an input."""
+    """fault: what goes wrong, "" where nothing does. at: of the last delivery, milliseconds. waiting:
+    results that the receiver does not have yet. Both None of an input."""
 
     state: Literal["working", "failing", "ended"]
     fault: str = ""

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,15 @@ def ask(data: Path, method: str, path: str, body: object = None) -> Any:
         with opener.open(request, timeout=TIMEOUT) as answer:
             return json.loads(answer.read())
     except urllib.error.HTTPError as error:
-        with error:
-            detail = json.loads(error.read()).get("detail", error.reason)
-        raise OutputError(f"the station says: {detail}") from error
-    except (OSError, ValueError) as error:
+        raise OutputError(f"the station says: {_detail(error)}") from error
+    except (OSError, ValueError, HTTPException) as error:
         raise OutputError(f"the station in {data} does not answer at {url}: {error}") from error
+
+
+def _detail(error: urllib.error.HTTPError) -> str:
+    """Of a problem; of an answer that is none, as of another program at this port, what HTTP calls it."""
+    try:
+        with error:
+            return str(json.loads(error.read())["detail"])
+    except (OSError, ValueError, KeyError, TypeError, HTTPException):
+        return str(error)

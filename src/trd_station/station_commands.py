@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -204,7 +203,7 @@ def settings(
         if not data.is_dir():
             raise DataError(f"{data} is no folder of a station")
         kept_settings.keep(data, kept_settings.checked(given))
-    now = replace(Settings(data), **kept_settings.read_kept(data).given())
+    now = kept_settings.with_kept(Settings(data))
     typer.echo(
         f"audit {now.audit_rate:g}\nkeep-inputs {now.keep_inputs}\nkeep-days {now.keep_days:g}\n"
         f"keep-gb {now.keep_bytes / 1e9:g}"
@@ -216,22 +215,24 @@ def status(data: FolderArgument) -> None:
     """Disk, inputs and outputs of the station that runs in the folder."""
     from trd_station.local import ask
 
-    told = ask(data, "GET", "/v1/administration")
-    disk = told["disk"]
+    state = ask(data, "GET", "/v1/administration")
+    disk = state["disk"]
     typer.echo(
         f"files {disk['files_bytes'] / 1e9:.3g} GB, database {disk['database_bytes'] / 1e9:.3g} GB, free "
         f"{disk['free_bytes'] / 1e9:.3g} of {disk['total_bytes'] / 1e9:.3g} GB"
     )
-    typer.echo(f"last backup {told['last_backup'] or '-'}")
-    _echo_attached(told)
+    typer.echo(f"last backup {state['last_backup'] or '-'}")
+    _echo_attached(state)
 
 
-def _echo_attached(told: dict[str, Any]) -> None:
+def _echo_attached(state: dict[str, Any]) -> None:
     for kind in ("inputs", "outputs"):
-        for one in told[kind]:
-            waiting = f", {one['waiting']} wait" if one["waiting"] else ""
-            fault = f": {one['fault']}" if one["fault"] else ""
-            typer.echo(f"{kind[:-1]} {one['name']} ({one['where']}): {one['state']}{waiting}{fault}")
+        for attachment in state[kind]:
+            waiting = f", {attachment['waiting']} wait" if attachment["waiting"] else ""
+            fault = f": {attachment['fault']}" if attachment["fault"] else ""
+            typer.echo(
+                f"{kind[:-1]} {attachment['name']} ({attachment['where']}): {attachment['state']}{waiting}{fault}"
+            )
 
 
 @station_app.command()
@@ -242,8 +243,12 @@ def test(
     """Try an input or output of the running station: outputs send a test message."""
     from trd_station.local import ask
 
-    told = ask(data, "GET", "/v1/administration")
-    places = {one["name"]: f"{kind}/{place}" for kind in ("inputs", "outputs") for place, one in enumerate(told[kind])}
+    state = ask(data, "GET", "/v1/administration")
+    places = {
+        attachment["name"]: f"{kind}/{place}"
+        for kind in ("inputs", "outputs")
+        for place, attachment in enumerate(state[kind])
+    }
     if name not in places:
         raise DataError(f"the station has no input or output '{name}'; there are: {', '.join(places) or 'none'}")
     result = ask(data, "POST", f"/v1/administration/{places[name]}/test")

@@ -16,6 +16,7 @@ from trd_station import times
 
 ROLES = ("viewer", "operator", "engineer", "admin")  # each may what those before it may
 FILE, SEEN = "tokens.json", "seen.json"
+MINUTE = 60_000  # milliseconds
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,12 @@ class Tokens:
         return self._seen.get(name)
 
     def save_seen(self) -> None:
-        """For the next start and for `trd station tokens`. Raises OutputError."""
-        if self._seen != self._saved:
-            self._saved = dict(self._seen)
+        """For the next start and for `trd station tokens`: a token's first use, and later ones a minute apart. Raises
+        OutputError."""
+        seen = dict(self._seen)
+        later = any(at - self._saved.get(name, 0) >= MINUTE for name, at in seen.items())
+        if later or seen.keys() != self._saved.keys():
+            self._saved = seen
             write_json(self._seen_path, self._saved)
 
     def _read_seen(self) -> dict[str, int]:

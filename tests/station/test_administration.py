@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import socketserver
 import threading
 import time
 from collections.abc import Iterator
@@ -80,6 +81,24 @@ def test_when_a_token_was_used_outlives_the_station(opened, tmp_path: Path) -> N
         json.dumps({"tokens": [{"sha256": "0" * 64, "name": "old", "role": "viewer"}]})
     )
     assert "old viewer made - last used -" in called("tokens", tmp_path / "data")  # of an earlier version
+
+
+def test_uses_of_a_token_are_written_a_minute_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 10**12
+    monkeypatch.setattr(times, "now", lambda: now)
+    tokens = Tokens(tmp_path)
+    token = tokens.add("anna", "admin")
+
+    def used(at: int) -> int | None:
+        nonlocal now
+        now = at
+        tokens.caller(token)
+        tokens.save_seen()
+        return Tokens(tmp_path).seen("anna")
+
+    first = now + 1
+    assert [used(first), used(first + 59_000), used(first + 60_000)] == [first, first, first + 60_000]
+    assert tokens.seen("anna") == first + 60_000
 
 
 def test_sign_ins_are_noted(opened, tmp_path: Path) -> None:
@@ -262,6 +281,27 @@ def test_commands_reach_the_station_that_runs(tmp_path: Path, run_folder: Path, 
     (data / "running.json").write_text('{"url": "http://127.0.0.1:9", "token": "x"}')  # of one that was killed
     with pytest.raises(OutputError, match="does not answer at"):
         ask(data, "GET", "/v1/administration")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "does not answer at"),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnope", "the station says: HTTP Error 404"),
+    ],
+)
+def test_another_program_at_the_port_of_one_that_was_killed(tmp_path: Path, answer: bytes, words: str) -> None:
+    class Other(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1 << 16)
+            self.wfile.write(answer)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        (tmp_path / "running.json").write_text(json.dumps({"url": url, "token": "x"}))
+        with pytest.raises(OutputError, match=words):
+            ask(tmp_path, "GET", "/v1/administration")
 
 
 def test_the_token_of_the_commands_makes_no_station_with_tokens(station: Station) -> None:

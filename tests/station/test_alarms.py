@@ -1,6 +1,8 @@
 """Alarms: raised once, open over a restart, acknowledged with a cause, told to every output."""
 
 import shutil
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +21,7 @@ from trd_station.outputs.feeds import ALARMS
 from trd_station.outputs.outbox import Outbox
 from trd_station.outputs.webhook import alarm_key
 from trd_station.station import Station
+from trd_station.store import verdicts
 from trd_station.store.verdicts import NewEvent
 
 Send = Callable[..., list[dict]]
@@ -178,6 +181,45 @@ def test_an_output_that_is_dead_and_a_full_disk(
     until(lambda: [one["kind"] for one in alarms(client, open=True)] == ["disk"])  # it began again
     box.stop()
     assert station.alarms.station_rules == StationRules(0.01, 5.0)
+
+
+def test_an_alarm_that_could_not_be_stored_is_raised_again(
+    station: Station, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1e9))
+    tries: list[int] = []
+
+    def full(*_: object, **__: object) -> None:
+        tries.append(1)
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(verdicts, "add_event", full)
+        station.alarms.look()
+        until(lambda: tries)
+    assert not alarms(client)
+    until(lambda: station.alarms.look() or alarms(client))
+    station.alarms.look()
+    assert [alarm["kind"] for alarm in alarms(client)] == ["disk"]
+
+
+def test_rules_that_two_people_change_at_once_are_both_kept(station: Station, client: TestClient, monkeypatch) -> None:
+    """Of different fields: neither writes back what it has read before the other's."""
+    write = station.database.write
+
+    def slow(change: Callable[..., Any]) -> Any:
+        time.sleep(0.05)
+        return write(change)
+
+    monkeypatch.setattr(station.database, "write", slow)
+    changes = ({"rejects_in_row": 7}, {"invalid_in_row": 9})
+    threads = [threading.Thread(target=rule, args=(client,), kwargs=change) for change in changes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rules = client.get(f"{BASE}/alarm-rules").json()
+    assert (rules["rejects_in_row"], rules["invalid_in_row"]) == (7, 9)
 
 
 def test_alarms_and_acknowledgements_go_to_outputs_in_order(station: Station, client: TestClient) -> None:

@@ -275,11 +275,27 @@ def test_what_is_no_archive_makes_no_station(opened, tmp_path: Path, test_parts:
         assert not list((tmp_path / "new").iterdir()), words
     with pytest.raises(DataError, match="does not exist"):
         restore(tmp_path / "none.zip", tmp_path / "new")
+    with pytest.raises(DataError, match="cannot be read: Is a directory"):
+        restore(tmp_path, tmp_path / "new")
+    assert not list((tmp_path / "new").iterdir())
     (tmp_path / "new/.restore.trd-01234567").mkdir()  # of a restoring that was killed
     (tmp_path / "new/files").mkdir()
     restore(tmp_path / "b.zip", tmp_path / "new")
     with pytest.raises(OutputError, match="is not empty"):
         restore(tmp_path / "b.zip", tmp_path / "new")
+
+
+def test_what_a_killed_restoring_left_is_not_deleted_from_a_station(opened, tmp_path: Path) -> None:
+    """Which may have no SQLite: it works with PostgreSQL since."""
+    station: Station = opened()
+    write_backup(station.settings.data, station.settings.url, tmp_path / "b.zip")
+    data = tmp_path / "new"
+    (data / ".restore.trd-01234567").mkdir(parents=True)
+    (data / "files").mkdir()
+    (data / "database").write_text("postgresql\n")
+    with pytest.raises(OutputError, match="is not empty"):
+        restore(tmp_path / "b.zip", data)
+    assert (data / "files").exists()
 
 
 def test_a_run_given_at_the_start_comes_before_what_was_sent(opened, elsewhere: Path, other_run: Path) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from trd.errors import RecipeError
+from trd.errors import OutputError, RecipeError
+from trd_station.outputs import opcua
 from trd_station.outputs.opcua import OpcUa
 from trd_station.outputs.opcua_security import PASSWORD, USER, OpcUaSecurity
 
@@ -144,7 +145,9 @@ async def refused(client: Any, node: Any) -> None:
     client.disconnect_socket()
 
 
-def test_without_security_nobody_writes_either_and_a_class_may_come_later(made: Path) -> None:
+def test_without_security_nobody_writes_either_and_a_class_may_come_later(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     endpoint = free_endpoint()
     server = OpcUa(endpoint, ["biscuit"])
 
@@ -161,8 +164,15 @@ def test_without_security_nobody_writes_either_and_a_class_may_come_later(made: 
         assert asyncio.run(read()) == 1.5
         with pytest.raises(ua.UaStatusCodeError):
             asyncio.run(written())
+        assert server.test().startswith(f"the server answers at {endpoint} with ")
+        monkeypatch.setattr(opcua, "ANSWER", 0.01)
+        monkeypatch.setattr(server, "_root", SimpleNamespace(get_children=lambda: asyncio.sleep(0.2)))
+        with pytest.raises(OutputError, match=r"has not answered within 0\.01 s"):
+            server.test()
     finally:
         server.close()
+    with pytest.raises(OutputError, match="has stopped"):
+        server.test()
 
 
 def test_what_is_not_begun_with(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,10 @@ from sqlalchemy.exc import OperationalError
 from stations import until
 
 from trd.errors import OutputError
+from trd_station.alarms.rules import StationRules
+from trd_station.attachments import AttachedState
 from trd_station.outputs import feeds, outbox
+from trd_station.outputs.feeds import Feed
 from trd_station.outputs.outbox import Outbox, UndeliverableError, body_of
 from trd_station.station import Station
 
@@ -53,6 +56,29 @@ def test_a_full_disk_or_a_database_that_is_away_passes(
         until(lambda: len(tries) > 3)
     until(lambda: received == sent and len(texts()) == 4)
     assert texts()[1] == "webhook cannot go on (OperationalError: disk I/O error); results wait for it"
+    box.stop()
+
+
+def test_an_output_for_which_nothing_waits_is_not_dead(
+    station: Station, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database did not answer for a moment: no result comes that would show that it is over."""
+    monkeypatch.setattr(outbox, "IDLE", 0.02)
+    station.alarms.use(StationRules(output_dead_s=0.001), None)
+
+    def away(*_: object) -> None:
+        raise OperationalError("SELECT", {}, Exception("disk I/O error"))
+
+    box = Outbox(station, "webhook", lambda told: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(Feed, "after", away)
+        until(lambda: box.state().state == "failing")
+    until(lambda: box.state() == AttachedState("working", waiting=0))
+    until(lambda: len(client.get("/v1/events?kind=output").json()["events"]) == 2)
+    station.alarms.look()
+    assert not station.open_alarms()
+    texts = [event["text"] for event in client.get("/v1/events?kind=output").json()["events"]]
+    assert texts[0] == "webhook goes on; nothing waits for it"
     box.stop()
 
 

@@ -7,7 +7,9 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +30,13 @@ Key = tuple[int | None, str, str]  # class, kind, and of an output its name
 
 
 class Alarms:
-    """folder: on the disk that is looked at. report: stores an event and tells it.
+    """folder: on the disk that is looked at. report: stores an event and tells it; a future of its row.
 
     What was counted and what is open survives a restart: it is read from the parts and events since the last
     acknowledgement.
     """
 
-    def __init__(self, database: Database, folder: Path, report: Callable[[NewEvent], Any]) -> None:
+    def __init__(self, database: Database, folder: Path, report: Callable[[NewEvent], Future[Any]]) -> None:
         self._database, self._folder, self._report = database, folder, report
         self._lock = threading.Lock()
         self._tallies: defaultdict[int, Tally] = defaultdict(Tally)
@@ -71,7 +73,8 @@ class Alarms:
         if class_id not in self._class_rules:
             with self._database.reading() as connection:
                 stored = alarm_rules.current(connection, class_id)
-            self._class_rules[class_id] = rules_from_json(ClassRules, stored)
+            # what `use` has set meanwhile is newer
+            return self._class_rules.setdefault(class_id, rules_from_json(ClassRules, stored))
         return self._class_rules[class_id]
 
     @property
@@ -148,7 +151,16 @@ class Alarms:
             self._open.add(key)
             if kind in (OUTPUT, DISK):
                 self._standing.add(key)
-        self._report(NewEvent("alarm", kind, text, class_id, data))
+        self._report(NewEvent("alarm", kind, text, class_id, data)).add_done_callback(
+            partial(self._forget_unstored, key)
+        )
+
+    def _forget_unstored(self, key: Key, stored: Future[Any]) -> None:
+        """An alarm that the database could not store is raised again when the rule is broken the next time."""
+        if stored.exception() is not None:
+            with self._lock:
+                self._open.discard(key)
+                self._standing.discard(key)
 
 
 def _key(row: Mapping[str, Any]) -> Key:

@@ -33,13 +33,12 @@ class Tally:
             self._rejected.append(decision == REJECT)
 
     def reset(self, kind: str) -> None:
-        match kind:
-            case "rejects":
-                self._rejects = 0
-            case "invalid":
-                self._invalid = 0
-            case "reject_rate":
-                self._rejected.clear()
+        if kind == REJECTS:
+            self._rejects = 0
+        elif kind == UNUSABLE:
+            self._invalid = 0
+        elif kind == RATE:
+            self._rejected.clear()
 
     def broken(self, rules: ClassRules, row: Mapping[str, Any]) -> dict[str, str]:
         """Kind -> what is wrong after the part of this row."""

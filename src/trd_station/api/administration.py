@@ -39,8 +39,8 @@ def administration(request: Request) -> dict[str, Any]:
         "database": place_of(station.settings.url),
         "disk": _disk(station),
         "settings": _settings(station),
-        "inputs": [_attached(one) for one in station.attachments.inputs],
-        "outputs": [_attached(one) for one in station.attachments.outputs],
+        "inputs": [_attached(attachment) for attachment in station.attachments.inputs],
+        "outputs": [_attached(attachment) for attachment in station.attachments.outputs],
         "last_backup": times.to_iso_or_none(backed_up),
     }
 
@@ -68,11 +68,11 @@ def _settings(station: Station) -> dict[str, Any]:
     return {name: getattr(station.settings, name) for name in NAMES}
 
 
-def _attached(one: Attachment) -> dict[str, Any]:
-    state = one.state()
+def _attached(attachment: Attachment) -> dict[str, Any]:
+    state = attachment.state()
     return {
-        "name": one.name,
-        "where": one.where,
+        "name": attachment.name,
+        "where": attachment.where,
         "state": state.state,
         "fault": state.fault,
         "at": times.to_iso_or_none(state.at),

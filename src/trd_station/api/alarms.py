@@ -62,8 +62,9 @@ def of_class(request: Request, class_name: str) -> dict[str, Any]:
 def put_of_class(request: Request, class_name: str, body: NewClassRules) -> dict[str, Any]:
     station = station_of(request)
     number = class_id_of(station, class_name)
-    rules = replace(station.alarms.class_rules(number), **_given(body))
-    return _in_force(station, rules, number, who(request), body.reason)
+    with station.changing:
+        rules = replace(station.alarms.class_rules(number), **_given(body))
+        return _in_force(station, rules, number, who(request), body.reason)
 
 
 @routes.get("/v1/alarm-rules", openapi_extra=VIEWER, responses=describe(operation.StationRules))
@@ -74,8 +75,9 @@ def of_station(request: Request) -> dict[str, Any]:
 @routes.put("/v1/alarm-rules", openapi_extra=ENGINEER, responses=describe(operation.StationRules))
 def put_of_station(request: Request, body: NewStationRules) -> dict[str, Any]:
     station = station_of(request)
-    rules = replace(station.alarms.station_rules, **_given(body))
-    return _in_force(station, rules, None, who(request), body.reason)
+    with station.changing:
+        rules = replace(station.alarms.station_rules, **_given(body))
+        return _in_force(station, rules, None, who(request), body.reason)
 
 
 def _given(body: NewClassRules | NewStationRules) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def _in_force(
     add = partial(alarm_rules.add, class_id=class_id, rules=stored, who=name, reason=reason)
     station.database.write(add)
     station.alarms.use(rules, class_id)
-    told = ", ".join(f"{key} {value:g}" for key, value in stored.items())
-    station.report(NewEvent("info", "rules", f"alarm rules became {told}, by {name}: {reason}", class_id, stored))
+    summary = ", ".join(f"{key} {value:g}" for key, value in stored.items())
+    station.report(NewEvent("info", "rules", f"alarm rules became {summary}, by {name}: {reason}", class_id, stored))
     station.changed("rules", "" if class_id is None else station.serializer.class_name(class_id))
     return stored

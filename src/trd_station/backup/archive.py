@@ -93,7 +93,10 @@ class Backup:
                 members = [*self._inspected(connection), *self._settings()]
             members += [Member(file, name) for backed_up in models for file, name in backed_up.files]
             members += [Member(file, name, optional=True) for file, name in files_in(data)]
-            self.members = list({member.name: member for member in reversed(members)}.values())[::-1]
+            by_name: dict[str, Member] = {}
+            for member in members:
+                by_name.setdefault(member.name, member)  # one that must not be missing comes before an optional one
+            self.members = list(by_name.values())
             self._models = tuple(backed_up.row.name for backed_up in models)
             self._lost = tuple(lost)
             self._engine = engine

@@ -26,6 +26,7 @@ from trd_station.store.verdicts import NewEvent, add_event
 
 NAMES = re.compile(rf"files/[0-9]{{8}}/[^/\\]+|{FOLDER}/[^\\]+|{OUTPUTS}/[^/\\]+\.json")
 ROOT = (MANIFEST, DATABASE, *SETTINGS)
+STATION = (DATABASE, KIND)  # a station on PostgreSQL has the second alone
 MOST_MANIFEST = 2**20  # bytes
 
 
@@ -53,27 +54,14 @@ def restore(
             raise OutputError(f"{data} is not empty: restore into a new folder")
         folder = data / f".restore.trd-{secrets.token_hex(4)}"
         try:
-            with zipfile.ZipFile(path) as archive:
-                manifest = _manifest(archive, path)
-                for name in tracked(_names(archive, path)):
-                    _extract(archive, name, folder / name)
-        except FileNotFoundError as error:
-            raise DataError(f"{path} does not exist") from error
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            what = f"truncated or damaged ({error})"
-            raise DataError(f"{path} is no backup of a station, {what}: copy it anew") from error
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        try:
+            manifest = _unpack(path, folder, tracked)
             _say_so(folder / DATABASE, path, manifest["at"])
             if url is not None:
                 fill_database(folder / DATABASE, url)
                 (folder / DATABASE).unlink()
             note_kind(folder, url or sqlite_url(data / DATABASE))
             to_disk_whole(folder)
-            for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == DATABASE):  # the database last
+            for entry in sorted(folder.iterdir(), key=lambda entry: entry.name in STATION):
                 os.replace(entry, data / entry.name)
             folder.rmdir()
         except OSError as error:
@@ -83,13 +71,31 @@ def restore(
     return Restored(manifest["at"], manifest["version"], manifest["inspections"], tuple(manifest["models"]))
 
 
+def _unpack(path: Path, folder: Path, tracked: Callable[[list[str]], Iterable[str]]) -> dict[str, Any]:
+    """The manifest. Raises DataError, OutputError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            manifest = _manifest(archive, path)
+            for name in tracked(_names(archive, path)):
+                _extract(archive, name, folder / name)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        what = f"truncated or damaged ({error})"
+        raise DataError(f"{path} is no backup of a station, {what}: copy it anew") from error
+    return manifest
+
+
 def _forget_killed(data: Path) -> None:
-    """Delete what a restoring that was killed has left. Its database comes last: with one it is a station's folder."""
+    """Delete what a restoring that was killed has left. What makes a folder a station's comes last; a folder with it is
+    left alone."""
     left = [path for path in data.iterdir() if path.is_dir() and SCRAP.fullmatch(path.name)]
-    if left and not (data / DATABASE).exists():
+    if left and not any((data / name).exists() for name in STATION):
         for name in ("files", FOLDER, OUTPUTS):
             shutil.rmtree(data / name, ignore_errors=True)
-        for name in (*SETTINGS, KIND):
+        for name in SETTINGS:
             (data / name).unlink(missing_ok=True)
     for path in left:
         shutil.rmtree(path)

@@ -63,13 +63,12 @@ class WatchedFolder:
         self._told: set[str] = set()
 
     def step(self, stopping: threading.Event) -> float | None:
-        sources, clouds = sources_of(self._station, self._class)
-        scan = scanned(self._folder, {source: suffixes(source in clouds) for source in sources})
+        scan = self._scan()
         self._settling.look(scan.facts)
         self._inspected = {
             path: inspected for path, inspected in self._inspected.items() if scan.facts.get(path) == inspected.facts
         }
-        parts = self._parts(scan, len(sources))
+        parts = self._parts(scan)
         self._damaged = {name: facts for name, facts in self._damaged.items() if name in parts}
         self._failed = {name: failed for name, failed in self._failed.items() if name in parts}
         failure = self._move()
@@ -91,15 +90,19 @@ class WatchedFolder:
 
     def test(self) -> str:
         """What lies in the folder; nothing is inspected. Raises DataError."""
-        sources, clouds = sources_of(self._station, self._class)
         try:
-            scan = scanned(self._folder, {source: suffixes(source in clouds) for source in sources})
+            scan = self._scan()
         except OSError as error:
             raise DataError(f"{self._folder} cannot be listed: {error.strerror or error}") from error
         counts = ", ".join(f"{len(paths)} in {source}" for source, paths in scan.files.items())
         return f"files: {counts}; a file rests {self._settling.seconds:g} s where nobody tells who writes"
 
-    def _parts(self, scan: Scan, count: int) -> dict[str, dict[str, Path]]:
+    def _scan(self) -> Scan:
+        """Raises DataError, OSError."""
+        sources, clouds = sources_of(self._station, self._class)
+        return scanned(self._folder, {source: suffixes(source in clouds) for source in sources})
+
+    def _parts(self, scan: Scan) -> dict[str, dict[str, Path]]:
         """Name -> source -> file, of parts with a file of each source that are not inspected as they are."""
         parts: dict[str, dict[str, Path]] = {}
         for source, paths in scan.files.items():
@@ -108,7 +111,7 @@ class WatchedFolder:
         return {
             name: files
             for name, files in parts.items()
-            if len(files) == count and not all(path in self._inspected for path in files.values())
+            if len(files) == len(scan.files) and not all(path in self._inspected for path in files.values())
         }
 
     def _is_due(self, name: str, facts: dict[Path, Facts]) -> bool:

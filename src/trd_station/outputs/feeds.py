@@ -33,7 +33,7 @@ class Feed:
         query = select(self.table).where(number > last, self.some).order_by(number).limit(most)
         return [dict(row) for row in connection.execute(query).mappings()]
 
-    def told(self, station: Station, row: Row) -> Row:
+    def content(self, station: Station, row: Row) -> Row:
         """As docs/station-api.md tells it; an acknowledgement is the alarm as it is then."""
         if self.table is inspection:
             return station.serializer.inspection(row)

@@ -14,7 +14,8 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, TypeVar
 
 from trd.errors import OutputError, RecipeError
 from trd.extras import require
@@ -42,6 +43,8 @@ ALARM_FIELDS: dict[str, Any] = {
 BEAT = 1.0  # seconds
 ANSWER = 10.0
 STARTING = 60.0  # asyncua builds its standard nodes first: seconds of computing, more on a busy machine
+
+Result = TypeVar("Result")
 
 
 class OpcUa:
@@ -78,18 +81,20 @@ class OpcUa:
         """Raised or acknowledged. Raises OutputError when it was closed."""
         self._run_in_loop(self._write_alarm(alarm))
 
-    def _run_in_loop(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run_in_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Raises OutputError."""
         if self._loop.is_closed():
             work.close()
             raise OutputError("the OPC UA server has stopped")
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(ANSWER)
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result(ANSWER)
+        except FutureTimeoutError as error:
+            raise OutputError(f"the OPC UA server has not answered within {ANSWER:g} s") from error
 
     def test(self) -> str:
         """Reads the state as a client does, but for the network. Raises OutputError."""
-        if self._loop.is_closed():
-            raise OutputError("the OPC UA server has stopped")
-        count = asyncio.run_coroutine_threadsafe(self._root.get_children(), self._loop).result(ANSWER)
-        return f"the server answers at {self._endpoint} with {len(count)} objects and variables"
+        children: list[Any] = self._run_in_loop(self._root.get_children())
+        return f"the server answers at {self._endpoint} with {len(children)} objects and variables"
 
     def close(self) -> None:
         with contextlib.suppress(RuntimeError):

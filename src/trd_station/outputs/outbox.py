@@ -125,11 +125,13 @@ class Outbox:
         self._save()  # where it failed: while the place is not known, nothing more is sent that would come twice
         with self._station.database.reading() as connection:
             rows = self._feed.after(connection, self._last, CHUNK)
+        if not rows:
+            self._works("goes on; nothing waits for it")
         for row in rows:
             if self._stopping.is_set():
                 return False
             try:
-                self._deliver(self._feed.told(self._station, row))
+                self._deliver(self._feed.content(self._station, row))
                 aside = ""
             except UndeliverableError as error:
                 aside = str(error)
@@ -143,12 +145,17 @@ class Outbox:
                 data = {self._feed.event: row["id"]}
                 self._station.report(NewEvent("warning", "output", text, row["class_id"], data))
                 continue
-            self._fault, self._delivered_at = "", times.now()
-            if self._failures:
-                self._failures = 0
-                self._station.alarms.output_works(self._receiver)
-                self._station.report(NewEvent("info", "output", f"{self.name} receives again"))
+            self._delivered_at = times.now()
+            self._works("receives again")
         return len(rows) == CHUNK
+
+    def _works(self, what: str) -> None:
+        """what: told where it did not before."""
+        self._fault = ""
+        if self._failures:
+            self._failures = 0
+            self._station.alarms.output_works(self._receiver)
+            self._station.report(NewEvent("info", "output", f"{self.name} {what}"))
 
     def _failed(self, what: str, error: Exception) -> None:
         self._fault = f"{what} ({type(error).__name__}: {reason(error)[:200]})"
