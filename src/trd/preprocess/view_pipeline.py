@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trd.config import Recipe
 from trd.errors import DataError
-from trd.preprocess.facts import SampleFacts, sample_facts, shape_of
+from trd.preprocess.facts import SampleFacts, shape_of
 from trd.preprocess.part_finder import PartFinder
 from trd.preprocess.pipeline import Pipeline
 from trd.preprocess.ranges import TrainingRanges
@@ -22,7 +22,6 @@ from trd.types import PreparedSample, Sample
 log = logging.getLogger("trd")
 
 Mask = NDArray[np.bool_]
-Item = TypeVar("Item", bound=np.generic)
 
 
 class ViewPipeline:
@@ -124,15 +123,6 @@ def fit_pipeline(
     pipeline = ViewPipeline(recipe, frame, TrainingRanges.of(frame.sensor, measures))
     pipeline.record = {"views": {name: part.record for name, part in fitted.items()}}
     return pipeline
-
-
-def fit_on_samples(recipe: Recipe, samples: Iterable[Sample]) -> AnyPipeline:
-    """`fit_pipeline` of decoded training samples."""
-    facts: dict[str, list[SampleFacts]] = {}
-    for sample in samples:
-        for name in [name for name, _ in sample.views] or [""]:
-            facts.setdefault(name, []).append(sample_facts(recipe, sample.view(name) if name else sample))
-    return fit_pipeline(recipe, facts)
 
 
 def _of_view(measure: str, view: str) -> str:

@@ -103,9 +103,9 @@ def prepare_class(
     for name, config in recipe.modalities.items():
         if config.representation == "image" and config.full_scale == "auto":
             pictures = [
-                [p for s, p in part.sources.items() if config.source in plain_sources([s])] for part in files.train
+                p for part in files.train for s, p in part.sources.items() if (config.source,) == plain_sources([s])
             ]
-            warn_of_unused_range(name, (path for paths in pictures for path in paths))
+            warn_of_unused_range(name, pictures)
     parts = _Part(files.train), _Part(files.validation)
     shown = partial(tracked, console=console or Console(quiet=True))
     facts = _facts(recipe, parts[0], files.camera, cache)
