@@ -74,9 +74,7 @@ def drawn(kinds: NDArray[np.str_], number: int, without: str, seed: int) -> list
     return order[:number]
 
 
-def trials(
-    lesson: Lesson, good: Sequence[LessonPart], judge: bool = True
-) -> Iterator[tuple[int, str, list[Figures], str]]:
+def trials(lesson: Lesson, good: Sequence[LessonPart]) -> Iterator[tuple[int, str, list[Figures], str]]:
     """lesson: of all defects. Yields number, "seen" or "held out", figures without and with, and the judge's word."""
     kinds = np.array([part.kind for part in lesson.defects])
     names = list(np.unique(kinds))
@@ -87,7 +85,7 @@ def trials(
             if len(taught) < number:
                 continue
             word = "not judged"
-            if judge and number >= FEWEST:
+            if number >= FEWEST:
                 word = "refused" if judged(only(lesson, taught)).reasons else "taken"
             directions = lesson.directions(taught)
             calibration = lesson.calibrated(directions)
@@ -103,14 +101,14 @@ def only(lesson: Lesson, indices: Sequence[int]) -> Lesson:
     return replace(lesson, **dict(zip(("defects", "means"), chosen, strict=True)))
 
 
-def print_table(name: str, lesson: Lesson, good: Sequence[LessonPart], judge: bool = True) -> None:
+def print_table(name: str, lesson: Lesson, good: Sequence[LessonPart]) -> None:
     print(f"\n### {name}: {len(lesson.good)} calibration parts, {len(good)} good and {len(lesson.defects)} defective\n")
     print(
         "| defects | kinds | I-AUROC | AUPRO@1 | missed | false alarms | taken |\n|---|---|---|---|---|---|---|",
         flush=True,
     )
     rows: dict[tuple[int, str], list[tuple[list[Figures], str]]] = {}
-    for number, group, pair, word in trials(lesson, good, judge):
+    for number, group, pair, word in trials(lesson, good):
         rows.setdefault((number, group), []).append((pair, word))
     for (number, group), results in rows.items():
         cells = []

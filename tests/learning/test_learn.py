@@ -122,6 +122,16 @@ def test_it_repeats(
     assert again.facts.calibration == Detector.load(lesson, "cpu").calibration
 
 
+def test_a_recipe_with_a_lesson_is_refused_before_anything_is_trained(
+    lesson: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trd.evidence.detection.fit_evidence", lambda job: pytest.fail("trained"))
+    recipe = str(lesson / "biscuit" / "recipe.toml")
+    result = runner.invoke(app, ["train", "--data", str(drawn), "--recipe", recipe, "--out", str(tmp_path / "run")])
+    assert result.exit_code != 0
+    assert "train without it, then `trd learn`" in str(result.exception)
+
+
 def test_good_parts_called_defects_teach_nothing(quick_run: Path, labelled: Path, tmp_path: Path) -> None:
     shutil.copytree(labelled / "good", tmp_path / "defects/scratch")
     out = tmp_path / "run"

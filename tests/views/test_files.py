@@ -3,7 +3,9 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from several_views import VIEWS, by_name
@@ -13,6 +15,8 @@ from trd.data.listing import list_class, list_unlabelled
 from trd.data.loading import load_sample
 from trd.data.views import arrays_of_sample, camera_of_view, joined_cameras, sample_of_arrays
 from trd.errors import DataError, RecipeError
+from trd.preprocess.frame import Frame
+from trd.preprocess.view_frames import ViewFrames
 from trd.types import Camera, Sample
 
 INPUTS, CLOUDS = ("top/rgb", "top/xyz", "back/rgb", "back/xyz"), ("xyz",)
@@ -64,6 +68,17 @@ def test_a_name_that_ends_in_no_view_is_named(views_data: Path, tmp_path: Path) 
         list_class(data, "biscuit", INPUTS, CLOUDS)
 
 
+def test_the_longer_of_two_views_that_end_alike_is_meant(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        for stem in ("1_left", "1_top_left"):
+            path = tmp_path / "part" / split / "good" / "rgb" / f"{stem}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"")
+    for views in (("left", "top_left"), ("top_left", "left")):
+        (part,) = list_class(tmp_path, "part", [f"{view}/rgb" for view in views], ()).train
+        assert {source: path.stem for source, path in part.sources.items()} == {f"{v}/rgb": f"1_{v}" for v in views}
+
+
 def test_folders_of_some_views_are_not_enough(views_data: Path) -> None:
     with pytest.raises(DataError, match="no folder for the view 'side'"):
         list_class(views_data, "biscuit", (*INPUTS, "side/rgb", "side/xyz"), CLOUDS)
@@ -103,6 +118,32 @@ def test_views_of_other_numbers_are_refused() -> None:
         sample_of_arrays("one", arrays)
     with pytest.raises(DataError, match="has no 'top/xyz'"):
         sample_of_arrays("one", {"top/rgb": arrays["top/rgb"], "back/xyz": np.zeros((8, 8, 3), np.float32)})
+
+
+@pytest.mark.parametrize("cloud", [np.zeros((6, 9, 3), np.float32), np.zeros(8, np.float32), [[[0.0]]]])
+def test_arrays_of_a_view_that_do_not_lie_over_each_other_are_refused(cloud: Any) -> None:
+    view = {"rgb": np.zeros((8, 8, 3), np.uint8), "xyz": cloud}
+    with pytest.raises(DataError, match="sample one: the arrays of a view have one height and width, got 'top/rgb'"):
+        sample_of_arrays("one", {f"{name}/{source}": array for name in VIEWS for source, array in view.items()})
+
+
+def test_a_source_without_views_has_no_separator() -> None:
+    with pytest.raises(RecipeError, match="the source 'top/rgb' has a '/' in its name"):
+        load_recipe("lite-rgb", ["modalities.rgb.source=top/rgb"])
+
+
+def test_what_lies_over_a_view_stays_over_it_at_the_maps_size() -> None:
+    """Views of two sizes, one of them with a window of its own."""
+    frames = ViewFrames(
+        {"top": Frame((40, 60), (8, 20, 16, 32), (32, 32)), "back": Frame((64, 32), (0, 0, 64, 32), (32, 32))}
+    )
+    maps = cv2.GaussianBlur(np.random.default_rng(0).random(frames.map_size, np.float32), (0, 0), 4)
+    maps[:32] += 1
+    full = frames.to_sensor(maps, frames.sensor, -1.0)
+    back = frames.from_sensor(full)
+    assert back.shape == maps.shape
+    assert np.abs(back - maps).max() < 0.05
+    np.testing.assert_array_equal(frames.from_sensor(full > 0.9), maps > 0.9)
 
 
 @pytest.mark.parametrize(

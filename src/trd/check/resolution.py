@@ -15,7 +15,7 @@ from trd.errors import DataError
 from trd.preprocess.frame import STRIDE
 from trd.preprocess.view_frames import AnyFrame, ViewFrames
 
-ENOUGH = 8.0  # pixels of the network's input across a defect: two cells of the finest features
+ENOUGH = 8.0  # pixels of the network's input across a defect: two cells of the finest features; reasoned, not tried
 WHOLE = 1.5  # times as many pixels are still looked at as a whole; more in tiles
 
 Unit = Literal["mm", "px"]

@@ -37,7 +37,7 @@ def learn(
     from trd.packages.facts import facts_at
 
     recipe = facts_at(run).recipe
-    files = list_defective(defects, recipe.sources, recipe.point_cloud_sources, masked=True)
+    files = list_defective(defects, recipe.inputs, recipe.point_cloud_sources, masked=True)
     try:
         result = learned(LessonJob(run, files, out, data, by, device), console)
     except LessonRefused as refused:

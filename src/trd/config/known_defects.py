@@ -16,6 +16,7 @@ class KnownDefectsConfig(EvidenceConfig):
     """How far a place lies from good parts in the direction of labelled defects; only `trd learn` can fit it."""
 
     reads_teacher: ClassVar[bool] = False
+    needs_defects: ClassVar[bool] = True
 
     shrinkage: Annotated[
         float,

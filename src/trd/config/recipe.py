@@ -108,6 +108,12 @@ class Recipe(Frozen):
                 "a region of frame.regions follows the part, whose pose is found in 3D, but no modality is made from a "
                 "point cloud: name the cloud in frame.part.source, or use follows = 'frame'"
             )
+        nested = [source for source in self.sources if VIEW_SEPARATOR in source]
+        if nested:
+            raise ValueError(
+                f"the source '{nested[0]}' has a '{VIEW_SEPARATOR}' in its name, which stands between a view and its "
+                "source: call it otherwise, and several views of a part in views.names"
+            )
         if self.views.names:
             self._check_views()
         for kind, section in self.evidence.items():

@@ -43,3 +43,8 @@ class ViewsConfig(Frozen):
             "times the memory. Maps are compared with good parts of the same view in both."
         ),
     ] = "shared"
+
+    @property
+    def own_detectors(self) -> tuple[str, ...]:
+        """Names of the views that have a detector each; () where all share one."""
+        return self.names if self.detector == "each" else ()

@@ -83,7 +83,9 @@ def _part_and_view(sample: SampleFiles, views: Sequence[str], place: Path, view_
     if view_of is not None:
         named = view_of(stem)
     else:
-        named = next(((stem[: -len(v) - 1], v) for v in views for s in SEPARATORS if stem.endswith(s + v)), None)
+        ends = [view for view in views for separator in SEPARATORS if stem.endswith(separator + view)]
+        view = max(ends, key=len, default="")  # "1_top_left" is of top_left, not of left
+        named = (stem[: -len(view) - 1], view) if view else None
     if named is None:
         path = next(iter(sample.sources.values()))
         raise DataError(
@@ -144,7 +146,7 @@ def joined_views(name: str, views: Mapping[str, Sample], defect: str = UNLABELLE
 
 def sample_of_arrays(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Sample:
     """Of a part's arrays by the recipe's names of inputs: "rgb", or "front/rgb". Raises DataError for views of which
-    one lacks a source."""
+    one lacks a source, or has arrays of several sizes."""
     views = views_of(arrays)
     if not views:
         return Sample(name, arrays)
@@ -152,9 +154,14 @@ def sample_of_arrays(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Sa
     missing = [f"{v}{VIEW_SEPARATOR}{s}" for v in views for s in sources if f"{v}{VIEW_SEPARATOR}{s}" not in arrays]
     if missing:
         raise DataError(f"sample {name} has no '{missing[0]}': every view has {' and '.join(sources)}")
-    return joined_views(
-        name, {view: Sample(name, {s: arrays[f"{view}{VIEW_SEPARATOR}{s}"] for s in sources}) for view in views}
-    )
+    samples = {view: Sample(name, {s: arrays[f"{view}{VIEW_SEPARATOR}{s}"] for s in sources}) for view in views}
+    for view, sample in samples.items():
+        shapes = {f"{view}{VIEW_SEPARATOR}{s}": getattr(array, "shape", ()) for s, array in sample.arrays.items()}
+        sizes = {shape[:2] for shape in shapes.values()}
+        if len(sizes) > 1 or len(sizes.pop()) < 2:
+            given = ", ".join(f"'{source}' {shape}" for source, shape in shapes.items())
+            raise DataError(f"sample {name}: the arrays of a view have one height and width, got {given}")
+    return joined_views(name, samples)
 
 
 def arrays_of_sample(sample: Sample) -> dict[str, NDArray[np.generic]]:

@@ -14,7 +14,6 @@ from trd.evaluation import figures
 from trd.evaluation.evaluate import FUSED, ClassResult
 from trd.evaluation.tables import COLUMNS, class_rows, defect_rows
 from trd.pages import filled
-from trd.preprocess.image import resize_map, resize_mask
 from trd.preprocess.parts import at_map_size
 
 SECTION = "report.json"  # in a class's folder: its part of the report
@@ -99,11 +98,7 @@ def _row(detector: Detector, result: ClassResult, title: str, index: int) -> Gal
     frame = detector.facts.frame
     (scored,) = detector.score([prepared])
     prediction = detector.prediction(scored)
-    mask = None if sample.mask is None else resize_mask(frame.crop(sample.mask), frame.map_size)
-
-    def window(values: Any) -> Any:
-        return resize_map(frame.crop(values), frame.map_size)
-
+    mask = None if sample.mask is None else frame.from_sensor(sample.mask)
     pictures = []
     images = at_map_size(prepared, frame.tiles).images
     for name, image in images.items():
@@ -111,8 +106,8 @@ def _row(detector: Detector, result: ClassResult, title: str, index: int) -> Gal
         pictures.append((name, picture if mask is None else figures.outlined(picture, mask, (255, 40, 40))))
     level = prediction.threshold
     for name, values in prediction.modality_maps.items():
-        pictures.append((f"{name} map", figures.heat(window(values), level)))
-    fused = figures.overlay(figures.as_picture(next(iter(images.values()))), window(prediction.map), level)
+        pictures.append((f"{name} map", figures.heat(frame.from_sensor(values), level)))
+    fused = figures.overlay(figures.as_picture(next(iter(images.values()))), frame.from_sensor(prediction.map), level)
     pictures.append(("fused map", fused if mask is None else figures.outlined(fused, mask, (255, 40, 40))))
     return GalleryRow(
         title,

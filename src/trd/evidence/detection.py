@@ -38,14 +38,9 @@ def fit_evidence(job: FitJob) -> State:
 
     The seed decides all of it. With a detector for each view of a part, a view's state has its name before it.
     """
-    if not each_view(job.recipe):
+    if not job.recipe.views.own_detectors:
         return _fit(job, network_parts)
     return joined({f"{v}/": _fit(_job_of_view(job, i), partial(network_parts, image=i)) for i, v in _views(job.recipe)})
-
-
-def each_view(recipe: Recipe) -> bool:
-    """Whether every view of a part has a detector of its own."""
-    return bool(recipe.views.names) and recipe.views.detector == "each"
 
 
 def _views(recipe: Recipe) -> Iterable[tuple[int, str]]:
@@ -94,7 +89,7 @@ def detector_graphs(recipe: Recipe, state: State, size: tuple[int, int], precisi
     size: (height, width) of the images. With a detector for each view images and maps are called "front/rgb". Raises
     CheckpointError for a state that does not fit the recipe.
     """
-    if each_view(recipe):
+    if recipe.views.own_detectors:
         parts = (
             _named_by_view(_graphs(recipe, state_below(state, f"{view}/"), size, precision), number, view)
             for number, view in _views(recipe)
@@ -143,13 +138,12 @@ def detector_engine(
     device = torch.device(resolve_device(placement.device))
     dtype = prediction_dtype(placement.precision or recipe.precision, device)
     graphs = detector_graphs(recipe, state, size, PRECISIONS[dtype])
-    views = recipe.views.names if each_view(recipe) else ()
-    return tiled(PyTorchEngine(graphs, device, dtype, placement.compiled), tiles, views)
+    return tiled(PyTorchEngine(graphs, device, dtype, placement.compiled), tiles, recipe.views.own_detectors)
 
 
 def refitted(recipe: Recipe, state: State, region: str, training: Observations, held_out: Observations) -> State:
     """`Evidence.refitted` of all. Raises RecipeError with a detector for each view."""
-    if each_view(recipe):
+    if recipe.views.own_detectors:
         raise RecipeError(
             "with views.detector = 'each' distances cannot be fitted anew in another precision: export with "
             "--precision fp32, or train with views.detector=shared"

@@ -98,10 +98,10 @@ def learn(job: LessonJob, console: Console) -> Learned:
     state = joined({"": state, f"{KNOWN_DEFECTS}.": state_of(lesson.channels, directions)})
     facts = _calibrated(detector, recipe, state, parts.calibration, job.device, console)
     with locked(job.out, "a lesson"):
-        if detector.facts.stand_ins:
-            shutil.copytree(folder / WITHOUT, out / WITHOUT)
         record = _record(folder, recipe)
         Record(job.out).enter(Path(record["data"]).parent, recipe, [detector.class_name])
+        if detector.facts.stand_ins:
+            shutil.copytree(folder / WITHOUT, out / WITHOUT)
         facts = save_detector(out, facts, state)
         lesson_record = {
             "learned_from": str(folder.resolve()),

@@ -17,7 +17,6 @@ from trd.engines.graphs import IMAGE
 from trd.engines.pytorch.engine import PyTorchEngine
 from trd.evidence.known_defects.channels import Channels
 from trd.evidence.patch_statistics.features import STRIDE
-from trd.preprocess.image import resize_mask
 from trd.preprocess.parts import stacked_images
 from trd.types import Camera, PreparedSample, SampleFiles
 
@@ -50,7 +49,7 @@ def marked_sample(detector: Detector, camera: Camera | None) -> Callable[[Sample
 
     def read(files: SampleFiles) -> Marked:
         sample = load_sample(files, clouds, camera)
-        mark = None if sample.mask is None else resize_mask(frame.crop(sample.mask), frame.size)
+        mark = None if sample.mask is None else frame.from_sensor(sample.mask)
         return detector.pipeline(sample), mark
 
     return read

@@ -26,9 +26,8 @@ _making = Lock()
 
 def package_engine(package: Package, placement: Placement) -> Engine:
     """Of prepared parts; raises as `step_engine`."""
-    views = package.facts.recipe.views
-    names = views.names if views.detector == "each" else ()
-    return tiled(step_engine(package, placement), package.facts.frame.tiles, names)
+    facts = package.facts
+    return tiled(step_engine(package, placement), facts.frame.tiles, facts.recipe.views.own_detectors)
 
 
 def step_engine(package: Package, placement: Placement) -> StepEngine:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from trd.config import Recipe
 from trd.errors import DataError
 from trd.preprocess.facts import FARTHEST, MILLIMETRES, Plane, SampleFacts
-from trd.preprocess.image import resize_map
+from trd.preprocess.image import resize_map, resize_mask
 from trd.preprocess.pose import PoseReference
 from trd.preprocess.tiles import Tiles
 
@@ -95,6 +95,11 @@ class Frame:
         full = np.full(shape, outside, np.float32)
         full[rows, columns] = resize_map(values, (rows.stop - rows.start, columns.stop - columns.start))
         return full
+
+    def from_sensor(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The reverse of `to_sensor`: an (H, W) map or mask of a whole frame, at the maps' size."""
+        resize = resize_mask if values.dtype == bool else resize_map
+        return resize(self.crop(values), self.map_size)
 
     @property
     def canvas(self) -> tuple[int, int]:

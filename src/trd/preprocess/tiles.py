@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-OVERLAP = 0.25  # of a tile's side, at least: a convolution's padding is felt over less, and half of it has weight 0.5
+OVERLAP = 0.25  # of a tile's side, but for rounding to GRID: chosen by reasoning, so that no edge has weight
 MAP_SIDE = 1024  # a map with a longer side is kept at half or a quarter of the image's resolution
 COARSEST = 4  # pixels of the image per pixel of the map: the stride of the finest features
 GRID = 4  # places of tiles are multiples of it

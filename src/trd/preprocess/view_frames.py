@@ -110,6 +110,12 @@ class ViewFrames:
             full[rows, columns] = self.views[name].to_sensor(view_maps[name], view_shape, outside)
         return full
 
+    def from_sensor(self, values: NDArray[Any]) -> NDArray[Any]:
+        shape = (values.shape[0], values.shape[1])
+        return np.concatenate(
+            [self.views[name].from_sensor(values[place]) for name, place in self.places(shape).items()]
+        )
+
     def to_canvas(self, maps: NDArray[np.float32], outside: float) -> NDArray[np.float32]:
         full = np.full((*maps.shape[:-2], *self.canvas), outside, np.float32)
         top = 0

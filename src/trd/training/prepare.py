@@ -21,7 +21,7 @@ from trd.config import Recipe
 from trd.data.listing import list_class
 from trd.data.loading import load_sample, with_validation
 from trd.data.views import camera_of_view
-from trd.errors import CheckpointError, DataError
+from trd.errors import CheckpointError, DataError, RecipeError
 from trd.preprocess.cache import Contents, PreparedCache, facts_key, file_contents, sample_key, user_cache
 from trd.preprocess.facts import SampleFacts, sample_facts
 from trd.preprocess.image import warn_of_unused_range
@@ -96,18 +96,22 @@ def prepare_class(
     """Fit the pipeline and prepare every sample once, or take it from the user's cache (`preprocess.cache`).
 
     Raises DataError for the first one that cannot be used and for calibration parts that are copies of training parts,
-    RecipeError for settings of the cache that cannot be. Warns of other copies.
+    RecipeError for settings of the cache that cannot be and for evidence that good parts do not fit. Warns of other
+    copies.
     """
     begin = time.monotonic()
+    for kind, section in recipe.evidence.items():
+        if section.needs_defects:
+            raise RecipeError(
+                f"recipe '{recipe.name}': evidence.{kind} is learned from labelled defects, which training does not "
+                "have: train without it, then `trd learn`"
+            )
     cache = user_cache()
     for name, config in recipe.modalities.items():
         if config.representation == "image" and config.full_scale == "auto":
-            pictures = (
-                path
-                for part in files.train
-                for s, path in part.sources.items()
-                if (config.source,) == plain_sources([s])
-            )
+            pictures = [
+                p for part in files.train for s, p in part.sources.items() if (config.source,) == plain_sources([s])
+            ]
             warn_of_unused_range(name, pictures)
     parts = _Part(files.train), _Part(files.validation)
     shown = partial(tracked, console=console or Console(quiet=True))

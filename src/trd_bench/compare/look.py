@@ -15,7 +15,7 @@ from trd.data.listing import camera_near
 from trd.data.loading import load_sample
 from trd.detector import Detector
 from trd.evaluation import figures
-from trd.preprocess.image import resize_map, resize_mask
+from trd.preprocess.parts import at_map_size
 from trd.statistics.resampling import Interval
 from trd.types import GOOD, Sample, SampleFiles
 from trd_bench.compare.measure import Measured
@@ -88,13 +88,13 @@ class Loaded:
         for recipe, detector in self.detectors.items():
             frame = detector.facts.frame
             prepared = detector.pipeline(sample)
-            images = prepared.images
-            mask = None if sample.mask is None else resize_mask(frame.crop(sample.mask), frame.size)
+            images = at_map_size(prepared, frame.tiles).images
+            mask = None if sample.mask is None else frame.from_sensor(sample.mask)
             for name, image in images.items():
                 inputs.setdefault(name, _picture(figures.as_picture(image), mask))
             (scored,) = detector.score([prepared])
             prediction = detector.prediction(scored)
-            fused = resize_map(frame.crop(prediction.map), frame.size)
+            fused = frame.from_sensor(prediction.map)
             drawn = figures.overlay(figures.as_picture(next(iter(images.values()))), fused, prediction.threshold)
             caption = _described_decision(disagreement, recipe, prediction.score, prediction.threshold)
             maps.append((recipe, caption, _picture(drawn, mask)))

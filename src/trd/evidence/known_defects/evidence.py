@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
-from trd.config import KNOWN_DEFECTS, KnownDefectsConfig, Recipe
+from trd.config import KNOWN_DEFECTS, Recipe
 from trd.engines.graphs import IMAGE, MAP, GraphForm, Graphs, Shape, Step
 from trd.engines.pytorch.resampling import resized
-from trd.errors import RecipeError
 from trd.evidence.base import FitJob, GraphContext, Observations
 from trd.evidence.known_defects.channels import Channels
 from trd.evidence.known_defects.directions import Directions
@@ -34,10 +31,7 @@ class KnownDefectsGraph(nn.Module):
 
 class KnownDefects:
     def fit(self, job: FitJob, teacher: FrozenTeacher | None) -> State:
-        raise RecipeError(
-            f"recipe '{job.recipe.name}': evidence.{KNOWN_DEFECTS} is learned from labelled defects, which training "
-            "does not have: train without it, then `trd learn`"
-        )
+        raise NotImplementedError("such recipes are refused before parts are prepared (`trd.training.prepare`)")
 
     def graphs(self, recipe: Recipe, state: State, context: GraphContext) -> Graphs:
         channels = Channels(recipe)
@@ -59,10 +53,6 @@ class KnownDefects:
 
 def state_of(channels: Channels, directions: Directions) -> State:
     return tensors_of(KnownDefectsGraph(channels, directions))
-
-
-def section(recipe: Recipe) -> KnownDefectsConfig:
-    return cast(KnownDefectsConfig, recipe.evidence[KNOWN_DEFECTS])
 
 
 EVIDENCE = KnownDefects()
