@@ -81,7 +81,8 @@ STATION_USES = {
     "trd.statistics.intervals": "share_interval",
     "trd.stored": "DetectorFacts FACTS RECIPE WEIGHTS WITHOUT detector_folder",
     "trd.training.fit": "fit_class is_finished",
-    "trd.training.prepare": "RECORD calibration_count part_digests",
+    "trd.training.digests": "part_digests",
+    "trd.training.prepare": "RECORD calibration_count",
     "trd.types": (
         "Camera ClassFolder Prediction PreparedSample Sample SampleFiles UNLABELLED VIEW_SEPARATOR plain_sources "
         "views_of"

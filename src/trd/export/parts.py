@@ -14,7 +14,8 @@ from trd.detector import Detector
 from trd.errors import CheckpointError, DataError
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.threads import in_threads
-from trd.training.prepare import RECORD, changed_parts, part_digests, with_calibration_parts
+from trd.training.digests import changed_parts, part_digests
+from trd.training.prepare import RECORD, with_calibration_parts
 from trd.types import GOOD, UNLABELLED, Camera, ClassFiles, Sample, SampleFiles
 
 

@@ -37,8 +37,9 @@ from trd.preprocess.threads import in_threads
 from trd.progress import tracked
 from trd.runs.record import Record
 from trd.stored import WITHOUT, DetectorFacts, detector_folder, read_detector, save_detector
+from trd.training.digests import part_digests
 from trd.training.fit import calibrated_on, raw_maps
-from trd.training.prepare import RECORD, part_digests
+from trd.training.prepare import RECORD
 from trd.types import SampleFiles, State
 
 MOST_TRAINING = 32  # training parts, evenly chosen: their cells' scatter is known well enough

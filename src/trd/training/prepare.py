@@ -30,13 +30,13 @@ from trd.preprocess.threads import in_threads
 from trd.preprocess.view_pipeline import AnyPipeline, fit_pipeline, pipeline_of
 from trd.progress import tracked
 from trd.stored import FACTS, read_facts
+from trd.training.digests import NAMED, changed_parts, part_digests
 from trd.training.reference_part import reference_part
 from trd.types import Camera, ClassFiles, ClassFolder, PreparedSample, Sample, SampleFiles, plain_sources
 
 LOG = logging.getLogger(__name__)
 RECORD = "training.json"
 MOST_HELD_OUT = 1 / 3
-NAMED = 3  # parts in a message
 FEW_PARTS = 20  # below this lite-residual's accuracy fell by more than its interval (docs/results.md)
 
 
@@ -265,48 +265,6 @@ def calibration_count(recipe: Recipe, count: int, validation_count: int = 0) -> 
     if validation_count:
         return max(0, held_out, min(enough, share))
     return max(1, held_out, share)
-
-
-def part_digests(parts: Sequence[SampleFiles]) -> dict[str, str]:
-    """Sample id -> digest of its files' contents. Raises DataError where a file cannot be read."""
-    return dict(zip([part.id for part in parts], in_threads(_digest, parts, group=64), strict=True))
-
-
-def _digest(part: SampleFiles) -> str:
-    return hashlib.sha256("".join(_file_digest(path) for path in part.sources.values()).encode()).hexdigest()[:16]
-
-
-def _file_digest(path: Path) -> str:
-    try:
-        facts = path.stat()
-        return _content_digest(path, facts.st_size, facts.st_mtime_ns)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-
-
-@functools.lru_cache(maxsize=100_000)
-def _content_digest(path: Path, size: int, changed: int) -> str:
-    """Read once in a process, unless the file has changed meanwhile."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def changed_parts(before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """What is different, in words: "2 parts were added (train/good/060, ...)"; empty where nothing is."""
-    differences = {
-        "added": sorted(after.keys() - before.keys()),
-        "removed": sorted(before.keys() - after.keys()),
-        "changed": sorted(name for name in after.keys() & before.keys() if after[name] != before[name]),
-    }
-    return ", ".join(
-        f"{len(names)} good part{'s were' if len(names) > 1 else ' was'} {change} ({', '.join(names[:NAMED])}"
-        f"{', ...' if len(names) > NAMED else ''})"
-        for change, names in differences.items()
-        if names
-    )
 
 
 def refuse_other_parts(folder: Path, record: Mapping[str, Any]) -> None:

@@ -18,8 +18,8 @@ from trd.preprocess.parts import PreparedParts
 from trd.preprocess.threads import in_threads
 from trd.progress import tracked
 from trd.statistics.intervals import share_interval
+from trd.training.digests import part_digests
 from trd.training.fit import calibrated_on, raw_maps
-from trd.training.prepare import part_digests
 from trd.types import Camera, PreparedSample, SampleFiles
 
 

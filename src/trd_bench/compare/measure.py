@@ -23,8 +23,9 @@ from trd.evaluation.report import SECTION, class_section
 from trd.files import write_json, write_whole
 from trd.runs import REPORT, Run
 from trd.stored import FACTS, RECIPE, WEIGHTS, read_facts
+from trd.training.digests import part_digests
 from trd.training.fit import fit_class, is_finished
-from trd.training.prepare import RECORD, part_digests
+from trd.training.prepare import RECORD
 from trd.types import ClassFolder
 from trd_bench.compare.testing import TestSet
 

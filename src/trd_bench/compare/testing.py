@@ -27,7 +27,7 @@ from trd.files import write_bytes, write_json, write_whole
 from trd.preprocess.facts import FARTHEST, MILLIMETRES
 from trd.preprocess.foreground import border_plane, part_foreground
 from trd.progress import tracked
-from trd.training.prepare import part_digests
+from trd.training.digests import part_digests
 from trd.types import GOOD, UNLABELLED, Camera, ClassFiles, ClassFolder, Sample, SampleFiles
 
 MARKER, VERSION = "synthetic.json", 1

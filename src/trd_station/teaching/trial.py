@@ -16,7 +16,8 @@ from trd.detector import Detector
 from trd.errors import DataError, TRDError
 from trd.files import write_bytes, write_json
 from trd.progress import tracked
-from trd.training.prepare import RECORD, part_digests
+from trd.training.digests import part_digests
+from trd.training.prepare import RECORD
 from trd.types import UNLABELLED, Prediction, SampleFiles
 from trd_station import pictures
 from trd_station.reading import Inputs

@@ -140,7 +140,7 @@ class Watch:
         reference = stream.test.quantiles(0.05, 0.95)
         return {
             "name": stream.name,
-            "unit": UNITS.get(stream.name, ""),
+            "unit": UNITS.get(stream.name.partition(" ")[0], ""),
             "value": value,
             "training": None if usual is None else list(usual),
             "inside": None if usual is None or value is None else usual[0] <= value <= usual[1],
