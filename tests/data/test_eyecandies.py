@@ -5,6 +5,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from eyecandies import draw_eyecandies
+from recipes import TINY
 
 import trd
 from trd.config import load_recipe
@@ -100,8 +101,7 @@ def test_without_masks_the_public_test_is_unlabelled(candies: Path) -> None:
 
 
 def test_all_eight_modalities_train_evaluate_and_predict(drawn_candies: Path, tmp_path: Path) -> None:
-    tiny = ["frame.size=64", "training.epochs=1", "training.batch_size=2", "precision=fp32"]
-    recipe = load_recipe("eyecandies-all", tiny)
+    recipe = load_recipe("eyecandies-all", (*TINY, "training.epochs=1"))
     detectors = trd.fit(drawn_candies, tmp_path / "run", recipe, ["GummyBear"], device="cpu")
     assert sum(form.role == "student" for form in detectors["GummyBear"].engine._forms.values()) == 8
     metrics = trd.evaluate(tmp_path / "run", device="cpu")["GummyBear"]

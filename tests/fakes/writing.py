@@ -47,5 +47,8 @@ def write_coloured_pcd(path: Path, cloud: np.ndarray, colours: np.ndarray, field
         f"TYPE {' '.join(t.kind.upper() for t in types)}\nCOUNT {' '.join('1' for _ in names)}\nWIDTH {width}\n"
         f"HEIGHT {height}\nPOINTS {height * width}\nDATA {'ascii' if fields == 'ascii' else 'binary'}\n"
     )
-    lines = "\n".join(" ".join(str(value) for value in row) for row in rows)
-    path.write_bytes(head.encode() + (lines.encode() if fields == "ascii" else rows.tobytes()))
+    if fields == "ascii":
+        content = "\n".join(" ".join(str(value) for value in row) for row in rows).encode()
+    else:
+        content = rows.tobytes()
+    path.write_bytes(head.encode() + content)
