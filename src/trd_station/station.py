@@ -21,7 +21,8 @@ from trd.preprocess.ranges import TrainingRanges
 from trd_station import serialization
 from trd_station.alarms.alarms import ACKNOWLEDGED, Alarms
 from trd_station.attachments import Attachments
-from trd_station.backup.archive import BACKING_UP
+from trd_station.backup.archive import BACKING_UP, forget_killed
+from trd_station.backup.taught import TEACH
 from trd_station.current_settings import CurrentSettings
 from trd_station.housekeeping import Housekeeping
 from trd_station.kept_settings import with_kept
@@ -94,7 +95,7 @@ class Station:
         self.attachments = Attachments()
         self._refused_at = -REFUSED_EVERY
         self.teaching = Teaching(
-            settings.data / "teach",
+            settings.data / TEACH,
             settings.models,
             lambda name: self.database.write(partial(versions.class_id, name=name)),
             self.report,
@@ -112,6 +113,7 @@ class Station:
         served."""
         with ExitStack() as opened:
             opened.enter_context(locked(settings.data, "a station", inside=(BACKING_UP,)))
+            forget_killed(settings.data)
             check_kind(settings.data, settings.url)
             settings = with_kept(settings)
             station = cls(settings, runs, opened)

@@ -37,6 +37,17 @@ def digest_of(path: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def linked(path: Path, place: Path) -> None:
+    """The file under another name, too: without a copy where the file system can. Raises OSError."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, place)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(path, place)
+
+
 @dataclass(frozen=True)
 class StoredFile:
     """One file of an inspection. role: "maps", "mask", or "in.SOURCE". sent_as: its name as a client gave it."""

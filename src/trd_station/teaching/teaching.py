@@ -4,6 +4,7 @@ database but a class's name and the events."""
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from trd.extras import require
 from trd.files import folder_to_disk
 from trd.packages.package import SUFFIX
 from trd_station import times
+from trd_station.shelf.discovery import stored_path
 from trd_station.store.verdicts import NewEvent
 from trd_station.teaching import jobs
 from trd_station.teaching.collection import Collection
@@ -168,8 +170,9 @@ class Teaching:
         """A job that makes a package of a detector. Raises KeyError, MissingExtraError."""
         require("exporting a detector", "train", "onnx", "export", *(("openvino",) if runtime == "openvino" else ()))
         trained = next((job for job in self.queue.jobs(name) if job.model == model and job.kind == "train"), None)
-        data = str(trained.parts) if trained else ""
-        asked = {"model": model, "path": str(path), "runtime": runtime, "data": data}
+        station = self.folder.parent  # with which these paths move
+        data = stored_path(trained.parts.resolve(), station) if trained else ""
+        asked = {"model": model, "path": stored_path(path.resolve(), station), "runtime": runtime, "data": data}
         return self._ask(name, "export", who, asked=asked)
 
     def _ask(
@@ -191,7 +194,7 @@ class Teaching:
             if text:
                 self[name].collection.snapshot(job.parts)
             if plan:
-                plan.write(folder)
+                plan.write(job)
             self.queue.add(job)
         self.note(name, f"{described(job)}: asked for by {who}", data={"job": number})
         return job
@@ -216,7 +219,9 @@ class Teaching:
             return job
         place = self._models / f"{name}{ending}"
         try:
-            if made.exists():  # else the station was killed between this and noting it
+            if place.exists():  # the station was killed before it had noted that, or backed up in between
+                shutil.rmtree(made) if made.is_dir() else made.unlink(missing_ok=True)
+            elif made.exists():
                 self._models.mkdir(parents=True, exist_ok=True)
                 os.replace(made, place)
                 folder_to_disk(self._models)
