@@ -147,6 +147,22 @@ def trial(page: Any, first: str, network: str) -> None:
     assert panel.locator("figure img").count() == 2 * panel.locator(".strangest li").count()
 
 
+def test_3d_alone_has_no_network_to_train(browser: Any, empty: Served, drawn: Path) -> None:
+    with window(browser, empty) as opened:
+        page = opened.open("teach")
+        page.get_by_role("button", name="New class").first.click()
+        page.get_by_label("Name").fill("relief")
+        page.get_by_label("Files of a part").select_option("3D")
+        page.get_by_role("button", name="Create").click()
+        page.get_by_label("Choose a folder").set_input_files(drawn / "biscuit/train")
+        page.get_by_text("6 parts were collected.").wait_for()
+        page.locator(".good-parts img").nth(5).wait_for()
+        page.locator(".train-panel[data-step=first]").wait_for()
+        assert page.locator(".train-panel").count() == 1
+        assert page.locator(".train-panel select").input_value() == "lite-normals"
+        assert not serious_findings(page)
+
+
 def test_a_camera_is_looked_at_and_taken_from(browser: Any, empty: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_camera, "VideoCamera", BrighteningCamera)
     HTTP.post(f"{empty.address}/v1/teaching", json={"name": "plate", "layout": "colour"})
@@ -212,5 +228,5 @@ def train_and_serve(page: Any, step: str) -> str:
     panel.get_by_role("button", name="Put in service").click()
     page.locator("dialog textarea").fill("to see")
     page.locator("dialog").get_by_role("button", name="Put in service").click()
-    page.get_by_text(f"{name} serves.").wait_for()
+    page.get_by_text(f"{name} serves.").wait_for(timeout=DONE_MS)
     return str(name)

@@ -155,7 +155,9 @@ class Teaching:
         settings, count = self[name].settings, len(self[name].collection.parts())
         if missing := missing_parts(count):
             raise DataError(missing)
-        recipe = recipe or {"first": FIRST, "network": NETWORK}[step][settings.layout]
+        recipe = recipe or (FIRST if step == "first" else NETWORK)[settings.layout] or ""
+        if not recipe:
+            raise DataError(f"no recipe trains a network for {settings.layout} alone: '{name}' has its first detector")
         chosen = calibrated_well(settings.recipe(recipe, overrides), count, overrides)
         soon = (NO_STAND_INS,) if step == "first" else ()
         text = settings.recipe(recipe, (*soon, *overrides, *chosen)).to_toml()
