@@ -32,7 +32,7 @@ from trd_station.news import News
 from trd_station.serialization import Serializer
 from trd_station.settings import Settings
 from trd_station.shadows import Shadows
-from trd_station.shelf.discovery import detectors_at
+from trd_station.shelf.discovery import detectors_at, forget_uploads
 from trd_station.shelf.shelf import Shelf
 from trd_station.store import verdicts, versions
 from trd_station.store.database import Database, check_kind, note_kind
@@ -127,6 +127,8 @@ class Station:
 
     def _start(self) -> None:
         lost = self.files.clear_incoming()
+        self.files.clear_temporary()
+        forget_uploads(self.settings.models)
         refused, replaced = self.shelf.start()
         class_ids = [self.class_id(name) for name in self.shelf.classes]
         self.watch.start(class_ids)

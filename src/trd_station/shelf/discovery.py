@@ -14,6 +14,7 @@ from trd.stored import FACTS, DetectorFacts, detector_folder
 from trd_station.store.versions import ModelVersion
 
 LONGEST = 200  # characters of a class's name
+UPLOAD = ".upload"  # how the name of a package begins while it is received
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,12 @@ def detectors_at(argument: str) -> list[AvailableDetector]:
     if class_override and len(folders) > 1:
         raise CheckpointError(f"{argument}: {path} holds {len(folders)} classes; give NAME=PATH for one of them")
     return [_detector_in(folder, class_override) for folder in folders]
+
+
+def forget_uploads(models: Path) -> None:
+    """Delete packages that a killed station was receiving: nobody but this one receives any there."""
+    for path in models.glob(f"{UPLOAD}.trd-*"):
+        path.unlink(missing_ok=True)
 
 
 def stored_path(path: Path, data: Path) -> str:

@@ -14,7 +14,7 @@ from trd.data.cameras import read_camera
 from trd.data.masks import MASK_END
 from trd.data.names import part_name
 from trd.errors import DataError, OutputError
-from trd.files import folder_to_disk, to_disk
+from trd.files import delete_scraps, folder_to_disk, to_disk
 from trd_station.reading import Inputs
 from trd_station.store.files import digest_of, linked, new_uid
 from trd_station.teaching.settings import CAMERA, PARTS, ClassSettings
@@ -97,6 +97,8 @@ class Collection:
                 self._move_away(files, INCOMPLETE)
             for path in (self.folder / INCOMING).glob("*"):
                 path.unlink(missing_ok=True)
+            for place in (self.folder, self.parts_folder):
+                delete_scraps(place, 0.0)
         return list(torn)
 
     def inputs(self, files: PartPaths) -> Inputs:

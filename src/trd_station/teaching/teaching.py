@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from trd.errors import DataError, OutputError
 from trd.extras import require
-from trd.files import folder_to_disk
+from trd.files import delete_scraps, folder_to_disk
 from trd.packages.package import SUFFIX
 from trd_station import times
 from trd_station.shelf.discovery import stored_path
@@ -78,6 +78,7 @@ class Teaching:
                 if isinstance(job, DataError):
                     self._report(NewEvent("warning", "teach", str(job), number))
                 else:
+                    delete_scraps(job.folder, 0.0)
                     earlier.append(job)
         self.queue.start(earlier)
         self._drops.start()
