@@ -6,6 +6,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,6 +171,10 @@ def test_a_file_whose_name_no_archive_takes_is_told(teaching: Station, tmp_path:
     written = write_backup(teaching.settings.data, teaching.settings.url, tmp_path / "b.zip")
     assert written.lost == ("'Geh\\udce4use.png': a file with this name cannot be in an archive",)
     restore(tmp_path / "b.zip", tmp_path / "new")
+    with client_of(teaching) as client:
+        client.get("/v1/backup.zip")
+        (event,) = until(lambda: client.get("/v1/events?kind=backup&level=warning").json()["events"])
+    assert event["text"] == f"not in the archive: {written.lost[0]}"
 
 
 def test_a_client_that_leaves_at_once_does_not_keep_others_from_it(opened: Callable[..., Station]) -> None:
@@ -192,7 +197,8 @@ def test_a_client_that_leaves_at_once_does_not_keep_others_from_it(opened: Calla
 
         await asyncio.wait_for(app(scope, receive, send), 60)
 
-    asyncio.run(left())
+    with ThreadPoolExecutor() as pool:  # in this thread a browser's tests may have a loop
+        pool.submit(asyncio.run, left()).result()
     assert not (station.settings.data / BACKING_UP).exists()
     with client_of(station) as client:
         assert client.get("/v1/backup.zip").status_code == 200

@@ -85,5 +85,7 @@ def _blocks(station: Station, opened: Backup, name: str) -> Iterator[bytes]:
                 yield pipe.taken()
         yield pipe.taken()
         note_backup(station.settings.data)
-        count = written.written.inspections
-    station.report(NewEvent("info", "backup", f"an archive of {count} inspections was sent to {name}"))
+        told = written.written
+    station.report(NewEvent("info", "backup", f"an archive of {told.inspections} inspections was sent to {name}"))
+    for text in told.lost:
+        station.report(NewEvent("warning", "backup", f"not in the archive: {text}"))
