@@ -4,9 +4,10 @@ python benchmarks/station/beside_training.py RUN PARTS [--rounds 4] [--seconds 2
 
 RUN holds one class of colour, or of colour and 3D; PARTS is a folder of its parts, a folder per source, which are also
 taught as another class. Rounds at 70 % of the measured capacity, alone and beside a training network, take turns; then
-a job that ends is begun, and twice the capacity is sent until it has. The exit status is 1 where the 99th percentile
-beside the training is more than three times that alone, an answer is neither 201 nor 429, a part is lost, a score is
-another one than `Detector.predict`'s, or the job fails.
+a job that ends is begun, and twice the capacity is sent until it has, at least until the queue is full.
+
+The exit status is 1 where the 99th percentile beside the training is more than three times that alone, an answer is
+neither 201 nor 429, a part is lost, a score is another one than `Detector.predict`'s, or the job fails.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from load import CLIENTS, Bench, at_rate, served, share
 
 BAR = 3.0  # 99th percentile beside a training / alone
 TAUGHT = "/v1/teaching/beside"
+WAITING = 64  # parts, by default
 ENDED = ("done", "failed", "cancelled")
 START_LIMIT, JOB_LIMIT = 300, 900  # seconds until a job computes, and until it has ended
 
@@ -118,7 +120,7 @@ def overload(bench: Bench, teaching: Teaching, args: argparse.Namespace, rate: f
     number = teaching.begin(args.recipe, [*args.set, f"training.epochs={args.short}"])
     status: Counter[int] = Counter()
     while teaching.state(number) not in ENDED and time.monotonic() < begin + JOB_LIMIT:
-        codes, _ = at_rate(bench.send, bench.names, rate, 5)
+        codes, _ = at_rate(bench.send, bench.names, rate, 10 + 2 * WAITING / rate)  # long enough to fill the queue
         status += codes
     job = teaching.ended(number)
     return {
