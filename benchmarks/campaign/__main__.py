@@ -1,6 +1,6 @@
 """What happens when things go wrong: kills, full disks, damaged files, senseless recipes, and over ten thousand parts.
 
-    python benchmarks/campaign kill|full|readers|recipes|predict [--minutes 8] [--count N] [--seed 0] [--folder DIR]
+    python benchmarks/campaign kill|full|readers|recipes|predict|station [--minutes 8] [--count N] [--seed 0]
 
 Every part works on drawn data in a temporary folder with a cache folder of its own, reaches no network, ends when its
 time is up or its count is reached, and prints a Markdown table (docs/results.md). POSIX only: it forks. The exit
@@ -27,8 +27,10 @@ from readers import readers
 from recipes import recipes
 
 from bench import ROOT, Bench
+from station import station
 
-PARTS = {"kill": kill, "full": full, "readers": readers, "recipes": recipes, "predict": predict}
+PARTS = {"kill": kill, "full": full, "readers": readers, "recipes": recipes, "predict": predict,
+         "station": station}  # fmt: skip
 
 
 def main() -> None:

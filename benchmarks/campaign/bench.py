@@ -68,19 +68,24 @@ class Bench:
                 )  # fmt: skip
             pid, after = process.pid, None if after is None else after + 4 * self.rng.random()
         else:
-            sys.stdout.flush()
-            pid = os.fork()
-            if not pid:
-                _child(arguments, self.environment(), fault, log, facts)
+            pid = self.forked(arguments, log, fault, facts)
         code = _waited(pid, after)
         seconds = time.monotonic() - begin
         text = log.read_text("utf-8", "replace") if log.exists() else ""
         known = json.loads(facts.read_text()) if facts.exists() else {}
         return Ended(code, text, seconds, known.get("operations", 0), known.get("place", ""))
 
+    def forked(self, arguments: list[str], log: Path, fault: Fault | None = None, facts: Path | None = None) -> int:
+        """The process of `trd ARGUMENTS`, which goes on."""
+        sys.stdout.flush()
+        pid = os.fork()
+        if not pid:
+            _child(arguments, self.environment(), fault, log, facts)
+        return pid
+
 
 def _child(
-    arguments: list[str], environment: dict[str, str], fault: Fault | None, log: Path, facts: Path
+    arguments: list[str], environment: dict[str, str], fault: Fault | None, log: Path, facts: Path | None
 ) -> None:  # never returns
     code = 1
     try:
@@ -102,7 +107,7 @@ def _child(
         traceback.print_exc()
         code = 70
     finally:
-        if fault is not None:
+        if fault is not None and facts is not None:
             fault.inside = True
             facts.write_text(json.dumps({"operations": fault.seen, "place": fault.place}))
         sys.stdout.flush()

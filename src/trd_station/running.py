@@ -88,7 +88,9 @@ def attach(station: Station, attached: Attached, stack: ExitStack) -> None:
         box, alarms = Outbox(station, name, deliver[0]), Outbox(station, f"{name}-alarms", deliver[1], ALARMS)
         stack.callback(box.stop)
         stack.callback(alarms.stop)
-        station.attachments.outputs.append(Attachment(name, shown(where), box.state, test))
+        station.attachments.outputs.append(
+            Attachment(name, shown(where), lambda: box.state().with_alarms(alarms.state()), test)
+        )
 
     for number, address in enumerate(attached.webhooks):
         receiver, alarms = webhook(address, attached.tls), webhook(address, attached.tls, alarm_key)

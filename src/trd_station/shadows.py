@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trd.errors import DataError, OutputError
+from trd.errors import OutputError
 from trd_station.shelf.discovery import path_of
 from trd_station.store import shadows, versions
 from trd_station.store.database import Database
@@ -35,12 +35,7 @@ class Shadows:
         for one in open_shadows:
             version = models[one.id]
             assert version is not None  # rows refer to it
-            try:
-                process = self._process(version)
-            except DataError as error:
-                self._give_up(one, str(error))
-            else:
-                self._run(one, process)
+            self._run(one, self._process(version))  # which loads the model while the station answers
 
     def stop(self) -> None:
         """Their rows stay open."""
@@ -63,9 +58,10 @@ class Shadows:
         loaded."""
         with self._changing:
             process = self._process(version)
+            own_limit = process.loaded()
             with self._database.reading() as connection:
                 active = versions.active_threshold(connection, version.id)
-            limit = active.limits.reject_above if active else process.reject_above
+            limit = active.limits.reject_above if active else own_limit
             try:
                 one = self._database.write(
                     partial(shadows.begin, class_id=version.class_id, model_id=version.id, reject_above=limit, who=who)

@@ -21,7 +21,8 @@ from trd.preprocess.ranges import TrainingRanges
 from trd_station import serialization
 from trd_station.alarms.alarms import ACKNOWLEDGED, Alarms
 from trd_station.attachments import Attachments
-from trd_station.backup.archive import BACKING_UP
+from trd_station.backup.archive import BACKING_UP, forget_killed
+from trd_station.backup.taught import TEACH
 from trd_station.current_settings import CurrentSettings
 from trd_station.housekeeping import Housekeeping
 from trd_station.kept_settings import with_kept
@@ -31,7 +32,7 @@ from trd_station.news import News
 from trd_station.serialization import Serializer
 from trd_station.settings import Settings
 from trd_station.shadows import Shadows
-from trd_station.shelf.discovery import detectors_at
+from trd_station.shelf.discovery import detectors_at, forget_uploads
 from trd_station.shelf.shelf import Shelf
 from trd_station.store import verdicts, versions
 from trd_station.store.database import Database, check_kind, note_kind
@@ -94,7 +95,7 @@ class Station:
         self.attachments = Attachments()
         self._refused_at = -REFUSED_EVERY
         self.teaching = Teaching(
-            settings.data / "teach",
+            settings.data / TEACH,
             settings.models,
             lambda name: self.database.write(partial(versions.class_id, name=name)),
             self.report,
@@ -112,6 +113,7 @@ class Station:
         served."""
         with ExitStack() as opened:
             opened.enter_context(locked(settings.data, "a station", inside=(BACKING_UP,)))
+            forget_killed(settings.data)
             check_kind(settings.data, settings.url)
             settings = with_kept(settings)
             station = cls(settings, runs, opened)
@@ -125,6 +127,8 @@ class Station:
 
     def _start(self) -> None:
         lost = self.files.clear_incoming()
+        self.files.clear_temporary()
+        forget_uploads(self.settings.models)
         refused, replaced = self.shelf.start()
         class_ids = [self.class_id(name) for name in self.shelf.classes]
         self.watch.start(class_ids)

@@ -140,8 +140,8 @@ def backup(
     url = _stored(Settings(data, database=database))
     written = write_backup(data, url, out, lambda members: tracked(members, "backup", len(members), console))
     console.print(
-        f"{written.inspections} inspections, {written.files} files, models {', '.join(written.models) or 'none'}: "
-        f"{shown(out)}",
+        f"{written.inspections} inspections, {written.files} files, models {', '.join(written.models) or 'none'}, "
+        f"taught {', '.join(written.taught) or 'nothing'}: {shown(out)}",
         markup=False,
         highlight=False,
     )

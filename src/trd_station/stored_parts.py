@@ -10,11 +10,10 @@ from sqlalchemy import select
 
 from trd.detector import Detector
 from trd.errors import TRDError
-from trd.packages.facts import facts_at
 from trd.stored import DetectorFacts
 from trd_station.reading import Inputs
 from trd_station.serialization import Serializer
-from trd_station.shelf.discovery import path_of
+from trd_station.shelf.discovery import known_facts, path_of
 from trd_station.shelf.self_test import Recorded
 from trd_station.shelf.shelf import Shelf
 from trd_station.store import versions
@@ -66,7 +65,7 @@ class StoredParts:
             return detector.facts
         if model_id not in self._facts:
             with contextlib.suppress(TRDError):
-                facts = facts_at(path_of(version.path, self._files.root.parent))
+                facts = known_facts(path_of(version.path, self._files.root.parent))
                 if facts.id == version.detector:
                     self._facts[model_id] = facts
         return self._facts.get(model_id)

@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 from trd.cli import app
 from trd.errors import CheckpointError, DataError, OutputError
 from trd.files import SCRAP
-from trd_station.backup.archive import Member, last_backup, write_backup
+from trd_station.backup.archive import last_backup, write_backup
+from trd_station.backup.members import Member
 from trd_station.backup.restore import restore
 from trd_station.settings import Settings
 from trd_station.station import Station
@@ -253,7 +254,7 @@ def test_what_is_no_archive_makes_no_station(opened, tmp_path: Path, test_parts:
                 if member not in without:
                     target.writestr(member, source.read(member))
             if name:
-                target.writestr(name, source.read("manifest.json").replace(b'"format": 1', b'"format": 2'))
+                target.writestr(name, source.read("manifest.json").replace(b'"format": 2', b'"format": 3'))
         return data.getvalue()
 
     flipped = bytearray(whole)

@@ -41,3 +41,16 @@ def test_a_folder_that_is_gone_is_told(drop: DropFolder) -> None:
     shutil.rmtree(drop.path / "rgb")
     with pytest.raises(DataError, match="does not exist: make a folder for each of rgb"):
         drop.take()
+
+
+def test_a_second_file_of_the_same_name_is_refused(drop: DropFolder, drawn: Path) -> None:
+    content = (drawn / "biscuit/train/good/rgb/000.png").read_bytes()
+    (drop.path / "rgb/a.png").write_bytes(content)
+    (drop.path / "rgb/a.bmp").write_bytes(content)
+    drop.take()
+    time.sleep(max(LOOKS, drop._settling.seconds if sys.platform != "linux" else 0))
+    kept, (text,) = drop.take()
+    assert kept == ["a"]
+    assert text == f"{drop.path}/rgb/a.bmp is not read while a.png has the same name: leave one of them"
+    (path,) = (drop.path.parent / "refused/rgb").iterdir()
+    assert path.suffix == ".bmp"

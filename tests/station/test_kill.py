@@ -7,15 +7,18 @@ import signal
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 from served import Served
-from stations import until, upload
+from stations import client_of, until, upload
+from taught import FIRST, asked, collect, new_class
 from typer.testing import CliRunner
 
 from trd.cli import app
+from trd_station.station import Station
 
 
 @pytest.fixture
@@ -113,3 +116,24 @@ def test_what_was_acknowledged_is_there_after_a_kill(
     assert seen == (last,)  # what the watch knew was saved
     assert max(starts) < 60, starts
     print(json.dumps({"kills": rounds, "parts": len(found), "verdicts": len(verdicts), "starts_s": sorted(starts)}))
+
+
+def test_what_a_killed_station_was_writing_is_deleted_at_the_next_start(
+    empty: Callable[[], Station], drawn: Path, tmp_path: Path
+) -> None:
+    with client_of(empty()) as client:
+        new_class(client)
+        collect(client, drawn, "000", "001")
+        asked(client, **{**FIRST, "kind": "check"})
+    data, scrap = tmp_path / "data", ".part.trd-01234567.json"
+    station = empty()
+    station.teaching.cancel(1, "anna")
+    places = ["files/20260101", "files/20260102", "teach/biscuit", "teach/biscuit/parts", "teach/biscuit/jobs/1"]
+    left = [data / place / scrap for place in places] + [data / "models/.upload.trd-01234567.trdm"]
+    exporting = data / "models/.part.trdm.trd-01234567.trdm"  # of another program
+    for path in (*left, exporting):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    empty()
+    assert [path for path in left if path.exists()] == []
+    assert exporting.exists()

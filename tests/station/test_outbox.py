@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 from fastapi.testclient import TestClient
@@ -14,7 +15,10 @@ from trd_station.attachments import AttachedState
 from trd_station.outputs import feeds, outbox
 from trd_station.outputs.feeds import Feed
 from trd_station.outputs.outbox import Outbox, UndeliverableError, body_of
+from trd_station.outputs.webhook import Webhook, alarm_key
+from trd_station.running import Attached, attach
 from trd_station.station import Station
+from trd_station.store.verdicts import NewEvent
 
 Send = Callable[..., list[dict]]
 
@@ -120,3 +124,35 @@ def test_what_can_never_be_sent_is_set_aside(station: Station, client: TestClien
     assert event["text"].startswith(f"webhook never gets inspection {first}: it cannot be written as JSON")
     with pytest.raises(UndeliverableError):
         body_of({"part": "\udcff"})
+
+
+def test_an_output_shows_its_alarms_too(
+    station: Station, client: TestClient, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its inspections go through all the while."""
+    away = [True]
+    received: list[int] = []
+
+    def deliver(self: Webhook, told: dict) -> None:
+        if self._key is alarm_key and away:
+            raise OSError("nobody listens")
+        received.append(told["id"])
+
+    def shown() -> dict:
+        (told,) = client.get("/v1/administration").json()["outputs"]
+        return told
+
+    monkeypatch.setattr(Webhook, "__call__", deliver)
+    with ExitStack() as stack:
+        attach(station, Attached(webhooks=("http://127.0.0.1:9/",)), stack)
+        for kind in ("disk", "rejects"):
+            station.report(NewEvent("alarm", kind, "to see")).result()
+        station.report(NewEvent("info", "watch", "no alarm")).result()
+        inspected = send()[0]["id"]
+        until(lambda: received == [inspected] and shown()["state"] == "failing")
+        told = shown()
+        assert told["fault"].startswith("alarms: does not receive (OSError: nobody listens)")
+        assert (told["waiting"], told["at"] is not None) == (2, True)
+        away.clear()
+        until(lambda: shown()["waiting"] == 0)
+        assert (shown()["state"], shown()["fault"]) == ("working", "")

@@ -3,12 +3,18 @@
 import hashlib
 import io
 import json
+import os
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
 from stations import client_of, upload
+
+from trd.packages.facts import facts_at
+from trd_station.shelf import discovery
 
 BASE = "/v1/classes/biscuit"
 
@@ -133,3 +139,26 @@ def test_pictures_of_a_model_that_is_not_in_memory(
         gone = client.get(path)
     assert (gone.status_code, gone.json()["code"]) == (404, "no_image")
     assert "run/biscuit" in gone.json()["detail"]
+
+
+def test_a_package_is_unpacked_once_for_all_its_old_pictures(
+    opened, package: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another detector's lies there by now."""
+    station = opened()
+    place = station.settings.models / "part.trdm"
+    place.parent.mkdir()
+    place.write_bytes(package)
+    with client_of(station) as client:
+        model = client.post(f"{BASE}/models", json={"name": "part"}).json()
+        version = station.serializer.model_of(model["id"])
+    del station.shelf._warm[model["id"]]
+    unpacked: list[Path] = []
+    monkeypatch.setattr(discovery, "facts_at", lambda path: unpacked.append(path) or facts_at(path))
+    monkeypatch.setattr(station.serializer, "model_of", lambda _: replace(version, detector="0" * 16))
+    os.utime(place, (1, 1))
+    assert [station.parts.facts_of(model["id"]) for _ in range(3)] == [None] * 3
+    assert len(unpacked) == 1
+    monkeypatch.setattr(station.serializer, "model_of", lambda _: version)
+    assert station.parts.facts_of(model["id"]).id == version.detector
+    assert len(unpacked) == 1

@@ -231,3 +231,21 @@ def test_a_part_that_cannot_be_copied_stops_no_other(
     watched._failed["a"] = folder._Failed("", 0.0)  # five seconds later
     stepped(watched)
     assert [one["part"] for one in inspections(client)] == ["z", "a"]
+
+
+def test_a_second_file_of_the_same_name_is_told_and_passed_over(
+    station: Station, client: TestClient, place: Path, test_parts: Path
+) -> None:
+    watched = WatchedFolder(station, "biscuit", place, settle=0.05)
+    put(test_parts / "good", place, "a")
+    (place / "xyz/a.tiff").rename(place / "xyz/waits.tiff")
+    (place / "rgb/a.bmp").write_bytes(b"not read")
+    stepped(watched)
+    (text,) = until(lambda: texts(client))
+    assert text == (
+        f"folder of 'biscuit': {place}/rgb/a.bmp is not read while a.png has the same name: leave one of them"
+    )
+    (place / "xyz/waits.tiff").rename(place / "xyz/a.tiff")
+    stepped(watched)
+    assert [one["decision"] for one in inspections(client)] == ["ok"]
+    assert len(texts(client)) == 1

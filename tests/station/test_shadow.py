@@ -93,6 +93,7 @@ def test_a_process_that_is_killed_between_two_parts_has_ended(tmp_path: Path, mo
     scores: list[int] = []
     reasons: list[str] = []
     process._process.wait(10)
+    process.loaded()
     process.start(lambda number, _: scores.append(number), reasons.append)
     process.offer(PART)
     assert until(lambda: reasons) == ["its process ended with code 7"]
@@ -101,7 +102,36 @@ def test_a_process_that_is_killed_between_two_parts_has_ended(tmp_path: Path, mo
 
 def test_a_process_that_never_began_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     process = process_of(f"{LOADED}; input()", tmp_path, monkeypatch)
-    assert process.reject_above == 2.0
+    assert process.loaded() == 2.0
+    process.stop()
+    assert process._process.returncode is not None
+
+
+def test_parts_wait_while_the_model_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a start of the station, which answers meanwhile."""
+    go_on = tmp_path / "go-on"
+    waits = f"import pathlib, time\nwhile not pathlib.Path({str(go_on)!r}).exists(): time.sleep(0.01)"
+    says = "for line in sys.stdin: print('{\"score\": 1.5}', flush=True)"
+    process = process_of(f"import sys\n{waits}\n{LOADED}\n{says}", tmp_path, monkeypatch)
+    scores: list[tuple[int, float]] = []
+    process.start(lambda number, score: scores.append((number, score)), pytest.fail)
+    process.offer(PART)
+    assert scores == []
+    go_on.touch()
+    assert until(lambda: scores) == [(1, 1.5)]
+    process.stop()
+
+
+def test_a_model_that_cannot_be_loaded_after_a_start_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = process_of('print(\'{"error": "it is damaged"}\', flush=True)', tmp_path, monkeypatch)
+    reasons: list[str] = []
+    process.start(lambda *_: None, reasons.append)
+    assert until(lambda: reasons) == ["the model cannot be loaded: it is damaged"]
+
+
+def test_a_process_is_stopped_while_it_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = process_of("import time; time.sleep(60)", tmp_path, monkeypatch)
+    process.start(lambda *_: None, pytest.fail)
     process.stop()
     assert process._process.returncode is not None
 

@@ -132,6 +132,31 @@ def test_what_a_machine_writes_is_collected(empty, drawn: Path, tmp_path: Path) 
         assert "1 good parts were collected by the folder 'drop' (a): 1 now" in events_of(client)
 
 
+def test_3d_alone_is_taught(empty, drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs_in_this_process(monkeypatch)
+    with client_of(empty()) as client:
+        new_class(client, layout="3D")
+        clouds = [file for file in good_parts(drawn, "000", "001", "002", "003") if file[0] == "xyz"]
+        assert client.post(f"{BASE}/parts", files=clouds).json()["count"] == 4
+        taught = client.get(BASE).json()
+        assert (taught["first"], taught["network"]) == ("lite-normals", None)
+        assert (taught["frame"], [one["name"] for one in taught["recipes"]]) == (
+            {"height": 192, "width": 192},
+            ["lite-normals"],
+        )
+        refused = client.post(f"{BASE}/jobs", json={"kind": "train", "step": "network"})
+        assert refused.json()["detail"].startswith("no recipe trains a network for 3D alone")
+        settings = ["frame.size=64", "evidence.memory_bank=false"]
+        done = ended(client, asked(client, kind="train", settings=settings))
+        assert (done["state"], done["model"]) == ("done", "lite-normals-1"), done
+        model = client.post("/v1/classes/biscuit/models", json={"name": done["model"]}).json()
+        client.post(f"/v1/models/{model['id']}/switch", json=WHY)
+        dent = [file for file in upload(drawn / "biscuit/test/dent", "000") if file[0] == "xyz"]
+        (told,) = client.post("/v1/classes/biscuit/inspections", files=dent).json()["inspections"]
+        assert told["score"] > 0
+        assert client.get(f"/v1/inspections/{told['id']}/images/xyz.png").status_code == 200
+
+
 def test_good_parts_from_a_camera(empty, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_camera, "VideoCamera", BrighteningCamera)
     with client_of(empty()) as client:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from cameras import BrighteningCamera
 from jobs import jobs_in_this_process
-from pages import HTTP, Files, Served, send, serious_findings, serving, window
+from pages import HTTP, Files, Served, Window, send, serious_findings, serving, window
 from recipes import TINY as TINY_NETWORK
 from stations import until
 
+from trd_station.backup.restore import restore
 from trd_station.inputs import live_camera
 
 TINY = "frame.size=64\nscoring.stand_ins=false"
@@ -50,37 +51,89 @@ def test_from_an_empty_station_to_the_first_part(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_network_follows_is_compared_and_rolled_back(browser: Any, empty: Served, drawn: Path) -> None:
+@pytest.mark.timeout(900)
+def test_the_whole_way_on_the_page(browser: Any, empty: Served, drawn: Path, tmp_path: Path) -> None:
+    """From an empty folder to a station elsewhere that gives the same scores; each job in its process."""
     with window(browser, empty) as opened:
-        HTTP.post(f"{empty.address}/v1/teaching", json={"name": "biscuit", "layout": "colour and 3D"})
-        page = opened.open("teach/biscuit")
+        page = opened.open("teach")
+        page.get_by_role("button", name="New class").first.click()
+        page.get_by_label("Name").fill("biscuit")
+        page.get_by_role("button", name="Create").click()
         collect(page, drawn / "biscuit")
         choose(page, "first", "patch-statistics", TINY)
         first = train_and_serve(page, "first")
-        for kind, verdict in (("good", "good"), ("chip", "defect"), ("dent", "defect"), ("stain", "defect")):
-            folder = drawn / "biscuit/test" / kind
-            told = send(empty, Files(folder / "rgb/000.png", folder / "xyz/000.tiff"), kind)
-            judged = f"{empty.address}/v1/inspections/{told['id']}/verdicts"
-            assert HTTP.post(judged, json={"verdict": verdict}).status_code == 201
+        for kind, verdict in (("good", "Good"), ("chip", "Defect"), ("dent", "Defect"), ("stain", "Defect")):
+            inspect_and_judge(opened, drawn / "biscuit/test" / kind, kind, verdict)
+        opened.open("teach/biscuit")
         choose(page, "network", "lite-residual", "\n".join(TINY_NETWORK))
         network = train_and_serve(page, "network")
         trial(page, first, network)
+        beside(opened, drawn / "biscuit/test/chip")
+        by_network = inspect_and_judge(opened, drawn / "biscuit/test/chip", "by the network", "Defect")
         opened.open("models")
-        page.get_by_role("button", name="Score beside").click()
-        page.locator(".shadow-panel").get_by_text("Scoring").wait_for(timeout=DONE_MS)
-        send(empty, Files(folder / "rgb/000.png", folder / "xyz/000.tiff"), "beside")
-        shadow = f"{empty.address}/v1/classes/biscuit/shadow"
-        until(lambda: HTTP.get(shadow).json()["shadow"]["parts"] == 1)
-        opened.page.reload()
-        page.locator(".shadow-panel tbody tr").wait_for()
-        assert not serious_findings(page)
-        page.locator(".shadow-panel").get_by_role("button", name="End it").click()
-        page.locator(".shadow-panel").get_by_text("Ended").wait_for()
-        page.get_by_role("button", name="Roll back").click()
-        page.locator("dialog textarea").fill("it found less")
-        page.locator("dialog").get_by_role("button", name="Roll back").click()
-        page.get_by_text(f"{first} serves.").wait_for()
+        roll_back(page, first)
+        opened.open("administration")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download a backup").click()
+        archive = Path(download.value.path())
+        before = judged_parts(empty)
+        restore(archive, tmp_path / "elsewhere")
+    with serving(data=tmp_path / "elsewhere") as elsewhere, window(browser, elsewhere) as opened:
+        assert judged_parts(elsewhere) == before
+        parts = HTTP.get(f"{elsewhere.address}/v1/teaching/biscuit/parts").json()["parts"]
+        assert len(parts) == 9
+        for kind in ("good", "chip", "dent", "stain"):
+            again = inspect_and_judge(opened, drawn / "biscuit/test" / kind, f"{kind} again", None)
+            assert again["model"] == before[kind]["model"]
+            assert (again["score"], again["decision"]) == (before[kind]["score"], before[kind]["decision"])
+        page = opened.open("models")
+        roll_back(page, network)
+        again = inspect_and_judge(opened, drawn / "biscuit/test/chip", "by the network again", None)
+        assert (again["model"], again["score"]) == (by_network["model"], by_network["score"])
+
+
+def roll_back(page: Any, name: str) -> None:
+    page.get_by_role("button", name="Roll back").click()
+    page.locator("dialog textarea").fill("to see")
+    page.locator("dialog").get_by_role("button", name="Roll back").click()
+    page.get_by_text(f"{name} serves.").wait_for()
+
+
+def inspect_and_judge(opened: Window, folder: Path, name: str, verdict: str | None) -> dict[str, Any]:
+    """The part's inspection, sent from files on the page."""
+    page = opened.open("line")
+    page.get_by_role("button", name="Inspect from files").click()
+    page.locator("dialog input[name=rgb]").set_input_files(folder / "rgb/000.png")
+    page.locator("dialog input[name=xyz]").set_input_files(folder / "xyz/000.tiff")
+    page.get_by_label("Name of the part").fill(name)
+    page.get_by_role("button", name="Inspect", exact=True).click()
+    page.get_by_role("heading", name=name, exact=True).wait_for()
+    if verdict is not None:
+        page.get_by_role("button", name=verdict, exact=True).click()
+        page.locator(".said").get_by_text(verdict).wait_for()
+    number = page.url.rpartition("/")[2]
+    return dict(HTTP.get(f"{opened.station.address}/v1/inspections/{number}").json())
+
+
+def judged_parts(station: Served) -> dict[str, dict[str, Any]]:
+    """By name, those with a verdict."""
+    told = HTTP.get(f"{station.address}/v1/inspections?verdict=any").json()["inspections"]
+    return {one["part"]: one for one in told}
+
+
+def beside(opened: Window, folder: Path) -> None:
+    """The earlier model as a shadow of the one that serves."""
+    page = opened.open("models")
+    page.get_by_role("button", name="Score beside").click()
+    page.locator(".shadow-panel").get_by_text("Scoring").wait_for(timeout=DONE_MS)
+    send(opened.station, Files(folder / "rgb/000.png", folder / "xyz/000.tiff"), "beside")
+    shadow = f"{opened.station.address}/v1/classes/biscuit/shadow"
+    until(lambda: HTTP.get(shadow).json()["shadow"]["parts"] == 1, DONE_MS / 1000)
+    page.reload()
+    page.locator(".shadow-panel tbody tr").wait_for()
+    assert not serious_findings(page)
+    page.locator(".shadow-panel").get_by_role("button", name="End it").click()
+    page.locator(".shadow-panel").get_by_text("Ended").wait_for()
 
 
 def trial(page: Any, first: str, network: str) -> None:
@@ -92,6 +145,22 @@ def trial(page: Any, first: str, network: str) -> None:
     assert not serious_findings(page)
     assert "/ 3" in rows.filter(has_text=first).inner_text()
     assert panel.locator("figure img").count() == 2 * panel.locator(".strangest li").count()
+
+
+def test_3d_alone_has_no_network_to_train(browser: Any, empty: Served, drawn: Path) -> None:
+    with window(browser, empty) as opened:
+        page = opened.open("teach")
+        page.get_by_role("button", name="New class").first.click()
+        page.get_by_label("Name").fill("relief")
+        page.get_by_label("Files of a part").select_option("3D")
+        page.get_by_role("button", name="Create").click()
+        page.get_by_label("Choose a folder").set_input_files(drawn / "biscuit/train")
+        page.get_by_text("6 parts were collected.").wait_for()
+        page.locator(".good-parts img").nth(5).wait_for()
+        page.locator(".train-panel[data-step=first]").wait_for()
+        assert page.locator(".train-panel").count() == 1
+        assert page.locator(".train-panel select").input_value() == "lite-normals"
+        assert not serious_findings(page)
 
 
 def test_a_camera_is_looked_at_and_taken_from(browser: Any, empty: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,5 +228,5 @@ def train_and_serve(page: Any, step: str) -> str:
     panel.get_by_role("button", name="Put in service").click()
     page.locator("dialog textarea").fill("to see")
     page.locator("dialog").get_by_role("button", name="Put in service").click()
-    page.get_by_text(f"{name} serves.").wait_for()
+    page.get_by_text(f"{name} serves.").wait_for(timeout=DONE_MS)
     return str(name)

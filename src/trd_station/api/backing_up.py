@@ -7,8 +7,11 @@ import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from anyio import CancelScope
 from fastapi import Request
 from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from trd_station import times
 from trd_station.api.access import needs, router, who
@@ -50,10 +53,25 @@ class _Pipe(io.RawIOBase):
 def backup(request: Request) -> StreamingResponse:
     """Database, files, models and settings of this moment: `trd station restore` makes a station of it."""
     station = station_of(request)
-    blocks = _blocks(station, Backup(station.settings.data, station.settings.url), who(request))
+    opened = Backup(station.settings.data, station.settings.url)
     name = f"{times.day_of(times.now())}-station.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Accel-Buffering": "no"}
-    return StreamingResponse(blocks, media_type="application/zip", headers=headers)
+    return _Sent(opened, _blocks(station, opened, who(request)), headers)
+
+
+class _Sent(StreamingResponse):
+    """Lets go of the backup however it ends: of a client that leaves before the first block nobody asks for one."""
+
+    def __init__(self, opened: Backup, blocks: Iterator[bytes], headers: dict[str, str]) -> None:
+        super().__init__(blocks, media_type="application/zip", headers=headers)
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with CancelScope(shield=True):
+                await run_in_threadpool(self._opened.close)
 
 
 def _blocks(station: Station, opened: Backup, name: str) -> Iterator[bytes]:
@@ -67,5 +85,7 @@ def _blocks(station: Station, opened: Backup, name: str) -> Iterator[bytes]:
                 yield pipe.taken()
         yield pipe.taken()
         note_backup(station.settings.data)
-        count = written.written.inspections
-    station.report(NewEvent("info", "backup", f"an archive of {count} inspections was sent to {name}"))
+        told = written.written
+    station.report(NewEvent("info", "backup", f"an archive of {told.inspections} inspections was sent to {name}"))
+    for text in told.lost:
+        station.report(NewEvent("warning", "backup", f"not in the archive: {text}"))

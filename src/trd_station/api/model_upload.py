@@ -27,7 +27,7 @@ from trd_station.api.common import station_of
 from trd_station.api.models import loaded
 from trd_station.api.problems import Problem
 from trd_station.settings import Settings
-from trd_station.shelf.discovery import checked_class_name
+from trd_station.shelf.discovery import UPLOAD, checked_class_name
 from trd_station.station import Station
 from trd_station.store.verdicts import NewEvent
 
@@ -60,7 +60,7 @@ async def upload(
         raise Problem(422, "parameter", str(error)) from error
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != KIND:
         raise Problem(415, "format", f"expected a package {SUFFIX} as the body, of type {KIND}")
-    temporary = station.settings.models / f".upload.trd-{secrets.token_hex(4)}{SUFFIX}"
+    temporary = station.settings.models / f"{UPLOAD}.trd-{secrets.token_hex(4)}{SUFFIX}"
     try:
         digest = await _received(request, station.settings, temporary)
         meant = Meant(class_name, trained_as, who(request))

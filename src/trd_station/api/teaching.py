@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
@@ -17,7 +17,7 @@ from trd_station.api.common import station_of
 from trd_station.api.problems import Problem
 from trd_station.station import Station
 from trd_station.teaching import serialization
-from trd_station.teaching.settings import write_camera
+from trd_station.teaching.settings import Layout, write_camera
 from trd_station.teaching.teaching import TaughtClass
 
 routes = router()
@@ -53,7 +53,7 @@ class NewClass(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=200)
-    layout: Literal["colour", "colour and 3D"]
+    layout: Layout
 
 
 @routes.post("/v1/teaching", status_code=201, openapi_extra=ENGINEER, responses=describe(TaughtClassAnswer, 201))

@@ -1,17 +1,12 @@
-"""Writing a station's archive: a ZIP that is read whole or refused, whatever happens while it is written.
-
-manifest.json   what it is, written last
-station.db      the rows of one moment, as SQLite; models' paths are those of the archive
-files/DAY/NAME  what was sent, maps and masks, under the names that they have in the station
-models/NAME     detectors and packages, those too that lie outside the station's folder
-tokens.json, settings.json, outputs/NAME.json
-"""
+"""Writing a station's archive: a ZIP that is read whole or refused, whatever happens while it is written."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import secrets
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -24,50 +19,47 @@ from typing import IO, Any
 from sqlalchemy import URL, Connection, select
 
 from trd.errors import OutputError
-from trd.files import folder_to_disk, locked, write_json, write_whole
+from trd.files import SCRAP, folder_to_disk, locked, write_json, write_whole
 from trd_station import times
+from trd_station.backup.members import (
+    DATABASE,
+    FORMAT,
+    LINKS,
+    MANIFEST,
+    OUTPUTS,
+    SETTINGS,
+    Member,
+    is_of_a_station,
+)
 from trd_station.backup.models import files_in, models_of, point_to
 from trd_station.backup.snapshot import sqlite_url, take_snapshot
+from trd_station.backup.taught import TEACH, links_among, taught_of_one_moment
 from trd_station.store.database import NEWEST, WRITES, open_engine
 from trd_station.store.files import Files, stored_files
 from trd_station.store.retention import mark_missing, rows_with_files
 from trd_station.store.schema import verdict
 
-FORMAT = 1
-MANIFEST, DATABASE = "manifest.json", "station.db"
-SETTINGS = ("tokens.json", "settings.json")
-OUTPUTS = "outputs"
 BACKING_UP = "backing-up"
 NOTE = "backup.json"  # in the station's folder: when the last archive was written
 BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Member:
-    """A file and its name in the archive. row: of the inspection whose file it is, 0 for others. optional: left out
-    where it has gone meanwhile."""
-
-    path: Path
-    name: str
-    row: int = 0
-    optional: bool = False
-
-
-@dataclass(frozen=True)
 class Written:
     """files: of the archive, with the database. missing: inspections whose files retention had deleted meanwhile; they
-    are marked so. lost: models that lie nowhere any more."""
+    are marked so. taught: classes. lost: models that lie nowhere any more."""
 
     inspections: int
     files: int
     missing: int
     models: tuple[str, ...]
+    taught: tuple[str, ...]
     lost: tuple[str, ...]
 
 
 class Backup:
-    """Of the station in a folder, running or not, one at a time. As a context: the snapshot lies in DATA/backing-up
-    until the end; a process that is killed leaves it, and the next start or backup deletes it.
+    """Of the station in a folder, running or not, one at a time. As a context, or until `close`: the snapshot lies in
+    DATA/backing-up until the end; a process that is killed leaves it, and the next start or backup deletes it.
 
     `members` in order go to `add`, one after another; `finish` then makes the archive one that can be restored.
     """
@@ -79,11 +71,15 @@ class Backup:
         self._count = 0
         folder = data / BACKING_UP
         self._snapshot = folder / f".snapshot.trd-{secrets.token_hex(4)}.db"
+        taught = self._snapshot.with_name(f".{TEACH}.trd-{secrets.token_hex(4)}")
         with ExitStack() as stack:
             stack.callback(_remove_empty, folder)
             stack.enter_context(locked(folder, "a backup"))
+            _delete_folders(folder)
             stack.callback(self._forget)
             take_snapshot(url, self._snapshot)
+            stack.callback(shutil.rmtree, taught, ignore_errors=True)
+            self._taught = taught_of_one_moment(data, taught)  # before the models, into which a run may move meanwhile
             engine = open_engine(sqlite_url(self._snapshot))
             stack.callback(engine.dispose)
             with engine.execution_options(**WRITES).connect() as connection, connection.begin():
@@ -93,8 +89,13 @@ class Backup:
                 members = [*self._inspected(connection), *self._settings()]
             members += [Member(file, name) for backed_up in models for file, name in backed_up.files]
             members += [Member(file, name, optional=True) for file, name in files_in(data)]
+            files, self._links = links_among(taught)
+            members += [Member(file, name) for file, name in files]
             by_name: dict[str, Member] = {}
             for member in members:
+                if not is_of_a_station(member.name):  # nobody could read it again
+                    lost.append(f"{member.path.name!a}: a file with this name cannot be in an archive")
+                    continue
                 by_name.setdefault(member.name, member)  # one that must not be missing comes before an optional one
             self.members = list(by_name.values())
             self._models = tuple(backed_up.row.name for backed_up in models)
@@ -106,6 +107,10 @@ class Backup:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let others make a backup; more than once does no harm."""
         self._opened.close()
 
     def _forget(self) -> None:
@@ -150,7 +155,10 @@ class Backup:
         self._engine.dispose()  # what it wrote lies in the file then
         with self._snapshot.open("rb") as file:
             yield from _packed(archive, file, DATABASE, zipfile.ZIP_DEFLATED)
-        self.written = Written(count, self._count + 1, len(self._missing), self._models, self._lost)
+        links = io.BytesIO(json.dumps(self._links).encode())
+        yield from _packed(archive, links, LINKS, zipfile.ZIP_DEFLATED)
+        files = self._count + len(self._links) + 1
+        self.written = Written(count, files, len(self._missing), self._models, self._taught, self._lost)
         archive.writestr(MANIFEST, json.dumps(self._manifest(), indent=1))
 
     def _manifest(self) -> dict[str, Any]:
@@ -163,6 +171,7 @@ class Backup:
             "inspections": self.written.inspections,
             "files": self.written.files,
             "models": list(self.written.models),
+            "taught": list(self.written.taught),
         }
 
 
@@ -222,6 +231,22 @@ def write_unnamed(out: Path, write: Callable[[IO[bytes]], None]) -> bool:
             reason = error.strerror or error
             raise OutputError(f"cannot write {out}: {reason}; free some space and start again") from error
     return True
+
+
+def forget_killed(data: Path) -> None:
+    """Delete what a backup that was killed has left; one that is being made is left alone."""
+    folder = data / BACKING_UP
+    if folder.is_dir():
+        with suppress(OutputError), locked(folder, "a station"):
+            _delete_folders(folder)
+        _remove_empty(folder)
+
+
+def _delete_folders(folder: Path) -> None:
+    """The snapshots in it; `locked` deletes files alone."""
+    for path in folder.iterdir():
+        if path.is_dir() and SCRAP.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _remove_empty(folder: Path) -> None:

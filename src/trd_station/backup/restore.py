@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import shutil
 import zipfile
@@ -18,14 +17,14 @@ from sqlalchemy import URL
 
 from trd.errors import DataError, OutputError
 from trd.files import LOCK, SCRAP, locked, to_disk
-from trd_station.backup.archive import DATABASE, FORMAT, MANIFEST, OUTPUTS, SETTINGS
+from trd_station.backup.members import DATABASE, FORMAT, LINKS, MANIFEST, OUTPUTS, SETTINGS, is_of_a_station
 from trd_station.backup.models import FOLDER
 from trd_station.backup.snapshot import fill_database, sqlite_url
+from trd_station.backup.taught import TEACH
 from trd_station.store.database import KIND, NEWEST, WRITES, note_kind, open_engine, upgrade
+from trd_station.store.files import linked
 from trd_station.store.verdicts import NewEvent, add_event
 
-NAMES = re.compile(rf"files/[0-9]{{8}}/[^/\\]+|{FOLDER}/[^\\]+|{OUTPUTS}/[^/\\]+\.json")
-ROOT = (MANIFEST, DATABASE, *SETTINGS)
 STATION = (DATABASE, KIND)  # a station on PostgreSQL has the second alone
 MOST_MANIFEST = 2**20  # bytes
 
@@ -76,8 +75,12 @@ def _unpack(path: Path, folder: Path, tracked: Callable[[list[str]], Iterable[st
     try:
         with zipfile.ZipFile(path) as archive:
             manifest = _manifest(archive, path)
-            for name in tracked(_names(archive, path)):
+            names = _names(archive, path)
+            links = _links(archive, path, names)
+            for name in tracked([name for name in names if name != LINKS]):
                 _extract(archive, name, folder / name)
+            for name, other in links.items():
+                _link(folder / other, folder / name)
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist") from error
     except OSError as error:
@@ -93,7 +96,7 @@ def _forget_killed(data: Path) -> None:
     left alone."""
     left = [path for path in data.iterdir() if path.is_dir() and SCRAP.fullmatch(path.name)]
     if left and not any((data / name).exists() for name in STATION):
-        for name in ("files", FOLDER, OUTPUTS):
+        for name in ("files", FOLDER, TEACH, OUTPUTS):
             shutil.rmtree(data / name, ignore_errors=True)
         for name in SETTINGS:
             (data / name).unlink(missing_ok=True)
@@ -123,11 +126,33 @@ def _names(archive: zipfile.ZipFile, path: Path) -> list[str]:
     """Of all members. Raises DataError for one that would lie elsewhere than a station's files do."""
     names = [name for name in archive.namelist() if name != MANIFEST]
     for name in names:
-        if name not in ROOT and (not NAMES.fullmatch(name) or {"", ".", ".."} & set(name.split("/"))):
+        if not is_of_a_station(name):
             raise DataError(f"{path} is no backup of a station: it holds '{name[:100]}'")
     if DATABASE not in names:
         raise DataError(f"{path} is no backup of a station: it holds no {DATABASE}")
     return names
+
+
+def _links(archive: zipfile.ZipFile, path: Path, names: list[str]) -> dict[str, str]:
+    """Name of a file that is not among the members -> member that it is the same as; an earlier archive has none."""
+    if LINKS not in names:
+        return {}
+    known = set(names)
+    try:
+        links: dict[str, str] = json.loads(archive.read(LINKS))
+        sound = all(other in known and name not in known and is_of_a_station(name) for name, other in links.items())
+    except (ValueError, TypeError, AttributeError):
+        sound = False
+    if not sound:
+        raise DataError(f"{path} is no backup of a station: {LINKS} is damaged")
+    return links
+
+
+def _link(path: Path, place: Path) -> None:
+    try:
+        linked(path, place)
+    except OSError as error:
+        raise OutputError(f"cannot write {place}: {error.strerror or error}") from error
 
 
 def _extract(archive: zipfile.ZipFile, name: str, place: Path) -> None:

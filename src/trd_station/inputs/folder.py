@@ -9,9 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from trd.data.names import part_name
 from trd.errors import DamagedFileError, DataError, OutputError
-from trd_station.inputs.scanning import Scan, scanned, unread_texts
+from trd_station.inputs.scanning import Scan, parts_of, scanned, unread_texts
 from trd_station.inputs.settling import Facts, Settling, facts_of
 from trd_station.inputs.taking import job_of_files, report, sources_of
 from trd_station.reading import suffixes
@@ -104,13 +103,9 @@ class WatchedFolder:
 
     def _parts(self, scan: Scan) -> dict[str, dict[str, Path]]:
         """Name -> source -> file, of parts with a file of each source that are not inspected as they are."""
-        parts: dict[str, dict[str, Path]] = {}
-        for source, paths in scan.files.items():
-            for path in paths:
-                parts.setdefault(part_name(path), {})[source] = path
         return {
             name: files
-            for name, files in parts.items()
+            for name, files in parts_of(scan.files)[0].items()
             if len(files) == len(scan.files) and not all(path in self._inspected for path in files.values())
         }
 
@@ -159,6 +154,7 @@ class WatchedFolder:
     def _in_the_way(self, scan: Scan) -> dict[str, str]:
         """What to tell of it, by what it is of: each is told once."""
         texts = {str(path): f"{path} is passed over: {why}" for path, why in scan.obstacles.items()}
+        texts |= {str(path): text for path, text in parts_of(scan.files)[1].items() if self._settling.complete(path)}
         return texts | unread_texts([path for path in scan.unread if self._settling.complete(path)], self._folder)
 
     def _tell(self, troubles: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trd.data.endings import DOCUMENTS, by_ending, counted, remedy
+from trd.data.names import part_name
 from trd.errors import DataError
 from trd_station.inputs.settling import Facts, facts_of
 
@@ -50,6 +51,20 @@ def scanned(folder: Path, endings: Mapping[str, tuple[str, ...]]) -> Scan:
             except OSError as error:
                 scan.obstacles[path] = error.strerror or str(error)
     return scan
+
+
+def parts_of(files: Mapping[str, list[Path]]) -> tuple[dict[str, dict[str, Path]], dict[Path, str]]:
+    """Name -> source -> file, of `Scan.files`; and the files that are not among them, as another one has the same name
+    with another ending -> what to tell of them."""
+    parts: dict[str, dict[str, Path]] = {}
+    texts: dict[Path, str] = {}
+    for source, paths in files.items():
+        for path in paths:
+            own = parts.setdefault(part_name(path), {})
+            if source in own:
+                texts[own[source]] = f"{own[source]} is not read while {path.name} has the same name: leave one of them"
+            own[source] = path
+    return parts, texts
 
 
 def unread_texts(paths: list[Path], folder: Path) -> dict[str, str]:

@@ -27,6 +27,13 @@ class Feed:
         number = self.table.c.id
         return int(connection.execute(select(func.coalesce(func.max(number), 0))).scalar_one())
 
+    def waiting(self, connection: Connection, last: int) -> int:
+        """Rows after one."""
+        if self.table is inspection:  # whose numbers have no gaps; millions may wait
+            return max(0, self.newest(connection) - last)
+        query = select(func.count()).where(self.table.c.id > last, self.some)
+        return int(connection.execute(query).scalar_one())
+
     def after(self, connection: Connection, last: int, most: int) -> list[Row]:
         """At most so many rows after one, oldest first."""
         number = self.table.c.id

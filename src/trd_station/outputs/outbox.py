@@ -71,8 +71,7 @@ class Outbox:
 
     def state(self) -> AttachedState:
         with self._station.database.reading() as connection:
-            newest = self._feed.newest(connection)
-        waiting = max(0, newest - self._last)
+            waiting = self._feed.waiting(connection, self._last)
         return AttachedState("failing" if self._fault else "working", self._fault, self._delivered_at, waiting)
 
     def stop(self) -> None:

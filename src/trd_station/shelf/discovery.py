@@ -10,10 +10,11 @@ from pathlib import Path
 from trd.errors import CheckpointError
 from trd.packages.facts import facts_at
 from trd.packages.package import is_package
-from trd.stored import FACTS, detector_folder
+from trd.stored import FACTS, DetectorFacts, detector_folder
 from trd_station.store.versions import ModelVersion
 
 LONGEST = 200  # characters of a class's name
+UPLOAD = ".upload"  # how the name of a package begins while it is received
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,21 @@ def detectors_at(argument: str) -> list[AvailableDetector]:
     path = Path(rest if equals and not Path(argument).exists() else argument)
     class_override = class_override if equals and str(path) == rest else ""
     if is_package(path):
-        written = path.stat() if path.is_file() else None  # reading it says what is wrong
-        class_name, *identity = _of_package(path, *((written.st_mtime_ns, written.st_size) if written else (0, 0)))
-        class_name = checked_class_name(class_override or class_name or path.stem, path)
-        return [AvailableDetector(path.stem, path.resolve(), class_name, *identity)]
+        facts = known_facts(path)
+        class_name = checked_class_name(class_override or facts.class_name or path.stem, path)
+        return [AvailableDetector(path.stem, path.resolve(), class_name, facts.id, facts.calibration.id)]
     folders = [path] if (path / FACTS).is_file() else sorted(p.parent for p in path.glob(f"*/{FACTS}"))
     if not folders:
         folders = [detector_folder(path)]  # says what is missing
     if class_override and len(folders) > 1:
         raise CheckpointError(f"{argument}: {path} holds {len(folders)} classes; give NAME=PATH for one of them")
     return [_detector_in(folder, class_override) for folder in folders]
+
+
+def forget_uploads(models: Path) -> None:
+    """Delete packages that a killed station was receiving: nobody but this one receives any there."""
+    for path in models.glob(f"{UPLOAD}.trd-*"):
+        path.unlink(missing_ok=True)
 
 
 def stored_path(path: Path, data: Path) -> str:
@@ -70,12 +76,18 @@ def detectors_of(rows: Iterable[ModelVersion], class_names: Mapping[int, str], d
     return candidates
 
 
-@functools.cache
-def _of_package(path: Path, _written: int, _size: int) -> tuple[str, str, str]:
-    """Class and identities, read once: a package is unpacked and checked as a whole, and lists of models are asked for
-    often."""
-    facts = facts_at(path)
-    return facts.class_name, facts.id, facts.calibration.id
+def known_facts(path: Path) -> DetectorFacts:
+    """`facts_at`, of a package read once until it changes: it is unpacked and checked as a whole, and lists of models
+    and old pictures ask for it often. Raises CheckpointError."""
+    if not is_package(path) or not path.is_file():  # reading it says what is wrong
+        return facts_at(path)
+    written = path.stat()
+    return _of_package(path, written.st_mtime_ns, written.st_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _of_package(path: Path, _written: int, _size: int) -> DetectorFacts:
+    return facts_at(path)
 
 
 def _detector_in(folder: Path, class_override: str = "") -> AvailableDetector:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trd.errors import OutputError
-from trd.files import folder_to_disk, to_disk, write_bytes
+from trd.files import delete_scraps, folder_to_disk, to_disk, write_bytes
 
 UID = re.compile(r"[0-9a-f]{16}")
 DAY = re.compile(r"[0-9]{8}")
@@ -35,6 +35,17 @@ def digest_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()[:16]
+
+
+def linked(path: Path, place: Path) -> None:
+    """The file under another name, too: without a copy where the file system can. Raises OSError."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, place)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(path, place)
 
 
 @dataclass(frozen=True)
@@ -112,6 +123,11 @@ class Files:
         for path in folders:
             shutil.rmtree(path, ignore_errors=True)
         return len(folders)
+
+    def clear_temporary(self) -> None:
+        """What a killed station was writing: of the last days, as there may be a million files of earlier ones."""
+        for day in sorted(path for path in self.root.iterdir() if path.is_dir())[-2:]:
+            delete_scraps(day, 0.0)
 
     def all_files(self) -> Iterator[tuple[str, Path]]:
         """(day, file) of everything below `files`, also what is not ours."""

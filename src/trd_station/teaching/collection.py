@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from trd.data.cameras import read_camera
 from trd.data.masks import MASK_END
 from trd.data.names import part_name
 from trd.errors import DataError, OutputError
-from trd.files import folder_to_disk, to_disk
+from trd.files import delete_scraps, folder_to_disk, to_disk
 from trd_station.reading import Inputs
-from trd_station.store.files import digest_of, new_uid
+from trd_station.store.files import digest_of, linked, new_uid
 from trd_station.teaching.settings import CAMERA, PARTS, ClassSettings
 
 TRAIN = "train"
@@ -98,6 +97,8 @@ class Collection:
                 self._move_away(files, INCOMPLETE)
             for path in (self.folder / INCOMING).glob("*"):
                 path.unlink(missing_ok=True)
+            for place in (self.folder, self.parts_folder):
+                delete_scraps(place, 0.0)
         return list(torn)
 
     def inputs(self, files: PartPaths) -> Inputs:
@@ -181,9 +182,9 @@ class Collection:
             try:
                 for files in parts.values():
                     for source, path in files.items():
-                        _linked(path, place / TRAIN / source / path.name)
+                        linked(path, place / TRAIN / source / path.name)
                 if (self.parts_folder / CAMERA).is_file():
-                    _linked(self.parts_folder / CAMERA, place / CAMERA)
+                    linked(self.parts_folder / CAMERA, place / CAMERA)
             except OSError as error:
                 raise OutputError(f"{place} cannot be written: {error.strerror or error}") from error
         return len(parts)
@@ -210,11 +211,3 @@ class Collection:
         place = self.folder / INCOMING
         place.mkdir(exist_ok=True)
         return place / f"{new_uid()}{suffix}"
-
-
-def _linked(path: Path, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(path, place)
-    except OSError:
-        shutil.copyfile(path, place)

@@ -8,9 +8,8 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from trd.data.names import part_name
 from trd.errors import DataError, OutputError
-from trd_station.inputs.scanning import scanned
+from trd_station.inputs.scanning import parts_of, scanned
 from trd_station.inputs.settling import Settling
 from trd_station.store.files import new_uid
 from trd_station.teaching.collection import Collection
@@ -38,13 +37,14 @@ class DropFolder:
         is missing, OSError where it cannot be listed, OutputError."""
         scan = scanned(self.path, self._collection.endings)
         self._settling.look(scan.facts)
-        parts: dict[str, dict[str, Path]] = {}
-        for source, paths in scan.files.items():
-            for path in filter(self._settling.complete, paths):
-                parts.setdefault(part_name(path), {})[source] = path
+        parts, texts = parts_of(scan.files)
         kept, refused = [], []
+        for path, text in texts.items():
+            if self._settling.complete(path):
+                refused.append(text)
+                self._set_aside({path.parent.name: path})
         for name, files in sorted(parts.items()):
-            if len(files) < len(self._collection.sources):
+            if len(files) < len(self._collection.sources) or not all(map(self._settling.complete, files.values())):
                 continue
             try:
                 outcome = self._collection.add(name, files)

@@ -52,6 +52,11 @@ class Job:
         """The data folder: the collection as it was when the job was asked for."""
         return self.folder / PARTS
 
+    @property
+    def data(self) -> Path:
+        """The station's folder: DATA/teach/CLASS/jobs/NUMBER is the job's."""
+        return self.folder.parents[3]
+
     def changed(self, **values: Any) -> Job:
         return replace(self, **values)
 

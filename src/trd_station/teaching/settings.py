@@ -21,12 +21,13 @@ CAMERA = "camera.json"
 LONGEST_NAME = 100  # characters
 LONGEST_FILE = 200  # bytes of a folder's name that every file system takes
 
-Layout = Literal["colour", "colour and 3D"]
-LAYOUTS: dict[str, tuple[str, ...]] = {"colour": ("rgb",), "colour and 3D": ("rgb", "xyz")}
+Layout = Literal["colour", "colour and 3D", "3D"]
+LAYOUTS: dict[str, tuple[str, ...]] = {"colour": ("rgb",), "colour and 3D": ("rgb", "xyz"), "3D": ("xyz",)}
 CLOUDS = ("xyz",)
-FIRST = {"colour": "lite-rgb-memory-bank", "colour and 3D": "lite-fast"}
+FIRST = {"colour": "lite-rgb-memory-bank", "colour and 3D": "lite-fast", "3D": "lite-normals"}
 """Layout -> the recipe of a first detector, which is fitted without training a network."""
-NETWORK = {"colour": "lite-rgb", "colour and 3D": DEFAULT_RECIPE}
+NETWORK = {"colour": "lite-rgb", "colour and 3D": DEFAULT_RECIPE, "3D": None}
+"""Layout -> the recipe of a network; none is shipped for 3D alone."""
 OPEN_SECTIONS = ("frame", "scoring", "evidence", "modalities", "student", "training", "seed", "precision")
 """Of a recipe, what a request may set: `teacher.weights` names a file on this machine."""
 

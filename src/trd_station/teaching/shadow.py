@@ -20,7 +20,7 @@ MODULE = "trd_station.teaching.shadow_worker"
 
 
 class ShadowProcess:
-    """Has loaded the model, and scores from `start` on. Raises DataError where the model cannot be loaded."""
+    """Loads the model from the beginning on, and scores from `start` on; parts that come before wait, too."""
 
     def __init__(self, model: Path, log: Path) -> None:
         self._parts: queue.Queue[JudgedPart | None] = queue.Queue(WAITING)
@@ -29,15 +29,20 @@ class ShadowProcess:
         self.skipped = 0  # since this process began
         with log.open("wb") as file:
             self._process: subprocess.Popen[str] = started(MODULE, str(model), file)
-        first = self._heard() or {"error": f"its process ended; {log} has more"}
+        self._log, self._is_loaded = log, False
+
+    def loaded(self) -> float:
+        """The model's own limit, when it is loaded. Raises DataError where it cannot be."""
+        first = self._heard() or {"error": f"its process ended; {self._log} has more"}
         if "error" in first:
             self._let_go()
             raise DataError(f"the model cannot be loaded: {first['error']}")
-        self.reject_above = float(str(first["reject_above"]))
+        self._is_loaded = True
+        return float(str(first["reject_above"]))
 
     def start(self, scored: Callable[[int, float], None], ended: Callable[[str], None]) -> None:
         """scored: called with an inspection's id and its score. ended: with a reason, where the process ended by
-        itself."""
+        itself or the model cannot be loaded."""
         self._thread = threading.Thread(target=self._run, args=(scored, ended), name="station-shadow", daemon=True)
         self._thread.start()
 
@@ -68,6 +73,13 @@ class ShadowProcess:
             pass
 
     def _run(self, scored: Callable[[int, float], None], ended: Callable[[str], None]) -> None:
+        try:
+            if not self._is_loaded:
+                self.loaded()
+        except DataError as error:
+            if not self._stopping:
+                ended(str(error))
+            return
         while not self._stopping and (part := self._parts.get()) is not None:
             with contextlib.suppress(OSError):
                 assert self._process.stdin is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +11,7 @@ from rich.console import Console
 from trd.config import recipe_from_toml
 from trd.files import write_bytes
 from trd.types import ClassFolder
+from trd_station.shelf.discovery import path_of
 from trd_station.teaching.jobs import PACKAGE, PICTURES, RUN, Job
 from trd_station.teaching.trial import trial
 
@@ -73,9 +73,9 @@ def export(job: Job, console: Console) -> dict[str, Any]:
     from trd.export.export import ExportJob
     from trd.export.export import export as exported
 
-    data = Path(job.asked["data"]) if job.asked["data"] else None
+    data = path_of(job.asked["data"], job.data) if job.asked["data"] else None
     package = job.folder / PACKAGE
-    made = exported(ExportJob(Path(job.asked["path"]), package, job.asked["runtime"], data=data), console)
+    made = exported(ExportJob(path_of(job.asked["path"], job.data), package, job.asked["runtime"], data=data), console)
     return {
         "parts": {name: split.parts for name, split in made.equivalence.splits.items()},
         "largest_score_difference": max(split.score for split in made.equivalence.splits.values()),

@@ -4,6 +4,7 @@ database but a class's name and the events."""
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +13,10 @@ from typing import Any, Literal
 
 from trd.errors import DataError, OutputError
 from trd.extras import require
-from trd.files import folder_to_disk
+from trd.files import delete_scraps, folder_to_disk
 from trd.packages.package import SUFFIX
 from trd_station import times
+from trd_station.shelf.discovery import stored_path
 from trd_station.store.verdicts import NewEvent
 from trd_station.teaching import jobs
 from trd_station.teaching.collection import Collection
@@ -76,6 +78,7 @@ class Teaching:
                 if isinstance(job, DataError):
                     self._report(NewEvent("warning", "teach", str(job), number))
                 else:
+                    delete_scraps(job.folder, 0.0)
                     earlier.append(job)
         self.queue.start(earlier)
         self._drops.start()
@@ -153,7 +156,9 @@ class Teaching:
         settings, count = self[name].settings, len(self[name].collection.parts())
         if missing := missing_parts(count):
             raise DataError(missing)
-        recipe = recipe or {"first": FIRST, "network": NETWORK}[step][settings.layout]
+        recipe = recipe or (FIRST if step == "first" else NETWORK)[settings.layout] or ""
+        if not recipe:
+            raise DataError(f"no recipe trains a network for {settings.layout} alone: '{name}' has its first detector")
         chosen = calibrated_well(settings.recipe(recipe, overrides), count, overrides)
         soon = (NO_STAND_INS,) if step == "first" else ()
         text = settings.recipe(recipe, (*soon, *overrides, *chosen)).to_toml()
@@ -168,8 +173,9 @@ class Teaching:
         """A job that makes a package of a detector. Raises KeyError, MissingExtraError."""
         require("exporting a detector", "train", "onnx", "export", *(("openvino",) if runtime == "openvino" else ()))
         trained = next((job for job in self.queue.jobs(name) if job.model == model and job.kind == "train"), None)
-        data = str(trained.parts) if trained else ""
-        asked = {"model": model, "path": str(path), "runtime": runtime, "data": data}
+        station = self.folder.parent  # with which these paths move
+        data = stored_path(trained.parts.resolve(), station) if trained else ""
+        asked = {"model": model, "path": stored_path(path.resolve(), station), "runtime": runtime, "data": data}
         return self._ask(name, "export", who, asked=asked)
 
     def _ask(
@@ -191,7 +197,7 @@ class Teaching:
             if text:
                 self[name].collection.snapshot(job.parts)
             if plan:
-                plan.write(folder)
+                plan.write(job)
             self.queue.add(job)
         self.note(name, f"{described(job)}: asked for by {who}", data={"job": number})
         return job
@@ -216,7 +222,9 @@ class Teaching:
             return job
         place = self._models / f"{name}{ending}"
         try:
-            if made.exists():  # else the station was killed between this and noting it
+            if place.exists():  # the station was killed before it had noted that, or backed up in between
+                shutil.rmtree(made) if made.is_dir() else made.unlink(missing_ok=True)
+            elif made.exists():
                 self._models.mkdir(parents=True, exist_ok=True)
                 os.replace(made, place)
                 folder_to_disk(self._models)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from trd.types import UNLABELLED, Prediction, SampleFiles
 from trd_station import pictures
 from trd_station.reading import Inputs
 from trd_station.recalibration import Estimate
+from trd_station.shelf.discovery import path_of, stored_path
 from trd_station.teaching.jobs import PICTURES, Job
 
 FILE = "trial.json"
@@ -58,24 +59,41 @@ class Plan:
     models: tuple[Tried, ...]
     parts: tuple[JudgedPart, ...]
 
-    def write(self, folder: Path) -> None:
-        write_json(folder / FILE, asdict(self))
+    def write(self, job: Job) -> None:
+        """Into the job's folder; paths move with the station's."""
+        write_json(
+            job.folder / FILE, asdict(self._with_paths(lambda path: stored_path(Path(path).resolve(), job.data)))
+        )
 
     @classmethod
-    def read(cls, folder: Path) -> Plan:
+    def read(cls, job: Job) -> Plan:
         """Raises DataError."""
+        folder = job.folder
         try:
             values = json.loads((folder / FILE).read_text("utf-8"))
             models = tuple(Tried(**model) for model in values["models"])
-            return cls(models, tuple(JudgedPart(**part) for part in values["parts"]))
+            plan = cls(models, tuple(JudgedPart(**part) for part in values["parts"]))
+            return plan._with_paths(lambda path: str(path_of(path, job.data)))
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise DataError(f"{folder / FILE} cannot be read: {error}; ask for the trial again") from error
+
+    def _with_paths(self, changed: Callable[[str], str]) -> Plan:
+        models = tuple(replace(model, path=changed(model.path)) for model in self.models)
+        parts = tuple(
+            replace(
+                part,
+                sources={source: changed(path) for source, path in part.sources.items()},
+                camera=changed(part.camera) if part.camera else None,
+            )
+            for part in self.parts
+        )
+        return Plan(models, parts)
 
 
 def trial(job: Job, console: Console) -> dict[str, Any]:
     """Scores of every part by every model. Parts that a model was fitted or calibrated on are left out: their scores
     are too low."""
-    plan = Plan.read(job.folder)
+    plan = Plan.read(job)
     known, unusable, limits = set[int](), dict[int, str](), list[float]()
     scores: list[dict[int, float]] = []
     for model in plan.models:

@@ -32,7 +32,8 @@ class NewToken(BaseModel):
 
 
 class Attached(BaseModel):
-    """An input or output. at: of the last delivery. waiting: results that its receiver does not have yet."""
+    """An input or output. at: of the last delivery. waiting: results and alarms that its receiver does not have
+    yet."""
 
     name: str
     where: str

@@ -10,6 +10,7 @@ from trd_station.api.answers.describing import Decision, Judgement, Time
 from trd_station.api.answers.models import Model
 from trd_station.api.answers.operation import Source
 from trd_station.api.answers.parts import Size
+from trd_station.teaching.settings import Layout
 
 Kind = Literal["check", "train", "trial", "export"]
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -72,10 +73,11 @@ class Missing(BaseModel):
 class TaughtClass(BaseModel):
     """parts: good ones. needed: for a false-alarm rate of 5 % with the first detector. promised_rate: with the parts as
     they are. folder: a data folder for `trd train`. drop: a folder with a folder for each source, from which complete
-    parts are collected. inspect, ignore: polygons of [x, y] in pixels of the frame."""
+    parts are collected. inspect, ignore: polygons of [x, y] in pixels of the frame. first, network: the steps' recipes;
+    null where none is shipped."""
 
     name: str
-    layout: Literal["colour", "colour and 3D"]
+    layout: Layout
     sources: list[Source]
     folder: str
     drop: str
@@ -89,7 +91,7 @@ class TaughtClass(BaseModel):
     ignore: list[list[list[float]]]
     recipes: list[ShippedRecipe]
     first: str
-    network: str
+    network: str | None
     served: bool
     missing: Missing
     jobs: list[Job]

@@ -57,7 +57,7 @@ export const ADMINISTRATION_STRINGS = {
   "administration.database": { en: "Database", de: "Datenbank" },
   "administration.folder": { en: "Folder", de: "Ordner" },
   "administration.backup": { en: "Backup", de: "Sicherung" },
-  "administration.backup_text": { en: "One archive of database, files, models and settings, while the station runs. trd station restore makes a station of it anywhere.", de: "Ein Archiv von Datenbank, Dateien, Modellen und Einstellungen, während die Station läuft. trd station restore macht daraus anderswo eine Station." },
+  "administration.backup_text": { en: "One archive of database, files, models, taught classes and settings, while the station runs. trd station restore makes a station of it anywhere.", de: "Ein Archiv von Datenbank, Dateien, Modellen, angelernten Klassen und Einstellungen, während die Station läuft. trd station restore macht daraus anderswo eine Station." },
   "administration.backup_act": { en: "Download a backup", de: "Sicherung herunterladen" },
   "administration.last_backup": { en: "Last one written whole: {at}", de: "Zuletzt ganz geschrieben: {at}" },
   "administration.no_backup": { en: "None was written yet", de: "Noch keine geschrieben" },

@@ -13,6 +13,7 @@ export const TEACH_STRINGS = {
   "teach.layout": { en: "Files of a part", de: "Dateien eines Teils" },
   "teach.layout.colour": { en: "a picture", de: "ein Bild" },
   "teach.layout.colour and 3D": { en: "a picture (rgb) and a 3D file (xyz)", de: "ein Bild (rgb) und eine 3D-Datei (xyz)" },
+  "teach.layout.3D": { en: "a 3D file (xyz)", de: "eine 3D-Datei (xyz)" },
   "teach.layout_text": { en: "Files of one name are a part. Depth images and scanners of their own need camera.json.", de: "Dateien gleichen Namens sind ein Teil. Tiefenbilder und eigene Scanner brauchen camera.json." },
   "teach.engineer": { en: "Teaching needs the role engineer.", de: "Anlernen verlangt die Rolle Ingenieur." },
   "teach.parts": { en: "1. Good parts", de: "1. Gute Teile" },

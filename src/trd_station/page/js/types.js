@@ -215,7 +215,7 @@
  *
  * @typedef {object} TaughtClass
  * @property {string} name
- * @property {"colour" | "colour and 3D"} layout
+ * @property {"colour" | "colour and 3D" | "3D"} layout
  * @property {{ name: string, kind: string, suffixes: string[] }[]} sources
  * @property {string} folder
  * @property {string} drop
@@ -229,7 +229,7 @@
  * @property {[number, number][][]} ignore
  * @property {{ name: string, description: string }[]} recipes
  * @property {string} first
- * @property {string} network
+ * @property {string | null} network
  * @property {boolean} served
  * @property {{ train: string | null, switch: string | null, trial: string | null }} missing
  * @property {Job[]} jobs

@@ -69,7 +69,7 @@ export function trainPanel(app, taught, step) {
  */
 function typedOf(app, taught, step) {
   const key = `teach/${taught.name}/${step}`;
-  const typed = app.kept.get(key) ?? { recipe: taught[step], settings: "" };
+  const typed = app.kept.get(key) ?? { recipe: taught[step] ?? "", settings: "" };
   app.kept.set(key, typed);
   return typed;
 }

@@ -85,7 +85,7 @@ class TeachPage {
     if (!this.body.contains(this.steps)) fill(this.body, this.steps);
     this.parts.show(taught);
     const { app } = this;
-    const halves = STEPS.map((step) => this.#kept(step, [latestOf(taught, step)], () => trainPanel(app, taught, step)));
+    const halves = STEPS.filter((step) => taught[step] !== null).map((step) => this.#kept(step, [latestOf(taught, step)], () => trainPanel(app, taught, step)));
     arrange(this.halves, halves);
     arrange(this.steps, [
       this.parts.element,
@@ -129,7 +129,7 @@ class TeachPage {
 
   #newClass() {
     const name = h("input", { type: "text", maxlength: 100, required: true });
-    const layout = h("select", {}, ["colour and 3D", "colour"].map((one) => h("option", { value: one }, t(`teach.layout.${one}`))));
+    const layout = h("select", {}, ["colour and 3D", "colour", "3D"].map((one) => h("option", { value: one }, t(`teach.layout.${one}`))));
     ask({
       title: t("teach.new"),
       act: t("teach.create"),
