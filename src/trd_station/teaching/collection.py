@@ -181,9 +181,9 @@ class Collection:
             try:
                 for files in parts.values():
                     for source, path in files.items():
-                        _linked(path, place / TRAIN / source / path.name)
+                        linked(path, place / TRAIN / source / path.name)
                 if (self.parts_folder / CAMERA).is_file():
-                    _linked(self.parts_folder / CAMERA, place / CAMERA)
+                    linked(self.parts_folder / CAMERA, place / CAMERA)
             except OSError as error:
                 raise OutputError(f"{place} cannot be written: {error.strerror or error}") from error
         return len(parts)
@@ -212,7 +212,8 @@ class Collection:
         return place / f"{new_uid()}{suffix}"
 
 
-def _linked(path: Path, place: Path) -> None:
+def linked(path: Path, place: Path) -> None:
+    """The same file, without a copy where the file system can. Raises OSError."""
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(path, place)

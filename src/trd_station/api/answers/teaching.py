@@ -11,7 +11,7 @@ from trd_station.api.answers.models import Model
 from trd_station.api.answers.operation import Source
 from trd_station.api.answers.parts import Size
 
-Kind = Literal["check", "train", "trial", "export"]
+Kind = Literal["check", "train", "trial", "export", "lesson"]
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
