@@ -19,6 +19,7 @@ from trd.detector import Detector
 from trd_station.lessons.gain import of_same_parts
 from trd_station.lessons.service import Service, services, state_of
 from trd_station.station import Station
+from trd_station.teaching.jobs import Job
 from trd_station.teaching.labelled import kind_folder
 from trd_station.teaching.lesson import GOOD, LessonPlan
 
@@ -230,6 +231,16 @@ def test_when_it_served() -> None:
     assert state_of(last, False, detectors) == "replaced"
     assert state_of(Service(1, 1), True, detectors) == "serving"
     assert state_of(None, False, detectors) == "taught"
+
+
+def test_the_good_parts_of_a_lesson_are_those_of_the_detector_that_learned(station: Station) -> None:
+    """An export of it compares with them."""
+    folder = station.teaching.folder / "biscuit/jobs"
+    trained = Job(1, "biscuit", "train", folder / "1", "anna", 0, model="lite-rgb-1")
+    lesson = Job(2, "biscuit", "lesson", folder / "2", "anna", 0, model="lesson-2", asked={"model": "lite-rgb-1"})
+    station.teaching.queue._jobs |= {1: trained, 2: lesson}
+    assert station.teaching.data_of("biscuit", "lesson-2") == trained.parts
+    assert station.teaching.data_of("biscuit", "run/biscuit") is None
 
 
 def test_the_class_may_have_another_name_here(

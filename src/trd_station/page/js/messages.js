@@ -89,6 +89,11 @@ const FORMS = [
   form("acknowledged by {who}: {cause} ({rest})", "quittiert von {who}: {cause} ({rest})", "acknowledged by {who}: {cause} ({rest})"),
   form("acknowledged by {who} ({rest})", "quittiert von {who} ({rest})", "acknowledged by {who} ({rest})"),
   form("alarm rules became {values}, by {who}: {reason}", "Alarmregeln wurden {values}, durch {who}: {reason}", "alarm rules became {values}, by {who}: {reason}"),
+  // jobs
+  form("job {#number}, {job}: asked for by {who}", "Auftrag {number}, {job}: verlangt von {who}", "job {number}, {job}: asked for by {who}"),
+  form("job {#number}, {job}: cancelled by {who}", "Auftrag {number}, {job}: abgebrochen von {who}", "job {number}, {job}: cancelled by {who}"),
+  form("job {#number}, {job}: done; '{name}' can be loaded", "Auftrag {number}, {job}: fertig; „{name}“ kann geladen werden", "job {number}, {job}: done; '{name}' can be loaded"),
+  form("job {#number}, {job}: refused, {reasons}", "Auftrag {number}, {job}: abgelehnt. {reasons}", "job {number}, {job}: refused, {reasons}"),
   // lessons
   form("lesson {number} was taken back: {rest}", "Lektion {number} wurde zurückgenommen: {rest}", "lesson {number} was taken back: {rest}"),
   form("lesson {number} is worse on sampled parts: {#found} of {#defects} defects rejected, before {#found_before} of {#defects_before}; {#false} of {#good} good parts rejected, before {#false_before} of {#good_before}", "Lektion {number} ist in der Stichprobe schlechter: {found} von {defects} Defekten verworfen, vorher {found_before} von {defects_before}; {false} von {good} guten Teilen verworfen, vorher {false_before} von {good_before}"),
@@ -181,6 +186,8 @@ function put(name, groups) {
   if (name === "streams") return text.split(", ").map(streamName).join(", ");
   if (name === "names") return text.replace(/ by ([^,]+)/g, " ($1)"); // classes, each with what serves it
   if (name === "source") return sourceName(text);
+  if (name === "job") return text.replace(/^\w+/, (kind) => word("teach.kind", kind)).replace(/ by (.+)$/, " ($1)");
+  if (name === "reasons") return text.split("; ").map(worded).join("; ");
   if (name === "values") return text.replace(/(\w+) (\S+?)(,|$)/g, (_whole, key, value, end) => `${word("rule", key)}: ${num(factorOf(key) * Number(value))}${end}`);
   return name === "rest" ? (translated(text) ?? text) : text;
 }

@@ -51,7 +51,7 @@ export const LESSON_STRINGS = {
   "lessons.auroc": { en: "Image AUROC against {n} good parts", de: "Bild-AUROC gegen {n} gute Teile" },
   "lessons.detected": { en: "Above the threshold", de: "Über der Schwelle" },
   "lessons.gain": { en: "Gain, in deviations of good parts (95 % interval)", de: "Gewinn, in Streuungen guter Teile (95-%-Intervall)" },
-  "lessons.unlabelled": { en: "Image AUROC of {kind}, where nobody had labelled it", de: "Bild-AUROC von {kind}, wenn diese Art nicht gelehrt wird" },
+  "lessons.unlabelled": { en: "Change of the image AUROC of {kind} where only other kinds are taught", de: "Änderung der Bild-AUROC von {kind}, wenn nur andere Arten gelehrt werden" },
   "lessons.unseen": { en: "{n} parts leave no trace, without and with the lesson. Look again: are they defects, and marked where they are?", de: "{n} Teile hinterlassen keine Spur, ohne und mit der Lektion. Nochmals ansehen: sind es Defekte, an der richtigen Stelle markiert?" },
   "lessons.unseen.one": { en: "1 part leaves no trace, without and with the lesson. Look again: is it a defect, and marked where it is?", de: "1 Teil hinterlässt keine Spur, ohne und mit der Lektion. Nochmals ansehen: ist es ein Defekt, an der richtigen Stelle markiert?" },
   "lessons.verdicts": { en: "Parts and verdicts it was taught", de: "Gelehrte Teile und Urteile" },

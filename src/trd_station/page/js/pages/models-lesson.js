@@ -38,7 +38,7 @@ export function lessonView(app, lesson, jobs) {
   return h("article", { class: "lesson stack", "data-lesson": job.id },
     h("div", { class: "row wrap" }, h("span", { class: `tag ${TAGS[state]}` }, t(`lessons.state.${state}`)),
       h("h3", { class: "break" }, job.model ?? t("lessons.lesson", { number: String(job.id) })), h("span", { class: "grow" }),
-      made && may && h("button", { class: "slim", onclick: () => act(`${ofTaught(job.class)}/trials`, { models: [job.model] }) }, t("lessons.try")),
+      made && may && state !== "serving" && h("button", { class: "slim", onclick: () => act(`${ofTaught(job.class)}/trials`, { models: [job.model] }) }, t("lessons.try")),
       made && may && exportButton(job, problem),
       made && may && state !== "serving" && serveButton(app, job),
       may && state === "serving" && lesson.service?.before != null && h("button", { class: "slim", onclick: () => takeBack(app, job.id) }, t("lessons.take_back"))),
@@ -70,7 +70,7 @@ function judged(judgement) {
       h("tbody", {},
         row(t("lessons.auroc", { n: judgement.good }), num(before.auroc, 3, 3), num(after.auroc, 3, 3)),
         row(t("lessons.detected"), of(before.detected), of(after.detected)),
-        row(t("lessons.gain"), "", `${signed(gain.value, 2)} (${signed(gain.low, 2)} – ${signed(gain.high, 2)})`),
+        row(t("lessons.gain"), "", `${signed(gain.value, 2)} (${t("watch.range", { low: signed(gain.low, 2), high: signed(gain.high, 2) })})`),
         Object.entries(judgement.unlabelled).map(([kind, change]) => row(t("lessons.unlabelled", { kind }), "", signed(change, 3)))))));
 }
 
@@ -134,10 +134,10 @@ function verdicts(number) {
   const place = h("div", { class: "table-panel" });
   return h("details", { ontoggle: (/** @type {Event} */ event) => {
     if (/** @type {HTMLDetailsElement} */ (event.currentTarget).open) void into(place, () => get(`/v1/lessons/${number}`), (/** @type {{ parts: import("../types.js").LessonPart[] }} */ { parts }) => h("table", { class: "plain" },
-      h("thead", {}, h("tr", {}, ["lessons.part", "lessons.kind_head", "lessons.verdict", "lessons.place", "lessons.digest"].map((key) => h("th", { scope: "col" }, t(key))))),
+      h("thead", {}, h("tr", {}, ["lessons.part", "lessons.kind_head", "lessons.verdict", "lessons.digest", "lessons.place"].map((key, index) => h("th", { scope: "col", class: index === 4 ? "number" : "" }, t(key))))),
       h("tbody", {}, parts.map((part) => h("tr", {}, h("th", { scope: "row" }, h("a", { href: link("part", part.inspection) }, part.part)),
         h("td", {}, `${part.kind ?? t("lessons.no_kind")}, ${t(part.marked ? "lessons.marked" : "lessons.not_marked")}`), h("td", {}, `${part.verdict}, ${part.who}`),
-        h("td", { class: "number" }, part.places ? part.places.map((value) => num(value, 2, 2)).join(" → ") : "–"), h("td", {}, h("code", { class: "small" }, part.digest)))))));
+        h("td", {}, h("code", { class: "small" }, part.digest)), h("td", { class: "number" }, part.places ? part.places.map((value) => num(value, 2, 2)).join(" → ") : "–"))))));
   } }, h("summary", {}, t("lessons.verdicts")), place);
 }
 
