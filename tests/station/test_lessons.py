@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from jobs import jobs_in_this_process
 from lessons import CLASS, better, judge_defects
 from stations import client_of, until, upload
-from taught import ended, events_of
+from taught import BASE, ended, events_of, new_class
 
 from trd.config import KNOWN_DEFECTS
 from trd.data.defective import list_defective
@@ -72,10 +72,22 @@ def test_what_is_missing_and_what_would_be_used(client: TestClient, labelled: Pa
     assert client.get("/v1/lessons/1").json()["code"] == "no_lesson"
 
 
-def test_a_lesson_is_taught_serves_and_is_taken_back(
-    client: TestClient, station: Station, labelled: Path, quick: pytest.MonkeyPatch
-) -> None:
+def test_a_lesson_is_taught_serves_and_is_taken_back(opened, labelled: Path, quick: pytest.MonkeyPatch) -> None:
     better(quick)
+    station = opened()
+    with client_of(station) as client:
+        number = taught_served_and_taken_back(client, station, labelled)
+    station.close()
+    with client_of(opened()) as client:  # the class is not taught here, its jobs are read all the same
+        (lesson,) = client.get(f"{CLASS}/lessons").json()["lessons"]
+        assert (lesson["job"]["id"], lesson["state"]) == (number, "taken_back")
+        assert "cannot be read" not in events_of(client)
+        new_class(client)
+        assert [job["id"] for job in client.get(f"{BASE}/jobs").json()["jobs"]] == [number]
+
+
+def taught_served_and_taken_back(client: TestClient, station: Station, labelled: Path) -> int:
+    """Its number."""
     parts = judge_defects(client, labelled)
     lesson = taught(client)
     assert (lesson["state"], lesson["learner"], lesson["unseen"]) == ("taught", "run/biscuit", lesson["unseen"])
@@ -105,7 +117,9 @@ def test_a_lesson_is_taught_serves_and_is_taken_back(
         "local",
         "it rejects too much",
     )
-    assert f"lesson {now['job']['id']} was taken back: run/biscuit (model 1) serves in the place" in events_of(client)
+    number = now["job"]["id"]
+    assert f"lesson {number} was taken back: run/biscuit (model 1) serves in the place" in events_of(client)
+    return int(number)
 
 
 def test_parts_can_be_left_out_and_kinds_have_folders(
@@ -231,6 +245,7 @@ def test_when_it_served() -> None:
     assert state_of(last, False, detectors) == "replaced"
     assert state_of(Service(1, 1), True, detectors) == "serving"
     assert state_of(None, False, detectors) == "taught"
+    assert state_of(Service(1, 1), False, detectors) == "replaced"  # nothing tells by which
 
 
 def test_the_good_parts_of_a_lesson_are_those_of_the_detector_that_learned(station: Station) -> None:

@@ -150,6 +150,6 @@ def switched(
             if lesson is not None:
                 text = f"lesson {lesson} was taken back: {text}"
             data = {"from": was.version.id, "to": now.id, "who": name, "reason": why, "lesson": lesson}
-            station.report(NewEvent("info", "model", text, now.class_id, data))
+            station.report(NewEvent("info", "model", text, now.class_id, data)).result()  # lessons are told by it
     station.changed("model", class_name)
     return station.model_json(now)

@@ -66,12 +66,10 @@ class Proposals:
             sources, known = facts.recipe.inputs, digests_of_parts(folder)
         except TRDError as error:
             hindrance = str(error)
-        return Proposal(
-            detector,
-            hindrance,
-            tuple(self._judged.defects(version.class_id, sources, known)),
-            tuple(self._judged.wrongly_rejected(version.class_id, sources, known)),
-        )
+        defects = self._judged.defects(version.class_id, sources, known)
+        defective = {candidate.part.digest for candidate in defects if candidate.part}
+        rejected = self._judged.wrongly_rejected(version.class_id, sources, known | defective)
+        return Proposal(detector, hindrance, tuple(defects), tuple(rejected))
 
     def _learner(self, version: ModelVersion) -> AvailableDetector:
         """The model's folder; of a package or of a taught detector the folder that it was made from, where that is

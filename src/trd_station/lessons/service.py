@@ -53,7 +53,8 @@ def state_of(service: Service | None, serves: bool, detectors: Mapping[int, str]
     """service: the last one. detectors: identities by numbers of models."""
     if serves:
         return "serving"
-    if service is None or service.after is None:
+    if service is None:
         return "taught"
-    went_back = service.before is not None and detectors.get(service.after) == detectors.get(service.before)
+    before, after = service.before, service.after
+    went_back = before is not None and after is not None and detectors.get(after) == detectors.get(before)
     return "taken_back" if went_back else "replaced"

@@ -46,13 +46,18 @@ export class LessonsPanel {
   }
 
   read() {
+    this.element.hidden = !this.app.partClass?.model;
+    if (this.element.hidden) return;
     this.#readOffer();
     this.#readList();
   }
 
   #soon() {
     clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => this.read(), REST_MS);
+    this.timer = window.setTimeout(() => {
+      this.#readOffer();
+      if (!this.list.querySelector("details[open]")) this.#readList(); // what somebody reads stays open
+    }, REST_MS);
   }
 
   #readOffer() {

@@ -87,12 +87,12 @@ export function fitOf(app, taught, kind, step) {
 }
 
 /**
- * Newest first.
+ * Newest first, without those that belong to a lesson.
  * @param {TaughtClass} taught
  * @param {Job["kind"]} kind
  */
 export function jobsOf(taught, kind) {
-  return taught.jobs.filter((one) => one.kind === kind);
+  return taught.jobs.filter((one) => one.kind === kind && one.asked.lesson === undefined);
 }
 
 /**
