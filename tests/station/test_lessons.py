@@ -17,11 +17,12 @@ from trd.config import KNOWN_DEFECTS
 from trd.data.defective import list_defective
 from trd.detector import Detector
 from trd_station.lessons.gain import of_same_parts
+from trd_station.lessons.parts import Candidate, _once, _same_camera, camera_of
 from trd_station.lessons.service import Service, services, state_of
 from trd_station.station import Station
 from trd_station.teaching.jobs import Job
 from trd_station.teaching.labelled import kind_folder
-from trd_station.teaching.lesson import GOOD, LessonPlan
+from trd_station.teaching.lesson import GOOD, LessonPlan, TaughtPart
 
 WHY = {"reason": "to see"}
 
@@ -141,6 +142,30 @@ def test_parts_can_be_left_out_and_kinds_have_folders(
     (rejected,) = LessonPlan.read(folder).good
     assert rejected.id == good["id"]
     assert (folder / "parts" / GOOD / "rgb" / f"{good['id']:08d}.png").is_file()
+
+
+def candidate(number: int, digest: str, camera: str = "") -> Candidate:
+    files = {"in.camera": [camera, ".json", 1]} if camera else {}
+    part = TaughtPart(number, "part", number, "anna", None, (9, 9), {}, None, digest)
+    return Candidate({"id": number, "files": files}, {}, part, camera or None, None)
+
+
+def test_parts_are_read_once_and_by_one_camera() -> None:
+    parts = [candidate(5, "a"), candidate(4, "a"), candidate(3, "b"), candidate(2, "c", "other"), candidate(1, "d")]
+    reasons = [part.reason for part in _same_camera(_once(parts, {"b"}))]
+    assert reasons == [None, "copy", "known", "camera", None]
+    most = [candidate(2, "a", "one"), candidate(1, "b", "one"), candidate(0, "c")]
+    assert [part.reason for part in _same_camera(most)] == [None, None, "camera"]
+    assert camera_of(most) == ("one", "one")
+    assert camera_of([]) == (None, None)
+
+
+def test_parts_whose_files_were_not_kept_are_left_out(opened, labelled: Path) -> None:
+    with client_of(opened(keep_inputs="none")) as client:
+        judge_defects(client, labelled, ("chip",))
+        told = proposed(client)
+        assert [part["reason"] for part in told["parts"]] == ["files", "files"]
+        assert told["missing"] == 5
 
 
 @pytest.mark.parametrize(

@@ -134,10 +134,10 @@ function verdicts(number) {
   const place = h("div", { class: "table-panel" });
   return h("details", { ontoggle: (/** @type {Event} */ event) => {
     if (/** @type {HTMLDetailsElement} */ (event.currentTarget).open) void into(place, () => get(`/v1/lessons/${number}`), (/** @type {{ parts: import("../types.js").LessonPart[] }} */ { parts }) => h("table", { class: "plain" },
-      h("thead", {}, h("tr", {}, ["lessons.part", "lessons.kind_head", "lessons.verdict", "lessons.digest", "lessons.place"].map((key, index) => h("th", { scope: "col", class: index === 4 ? "number" : "" }, t(key))))),
+      h("thead", {}, h("tr", {}, ["lessons.part", "lessons.kind_head", "lessons.verdict", "lessons.digest", "lessons.place"].map((key, index) => h("th", { scope: "col", class: ["", "", "", "digest", "number"][index] }, t(key))))),
       h("tbody", {}, parts.map((part) => h("tr", {}, h("th", { scope: "row" }, h("a", { href: link("part", part.inspection) }, part.part)),
         h("td", {}, `${part.kind ?? t("lessons.no_kind")}, ${t(part.marked ? "lessons.marked" : "lessons.not_marked")}`), h("td", {}, `${part.verdict}, ${part.who}`),
-        h("td", {}, h("code", { class: "small" }, part.digest)), h("td", { class: "number" }, part.places ? part.places.map((value) => num(value, 2, 2)).join(" → ") : "–"))))));
+        h("td", { class: "digest" }, h("code", { class: "small" }, part.digest)), h("td", { class: "number" }, part.places ? part.places.map((value) => num(value, 2, 2)).join(" → ") : "–"))))));
   } }, h("summary", {}, t("lessons.verdicts")), place);
 }
 
