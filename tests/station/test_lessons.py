@@ -196,7 +196,13 @@ def test_a_lesson_of_good_parts_is_refused(client: TestClient, labelled: Path, q
     assert [one["name"] for one in client.get("/v1/models").json()["found"]] == ["run/biscuit"]
 
 
-def test_one_that_cannot_learn_says_so_before(opened, quick_package: Path, labelled: Path, tmp_path: Path) -> None:
+def test_a_package_learns_by_the_folder_that_it_was_made_from(opened, quick_package: Path, quick_run: Path) -> None:
+    with client_of(opened(quick_package, quick_run)) as client:
+        told = proposed(client)
+        assert (told["learner"], told["hindrance"]) == (f"{quick_run.name}/biscuit", None)
+
+
+def test_one_that_cannot_learn_says_so_before(opened, quick_package: Path) -> None:
     with client_of(opened(quick_package)) as client:
         assert "is a package, which cannot learn" in proposed(client)["hindrance"]
         refused = client.post(f"{CLASS}/lessons", json={})

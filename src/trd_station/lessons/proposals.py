@@ -75,18 +75,22 @@ class Proposals:
         """The model's folder; of a package or of a taught detector the folder that it was made from, where that is
         here."""
         path, class_name = path_of(version.path, self._data), self._serializer.class_name(version.class_id)
-        own = AvailableDetector(version.name, path, class_name, version.detector, version.calibration)
-        record = None if is_package(path) else read_lesson(path)
-        if record is None and not is_package(path):
-            return own
-        wanted = record["detector_before"] if record else version.detector
+        detector = AvailableDetector(version.name, path, class_name, version.detector, version.calibration)
+        if is_package(path):
+            detector = self._folder_of(detector, version, version.detector)
+        if (record := read_lesson(detector.path)) is not None:
+            detector = self._folder_of(detector, version, record["detector_before"])
+        return detector
+
+    def _folder_of(self, other: AvailableDetector, version: ModelVersion, identity: str) -> AvailableDetector:
+        """Of a detector of the class with this identity, best with the model's calibration; else the other one."""
         with self._database.reading() as connection:
             rows = versions.models(connection, version.class_id)
-        known = [*detectors_of(rows, {version.class_id: class_name}, self._data), *self._shelf.available().values()]
-        identity = class_name, wanted
-        folders = [d for d in known if (d.class_name, d.detector) == identity and not is_package(d.path)]
-        folders.sort(key=lambda detector: detector.calibration != version.calibration)
-        return folders[0] if folders else own
+        known = detectors_of(rows, {version.class_id: other.class_name}, self._data)
+        known += [one for one in self._shelf.available().values() if one.class_name == other.class_name]
+        folders = [one for one in known if one.detector == identity and not is_package(one.path)]
+        folders.sort(key=lambda one: one.calibration != version.calibration)
+        return folders[0] if folders else other
 
     def ask(self, version: ModelVersion, left_out: Collection[int], who: str) -> Job:
         """A job that teaches what people called defective, but for parts left out by the numbers of their inspections.
