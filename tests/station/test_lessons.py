@@ -20,6 +20,7 @@ from trd_station.lessons.gain import of_same_parts
 from trd_station.lessons.parts import Candidate, _once, _same_camera, camera_of
 from trd_station.lessons.service import Service, services, state_of
 from trd_station.station import Station
+from trd_station.store.verdicts import NewEvent
 from trd_station.teaching.jobs import Job
 from trd_station.teaching.labelled import kind_folder
 from trd_station.teaching.lesson import GOOD, LessonPlan, TaughtPart
@@ -242,14 +243,10 @@ def test_the_gain_on_sampled_parts(opened, labelled: Path, quick: pytest.MonkeyP
         assert [(job.who, job.asked["lesson"]) for job in trials] == [("station", number)]
 
 
-def test_a_quiet_rule_makes_a_warning(opened, quick: pytest.MonkeyPatch) -> None:
-    station = opened()
-    with client_of(station) as client:
-        client.put(f"{CLASS}/alarm-rules", json={"lesson": False, **WHY})
-        from trd_station.store.verdicts import NewEvent
-
-        row = station.alarms.watched(NewEvent("alarm", "lesson", "worse", 1)).result()
-        assert row["level"] == "warning"
+def test_a_quiet_rule_makes_a_warning(client: TestClient, station: Station) -> None:
+    client.put(f"{CLASS}/alarm-rules", json={"lesson": False, **WHY})
+    row = station.alarms.watched(NewEvent("alarm", "lesson", "worse", 1)).result()
+    assert row["level"] == "warning"
 
 
 @pytest.mark.parametrize(
