@@ -22,6 +22,7 @@ GROUPS = {  # title -> what the paths begin with; the first that fits
     "Thresholds": ("/v1/classes/{class_name}/threshold",),
     "Recalibration": ("/v1/classes/{class_name}/recalibration", "/v1/classes/{class_name}/estimates"),
     "Models": ("/v1/models", "/v1/classes/{class_name}/models"),
+    "Lessons": ("/v1/lessons", "/v1/classes/{class_name}/lessons"),
     "Teaching": ("/v1/teaching", "/v1/jobs", "/v1/classes/{class_name}/shadow"),
     "Watch": ("/v1/classes/{class_name}/watch",),
     "Alarms": ("/v1/alarm-rules", "/v1/classes/{class_name}/alarm-rules"),

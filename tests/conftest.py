@@ -148,6 +148,17 @@ def trained(drawn: Path, shared: Shared[Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
+def labelled(shared: Shared[Path]) -> Path:
+    """Drawn parts that no detector here was trained on: two defects of each of three kinds, with masks, and six good
+    ones. Read only."""
+
+    def make(folder: Path) -> Path:
+        return draw_demo(folder, seed=9, train=1, validation=1, good=6, per_kind=2) / "test"
+
+    return shared("labelled", make)
+
+
+@pytest.fixture(scope="session")
 def quick_run(drawn: Path, shared: Shared[Path]) -> Path:
     """A run folder of patch statistics: for what is done with a detector, whatever it is. Read only.
 

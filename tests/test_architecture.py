@@ -50,13 +50,14 @@ STATION_USES = {
     "trd.data.camera_files": "of_new_parts",
     "trd.data.cameras": "camera_values read_camera",
     "trd.data.clouds": "CLOUD_SUFFIXES read_cloud",
+    "trd.data.defective": "DEFECT list_defective",
     "trd.data.endings": "DOCUMENTS by_ending counted remedy",
     "trd.data.images": "IMAGE_SUFFIXES png_header read_image",
     "trd.data.labels": "label_of",
     "trd.data.limits": "max_pixels",
     "trd.data.listing": "list_class",
     "trd.data.loading": "load_sample",
-    "trd.data.masks": "MASK_END",
+    "trd.data.masks": "MASK_END MASK_FOLDERS",
     "trd.data.names": "part_name",
     "trd.data.views": "arrays_of_sample sample_of_arrays",
     "trd.detector": "Detector ScoredSample checked",
@@ -65,7 +66,11 @@ STATION_USES = {
     "trd.export.export": "ExportJob export",
     "trd.extras": "explained require",
     "trd.files": "LOCK SCRAP csv_line delete_scraps folder_to_disk locked to_disk write_bytes write_json write_whole",
-    "trd.packages.facts": "RECORD facts_at",
+    "trd.learning.judge": "Judgement",
+    "trd.learning.learn": "LessonJob LessonRefused learn",
+    "trd.learning.learner": "learner",
+    "trd.learning.record": "FEWEST LESSON read_lesson",
+    "trd.packages.facts": "RECORD digests_of_parts facts_at",
     "trd.packages.package": "SUFFIX is_package read_package",
     "trd.preprocess.facts": "in_metres",
     "trd.preprocess.foreground": "border_plane",
@@ -82,14 +87,14 @@ STATION_USES = {
     "trd.stored": "DetectorFacts FACTS RECIPE WEIGHTS WITHOUT detector_folder",
     "trd.training.fit": "fit_class is_finished",
     "trd.training.digests": "part_digests",
-    "trd.training.prepare": "RECORD calibration_count",
+    "trd.training.prepare": "calibration_count",
     "trd.types": (
         "Camera ClassFolder Prediction PreparedSample Sample SampleFiles UNLABELLED VIEW_SEPARATOR plain_sources "
         "views_of"
     ),
 }
-"""Module of `trd` -> all that the station imports of it. Detectors are trained and exported by `fit_class` and `export`
-alone, in a process of its own (`trd_station.teaching.tasks`); how they compute is not among it."""
+"""Module of `trd` -> all that the station imports of it. Detectors are trained, taught and exported by `fit_class`,
+`learn` and `export` alone, in a process of its own (`trd_station.teaching.tasks`); how they compute is not among it."""
 BENCH_USES = {
     *("cli", "cluster", "config", "data", "detector", "engines", "errors", "evaluation", "evidence", "extras", "files"),
     *("pages", "preprocess", "progress", "runs", "statistics", "stored", "training", "types"),

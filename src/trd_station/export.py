@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import imagecodecs
-import numpy as np
-
 from trd.data.cameras import camera_values
-from trd.data.labels import label_of
 from trd.errors import DataError
 from trd_station.deciding import VERDICTS
-from trd_station.pictures import mask_of
 from trd_station.station import Station
 from trd_station.store import history, verdicts
 from trd_station.store.filters import Filters
+from trd_station.teaching.labelled import MASKS, kind_folder, mask_png, stem_of
 
-UNSAFE = re.compile(r"[^\w.-]+")
 UNMARKED = "unmarked"  # a kind's parts without mask lie apart: masks belong to all parts of a folder or to none
 TEST_EVERY = 5  # every fifth good part is for testing
 
@@ -72,17 +66,16 @@ def _part(station: Station, row: Mapping[str, Any], mask: str | None) -> Iterato
     sources = station.serializer.model_of(row["model_id"]).facts["sources"]
     if not all(name in inputs.sources and inputs.sources[name].is_file() for name in sources):
         return
-    stem = f"{row['id']:08d}"
+    stem = stem_of(row["id"])
     mask_file = station.files.root / mask if mask else None
     marked = mask_file is not None and mask_file.is_file()
     if row["verdict"] == "good":
         folder = "test/good" if row["id"] % TEST_EVERY == 0 else "train/good"
     else:
-        kind = UNSAFE.sub("_", row["verdict_kind"] or row["verdict"]).strip("._") or "defect"
-        kind = f"{kind}_part" if label_of(kind) == "good" or kind.lower() in sources else kind
+        kind = kind_folder(row["verdict_kind"] or row["verdict"], sources)
         folder = f"test/{kind}" if marked else f"test/{kind}_{UNMARKED}"
     for name in sources:
         yield Entry(f"{folder}/{name}/{stem}{inputs.sources[name].suffix}", inputs.sources[name])
     if marked and mask_file is not None and row["verdict"] != "good":
-        drawn = mask_of(mask_file.read_bytes(), (row["height"], row["width"])).astype(np.uint8) * np.uint8(255)
-        yield Entry(f"{folder}/gt/{stem}.png", bytes(imagecodecs.png_encode(drawn)))
+        drawn = mask_png(mask_file.read_bytes(), (row["height"], row["width"]))
+        yield Entry(f"{folder}/{MASKS}/{stem}.png", drawn)

@@ -13,6 +13,7 @@ from trd_station.store import history, versions
 from trd_station.store.filters import Filters
 from trd_station.store.versions import ModelVersion
 from trd_station.teaching.trial import JudgedPart, Plan, Tried
+from trd_station.trial_model import trial_model
 
 VERDICTS = ("defect", "good")
 
@@ -46,8 +47,8 @@ def _tried(station: Station, class_name: str, name: str) -> Tried:
     serves = serving is not None and _place(station, serving.version) == path
     with station.database.reading() as connection:
         loaded = [m for m in versions.models(connection, station.class_id(class_name)) if _place(station, m) == path]
-        active = versions.active_threshold(connection, loaded[0].id) if loaded else None
-    return Tried(name, path, serves, active.limits.reject_above if active else None)
+        limit = trial_model(connection, loaded[0], station.settings.data).reject_above if loaded else None
+    return Tried(name, path, serves, limit)
 
 
 def _place(station: Station, version: ModelVersion) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, true
@@ -106,13 +107,20 @@ class Estimates:
     without_verdict: int
 
 
-def estimates(connection: Connection, class_id: int, model_id: int, period: Period) -> Estimates:
-    """Of the parts that a model decided: another one's decisions say nothing of it."""
+def audit_counts(
+    connection: Connection, class_id: int, models: Collection[int], period: Period
+) -> Counter[tuple[str, str | None]]:
+    """(decision, verdict) -> number of sampled parts that these models decided."""
     query = select(c.decision, c.verdict).where(
-        *(c.sampled == true(), c.class_id == class_id, c.model_id == model_id, c.score.is_not(None)),
+        *(c.sampled == true(), c.class_id == class_id, c.model_id.in_(models), c.score.is_not(None)),
         *period.conditions(),
     )
-    counts = Counter((DECISIONS[row.decision], row.verdict) for row in connection.execute(query))
+    return Counter((DECISIONS[row.decision], row.verdict) for row in connection.execute(query))
+
+
+def estimates(connection: Connection, class_id: int, model_id: int, period: Period) -> Estimates:
+    """Of the parts that a model decided: another one's decisions say nothing of it."""
+    counts = audit_counts(connection, class_id, (model_id,), period)
     good = {decision: counts[decision, "good"] for decision in DECISIONS}
     defect = {decision: counts[decision, "defect"] for decision in DECISIONS}
     return Estimates(

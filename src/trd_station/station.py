@@ -26,6 +26,9 @@ from trd_station.backup.taught import TEACH
 from trd_station.current_settings import CurrentSettings
 from trd_station.housekeeping import Housekeeping
 from trd_station.kept_settings import with_kept
+from trd_station.lessons.lessons import Lessons
+from trd_station.lessons.proposals import Proposals
+from trd_station.lessons.watch import LessonWatch
 from trd_station.live import Live, Message
 from trd_station.metrics import Metrics
 from trd_station.news import News
@@ -50,6 +53,7 @@ from trd_station.work.line import Line
 
 STATE_EVERY = 2.0  # seconds
 PRUNE_EVERY = 600.0
+LESSONS_EVERY = 60.0
 REFUSED_EVERY = 60.0
 
 log = logging.getLogger("trd")
@@ -102,6 +106,10 @@ class Station:
             lambda job: self.news.tell(Message("job", job_json(self.teaching.queue, job))),
             self.taught_changed,
         )
+        shared = self.database, self.serializer, self.shelf, self.parts, self.teaching
+        self.proposals = Proposals(*shared, self.files)
+        self.lessons = Lessons(*shared, settings.data)
+        self.lesson_watch = LessonWatch(self.database, self.lessons, self.alarms.watched)
         self.shadows = Shadows(self.database, self.parts, settings.data / "shadows", self.report)
         self._ending = threading.Event()
         self._clock = threading.Thread(target=self._tick, name="station-clock", daemon=True)
@@ -312,7 +320,7 @@ class Station:
         self.news.tell_now(Message("event", self.serializer.event(row), name))
 
     def _tick(self) -> None:
-        next_pruning = time.monotonic()
+        next_pruning = next_lessons = time.monotonic()
         while not self._ending.wait(STATE_EVERY):
             try:
                 self.current_settings.reread()
@@ -322,6 +330,10 @@ class Station:
                 if time.monotonic() >= next_pruning:
                     next_pruning = time.monotonic() + PRUNE_EVERY
                     self.housekeeping.prune()
+                if time.monotonic() >= next_lessons:
+                    next_lessons = time.monotonic() + LESSONS_EVERY
+                    for name in self.shelf.classes:
+                        self.lesson_watch.look(name, self.class_id(name))
             except Exception:
                 log.exception("the station's clock failed")
 

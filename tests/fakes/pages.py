@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -160,3 +161,28 @@ def serious_findings(page: Any) -> list[str]:
         for one in result["violations"]
         if one["impact"] in ("serious", "critical")
     ]
+
+
+WORDS = re.compile(r"\b(the|of|and|is|are|were|with|not|has|have|from|this|that|parts?|last)\b", re.IGNORECASE)
+
+
+def english(page: Any) -> list[str]:
+    """What is shown or read out and is not German: marked as English, or with a word that only English has."""
+    texts = page.evaluate(
+        """() => {
+            const shown = (one) => one.checkVisibility() || one.closest('.unseen');
+            const marked = [...document.querySelectorAll('body [lang=en]')].filter(shown).map((one) => one.textContent);
+            const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+            const written = [];
+            while (walker.nextNode()) {
+                const place = walker.currentNode.parentElement; // what stands in code is a path or a name of the user's
+                if (shown(place) && !place.closest('code')) written.push(walker.currentNode.data);
+            }
+            const told = ['title', 'aria-label', 'placeholder', 'alt'].flatMap((name) =>
+                [...document.body.querySelectorAll(`[${name}]`)].map((one) => one.getAttribute(name)));
+            return [marked, [...written, ...told]];
+        }"""
+    )
+    marked, others = ([text.strip() for text in some if text.strip()] for some in texts)
+    assert len(others) > 20  # it did look
+    return [*marked, *(text for text in others if WORDS.search(text))]

@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 from trd.cli import app
 from trd.config import KNOWN_DEFECTS
 from trd.data.defective import list_defective
-from trd.data.demo import draw_demo
 from trd.data.listing import list_unlabelled
 from trd.data.loading import load_sample
 from trd.detector import Detector
@@ -24,13 +23,6 @@ from trd.learning.record import read_lesson
 
 runner = CliRunner()
 QUIET = Console(quiet=True)
-
-
-@pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two defects of each of three kinds, with masks. Read only."""
-    folder = draw_demo(tmp_path_factory.mktemp("labelled"), seed=9, train=1, validation=1, good=6, per_kind=2)
-    return folder / "test"
 
 
 def job(run: Path, folder: Path, out: Path) -> LessonJob:

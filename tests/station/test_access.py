@@ -51,6 +51,9 @@ ENGINEER = {
     ("GET", "/v1/jobs/{number}/package"),
     ("PUT", "/v1/classes/{class_name}/shadow"),
     ("DELETE", "/v1/classes/{class_name}/shadow"),
+    ("POST", "/v1/classes/{class_name}/lessons"),
+    ("POST", "/v1/lessons/{number}/gain"),
+    ("POST", "/v1/lessons/{number}/take-back"),
 }
 
 

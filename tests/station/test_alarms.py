@@ -247,5 +247,6 @@ def test_rules_that_make_no_sense_are_refused(client: TestClient) -> None:
         assert (answer.status_code, answer.json()["code"]) == (422, "parameter"), body
     assert client.put(f"{BASE}/alarm-rules", json={"rejects_in_row": 4}).status_code == 422  # without a reason
     assert client.get(f"{BASE}/alarm-rules").json() == {
-        **{"rejects_in_row": 5, "reject_rate": 0.3, "reject_window": 50, "invalid_in_row": 3, "drift": True}
+        **{"rejects_in_row": 5, "reject_rate": 0.3, "reject_window": 50, "invalid_in_row": 3},
+        **{"drift": True, "lesson": True},
     }

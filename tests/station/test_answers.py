@@ -14,7 +14,7 @@ from httpx import Response
 from pydantic import BaseModel
 from stations import client_of, upload
 
-from trd_station.api.answers import administration, models, operation, parts, teaching
+from trd_station.api.answers import administration, lessons, models, operation, parts, teaching
 from trd_station.api.app import MODULES
 from trd_station.attachments import AttachedState, Attachment
 from trd_station.station import Station
@@ -23,7 +23,7 @@ from trd_station.tokens import Tokens
 BASE = "/v1/classes/{class_name}"
 PART = "/v1/inspections/{number}"
 OF = {"class_name": "biscuit", "number": 1, "name": "fused"}
-ANSWERS = (parts, models, operation, administration, teaching)
+ANSWERS = (parts, models, operation, administration, teaching, lessons)
 KNOWN = {name: one for module in ANSWERS for name, one in vars(module).items()}
 WHY = {"json": {"reason": "to see"}}
 
@@ -83,6 +83,7 @@ def test_answers_are_as_described(asked: Asked, package: bytes, test_parts: Path
     of_models(asked, package)
     of_the_station(asked)
     of_teaching(asked, test_parts)
+    of_lessons(asked, test_parts)
     assert not asked.left
 
 
@@ -170,6 +171,30 @@ def of_teaching(ask: Asked, test_parts: Path) -> None:
     ask("POST", f"{taught}/trials", 201, json={"models": ["other/biscuit"]})
     ask("POST", f"{taught}/packages", 201, json={"model": "other/biscuit", "runtime": "onnx"})
     ask("DELETE", f"{taught}/parts/{{name}}", of={"name": "000"})
+
+
+def of_lessons(ask: Asked, test_parts: Path) -> None:
+    """Jobs wait here; tests/station/test_lessons.py has lessons that end."""
+    for kind, stem in (("good", "000"), ("good", "001"), ("chip", "000"), ("dent", "000"), ("stain", "000")):
+        files = upload(test_parts / kind, stem)
+        (part,) = ask("POST", f"{BASE}/inspections", 201, files=files)["inspections"]
+        ask("POST", f"{PART}/verdicts", 201, of={"number": part["id"]}, json={"verdict": "defect"})
+    assert ask("GET", f"{BASE}/lessons/proposal")["parts"]
+    job = ask("POST", f"{BASE}/lessons", 201, json={"leave_out": []})
+    serving, queue = ask.station.shelf.serving("biscuit"), ask.station.teaching.queue
+    asked, share = queue.job(job["id"]), {"auroc": 0.5, "detected": 1}
+    result = {
+        **{"refused": False, "detector": serving.version.detector, "defects": 5, "good": 4, "before": share},
+        **{"after": share, "gain": {"value": 0.1, "low": None, "high": None}, "unlabelled": {"chip": 0.0}},
+        **{"reasons": ["so"], "places": {str(part["id"]): [0.1, 0.2]}, "unseen": [part["id"]]},
+    }
+    ask("POST", "/v1/jobs/{number}/cancel", of={"number": job["id"]})
+    queue._jobs[job["id"]] = asked.changed(state="done", result=result)  # taught what serves
+    (lesson,) = ask("GET", f"{BASE}/lessons")["lessons"]
+    assert (lesson["state"], lesson["gain"]["audited"]) == ("serving", 5)
+    assert ask("GET", "/v1/lessons/{number}", of={"number": job["id"]})["parts"]
+    ask("POST", "/v1/lessons/{number}/gain", 201, of={"number": job["id"]})
+    ask("POST", "/v1/lessons/{number}/take-back", of={"number": job["id"]}, **WHY)
 
 
 def test_answers_are_described_but_not_validated_again() -> None:

@@ -23,6 +23,7 @@ from trd_station.backup.taught import taught_of_one_moment
 from trd_station.settings import Settings
 from trd_station.station import Station
 from trd_station.teaching.jobs import Job
+from trd_station.teaching.lesson import LessonPlan
 from trd_station.teaching.queue import JobQueue
 from trd_station.teaching.settings import ClassSettings
 from trd_station.teaching.trial import JudgedPart, Plan, Tried
@@ -235,3 +236,21 @@ def test_a_model_that_was_moved_already_is_taken_as_it_is(
         assert station.teaching._finished(job).model == done["model"]
         assert (model / "recipe.toml").read_bytes() == before
         assert not (job.folder / "run").exists()
+
+
+def test_the_paths_of_a_lesson_move_with_the_station(tmp_path: Path) -> None:
+    job = Job(3, "biscuit", "lesson", tmp_path / "one/teach/biscuit/jobs/3", "anna", 0)
+    data = str(tmp_path / "one/teach/biscuit/jobs/1/parts")
+    LessonPlan("first", str(tmp_path / "one/models/first"), "id", data, None, (), ()).write(job)
+    (tmp_path / "one").rename(tmp_path / "two")
+    plan = LessonPlan.read(replace(job, folder=tmp_path / "two/teach/biscuit/jobs/3"))
+    assert (Path(plan.path), plan.camera) == (tmp_path / "two/models/first", None)
+    assert plan.data == str(tmp_path / "two/teach/biscuit/jobs/1/parts")
+
+
+def test_jobs_of_a_class_that_is_served_and_not_taught_are_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "data/teach/biscuit/jobs/3"
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text("{}")
+    assert taught_of_one_moment(tmp_path / "data", tmp_path / "place") == ()
+    assert (tmp_path / "place/biscuit/jobs/3/job.json").is_file()

@@ -162,13 +162,19 @@ def quickly(code: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_the_whole_way_as_the_docs_have_it(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_whole_way_as_the_docs_have_it(
+    drawn: Path, labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = (Path(__file__).parents[2] / "docs/station-api.md").read_text("utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(code.splitlines()) < 40
+    assert len(code.splitlines()) < 50
     shutil.copytree(drawn / "biscuit/train/good", tmp_path / "parts")
-    for kind in ("good", "chip"):
-        shutil.copytree(drawn / "biscuit/test" / kind, tmp_path / "new" / kind)
+    shutil.copytree(drawn / "biscuit/test/good", tmp_path / "new/good")
+    for kind in ("chip", "dent", "stain"):
+        for path in (labelled / kind).glob("*/*"):
+            place = tmp_path / "new/defect" / path.parent.name / f"{kind}-{path.name}"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
     monkeypatch.chdir(tmp_path)
     with serving(data=tmp_path / "data") as served:
         values: dict = {}
@@ -176,8 +182,7 @@ def test_the_whole_way_as_the_docs_have_it(drawn: Path, tmp_path: Path, monkeypa
         models = values["station"].get("/v1/models").json()["models"]
     found = {one["name"]: one["found"] for one in values["trial"]["result"]["models"]}
     assert {name.rpartition("-")[0] for name in found} == {"patch-statistics", "lite-residual"}
-    assert all(one["count"] == 1 for one in found.values())
-    assert {one["name"]: one["state"] for one in models} == {
-        "patch-statistics-2": "serving",
-        "lite-residual-3": "ready",
-    }
+    assert all(one["count"] == 6 for one in found.values())
+    assert (values["lesson"]["kind"], values["lesson"]["state"]) == ("lesson", "done")
+    states = {one["name"]: one["state"] for one in models}
+    assert states.items() >= {"patch-statistics-2": "serving", "lite-residual-3": "ready"}.items()

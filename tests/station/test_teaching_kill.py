@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from lessons import judge_defects
 from recipes import TINY
 from served import Served
 from stations import until, upload
@@ -78,3 +79,31 @@ def test_collecting_and_training_survive_a_kill(served: Served, drawn: Path, tmp
         told = until(lambda: (one := client.get(f"/v1/jobs/{number}").json())["state"] != "running" and one, 180)
         assert (told["state"], told["model"]) == ("done", f"lite-residual-{number}"), told
         assert "goes on after epoch" in told["log"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_lesson_goes_on_after_a_kill(run_folder: Path, labelled: Path, tmp_path: Path) -> None:
+    served = Served(run_folder, tmp_path / "data")
+    served.start()
+    try:
+        with httpx.Client(base_url=served.url, timeout=60) as client:
+            judge_defects(client, labelled)
+            number = client.post("/v1/classes/biscuit/lessons", json={}).json()["id"]
+            until(lambda: client.get(f"/v1/jobs/{number}").json()["stage"], 120)
+        (worker,) = children(served.process.pid)
+        served.kill()
+        until(lambda: not Path(f"/proc/{worker}").exists())
+        folder = tmp_path / f"data/teach/biscuit/jobs/{number}"
+        assert not (folder / "result.json").exists()  # it was killed in the middle
+        served.start()
+        with httpx.Client(base_url=served.url, timeout=60) as client:
+            told = until(lambda: (one := client.get(f"/v1/jobs/{number}").json())["state"] != "running" and one, 180)
+            assert told["state"] == "done", told
+            (lesson,) = client.get("/v1/classes/biscuit/lessons").json()["lessons"]
+        assert lesson["judgement"]["defects"] == 6
+        assert lesson["state"] in ("taught", "refused")
+        assert not (folder / "learned").exists()
+    finally:
+        if served.process.poll() is None:
+            served.kill()

@@ -1,11 +1,10 @@
 """What holds of every page: it asks no other machine, keeps to the content policy, and can be used by anyone."""
 
-import re
 from typing import Any
 from urllib.parse import urlparse
 
 import pytest
-from pages import Look, Served, serious_findings, window
+from pages import Look, Served, english, serious_findings, window
 
 PAGES = (
     *("line", "part/2", "part/9", "report/2", "history", "review", "threshold", "watch", "models", "administration"),
@@ -60,31 +59,6 @@ def test_every_page_can_be_used_and_asks_nobody_else(browser: Any, filled: Serve
         assert len(opened.asked) > 60
     assert not found
     assert hosts == {urlparse(filled.address).netloc}
-
-
-WORDS = re.compile(r"\b(the|of|and|is|are|were|with|not|has|have|from|this|that|parts?|last)\b", re.IGNORECASE)
-
-
-def english(page: Any) -> list[str]:
-    """What is shown or read out and is not German: marked as English, or with a word that only English has."""
-    texts = page.evaluate(
-        """() => {
-            const shown = (one) => one.checkVisibility() || one.closest('.unseen');
-            const marked = [...document.querySelectorAll('body [lang=en]')].filter(shown).map((one) => one.textContent);
-            const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-            const written = [];
-            while (walker.nextNode()) {
-                const place = walker.currentNode.parentElement; // what stands in code is a path or a name of the user's
-                if (shown(place) && !place.closest('code')) written.push(walker.currentNode.data);
-            }
-            const told = ['title', 'aria-label', 'placeholder', 'alt'].flatMap((name) =>
-                [...document.body.querySelectorAll(`[${name}]`)].map((one) => one.getAttribute(name)));
-            return [marked, [...written, ...told]];
-        }"""
-    )
-    marked, others = ([text.strip() for text in some if text.strip()] for some in texts)
-    assert len(others) > 20  # it did look
-    return [*marked, *(text for text in others if WORDS.search(text))]
 
 
 def test_english_is_seen_among_german(browser: Any, filled: Served) -> None:

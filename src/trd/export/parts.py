@@ -33,13 +33,7 @@ class ExportParts:
 def parts_of(detector: Detector, folder: Path, data: Path | None, good: Sequence[SampleFiles] = ()) -> ExportParts:
     """folder: the detector's. data: of its class, where it was moved since the training. good: parts to calibrate on
     instead of the training's own. Raises DataError or CheckpointError where they are not what they were."""
-    record = _record(folder)
-    place = data or Path(record["data"])
-    if not place.is_dir():
-        raise DataError(
-            f"{place.absolute()}, on which {folder} was trained, does not exist: give the class's folder with --data"
-        )
-    recipe = detector.recipe
+    record, place, recipe = _record(folder), data_place(folder, data), detector.recipe
     listed = list_class(place, "", recipe.inputs, recipe.point_cloud_sources)
     left_out = set(record.get("left_out", ()))
     remaining = replace(
@@ -60,6 +54,17 @@ def parts_of(detector: Detector, folder: Path, data: Path | None, good: Sequence
         test=files if labelled and mixed else None,
         example=example,
     )
+
+
+def data_place(folder: Path, data: Path | None) -> Path:
+    """`data`, or the folder of the class that a detector was trained on. Raises DataError or CheckpointError where
+    neither is there."""
+    place = data or Path(_record(folder)["data"])
+    if not place.is_dir():
+        raise DataError(
+            f"{place.absolute()}, on which {folder} was trained, does not exist: give the class's folder with --data"
+        )
+    return place
 
 
 def _record(folder: Path) -> dict[str, Any]:

@@ -23,7 +23,6 @@ FARTHEST = 4.0  # deviations
 MOST_LOST = 0.005  # image AUROC of kinds that a lesson has not seen
 UNSEEN = 1.0  # deviation
 TINY = 1e-12
-FEWEST = 5  # defects: of fewer, an interval says nothing
 
 Floats = NDArray[np.float64]
 
@@ -76,7 +75,7 @@ class _Scores:
 
 
 def judged(lesson: Lesson) -> Judgement:
-    """Of at least `FEWEST` defects."""
+    """Of at least `trd.learning.record.FEWEST` defects."""
     every = list(range(len(lesson.defects)))
     kinds = np.array([part.kind for part in lesson.defects])
     before = _asked(lesson, None, every)

@@ -19,7 +19,7 @@ from trd.data.listing import camera_near
 from trd.detector import Detector
 from trd.engines.base import Placement
 from trd.engines.pytorch.engine import PyTorchEngine
-from trd.errors import CheckpointError, DataError, OutputError, TRDError
+from trd.errors import DataError, OutputError, TRDError
 from trd.evidence.detection import detector_engine, joined
 from trd.evidence.known_defects.channels import Channels
 from trd.evidence.known_defects.evidence import state_of
@@ -27,16 +27,16 @@ from trd.evidence.repeatable import repeatable
 from trd.export.parts import ExportParts, parts_of
 from trd.files import locked, write_json
 from trd.learning.heads import Lesson
-from trd.learning.judge import FEWEST, Judgement, judged
+from trd.learning.judge import Judgement, judged
+from trd.learning.learner import learner
 from trd.learning.parts import LessonPart, Marked, lesson_part, marked_sample, unmarked
-from trd.learning.record import LESSON, read_lesson
+from trd.learning.record import FEWEST, LESSON
 from trd.packages.facts import digests_of_parts
-from trd.packages.package import is_package
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.threads import in_threads
 from trd.progress import tracked
 from trd.runs.record import Record
-from trd.stored import WITHOUT, DetectorFacts, detector_folder, read_detector, save_detector
+from trd.stored import WITHOUT, DetectorFacts, read_detector, save_detector
 from trd.training.digests import part_digests
 from trd.training.fit import calibrated_on, raw_maps
 from trd.training.prepare import RECORD
@@ -129,23 +129,9 @@ def with_known_defects(recipe: Recipe) -> Recipe:
 
 
 def _learning_detector(job: LessonJob) -> tuple[Detector, State, Path]:
-    """Raises CheckpointError where it cannot learn."""
-    if is_package(job.run):
-        raise CheckpointError(f"{job.run} is a package, which cannot learn: give the run folder that it was made from")
-    folder = detector_folder(job.run)
-    facts, state = read_detector(folder)
-    if KNOWN_DEFECTS in facts.recipe.evidence:
-        before = (read_lesson(folder) or {}).get("learned_from", "the detector before")
-        raise CheckpointError(f"{folder} has had a lesson: teach {before} all defects together")
-    if facts.frame.tiles is not None:
-        raise CheckpointError(
-            f"{folder} looks at tiles or at several views, which a lesson does not: train without them"
-        )
-    if facts.calibration.kind == "cross":
-        raise CheckpointError(
-            f"{folder} was calibrated on the parts that it was trained on (scoring.calibration = 'cross'), and a "
-            "lesson needs good parts that nothing was fitted on: train with --set scoring.calibration=split"
-        )
+    """Raises CheckpointError or DataError where it cannot learn."""
+    _, folder = learner(job.run, job.data)
+    _, state = read_detector(folder)
     return Detector.load(folder, job.device), state, folder
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 LESSON = "lesson.json"
+FEWEST = 5  # defects of a lesson: of fewer, an interval says nothing
 
 
 def read_lesson(folder: Path) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from trd_station.store.database import Database
 from trd_station.store.schema import event, inspection
 from trd_station.store.verdicts import NewEvent
 
-OUTPUT, DISK, DRIFT = "output", "disk", "drift"
+OUTPUT, DISK, DRIFT, LESSON = "output", "disk", "drift", "lesson"
 ACKNOWLEDGED = "acknowledged"  # the kind of the event that tells it
 TALLIED = (REJECTS, RATE, UNUSABLE)
 
@@ -101,9 +101,10 @@ class Alarms:
             self._raise((class_id, kind, ""), text, {"inspection": row["id"]})
 
     def watched(self, new: NewEvent) -> Any:
-        """An event of the watch, as loud as the rules of its class have it."""
-        quiet = new.kind == DRIFT and new.class_id is not None and not self.class_rules(new.class_id).drift
-        return self._report(replace(new, level="warning") if quiet else new)
+        """An event of a watch, as loud as the rules of its class have it."""
+        rules = None if new.class_id is None else self.class_rules(new.class_id)
+        quiet = rules is not None and not {DRIFT: rules.drift, LESSON: rules.lesson}.get(new.kind, True)
+        return self._report(replace(new, level="warning") if quiet and new.level == "alarm" else new)
 
     def output_failed(self, name: str) -> None:
         """Called with each attempt in vain."""

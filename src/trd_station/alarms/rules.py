@@ -13,13 +13,15 @@ LONGEST_WINDOW = 1000  # parts of which a rate of rejects is told
 class ClassRules:
     """rejects_in_row: parts rejected one after the other. reject_rate: share of rejected parts, 0 to 1, among the last
     `reject_window`. invalid_in_row: parts one after the other that cannot be judged. 0 switches one of these off.
-    drift: whether a measure that the watch has seen change is an alarm, or else a warning."""
+    drift: whether a measure that the watch has seen change is an alarm, or else a warning; lesson: the same of a lesson
+    that sampled parts show to be worse."""
 
     rejects_in_row: int = 5
     reject_rate: float = 0.3
     reject_window: int = 50
     invalid_in_row: int = 3
     drift: bool = True
+    lesson: bool = True
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class NewClassRules(BaseModel):
     reject_window: Window | None = None
     invalid_in_row: InRow | None = None
     drift: bool | None = None
+    lesson: bool | None = None
     reason: Reason
 
 

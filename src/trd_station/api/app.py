@@ -24,6 +24,7 @@ from trd_station.api import (
     find,
     inspect,
     jobs,
+    lessons,
     media,
     model_upload,
     models,
@@ -47,7 +48,7 @@ from trd_station.station import Station
 PAGE = Path(__file__).parents[1] / "page"
 MODULES = (
     *(operation, inspect, find, media, review, threshold, recalibrating, models, model_upload, watching, exporting),
-    *(administration, backing_up, alarms, comparing, teaching, collecting, jobs, shadow),
+    *(administration, backing_up, alarms, comparing, teaching, collecting, jobs, lessons, shadow),
 )
 
 

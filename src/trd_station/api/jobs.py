@@ -15,7 +15,7 @@ from trd_station.api.answers.teaching import FinishedJob, Jobs
 from trd_station.api.answers.teaching import Job as JobAnswer
 from trd_station.api.common import Identifier, station_of
 from trd_station.api.problems import Problem
-from trd_station.api.teaching import BASE, taught_of
+from trd_station.api.teaching import BASE, known_class, taught_of
 from trd_station.planning import available_of, planned
 from trd_station.station import Station
 from trd_station.teaching import serialization
@@ -39,7 +39,7 @@ class NewJob(BaseModel):
 @routes.get(f"{BASE}/jobs", openapi_extra=VIEWER, responses=describe(Jobs))
 def jobs(request: Request, class_name: str) -> dict[str, Any]:
     station = station_of(request)
-    taught_of(station, class_name)
+    known_class(station, class_name)
     queue = station.teaching.queue
     return {"jobs": [serialization.job_json(queue, job) for job in queue.jobs(class_name)]}
 
@@ -67,7 +67,7 @@ class NewTrial(BaseModel):
 def new_trial(request: Request, class_name: str, body: NewTrial) -> JSONResponse:
     """A job that scores judged parts with models: found defects, false alarms, and where the models disagree."""
     station = station_of(request)
-    taught_of(station, class_name)
+    known_class(station, class_name)
     plan = planned(station, class_name, tuple(dict.fromkeys(body.models)), body.most)
     job = station.teaching.try_models(class_name, who(request), plan)
     return JSONResponse(serialization.job_json(station.teaching.queue, job), 201)
@@ -86,7 +86,7 @@ class NewPackage(BaseModel):
 def new_package(request: Request, class_name: str, body: NewPackage) -> JSONResponse:
     """A job that exports a detector; the package can be loaded by its name, and downloaded."""
     station = station_of(request)
-    taught_of(station, class_name)
+    known_class(station, class_name)
     detector = available_of(station, class_name, body.model)
     job = station.teaching.export(class_name, who(request), body.model, detector.path, body.runtime)
     return JSONResponse(serialization.job_json(station.teaching.queue, job), 201)

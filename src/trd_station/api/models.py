@@ -114,7 +114,7 @@ def self_test(request: Request, number: Identifier) -> dict[str, Any]:
 @routes.post("/v1/models/{number}/switch", openapi_extra=ENGINEER, responses=describe(Model))
 def switch(request: Request, number: Identifier, body: Why) -> dict[str, Any]:
     station = station_of(request)
-    return _switched(station, model_of(station, number), who(request), body.reason)
+    return switched(station, model_of(station, number), who(request), body.reason)
 
 
 @routes.post("/v1/classes/{class_name}/models/roll-back", openapi_extra=ENGINEER, responses=describe(Model))
@@ -125,16 +125,20 @@ def roll_back(request: Request, class_name: str, body: Why) -> dict[str, Any]:
     before = station.shelf.before(class_name)
     if before is None:
         raise Problem(409, "conflict", f"no other model has served '{class_name}' before")
-    return _switched(station, before, who(request), body.reason)
+    return switched(station, before, who(request), body.reason)
 
 
-def _switched(station: Station, version: ModelVersion, name: str, reason: str) -> dict[str, Any]:
+def switched(
+    station: Station, version: ModelVersion, name: str, reason: str, lesson: int | None = None
+) -> dict[str, Any]:
+    """The model, which serves from the next part on. lesson: that is taken back by it."""
     class_name = station.serializer.class_name(version.class_id)
+    why = reason_in(reason)
     with station.changing:
         was = station.shelf.serving(class_name)
         now = station.shelf.switch(version)
         if was is None:
-            text = f"{now.name} (model {now.id}) serves, by {name}: {reason_in(reason)}"
+            text = f"{now.name} (model {now.id}) serves, by {name}: {why}"
             station.report(NewEvent("info", "model", text, now.class_id, {"from": None, "to": now.id}))
         elif was.version.id != now.id:
             station.watch.new_model(now.class_id)
@@ -142,8 +146,10 @@ def _switched(station: Station, version: ModelVersion, name: str, reason: str) -
             if shadow is not None and shadow[0].model_id == now.id:
                 station.shadows.end(now.class_id)
             both = f"{now.name} (model {now.id}) serves in the place of {was.version.name} ({was.version.id})"
-            text = f"{both}, by {name}: {reason_in(reason)}"
-            data = {"from": was.version.id, "to": now.id}
-            station.report(NewEvent("info", "model", text, now.class_id, data))
+            text = f"{both}, by {name}: {why}"
+            if lesson is not None:
+                text = f"lesson {lesson} was taken back: {text}"
+            data = {"from": was.version.id, "to": now.id, "who": name, "reason": why, "lesson": lesson}
+            station.report(NewEvent("info", "model", text, now.class_id, data)).result()  # lessons are told by it
     station.changed("model", class_name)
     return station.model_json(now)

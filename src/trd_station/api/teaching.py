@@ -13,7 +13,7 @@ from trd_station.api.access import needs, router, who
 from trd_station.api.answers.describing import describe
 from trd_station.api.answers.teaching import TaughtClass as TaughtClassAnswer
 from trd_station.api.answers.teaching import TaughtClasses
-from trd_station.api.common import station_of
+from trd_station.api.common import class_id_of, station_of
 from trd_station.api.problems import Problem
 from trd_station.station import Station
 from trd_station.teaching import serialization
@@ -36,6 +36,12 @@ def taught_of(station: Station, name: str) -> TaughtClass:
     except KeyError as error:
         listed = ", ".join(station.teaching.classes) or "none yet"
         raise Problem(404, "no_class", f"no class '{name[:60]}' is taught; there are: {listed}") from error
+
+
+def known_class(station: Station, name: str) -> None:
+    """Raises Problem for a class that is neither taught nor has ever had a model."""
+    if name not in station.teaching.classes:
+        class_id_of(station, name)
 
 
 def taught_json(station: Station, taught: TaughtClass) -> dict[str, Any]:

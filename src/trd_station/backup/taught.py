@@ -27,23 +27,28 @@ def taught_of_one_moment(data: Path, place: Path) -> tuple[str, ...]:
     """
     names = []
     for folder in sorted((data / TEACH).glob("*")):
-        try:
-            settings = ClassSettings.read(folder)
-        except DataError:
-            continue  # the station's start tells of it
         target = place / folder.name
         try:
-            linked(folder / FILE, target / FILE)
-            _link_parts(folder / PARTS, target / PARTS, settings.sources)
-            for name in (REFUSED, INCOMPLETE, DISCARDED):  # after the parts: what is discarded now is there then
-                _link_folder(folder / name, target / name)
+            if (folder / FILE).exists():  # else it is served, not taught here, and has jobs only
+                names.append(_link_class(folder, target))
             for job in sorted((folder / FOLDER).glob("*")):
                 if (job / RECORD).is_file():
                     _link_folder(job, target / FOLDER / job.name)
+        except DataError:
+            continue  # settings that cannot be read: the station's start tells of it
         except OSError as error:
             raise OutputError(f"{error.filename} cannot be backed up: {error.strerror or error}") from error
-        names.append(settings.name)
     return tuple(names)
+
+
+def _link_class(folder: Path, target: Path) -> str:
+    """The settings and the parts of a class, whose name it returns. Raises DataError, OSError."""
+    settings = ClassSettings.read(folder)
+    linked(folder / FILE, target / FILE)
+    _link_parts(folder / PARTS, target / PARTS, settings.sources)
+    for name in (REFUSED, INCOMPLETE, DISCARDED):  # after the parts: what is discarded now is there then
+        _link_folder(folder / name, target / name)
+    return settings.name
 
 
 def _link_parts(parts: Path, target: Path, sources: tuple[str, ...]) -> None:

@@ -17,10 +17,11 @@ RECORD = "job.json"
 RESULT = "result.json"
 LOG = "log.txt"
 RUN = "run"
+LEARNED = "learned"  # the run folder of a lesson, while it is made
 PICTURES = "pictures"
 PACKAGE = "package.trdm"
 
-Kind = Literal["check", "train", "trial", "export"]
+Kind = Literal["check", "train", "trial", "export", "lesson"]
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 ENDED = ("done", "failed", "cancelled")
 
@@ -49,7 +50,7 @@ class Job:
 
     @property
     def parts(self) -> Path:
-        """The data folder: the collection as it was when the job was asked for."""
+        """The data folder: the collection as it was when the job was asked for; of a lesson its labelled parts."""
         return self.folder / PARTS
 
     @property

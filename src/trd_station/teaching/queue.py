@@ -13,7 +13,7 @@ from typing import Any
 
 from trd.errors import OutputError, TRDError
 from trd_station import times
-from trd_station.teaching.jobs import ENDED, LOG, PICTURES, RESULT, RUN, Job
+from trd_station.teaching.jobs import ENDED, LEARNED, LOG, PICTURES, RESULT, RUN, Job
 from trd_station.teaching.process import started
 from trd_station.teaching.worker import FAILED
 
@@ -206,7 +206,7 @@ class JobQueue:
 def _clear(job: Job) -> None:
     """What only a job that goes on needs."""
     if job.state != "done":
-        for name in (RUN, PICTURES):
+        for name in (RUN, LEARNED, PICTURES):
             shutil.rmtree(job.folder / name, ignore_errors=True)
-    if job.state != "done" or job.kind != "train":  # an export compares with the training's parts
+    if job.state != "done" or job.kind not in ("train", "lesson"):  # an export compares with the training's parts
         shutil.rmtree(job.parts, ignore_errors=True)

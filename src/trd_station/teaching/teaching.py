@@ -22,9 +22,10 @@ from trd_station.teaching import jobs
 from trd_station.teaching.collection import Collection
 from trd_station.teaching.drop import DROP, DropFolder, DropFolders
 from trd_station.teaching.jobs import Job, Kind
+from trd_station.teaching.lesson import LessonPlan
 from trd_station.teaching.queue import JobQueue
 from trd_station.teaching.rates import calibrated_well, missing_parts
-from trd_station.teaching.settings import FIRST, NETWORK, ClassSettings, Layout, Polygons, checked_name
+from trd_station.teaching.settings import FILE, FIRST, NETWORK, ClassSettings, Layout, Polygons, checked_name
 from trd_station.teaching.trial import Plan
 
 NO_STAND_INS = "scoring.stand_ins=false"  # the station never asks for them, and a first detector is to come soon
@@ -63,13 +64,15 @@ class Teaching:
         for folder in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
             if not folder.is_dir():
                 continue
-            try:
-                taught = self._opened(ClassSettings.read(folder))
-                torn = taught.collection.mend()
-            except (DataError, OutputError) as error:
-                self._report(NewEvent("warning", "teach", str(error)))
-                continue
-            number = self._class_id(taught.settings.name)
+            name, torn = folder.name, list[str]()
+            if (folder / FILE).exists() or not (folder / jobs.FOLDER).is_dir():  # else it is served, not taught here
+                try:
+                    taught = self._opened(ClassSettings.read(folder))
+                    name, torn = taught.settings.name, taught.collection.mend()
+                except (DataError, OutputError) as error:
+                    self._report(NewEvent("warning", "teach", str(error)))
+                    continue
+            number = self._class_id(name)
             if torn:
                 named = ", ".join(torn[:3])
                 text = f"{len(torn)} good parts lacked a file ({named}): what there was moved to 'incomplete'"
@@ -164,19 +167,39 @@ class Teaching:
         text = settings.recipe(recipe, (*soon, *overrides, *chosen)).to_toml()
         return self._ask(name, kind, who, recipe, text, {"step": step})
 
-    def try_models(self, name: str, who: str, plan: Plan) -> Job:
-        """A job that tries models on judged parts. Raises KeyError."""
-        asked = {"models": [model.name for model in plan.models], "parts": len(plan.parts)}
+    def try_models(self, name: str, who: str, plan: Plan, about: Mapping[str, Any] | None = None) -> Job:
+        """A job that tries models on judged parts. about: more to note of what was asked. Raises DataError for a class
+        whose name cannot be a folder."""
+        asked = {"models": [model.name for model in plan.models], "parts": len(plan.parts), **(about or {})}
         return self._ask(name, "trial", who, asked=asked, plan=plan)
 
     def export(self, name: str, who: str, model: str, path: Path, runtime: Literal["onnx", "openvino"]) -> Job:
         """A job that makes a package of a detector. Raises KeyError, MissingExtraError."""
         require("exporting a detector", "train", "onnx", "export", *(("openvino",) if runtime == "openvino" else ()))
-        trained = next((job for job in self.queue.jobs(name) if job.model == model and job.kind == "train"), None)
-        station = self.folder.parent  # with which these paths move
-        data = stored_path(trained.parts.resolve(), station) if trained else ""
-        asked = {"model": model, "path": stored_path(path.resolve(), station), "runtime": runtime, "data": data}
+        station, data = self.folder.parent, self.data_of(name, model)  # with the station's folder these paths move
+        asked = {
+            "model": model,
+            "path": stored_path(path.resolve(), station),
+            "runtime": runtime,
+            "data": stored_path(data.resolve(), station) if data else "",
+        }
         return self._ask(name, "export", who, asked=asked)
+
+    def learn(self, name: str, who: str, plan: LessonPlan) -> Job:
+        """A job that teaches a detector what people called defective. Raises DataError, OutputError."""
+        asked = {"model": plan.model, "parts": len(plan.defects)}
+        return self._ask(name, "lesson", who, asked=asked, plan=plan)
+
+    def made(self, name: str, model: str) -> Job | None:
+        """The job that trained or taught a model of a class."""
+        return next((j for j in self.queue.jobs(name) if j.model == model and j.kind in ("train", "lesson")), None)
+
+    def data_of(self, name: str, model: str) -> Path | None:
+        """The good parts that a model of a class was trained on, where that was here."""
+        job = self.made(name, model)
+        while job is not None and job.kind == "lesson":
+            job = self.made(name, job.asked["model"])
+        return job.parts if job else None
 
     def _ask(
         self,
@@ -186,12 +209,13 @@ class Teaching:
         recipe: str = "",
         text: str = "",
         asked: Mapping[str, Any] | None = None,
-        plan: Plan | None = None,
+        plan: Plan | LessonPlan | None = None,
     ) -> Job:
         require("teaching a class", "train")
         with self._changing:
             number = self.queue.next_id
-            while (folder := self.folder / name / jobs.FOLDER / str(number)).exists() or self._made_by(number):
+            place = self.folder / checked_name(name) / jobs.FOLDER
+            while (folder := place / str(number)).exists() or self._made_by(number):
                 number += 1  # of one whose record cannot be read, or has gone
             job = Job(number, name, kind, folder, who, times.now(), recipe, text, asked or {})
             if text:
@@ -214,8 +238,12 @@ class Teaching:
 
     def _finished(self, job: Job) -> Job:
         """A trained detector, or a package, moves to where it can be loaded from by its name; it does not serve yet."""
-        if job.kind == "train":
-            name, made, ending = f"{job.recipe_name}-{job.id}", job.folder / jobs.RUN, ""
+        if job.kind == "lesson" and (job.result or {})["refused"]:
+            reasons = "; ".join((job.result or {})["reasons"])
+            self.note(job.class_name, f"{described(job)}: refused, {reasons}", data={"job": job.id})
+            return job
+        if job.kind in ("train", "lesson"):
+            name, made, ending = f"{job.recipe_name or job.kind}-{job.id}", job.folder / jobs.RUN, ""
         elif job.kind == "export":
             name, made, ending = f"{job.asked['model'].replace('/', '-')}-{job.id}", job.folder / jobs.PACKAGE, SUFFIX
         else:

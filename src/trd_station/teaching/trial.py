@@ -15,9 +15,10 @@ from rich.console import Console
 from trd.detector import Detector
 from trd.errors import DataError, TRDError
 from trd.files import write_bytes, write_json
+from trd.learning.record import read_lesson
+from trd.packages.facts import digests_of_parts
 from trd.progress import tracked
 from trd.training.digests import part_digests
-from trd.training.prepare import RECORD
 from trd.types import UNLABELLED, Prediction, SampleFiles
 from trd_station import pictures
 from trd_station.reading import Inputs
@@ -91,8 +92,8 @@ class Plan:
 
 
 def trial(job: Job, console: Console) -> dict[str, Any]:
-    """Scores of every part by every model. Parts that a model was fitted or calibrated on are left out: their scores
-    are too low."""
+    """Scores of every part by every model. Parts that a model was fitted or calibrated on, or that its lesson taught,
+    are left out: their scores say too much for it."""
     plan = Plan.read(job)
     known, unusable, limits = set[int](), dict[int, str](), list[float]()
     scores: list[dict[int, float]] = []
@@ -128,6 +129,7 @@ def trial(job: Job, console: Console) -> dict[str, Any]:
             for place, (model, limit) in enumerate(zip(plan.models, limits, strict=True))
         ],
         "disagreements": len(flips),
+        "alone": {verdict: _alone(used, rejected, verdict) for verdict in ("defect", "good")},
         "flips": [
             {
                 "id": part.id,
@@ -149,6 +151,12 @@ def _share(parts: Sequence[JudgedPart], rejected: Mapping[int, list[bool]], plac
     return dict(Estimate(sum(hits), len(hits)).to_json())
 
 
+def _alone(parts: Sequence[JudgedPart], rejected: Mapping[int, list[bool]], verdict: str) -> list[int]:
+    """Of the parts of a verdict, those that each model is the only one to reject."""
+    sole = [rejected[part.id].index(True) for part in parts if part.verdict == verdict and sum(rejected[part.id]) == 1]
+    return [sole.count(place) for place in range(len(next(iter(rejected.values()), [])))]
+
+
 def predicted(detector: Detector, part: JudgedPart) -> Prediction:
     return detector.predict(_inputs(detector, part).sample(part.part))
 
@@ -164,10 +172,11 @@ def _inputs(detector: Detector, part: JudgedPart) -> Inputs:
 
 
 def _trained_on(path: Path, detector: Detector, parts: Sequence[JudgedPart]) -> set[int]:
-    """Ids of parts whose files the detector was fitted or calibrated on; a package does not know its own."""
-    try:
-        trained = set(json.loads((path / RECORD).read_text("utf-8"))["parts"].values())
-    except (OSError, ValueError, KeyError):
+    """Ids of parts whose files the detector was fitted or calibrated on, or taught by a lesson; a package does not know
+    of its lesson."""
+    taught = (read_lesson(path) or {}).get("defects", ())
+    trained = digests_of_parts(path) | {part["files"] for part in taught}
+    if not trained:
         return set()
     ids = {str(part.id): part.id for part in parts}
     files = [SampleFiles(str(part.id), "predict", UNLABELLED, _inputs(detector, part).sources) for part in parts]

@@ -122,6 +122,7 @@ class ClassRules(BaseModel):
     reject_window: int
     invalid_in_row: int
     drift: bool
+    lesson: bool
 
 
 class StationRules(BaseModel):

@@ -12,7 +12,7 @@ from trd_station.api.answers.operation import Source
 from trd_station.api.answers.parts import Size
 from trd_station.teaching.settings import Layout
 
-Kind = Literal["check", "train", "trial", "export"]
+Kind = Literal["check", "train", "trial", "export", "lesson"]
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 

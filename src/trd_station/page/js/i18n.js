@@ -3,6 +3,7 @@
 
 import { STRINGS as MOST_STRINGS } from "./strings.js";
 import { ADMINISTRATION_STRINGS } from "./strings-administration.js";
+import { LESSON_STRINGS } from "./strings-lessons.js";
 import { PROBLEM_STRINGS } from "./strings-problems.js";
 import { RECORD_STRINGS } from "./strings-record.js";
 import { TEACH_STRINGS } from "./strings-teach.js";
@@ -13,7 +14,7 @@ import { WATCH_STRINGS } from "./strings-watch.js";
 /** @type {readonly Language[]} */
 export const LANGUAGES = ["en", "de"];
 const KEPT = "trd.language";
-const STRINGS = { ...MOST_STRINGS, ...ADMINISTRATION_STRINGS, ...PROBLEM_STRINGS, ...RECORD_STRINGS, ...TEACH_STRINGS, ...WATCH_STRINGS };
+const STRINGS = { ...MOST_STRINGS, ...ADMINISTRATION_STRINGS, ...LESSON_STRINGS, ...PROBLEM_STRINGS, ...RECORD_STRINGS, ...TEACH_STRINGS, ...WATCH_STRINGS };
 
 const LOCALES = { en: "en-GB", de: "de-DE" };
 

@@ -89,6 +89,22 @@ const FORMS = [
   form("acknowledged by {who}: {cause} ({rest})", "quittiert von {who}: {cause} ({rest})", "acknowledged by {who}: {cause} ({rest})"),
   form("acknowledged by {who} ({rest})", "quittiert von {who} ({rest})", "acknowledged by {who} ({rest})"),
   form("alarm rules became {values}, by {who}: {reason}", "Alarmregeln wurden {values}, durch {who}: {reason}", "alarm rules became {values}, by {who}: {reason}"),
+  // jobs
+  form("job {#number}, {job}: asked for by {who}", "Auftrag {number}, {job}: verlangt von {who}", "job {number}, {job}: asked for by {who}"),
+  form("job {#number}, {job}: cancelled by {who}", "Auftrag {number}, {job}: abgebrochen von {who}", "job {number}, {job}: cancelled by {who}"),
+  form("job {#number}, {job}: done; '{name}' can be loaded", "Auftrag {number}, {job}: fertig; „{name}“ kann geladen werden", "job {number}, {job}: done; '{name}' can be loaded"),
+  form("job {#number}, {job}: refused, {reasons}", "Auftrag {number}, {job}: abgelehnt. {reasons}", "job {number}, {job}: refused, {reasons}"),
+  // lessons
+  form("lesson {number} was taken back: {rest}", "Lektion {number} wurde zurückgenommen: {rest}", "lesson {number} was taken back: {rest}"),
+  form("lesson {number} is worse on sampled parts: {#found} of {#defects} defects rejected, before {#found_before} of {#defects_before}; {#false} of {#good} good parts rejected, before {#false_before} of {#good_before}", "Lektion {number} ist in der Stichprobe schlechter: {found} von {defects} Defekten verworfen, vorher {found_before} von {defects_before}; {false} von {good} guten Teilen verworfen, vorher {false_before} von {good_before}"),
+  form("the labelled defects do not stand out more by it: gain {#gain} deviations of good parts, 95 % interval {#low} to {#high}", "Die gelehrten Defekte heben sich dadurch nicht stärker ab: Gewinn {gain} Streuungen guter Teile, 95-%-Intervall {low} bis {high}"),
+  form("fewer defects are detected: {#after} instead of {#before}", "Weniger Defekte werden gefunden: {after} statt {before}"),
+  form("kinds that it has not seen lose {#lost} image AUROC where {#allowed} are allowed, '{kind}' most", "Arten, die sie nicht kennt, verlieren {lost} Bild-AUROC, erlaubt sind {allowed}; am meisten „{kind}“"),
+  form("{name} is a package, which cannot learn: give the run folder that it was made from", "{name} ist ein Paket, das nicht lernen kann: der Ordner, aus dem es entstand, ist nicht hier", "{name} is a package, which cannot learn: the folder that it was made from is not here"),
+  form("{name} has had a lesson: teach {before} all defects together", "{name} hatte schon eine Lektion, und {before} ist nicht mehr hier: nur dieses lernt alle Defekte gemeinsam", "{name} has had a lesson, and {before} is not here any more: only that learns all defects together"),
+  form("{name} looks at tiles or at several views, which a lesson does not: train without them", "{name} sieht Kacheln oder mehrere Ansichten, die Lektionen nicht kennen: ohne sie trainieren"),
+  form("{name} was calibrated on the parts that it was trained on {how}: train with --set scoring.calibration=split", "{name} wurde an seinen Trainingsteilen kalibriert, und eine Lektion braucht gute Teile, die niemand gelernt hat: mit der Einstellung scoring.calibration=split trainieren", "{name} was calibrated on its training parts, and a lesson needs good parts that nothing was fitted on: train with the setting scoring.calibration=split"),
+  form("{place}, on which {name} was trained, does not exist: give the class's folder with --data", "{place}, woran {name} trainiert wurde, gibt es nicht mehr: die Daten zurücklegen", "{place}, on which {name} was trained, does not exist any more: put it back"),
   // self-tests
   form("predicts", "rechnet"),
   form("repeatable", "wiederholbar"),
@@ -170,6 +186,8 @@ function put(name, groups) {
   if (name === "streams") return text.split(", ").map(streamName).join(", ");
   if (name === "names") return text.replace(/ by ([^,]+)/g, " ($1)"); // classes, each with what serves it
   if (name === "source") return sourceName(text);
+  if (name === "job") return text.replace(/^\w+/, (kind) => word("teach.kind", kind)).replace(/ by (.+)$/, " ($1)");
+  if (name === "reasons") return text.split("; ").map(worded).join("; ");
   if (name === "values") return text.replace(/(\w+) (\S+?)(,|$)/g, (_whole, key, value, end) => `${word("rule", key)}: ${num(factorOf(key) * Number(value))}${end}`);
   return name === "rest" ? (translated(text) ?? text) : text;
 }

@@ -28,6 +28,7 @@ export const PROBLEM_STRINGS = {
   "problem.no_attachment": { en: "There is no such input or output.", de: "Diesen Eingang oder Ausgang gibt es nicht." },
   "problem.no_token_of": { en: "There is no such token.", de: "Dieses Zugangswort gibt es nicht." },
   "problem.no_job": { en: "There is no such job.", de: "Diese Aufgabe gibt es nicht." },
+  "problem.no_lesson": { en: "There is no such lesson.", de: "Diese Lektion gibt es nicht." },
   "problem.no_part": { en: "There is no such part.", de: "Dieses Teil gibt es nicht." },
   "problem.no_model": { en: "There is no such model.", de: "Dieses Modell gibt es nicht." },
   "problem.no_threshold": { en: "There is no such threshold version.", de: "Diese Schwellenversion gibt es nicht." },

@@ -96,6 +96,7 @@ export const TEACH_STRINGS = {
   "teach.kind.train": { en: "Training", de: "Training" },
   "teach.kind.trial": { en: "Trial", de: "Probe" },
   "teach.kind.export": { en: "Export", de: "Export" },
+  "teach.kind.lesson": { en: "Lesson", de: "Lektion" },
   "teach.state.waiting": { en: "Waiting", de: "Wartet" },
   "teach.state.running": { en: "Running", de: "Läuft" },
   "teach.state.done": { en: "Done", de: "Fertig" },

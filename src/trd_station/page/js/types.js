@@ -200,7 +200,7 @@
  * @typedef {object} Job
  * @property {number} id
  * @property {string} class
- * @property {"check" | "train" | "trial" | "export"} kind
+ * @property {"check" | "train" | "trial" | "export" | "lesson"} kind
  * @property {"waiting" | "running" | "done" | "failed" | "cancelled"} state
  * @property {string | null} recipe
  * @property {Record<string, any>} asked
@@ -233,6 +233,35 @@
  * @property {boolean} served
  * @property {{ train: string | null, switch: string | null, trial: string | null }} missing
  * @property {Job[]} jobs
+ */
+
+/**
+ * @typedef {{ kind: string | null, parts: number, marked: number }} LessonKind
+ * @typedef {{ before: Estimate, lesson: Estimate }} SharePair
+ * @typedef {{ found: SharePair, false_alarms: SharePair, worse: string[] }} GainComparison
+ *
+ * @typedef {object} LessonProposal
+ * @property {string} learner
+ * @property {string | null} hindrance
+ * @property {number} needed
+ * @property {number} missing
+ * @property {LessonKind[]} kinds
+ * @property {number} wrongly_rejected
+ * @property {{ inspection: Inspection, verdict: number, who: string, kind: string | null, marked: boolean, reason: string | null }[]} parts
+ *
+ * @typedef {object} Lesson
+ * @property {Job} job
+ * @property {"waiting" | "running" | "failed" | "cancelled" | "refused" | "taught" | "serving" | "taken_back" | "replaced"} state
+ * @property {string} learner
+ * @property {string | null} detector
+ * @property {number[]} models
+ * @property {LessonKind[]} kinds
+ * @property {{ defects: number, good: number, before: { auroc: number, detected: number }, after: { auroc: number, detected: number }, gain: { value: number | null, low: number | null, high: number | null }, unlabelled: Record<string, number>, reasons: string[] } | null} judgement
+ * @property {{ id: number, part: string }[]} unseen
+ * @property {{ since: string, until: string | null, before: number | null, after: number | null, who: string | null, reason: string | null } | null} service
+ * @property {{ audited: number, over_time: GainComparison, both: GainComparison | null, trial: number | null, scoring: number | null } | null} gain
+ *
+ * @typedef {{ inspection: number, part: string, verdict: number, who: string, kind: string | null, marked: boolean, digest: string, places: [number, number] | null }} LessonPart
  */
 
 export {};

@@ -7,6 +7,7 @@ import { fill, h, icon } from "../dom.js";
 import { dateTime, num, percent, t } from "../i18n.js";
 import { message } from "../messages.js";
 import { ask, empty, fault, field, into, toast } from "../widgets.js";
+import { LessonsPanel } from "./models-lessons.js";
 import { sendDialog } from "./models-send.js";
 import { readShadow, shadowPanel, shadowPath } from "./models-shadow.js";
 
@@ -29,17 +30,19 @@ class ModelsPage {
     this.may = app.may("engineer");
     this.list = h("div", { class: "stack-wide" }, h("div", { class: "panel empty" }, t("loading")));
     this.problem = h("div", { "aria-live": "assertive" });
+    this.lessons = new LessonsPanel(app);
     this.back = h("button", { hidden: true, onclick: () => this.#rollBack() }, icon("left"), t("models.roll_back"));
     this.element = h("div", { class: "page models" },
       h("div", { class: "page-head" }, h("h1", {}, t("models.title")), h("span", { class: "grow" }),
         this.may && h("button", { onclick: () => sendDialog(this.app.className, (name) => this.#sent(name)) }, icon("upload"), t("models.send")),
         this.may ? this.back : h("p", { class: "small quiet" }, t("models.engineer"))),
-      this.problem, this.list);
+      this.problem, this.lessons.element, this.list);
     this.ends = [app.live.on("changed", (change) => change.what === "model" && this.#read())];
     this.#read();
   }
 
   destroy() {
+    this.lessons.destroy();
     for (const end of this.ends) end();
   }
 

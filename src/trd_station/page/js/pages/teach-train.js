@@ -87,12 +87,12 @@ export function fitOf(app, taught, kind, step) {
 }
 
 /**
- * Newest first.
+ * Newest first, without those that belong to a lesson.
  * @param {TaughtClass} taught
  * @param {Job["kind"]} kind
  */
 export function jobsOf(taught, kind) {
-  return taught.jobs.filter((one) => one.kind === kind);
+  return taught.jobs.filter((one) => one.kind === kind && one.asked.lesson === undefined);
 }
 
 /**
@@ -126,8 +126,7 @@ export function jobLine(app, job) {
     h("div", { class: "row wrap" }, h("span", { class: `tag ${TAGS[job.state]}` }, t(`teach.state.${job.state}`)),
       h("b", { class: "break" }, job.model ?? (job.kind === "train" ? job.recipe : t(`teach.kind.${job.kind}`))), h("span", { class: "quiet small" }, `${t("teach.job")} ${job.id}, ${dateTime(job.at)}, ${job.who}`), h("span", { class: "grow" }),
       ending && app.may("engineer") && h("button", { class: "slim", onclick: () => void send("POST", `/v1/jobs/${job.id}/cancel`).catch((error) => fill(problem, fault(error))) }, t("teach.cancel")),
-      job.model !== null && job.kind === "train" && app.may("engineer") && h("button", { class: "slim main", onclick: () => serve(app, job.class, job.model ?? "") }, t("teach.serve")),
-      job.model !== null && job.kind === "train" && app.may("engineer") && h("button", { class: "slim", onclick: () => void send("POST", `${ofTaught(job.class)}/packages`, { model: job.model }).catch((error) => fill(problem, fault(error))) }, t("teach.export")),
+      job.model !== null && job.kind !== "export" && app.may("engineer") && [serveButton(app, job), exportButton(job, problem)],
       job.model !== null && job.kind === "export" && app.may("engineer") && h("a", { class: "button slim", href: here(`/v1/jobs/${job.id}/package`), download: true }, icon("download"), t("teach.package"))),
     ending && h("div", { class: "stack" }, bar, stage), problem,
     job.error && h("div", { class: "fault", lang: "en" }, icon("invalid"), h("div", {}, job.error)),
@@ -136,6 +135,24 @@ export function jobLine(app, job) {
     } }, h("summary", {}, t("teach.log")), log));
   line.addEventListener("stage", (event) => show(/** @type {CustomEvent} */ (event).detail));
   return line;
+}
+
+/**
+ * Puts what a job made in service.
+ * @param {App} app
+ * @param {Job} job
+ */
+export function serveButton(app, job) {
+  return h("button", { class: "slim main", onclick: () => serve(app, job.class, job.model ?? "") }, t("teach.serve"));
+}
+
+/**
+ * Asks for a package of what a job made.
+ * @param {Job} job
+ * @param {HTMLElement} problem where it says what went wrong
+ */
+export function exportButton(job, problem) {
+  return h("button", { class: "slim", onclick: () => void send("POST", `${ofTaught(job.class)}/packages`, { model: job.model }).catch((error) => fill(problem, fault(error))) }, t("teach.export"));
 }
 
 /**

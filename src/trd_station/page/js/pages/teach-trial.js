@@ -30,7 +30,7 @@ export function trialPanel(app, taught) {
     return found.map(({ name }, index) => h("label", { class: "check" }, boxes[index], name));
   });
   if (job?.state === "done") {
-    void into(result, () => get(`/v1/jobs/${job.id}`), (/** @type {{ result: Trial }} */ found) => shown(app, taught.name, job.id, found.result));
+    void into(result, () => get(`/v1/jobs/${job.id}`), (/** @type {{ result: Trial }} */ found) => trialResult(app, taught.name, job.id, found.result));
   }
   const chosen = () => boxes.filter((box) => box.checked).map((box) => box.value);
   return h("section", { class: "panel trial-panel" }, h("header", {}, h("h2", {}, t("teach.trial")), h("span", { class: "grow" }),
@@ -40,14 +40,18 @@ export function trialPanel(app, taught) {
     models, job && job.state !== "done" && jobLine(app, job), result));
 }
 
+/** A share with its interval. @param {Estimate} one */
+export function share(one) {
+  return one.count ? [h("b", {}, `${num(one.hits, 0)} / ${num(one.count, 0)}`), " ", h("span", { class: "quiet small" }, `${percent(one.low, 0)} – ${percent(one.high, 0)}`)] : ["–"];
+}
+
 /**
  * @param {App} app
  * @param {string} className
  * @param {number} number of the job
  * @param {Trial} trial
  */
-function shown(app, className, number, trial) {
-  const share = (/** @type {Estimate} */ one) => (one.count ? [h("b", {}, `${num(one.hits, 0)} / ${num(one.count, 0)}`), " ", h("span", { class: "quiet small" }, `${percent(one.low, 0)} – ${percent(one.high, 0)}`)] : "–");
+export function trialResult(app, className, number, trial) {
   return [
     h("p", { class: "small quiet" }, t("teach.tried", { n: trial.parts }), trial.trained_on > 0 && ` ${t("teach.trained_on", { n: trial.trained_on })}`,
       trial.unusable.length > 0 && ` ${t("teach.refused", { n: trial.unusable.length })}`),

@@ -9,6 +9,7 @@ import { factorOf } from "../streams.js";
 import { ask, field, into, toast } from "../widgets.js";
 
 const OF_CLASS = ["rejects_in_row", "reject_rate", "reject_window", "invalid_in_row"];
+const LOUD = ["drift", "lesson"]; // else these are warnings
 const OF_STATION = ["output_dead_s", "disk_free_gb"];
 
 /** @param {App} app */
@@ -24,15 +25,16 @@ export function rulesPanel(app) {
   function draw(own, all) {
     const rules = { ...own, ...all };
     const fields = new Map([...OF_CLASS, ...OF_STATION].map((name) => /** @type {const} */ ([name, control(rules[name] * factorOf(name))])));
-    const drift = h("input", { type: "checkbox", checked: own.drift, disabled: !app.may("engineer") });
+    const boxes = LOUD.map((name) => /** @type {const} */ ([name, h("input", { type: "checkbox", checked: own[name], disabled: !app.may("engineer") })]));
+    const loud = () => Object.fromEntries(boxes.map(([name, box]) => [name, box.checked]).filter(([name, value]) => value !== own[/** @type {string} */ (name)]));
     const part = (/** @type {string[]} */ names) => names.map((name) => field(t(`rule.${name}`), /** @type {HTMLElement} */ (fields.get(name))));
     const changed = (/** @type {string[]} */ names) => Object.fromEntries(names.map((name) => [name, parsed(fields.get(name)?.value ?? "") / factorOf(name)]).filter(([name, value]) => value !== rules[name]));
     return h("form", { class: "stack", onsubmit: (/** @type {Event} */ event) => {
       event.preventDefault();
-      keep({ ...changed(OF_CLASS), ...(drift.checked === own.drift ? {} : { drift: drift.checked }) }, changed(OF_STATION));
+      keep({ ...changed(OF_CLASS), ...loud() }, changed(OF_STATION));
     } },
     h("div", { class: "rules" }, part(OF_CLASS)),
-    h("label", { class: "check" }, drift, t("rule.drift")),
+    h("div", { class: "row wrap" }, boxes.map(([name, box]) => h("label", { class: "check" }, box, t(`rule.${name}`)))),
     h("div", { class: "rules" }, part(OF_STATION)),
     h("div", { class: "row wrap" }, h("p", { class: "small quiet grow" }, t("rule.off")), app.may("engineer") && h("button", { type: "submit" }, t("rule.keep"))));
   }
