@@ -9,7 +9,7 @@ from trd.config import KNOWN_DEFECTS, Recipe, load_recipe
 from trd.errors import CheckpointError
 from trd.evidence.detection import joined
 from trd.evidence.known_defects.channels import Channels
-from trd.evidence.known_defects.directions import Background, Directions
+from trd.evidence.known_defects.directions import Background, Directions, GoodCells
 from trd.evidence.known_defects.evidence import state_of
 from trd.types import State
 
@@ -73,6 +73,26 @@ def test_more_defects_of_a_kind_are_one_direction() -> None:
     ones, twos = torch.ones(CHANNELS), torch.arange(CHANNELS).float()
     several = background.directions({"a": [ones, twos]})
     torch.testing.assert_close(several.weights, background.directions({"a": [(ones + twos) / 2]}).weights)
+
+
+def test_what_is_new_is_not_taken_for_a_defect() -> None:
+    """The first channel, as a branch's map, is higher on all parts that were not trained on."""
+    background, new = Background.of(good_cells(), 0.1), torch.zeros(CHANNELS)
+    new[0] = 6.0
+    surroundings = [GoodCells.of(part + new) for part in good_cells()]
+    defect = new.clone()
+    defect[1] = 3.0
+    places = torch.stack([new, defect])[:, :, None, None]
+    alone, beside = (known.directions({"a": [defect]}) for known in (background, background.beside(surroundings)))
+    good, defective = alone(places).flatten()
+    assert good > 0.5 * defective
+    good, defective = beside(places).flatten()
+    assert good < 0.2 * defective
+
+
+def test_a_defect_that_fills_its_part_leaves_the_training_parts() -> None:
+    background = Background.of(good_cells(), 0.1)
+    assert background.beside([GoodCells.of(torch.zeros(0, CHANNELS))]) is background
 
 
 def test_a_channel_that_never_varies_says_nothing() -> None:

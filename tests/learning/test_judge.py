@@ -69,7 +69,14 @@ def test_a_good_part_among_the_defects_is_named(recipe: Recipe) -> None:
     taught = lesson(recipe, {"scratch": 5}, each=6)
     odd = part(taught.channels, 4, "scratch")
     odd = replace(odd, plain=odd.plain * 0.5)
-    result = judged(replace(taught, defects=[*taught.defects, odd], means=[*taught.means, taught.means[0] * 0]))
+    result = judged(
+        replace(
+            taught,
+            defects=[*taught.defects, odd],
+            means=[*taught.means, taught.means[0] * 0],
+            surroundings=[*taught.surroundings, taught.surroundings[0]],
+        )
+    )
     assert result.unseen == (odd.id,)
 
 
@@ -97,6 +104,16 @@ def test_a_defect_without_a_mark_is_where_it_is_strangest(recipe: Recipe) -> Non
     near, far = taught.means[0], torch.zeros(channels.count)
     assert near[1] > 1
     assert (near - far).abs().argmax() == 1
+
+
+def test_surroundings_hold_nothing_of_the_defect(recipe: Recipe) -> None:
+    """Its square of four cells, and three cells on each side of it that lie on the part."""
+    taught = lesson(recipe, {"scratch": 5}, each=3)
+    for part, around in zip(taught.defects, taught.surroundings, strict=True):
+        assert part.marked is not None
+        (top, *_, bottom), (left, *_, right) = (np.unique(places) for places in np.nonzero(part.marked))
+        rows, columns = (min(high + 4, SIDE) - max(low - 3, 0) for low, high in ((top, bottom), (left, right)))
+        assert len(around.cells) == SIDE**2 - rows * columns
 
 
 def excess_alarms(recipe: Recipe, repeats: int, new: int = 20) -> np.ndarray:
