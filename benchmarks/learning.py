@@ -4,8 +4,8 @@
 
 Three draws of each number, one kind left out of each in turn: "seen" are the further parts of the kinds that defects
 were drawn of, "held out" those of the kind left out. Figures are on cells of four pixels, with and without the lesson,
-of the same parts; good ones are the test split's. "taken" is the judge's word on the drawn defects alone. --unmarked: the defects are taught without
-their masks.
+of the same parts; good ones are the test split's. "taken" is the judge's word on the drawn defects alone. --unmarked:
+the defects are taught without their masks.
 """
 
 from __future__ import annotations

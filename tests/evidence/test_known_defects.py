@@ -60,6 +60,13 @@ def test_units_are_those_of_good_parts() -> None:
     np.testing.assert_allclose(torch.stack([r.amax(dim=0) for r in responses]).mean(dim=0), 1, rtol=1e-4)
 
 
+def test_what_lies_above_good_parts_counts_more() -> None:
+    directions = Directions(1, 1)
+    directions.weights.fill_(1.0)
+    values = torch.tensor([-1.0, 0.5, 1.0, 2.0])
+    torch.testing.assert_close(directions(values[None, None, None]).flatten(), torch.tensor([-1.0, 0.5, 1.0, 3.0]))
+
+
 def test_every_kind_has_a_direction_of_its_own() -> None:
     """Their mean would be no direction at all."""
     background, bump = Background.of(good_cells(), 0.1), torch.zeros(CHANNELS)

@@ -9,26 +9,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+STEEPNESS = 1.0
 TRAINING = 2.0  # defective parts that the training parts count for
 
 
 class Directions(nn.Module):
     """(B, C, h, w) channels -> (B, h, w): the greatest response of K kinds; 1 is where good parts' worst places lie.
 
-    weights: (K, C). offsets: (K,).
+    weights: (K, C). offsets: (K,). steepness: (1,), what lies above 1 is added once more by this factor: good parts are
+    seldom there, so that the map counts for more beside the others without raising the threshold.
     """
 
     weights: Tensor
     offsets: Tensor
+    steepness: Tensor
 
     def __init__(self, kinds: int, channels: int) -> None:
         super().__init__()
         self.register_buffer("weights", torch.zeros(kinds, channels))
         self.register_buffer("offsets", torch.zeros(kinds))
+        self.register_buffer("steepness", torch.full((1,), STEEPNESS))
 
     def forward(self, channels: Tensor) -> Tensor:
         responses = F.conv2d(channels, self.weights[:, :, None, None], self.offsets)
-        return responses.amax(dim=1)
+        greatest = responses.amax(dim=1)
+        return greatest + self.steepness * F.relu(greatest - 1)
 
 
 @dataclass(frozen=True)
