@@ -21,8 +21,11 @@ def recipe() -> Recipe:
     return load_recipe("patch-statistics", ("frame.size=64",)).changed(f"evidence.{KNOWN_DEFECTS}=true")
 
 
-def part(channels: Channels, seed: int, kind: str = "good", channel: int = 0, marked: bool = True) -> LessonPart:
-    """Noise; a defect is a square of 4 x 4 cells where one channel, which no branch has, is higher."""
+def part(
+    channels: Channels, seed: int, kind: str = "good", channel: int = 0, marked: bool = True, seen: float = 0.3
+) -> LessonPart:
+    """Noise; a defect is a square of 4 x 4 cells where one channel, which no branch has, is higher, and the first
+    branch by `seen`."""
     random = np.random.default_rng(seed)
     plain = random.normal(size=(len(channels.centre), SIDE, SIDE)).astype(np.float32)
     square = np.zeros((SIDE, SIDE), bool)
@@ -30,16 +33,18 @@ def part(channels: Channels, seed: int, kind: str = "good", channel: int = 0, ma
     square[row : row + 4, column : column + 4] = True
     if channel:
         plain[channel][square] += 3.0
-        plain[0][square] += 0.3  # a little of it the detector sees
+        plain[0][square] += seen
     scored = np.ones((SIDE, SIDE), bool)
     return LessonPart(f"{kind}/{seed}", kind, torch.from_numpy(plain), scored, square if marked else None)
 
 
-def lesson(recipe: Recipe, kinds: dict[str, int], each: int = 6, good: int = 24, marked: bool = True) -> Lesson:
+def lesson(
+    recipe: Recipe, kinds: dict[str, int], each: int = 6, good: int = 24, marked: bool = True, seen: float = 0.3
+) -> Lesson:
     """kinds: name -> channel of its defects, 0 for parts that are like good ones."""
     channels = Channels(recipe)
     defects = [
-        part(channels, 1000 * number + index, kind, channel, marked)
+        part(channels, 1000 * number + index, kind, channel, marked, seen)
         for number, (kind, channel) in enumerate(kinds.items(), 1)
         for index in range(each)
     ]
@@ -57,6 +62,13 @@ def test_a_lesson_that_helps_is_taken(recipe: Recipe) -> None:
     assert result.after.detected > result.before.detected
     assert result.unlabelled == {}
     assert set(result.scores) == {f"scratch/{1000 + index}" for index in range(6)}
+
+
+def test_defects_that_were_detected_before_show_that_a_lesson_knows_them(recipe: Recipe) -> None:
+    result = judged(lesson(recipe, {"scratch": 5}, seen=3.0))
+    assert result.before.detected == 6
+    assert result.gain.low > 0
+    assert result.reasons == ()
 
 
 def test_one_that_teaches_nothing_is_refused(recipe: Recipe) -> None:
