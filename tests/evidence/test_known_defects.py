@@ -128,3 +128,10 @@ def test_a_state_of_another_recipe_is_refused(recipe: Recipe, state: State) -> N
     shorter = {name: value[..., :-1] if name.endswith("weights") else value for name, value in state.items()}
     with pytest.raises(CheckpointError, match="do not fit"):
         maps(recipe, shorter, noise(recipe, 1))
+
+
+def test_a_state_of_an_earlier_checkout_is_refused(recipe: Recipe, state: State) -> None:
+    """Its calibration is that of a map that did not count double."""
+    earlier = {name: value for name, value in state.items() if not name.endswith("steepness")}
+    with pytest.raises(CheckpointError, match="do not fit"):
+        maps(recipe, earlier, noise(recipe, 1))
