@@ -1,10 +1,11 @@
 """What labelled defects bring a trained detector: 1, 3, 5, 10 and 20 of its test split, asked about the others.
 
-    python benchmarks/learning.py RUN/CLASS=DATA/CLASS [RUN/CLASS=DATA/CLASS ...]
+    python benchmarks/learning.py [--unmarked] RUN/CLASS=DATA/CLASS [RUN/CLASS=DATA/CLASS ...]
 
 Three draws of each number, one kind left out of each in turn: "seen" are the further parts of the kinds that defects
 were drawn of, "held out" those of the kind left out. Figures are on cells of four pixels, with and without the lesson,
-of the same parts; good ones are the test split's. "taken" is the judge's word on the drawn defects alone.
+of the same parts; good ones are the test split's. "taken" is the judge's word on the drawn defects alone. --unmarked:
+the defects are taught without their masks.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ def trials(lesson: Lesson, good: Sequence[LessonPart]) -> Iterator[tuple[int, st
 
 
 def only(lesson: Lesson, indices: Sequence[int]) -> Lesson:
-    chosen = ([values[index] for index in indices] for values in (lesson.defects, lesson.means))
-    return replace(lesson, **dict(zip(("defects", "means"), chosen, strict=True)))
+    names = ("defects", "means", "surroundings")
+    return replace(lesson, **{name: [getattr(lesson, name)[index] for index in indices] for name in names})
 
 
 def print_table(name: str, lesson: Lesson, good: Sequence[LessonPart]) -> None:
@@ -120,21 +121,26 @@ def print_table(name: str, lesson: Lesson, good: Sequence[LessonPart]) -> None:
         print(f"| {number} | {group} | {' | '.join(cells)} | {word} |", flush=True)
 
 
-def measured(folder: str, data: str) -> None:
+def measured(folder: str, data: str, unmarked: bool) -> None:
     detector = Detector.load(folder, "cpu")
     recipe = detector.recipe
-    job = LessonJob(
-        Path(folder), list_defective(Path(data) / "test", recipe.sources, recipe.point_cloud_sources, True), Path()
+    marked, taught = (
+        list_defective(Path(data) / "test", recipe.sources, recipe.point_cloud_sources, masked=masked)
+        for masked in (True, not unmarked)
     )
+    job = LessonJob(Path(folder), taught, Path())
     lesson = lesson_of(
         job, detector, with_known_defects(recipe), parts_of(detector, Path(folder), Path(data)), Console()
     )
     test = list_class(Path(data), "", recipe.sources, recipe.point_cloud_sources).test
     good = [part for part in test if part.is_good]
     read = marked_sample(detector, camera_near(good, recipe.point_cloud_sources, detector.facts.camera))
+    if unmarked:  # what was learned stays; the masks are for AUPRO
+        lesson = replace(lesson, defects=[lesson_part(detector.engine, lesson.channels, read(part)) for part in marked])
     print_table(folder, lesson, [lesson_part(detector.engine, lesson.channels, read(part)) for part in good])
 
 
 if __name__ == "__main__":
     for pair in sys.argv[1:]:
-        measured(*pair.split("=", 1))
+        if pair != "--unmarked":
+            measured(*pair.split("=", 1), unmarked="--unmarked" in sys.argv)

@@ -9,7 +9,7 @@ from trd.config import KNOWN_DEFECTS, Recipe, load_recipe
 from trd.errors import CheckpointError
 from trd.evidence.detection import joined
 from trd.evidence.known_defects.channels import Channels
-from trd.evidence.known_defects.directions import Background, Directions
+from trd.evidence.known_defects.directions import Background, Directions, GoodCells
 from trd.evidence.known_defects.evidence import state_of
 from trd.types import State
 
@@ -60,6 +60,13 @@ def test_units_are_those_of_good_parts() -> None:
     np.testing.assert_allclose(torch.stack([r.amax(dim=0) for r in responses]).mean(dim=0), 1, rtol=1e-4)
 
 
+def test_what_lies_above_good_parts_counts_more() -> None:
+    directions = Directions(1, 1)
+    directions.weights.fill_(1.0)
+    values = torch.tensor([-1.0, 0.5, 1.0, 2.0])
+    torch.testing.assert_close(directions(values[None, None, None]).flatten(), torch.tensor([-1.0, 0.5, 1.0, 3.0]))
+
+
 def test_every_kind_has_a_direction_of_its_own() -> None:
     """Their mean would be no direction at all."""
     background, bump = Background.of(good_cells(), 0.1), torch.zeros(CHANNELS)
@@ -73,6 +80,26 @@ def test_more_defects_of_a_kind_are_one_direction() -> None:
     ones, twos = torch.ones(CHANNELS), torch.arange(CHANNELS).float()
     several = background.directions({"a": [ones, twos]})
     torch.testing.assert_close(several.weights, background.directions({"a": [(ones + twos) / 2]}).weights)
+
+
+def test_what_is_new_is_not_taken_for_a_defect() -> None:
+    """The first channel, as a branch's map, is higher on all parts that were not trained on."""
+    background, new = Background.of(good_cells(), 0.1), torch.zeros(CHANNELS)
+    new[0] = 6.0
+    surroundings = [GoodCells.of(part + new) for part in good_cells()]
+    defect = new.clone()
+    defect[1] = 3.0
+    places = torch.stack([new, defect])[:, :, None, None]
+    alone, beside = (known.directions({"a": [defect]}) for known in (background, background.beside(surroundings)))
+    good, defective = alone(places).flatten()
+    assert good > 0.5 * defective
+    good, defective = beside(places).flatten()
+    assert good < 0.2 * defective
+
+
+def test_a_defect_that_fills_its_part_leaves_the_training_parts() -> None:
+    background = Background.of(good_cells(), 0.1)
+    assert background.beside([GoodCells.of(torch.zeros(0, CHANNELS))]) is background
 
 
 def test_a_channel_that_never_varies_says_nothing() -> None:
@@ -101,3 +128,10 @@ def test_a_state_of_another_recipe_is_refused(recipe: Recipe, state: State) -> N
     shorter = {name: value[..., :-1] if name.endswith("weights") else value for name, value in state.items()}
     with pytest.raises(CheckpointError, match="do not fit"):
         maps(recipe, shorter, noise(recipe, 1))
+
+
+def test_a_state_of_an_earlier_checkout_is_refused(recipe: Recipe, state: State) -> None:
+    """Its calibration is that of a map that did not count double."""
+    earlier = {name: value for name, value in state.items() if not name.endswith("steepness")}
+    with pytest.raises(CheckpointError, match="do not fit"):
+        maps(recipe, earlier, noise(recipe, 1))

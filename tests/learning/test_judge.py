@@ -21,8 +21,11 @@ def recipe() -> Recipe:
     return load_recipe("patch-statistics", ("frame.size=64",)).changed(f"evidence.{KNOWN_DEFECTS}=true")
 
 
-def part(channels: Channels, seed: int, kind: str = "good", channel: int = 0, marked: bool = True) -> LessonPart:
-    """Noise; a defect is a square of 4 x 4 cells where one channel, which no branch has, is higher."""
+def part(
+    channels: Channels, seed: int, kind: str = "good", channel: int = 0, marked: bool = True, seen: float = 0.3
+) -> LessonPart:
+    """Noise; a defect is a square of 4 x 4 cells where one channel, which no branch has, is higher, and the first
+    branch by `seen`."""
     random = np.random.default_rng(seed)
     plain = random.normal(size=(len(channels.centre), SIDE, SIDE)).astype(np.float32)
     square = np.zeros((SIDE, SIDE), bool)
@@ -30,16 +33,18 @@ def part(channels: Channels, seed: int, kind: str = "good", channel: int = 0, ma
     square[row : row + 4, column : column + 4] = True
     if channel:
         plain[channel][square] += 3.0
-        plain[0][square] += 0.3  # a little of it the detector sees
+        plain[0][square] += seen
     scored = np.ones((SIDE, SIDE), bool)
     return LessonPart(f"{kind}/{seed}", kind, torch.from_numpy(plain), scored, square if marked else None)
 
 
-def lesson(recipe: Recipe, kinds: dict[str, int], each: int = 6, good: int = 24, marked: bool = True) -> Lesson:
+def lesson(
+    recipe: Recipe, kinds: dict[str, int], each: int = 6, good: int = 24, marked: bool = True, seen: float = 0.3
+) -> Lesson:
     """kinds: name -> channel of its defects, 0 for parts that are like good ones."""
     channels = Channels(recipe)
     defects = [
-        part(channels, 1000 * number + index, kind, channel, marked)
+        part(channels, 1000 * number + index, kind, channel, marked, seen)
         for number, (kind, channel) in enumerate(kinds.items(), 1)
         for index in range(each)
     ]
@@ -59,6 +64,13 @@ def test_a_lesson_that_helps_is_taken(recipe: Recipe) -> None:
     assert set(result.scores) == {f"scratch/{1000 + index}" for index in range(6)}
 
 
+def test_defects_that_were_detected_before_show_that_a_lesson_knows_them(recipe: Recipe) -> None:
+    result = judged(lesson(recipe, {"scratch": 5}, seen=3.0))
+    assert result.before.detected == 6
+    assert result.gain.low > 0
+    assert result.reasons == ()
+
+
 def test_one_that_teaches_nothing_is_refused(recipe: Recipe) -> None:
     result = judged(lesson(recipe, {"nothing": 0}))
     assert result.gain.low <= 0
@@ -69,7 +81,14 @@ def test_a_good_part_among_the_defects_is_named(recipe: Recipe) -> None:
     taught = lesson(recipe, {"scratch": 5}, each=6)
     odd = part(taught.channels, 4, "scratch")
     odd = replace(odd, plain=odd.plain * 0.5)
-    result = judged(replace(taught, defects=[*taught.defects, odd], means=[*taught.means, taught.means[0] * 0]))
+    result = judged(
+        replace(
+            taught,
+            defects=[*taught.defects, odd],
+            means=[*taught.means, taught.means[0] * 0],
+            surroundings=[*taught.surroundings, taught.surroundings[0]],
+        )
+    )
     assert result.unseen == (odd.id,)
 
 
@@ -97,6 +116,16 @@ def test_a_defect_without_a_mark_is_where_it_is_strangest(recipe: Recipe) -> Non
     near, far = taught.means[0], torch.zeros(channels.count)
     assert near[1] > 1
     assert (near - far).abs().argmax() == 1
+
+
+def test_surroundings_hold_nothing_of_the_defect(recipe: Recipe) -> None:
+    """Its square of four cells, and three cells on each side of it that lie on the part."""
+    taught = lesson(recipe, {"scratch": 5}, each=3)
+    for part, around in zip(taught.defects, taught.surroundings, strict=True):
+        assert part.marked is not None
+        (top, *_, bottom), (left, *_, right) = (np.unique(places) for places in np.nonzero(part.marked))
+        rows, columns = (min(high + 4, SIDE) - max(low - 3, 0) for low, high in ((top, bottom), (left, right)))
+        assert len(around.cells) == SIDE**2 - rows * columns
 
 
 def excess_alarms(recipe: Recipe, repeats: int, new: int = 20) -> np.ndarray:

@@ -26,7 +26,7 @@ class KnownDefectsConfig(EvidenceConfig):
             description="Added to the channels' variances of good parts, which are 1: more trusts the few labelled "
             "defects less (docs/learning.md).",
         ),
-    ] = 0.5
+    ] = 0.02
 
     @property
     def reads_vectors(self) -> bool:

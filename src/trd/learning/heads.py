@@ -9,17 +9,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from trd.config import ScoringConfig
 from trd.decision.calibrate import calibrate
 from trd.decision.calibration import Calibration
 from trd.decision.maps import decide
 from trd.evidence.known_defects.channels import Channels
-from trd.evidence.known_defects.directions import Background, Directions
+from trd.evidence.known_defects.directions import Background, Directions, GoodCells
 from trd.evidence.patch_statistics.features import STRIDE
 from trd.learning.parts import LessonPart, cells_of, raw_maps
 
 STRONGEST = 16  # cells of an unmarked defect that are taken for it: those that are most unusual
+MARGIN = (
+    3  # cells around a defect that are taken for neither good nor defective: its edge, and what is smoothed from it
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Lesson:
     """All that is learned from and judged on. branches: of the detector as it is. scoring: in cells.
 
     background: of training parts. good: calibration parts, which no direction is fitted on. means: (C,) of each
-    defect's cells.
+    defect's cells. surroundings: of each defect, the rest of its part.
     """
 
     channels: Channels
@@ -38,6 +42,7 @@ class Lesson:
     scoring: ScoringConfig
     before: Calibration
     means: Sequence[Tensor]
+    surroundings: Sequence[GoodCells]
 
     @classmethod
     @torch.no_grad()
@@ -58,8 +63,12 @@ class Lesson:
         )
         in_cells = scoring.model_copy(update={"sigma": scoring.sigma / STRIDE, "calibration": "split"})
         before = calibrate(raw_maps(good, branches), [part.scored for part in good], in_cells, names=_ids(good))
-        means = [_mean_of(part, channels, before, branches) for part in defects]
-        return cls(channels, background, good, defects, branches, in_cells, before, means)
+        means, surroundings = [], []
+        for part in defects:
+            values, cells = channels.standardised(part.plain[None])[0], _defect_of(part, before, branches)
+            means.append(cells_of(values, cells).mean(dim=0))
+            surroundings.append(GoodCells.of(cells_of(values, part.scored & ~_grown(cells))))
+        return cls(channels, background, good, defects, branches, in_cells, before, means, surroundings)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -70,7 +79,7 @@ class Lesson:
         kinds: dict[str, list[Tensor]] = {}
         for index in indices:
             kinds.setdefault(self.defects[index].kind, []).append(self.means[index])
-        return self.background.directions(kinds)
+        return self.background.beside([self.surroundings[index] for index in indices]).directions(kinds)
 
     def calibrated(self, directions: Directions) -> Calibration:
         """Of the branches and the directions' map, in cells."""
@@ -101,10 +110,16 @@ def _ids(parts: Sequence[LessonPart]) -> list[str]:
     return [part.id for part in parts]
 
 
-def _mean_of(part: LessonPart, channels: Channels, before: Calibration, branches: tuple[str, ...]) -> Tensor:
-    cells = part.marked
-    if cells is None:
-        raw = {name: values[0] for name, values in raw_maps([part], branches).items()}
-        fused = np.where(part.scored, decide(before, raw, part.scored).fused, -np.inf)
-        cells = fused >= np.sort(fused, axis=None)[-min(STRONGEST, int(part.scored.sum()))]
-    return cells_of(channels.standardised(part.plain[None])[0], cells).mean(dim=0)
+def _defect_of(part: LessonPart, before: Calibration, branches: tuple[str, ...]) -> NDArray[np.bool_]:
+    """(h, w): its marked cells, or the most unusual ones."""
+    if part.marked is not None:
+        return part.marked
+    raw = {name: values[0] for name, values in raw_maps([part], branches).items()}
+    fused = np.where(part.scored, decide(before, raw, part.scored).fused, -np.inf)
+    return np.asarray(fused >= np.sort(fused, axis=None)[-min(STRONGEST, int(part.scored.sum()))])
+
+
+def _grown(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(h, w): with their margin."""
+    values = torch.from_numpy(cells.astype(np.float32))[None]
+    return np.asarray(F.max_pool2d(values, 2 * MARGIN + 1, 1, MARGIN)[0].numpy() > 0)

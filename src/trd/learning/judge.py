@@ -1,10 +1,11 @@
 """Is the detector with a lesson better than without? Defects are asked out of fold, good parts are never learned from.
 
-A defect's place is its score in deviations of good parts from their mean, cut at `FARTHEST`, since a defect that is
-detected far above the threshold is not detected any better. The gain is the mean over the labelled defects of how far
-their places rise; its interval is by resampling good parts and defects, the same ones with and without the lesson.
-Distances from the threshold would not do: it is nearly the greatest of few scores and moves with any further branch.
-With it held fixed, real good parts with made-up marks counted as a gain in four draws of four.
+A defect's place is its score in deviations of good parts from their mean. The gain is the mean over the labelled
+defects of how far their places rise; its interval is by resampling good parts and defects, the same ones with and
+without the lesson. Defects that were detected before count by their whole rise: they show that a lesson knows its
+kinds, and those that were missed are too few to show anything. Distances from the threshold would not do: it is nearly
+the greatest of few scores and moves with any further branch. With it held fixed, real good parts with made-up marks
+counted as a gain in four draws of four.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from trd.learning.heads import Lesson, good_scores
 from trd.statistics.resampling import Interval, interval, resampled, resampled_auroc
 
 FOLDS = 5
-FARTHEST = 4.0  # deviations
 MOST_LOST = 0.005  # image AUROC of kinds that a lesson has not seen
 UNSEEN = 1.0  # deviation
 TINY = 1e-12
@@ -39,7 +39,7 @@ class Figures:
 class Judgement:
     """gain: mean over the defects (module's docstring). unlabelled: kind -> image AUROC of its parts with a lesson of
     the other kinds, less that without a lesson; empty for one kind. reasons: why it is refused, none where it is
-    better. scores: id of each defect -> its place without and with a lesson that has not seen it, uncut."""
+    better. scores: id of each defect -> its place without and with a lesson that has not seen it."""
 
     defects: int
     good: int
@@ -118,7 +118,7 @@ def _asked(lesson: Lesson, learned: Sequence[int] | None, asked: Sequence[int]) 
 
 
 def _gain(before: _Scores, after: Sequence[_Scores], folds: Sequence[Sequence[int]]) -> tuple[Interval, Floats]:
-    """The gain, and (D, 2) uncut places of the defects without and with."""
+    """The gain, and (D, 2) places of the defects without and with."""
     good, defects = len(before.good), len(before.defects)
     once = np.ones((1, good), np.int32)
     counts = resampled(np.arange(good + defects) >= good)
@@ -127,8 +127,8 @@ def _gain(before: _Scores, after: Sequence[_Scores], folds: Sequence[Sequence[in
         old = before.of(fold)
         places[fold, 0], places[fold, 1] = _places(old, once)[0], _places(scores, once)[0]
         drawn = counts[:, :good]
-        rises[:, fold] = _cut(_places(scores, drawn)) - _cut(_places(old, drawn))
-    value = float((_cut(places[:, 1]) - _cut(places[:, 0])).mean())
+        rises[:, fold] = _places(scores, drawn) - _places(old, drawn)
+    value = float((places[:, 1] - places[:, 0]).mean())
     return interval(value, (counts[:, good:] * rises).sum(axis=1) / defects), places
 
 
@@ -138,10 +138,6 @@ def _places(scores: _Scores, counts: NDArray[np.int32]) -> Floats:
     mean = (counts * scores.good).sum(axis=1, keepdims=True) / number
     variance = (counts * np.square(scores.good - mean)).sum(axis=1, keepdims=True) / number
     return np.asarray((scores.defects - mean) / np.sqrt(np.maximum(variance, TINY)))
-
-
-def _cut(places: Floats) -> Floats:
-    return np.minimum(places, FARTHEST)
 
 
 def _auroc(scores: _Scores) -> float:
