@@ -1,0 +1,50 @@
+"""Good parts -> a detector that has taken them in, or the reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from trd.detector import Detector
+from trd.engines.base import Placement
+from trd.evidence.detection import detector_engine, growing_evidence
+from trd.learning.good_parts import GoodJudgement, GoodPartsRefused, Growth, judged_growth
+from trd.learning.labels import Likeness
+from trd.types import State
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """detector, state: with the good parts, calibrated on the calibration parts of before."""
+
+    detector: Detector
+    state: State
+    judgement: GoodJudgement
+
+    def record(self, digests: Mapping[str, str], alike: Mapping[str, Likeness]) -> dict[str, Any]:
+        """What lesson.json says of them. digests: id -> digest. alike: of those that were compared with defects."""
+        entered = list(growing_evidence(self.detector.recipe))
+        return {
+            "good": [
+                {
+                    "id": name,
+                    "files": digest,
+                    "entered": entered,
+                    "calibrates": False,
+                    **({"likeness": asdict(alike[name])} if name in alike else {}),
+                }
+                for name, digest in digests.items()
+            ],
+            "good_judgement": asdict(self.judgement),
+        }
+
+
+def taken_in(growth: Growth) -> TakenIn:
+    """Raises GoodPartsRefused."""
+    judgement, state, calibration = judged_growth(growth)
+    if judgement.reasons:
+        raise GoodPartsRefused(judgement)
+    facts = replace(growth.detector.facts, calibration=calibration)
+    placement = Placement(growth.device, calibration.precision or None)
+    return TakenIn(Detector(facts, detector_engine(facts.recipe, state, facts.frame.size, placement)), state, judgement)
