@@ -17,6 +17,7 @@ from trd.data.listing import list_unlabelled
 from trd.detector import Detector
 from trd.errors import CheckpointError, DataError
 from trd.export.parts import parts_of
+from trd.learning import good_parts
 from trd.learning.good_parts import GoodPartsRefused
 from trd.learning.labels import DoubtfulLabels
 from trd.learning.learn import Learned, LessonJob, learn
@@ -48,8 +49,10 @@ def job(run: Path, out: Path, good: Path, must_find: Path | None = None, sure: b
 
 @pytest.fixture(scope="module")
 def learned(quick_run: Path, batch: Path, tmp_path_factory: pytest.TempPathFactory) -> Learned:
-    """Read only."""
-    return learn(job(quick_run, tmp_path_factory.mktemp("good") / "run", batch / "good"), QUIET)
+    """Read only. Asked in two folds, which take less time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(good_parts, "FOLDS", 2)
+        return learn(job(quick_run, tmp_path_factory.mktemp("good") / "run", batch / "good"), QUIET)
 
 
 def test_parts_like_them_are_no_alarms_any_more(learned: Learned) -> None:
@@ -104,6 +107,7 @@ def test_it_is_found_again_what_it_was_trained_on(learned: Learned) -> None:
 def test_parts_that_it_knows_well_bring_nothing(
     quick_run: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(good_parts, "FOLDS", 2)
     ordinary = draw_demo(tmp_path / "more", seed=5, train=5, validation=1, good=1, per_kind=1) / "train/good"
     with pytest.raises(GoodPartsRefused, match="do not score lower by it") as refused:
         learn(job(quick_run, tmp_path / "run", ordinary, drawn / "biscuit/test"), QUIET)

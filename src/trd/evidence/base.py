@@ -99,4 +99,5 @@ class Growing(Protocol):
     """An `Evidence` that takes in further good parts without a training."""
 
     def grown(self, job: FitJob, teacher: FrozenTeacher | None, state: State, further: PreparedParts) -> State:
-        """The state with further good parts. job: of the training that the state is of, for its parts and seed."""
+        """The state with further good parts. job: of the training that the state is of, for its
+        parts and seed, with held-out parts."""

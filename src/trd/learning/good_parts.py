@@ -128,7 +128,13 @@ class Growth:
         """With these of the good parts."""
         facts = self.detector.facts
         job = FitJob(
-            facts.recipe, facts.class_name, self.parts.training, None, Path(), self.device, console=self.console
+            recipe=facts.recipe,
+            title=facts.class_name,
+            training=self.parts.training,
+            held_out=self.parts.calibration,
+            folder=Path(),
+            device=self.device,
+            console=self.console,
         )
         return grown_evidence(job, self.state, self.good.chosen(indices))
 
