@@ -30,7 +30,7 @@ from trd.stored import read_detector
 TAUGHT = 10
 
 
-def measured(folder: Path, data: Path, batch: Path, draws: int, copies: bool) -> Counter[str]:
+def measured(folder: Path, data: Path, batch: Path, draws: int, wrong: int, copies: bool) -> Counter[str]:
     detector = Detector.load(folder, "cpu")
     recipe = detector.recipe
     sources, clouds = recipe.inputs, recipe.point_cloud_sources
@@ -54,7 +54,9 @@ def measured(folder: Path, data: Path, batch: Path, draws: int, copies: bool) ->
     print(f"\n### {folder}: {len(rejected)} of {len(good)} good parts of the batch are rejected", flush=True)
     counts = Counter[str]()
     for draw in range(draws):
-        taught = np.random.default_rng(draw).permutation(rejected)[:TAUGHT].tolist()
+        random = np.random.default_rng(draw)
+        taught = random.permutation(rejected)[: TAUGHT - wrong].tolist()
+        taught += random.permutation(np.flatnonzero(owner == "batch defects"))[:wrong].tolist()
         out = {f"validation/good/{asked[index].id}" for index in taught} if copies else set()
         kept = [index for index, part in enumerate(parts.calibration) if part.id not in out]
         growth = replace(every, parts=replace(parts, calibration=parts.calibration.chosen(kept))) if out else every
@@ -75,10 +77,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("classes", nargs="+")
     parser.add_argument("--draws", type=int, default=2)
+    parser.add_argument("--wrong", type=int, default=0, help="so many of the ten are defects of the batch")
     parser.add_argument("--copies", action="store_true", help="good parts of BATCH are copies of validation parts")
     arguments = parser.parse_args()
     for triple in arguments.classes:
-        total = measured(*map(Path, triple.split("=")), arguments.draws, arguments.copies)
+        total = measured(*map(Path, triple.split("=")), arguments.draws, arguments.wrong, arguments.copies)
         for group in ("batch good", "old good", "old defects", "batch defects"):
             for when in ("before", "after"):
                 hits, count = total[f"{group} {when}"], total[group]

@@ -227,7 +227,10 @@ def _reasons(before: GoodFigures, after: GoodFigures, fall: Interval) -> list[st
     if after.alarms > before.alarms:
         reasons.append(f"more of them are above the threshold: {after.alarms} instead of {before.alarms}")
     if after.detected < before.detected:
-        reasons.append(f"fewer of the defects are detected: {after.detected} instead of {before.detected}")
+        reasons.append(
+            f"fewer of the defects are detected: {after.detected} instead of {before.detected} (defects of a batch "
+            "that is rejected as a whole judge nothing: give others)"
+        )
     if before.auroc is not None and after.auroc is not None and after.auroc < before.auroc - MOST_LOST:
         reasons.append(
             f"the defects lose {before.auroc - after.auroc:.3f} image AUROC against the calibration parts where "

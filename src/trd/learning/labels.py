@@ -49,6 +49,15 @@ class DoubtfulLabels(TRDError):
         self.names = tuple(names)
 
 
+def asked_about(lesson_on: LessonOn, good: Sequence[LessonPart], sure: bool) -> dict[str, Likeness]:
+    """`likenesses`. sure: somebody has looked at them. Raises DoubtfulLabels otherwise, where some are doubtful."""
+    alike = likenesses(lesson_on, good)
+    names = [name for name, likeness in alike.items() if likeness.doubtful]
+    if names and not sure:
+        raise DoubtfulLabels(names, len(alike))
+    return alike
+
+
 def likenesses(lesson_on: LessonOn, good: Sequence[LessonPart]) -> dict[str, Likeness]:
     """Id of each good part -> how much it looks like the labelled defects. Takes seconds for each fold."""
     found = dict[str, Likeness]()

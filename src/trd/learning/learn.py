@@ -31,7 +31,7 @@ from trd.learning.given import digests_of_given
 from trd.learning.good_parts import GoodJudgement, Growth
 from trd.learning.heads import Lesson
 from trd.learning.judge import FEWEST, Judgement, judged
-from trd.learning.labels import DoubtfulLabels, LessonOn, Likeness, likenesses
+from trd.learning.labels import LessonOn, Likeness, asked_about
 from trd.learning.parts import LessonPart, lesson_parts, marked_sample, unmarked
 from trd.learning.record import LESSON, read_lesson
 from trd.learning.taking import taken_in
@@ -100,18 +100,13 @@ def learn(job: LessonJob, console: Console) -> Learned:
     parts = parts_of(detector, folder, job.data)
     recipe, good = with_known_defects(detector.recipe), prepared_parts(detector, job.good)
     if job.good:
-        alike = _likenesses(job, detector, recipe, parts, good, console)
-        taken = taken_in(
-            Growth(
-                detector,
-                state,
-                parts,
-                good,
-                prepared_parts(detector, job.must_find or job.defects),
-                job.device,
-                console,
-            )
-        )
+        judges = job.must_find or job.defects
+        if len(judges) >= FEWEST:
+            with repeatable(recipe.seed):
+                lesson_on = lessons_of(replace(job, defects=judges), detector, recipe, parts, console)
+                alike = asked_about(lesson_on, _computed_good(detector, recipe, good, console), job.sure)
+        must_find = prepared_parts(detector, judges)
+        taken = taken_in(Growth(detector, state, parts, good, must_find, job.device, console))
         detector, state = taken.detector, taken.state
     facts = replace(detector.facts, id="")
     defects: list[dict[str, Any]] = []
@@ -208,29 +203,6 @@ def lessons_of(job: LessonJob, detector: Detector, recipe: Recipe, parts: Export
         return Lesson.of(Channels(recipe).eval(), usual, calibration, defects, branches, scoring, section.shrinkage)
 
     return lesson
-
-
-def _likenesses(
-    job: LessonJob,
-    detector: Detector,
-    recipe: Recipe,
-    parts: ExportParts,
-    good: PreparedParts,
-    console: Console,
-) -> dict[str, Likeness]:
-    """Of the good parts to the labelled defects; empty where these are too few. Raises DoubtfulLabels."""
-    defects = job.defects or job.must_find
-    if len(defects) < FEWEST:
-        return {}
-    with repeatable(recipe.seed):
-        lesson_on = lessons_of(replace(job, defects=defects), detector, recipe, parts, console)
-        computed = _computed_good(detector, recipe, good, console)
-        with console.status("looking for defects among the good parts"):
-            alike = likenesses(lesson_on, computed)
-    doubtful = [name for name, likeness in alike.items() if likeness.doubtful]
-    if doubtful and not job.sure:
-        raise DoubtfulLabels(doubtful, len(alike))
-    return alike
 
 
 def _computed_good(detector: Detector, recipe: Recipe, good: PreparedParts, console: Console) -> list[LessonPart]:
