@@ -11,6 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from trd.cli import app
+from trd.config import load_recipe
 from trd.data.defective import list_defective
 from trd.data.demo import draw_demo
 from trd.data.listing import list_unlabelled
@@ -18,7 +19,7 @@ from trd.detector import Detector
 from trd.errors import CheckpointError, DataError
 from trd.export.parts import parts_of
 from trd.learning import good_parts
-from trd.learning.good_parts import GoodPartsRefused
+from trd.learning.good_parts import GoodPartsRefused, growing_recipe
 from trd.learning.labels import DoubtfulLabels
 from trd.learning.learn import Learned, LessonJob, learn
 from trd.learning.record import read_lesson
@@ -83,6 +84,7 @@ def test_the_record_says_where_each_went(learned: Learned, quick_run: Path) -> N
         assert len(part["files"]) == 16
         assert part["entered"] == ["patch_statistics"]
         assert part["calibrates"] is False
+    assert record["added"] == {}  # statistics are as many as before
     assert record["good_judgement"]["before"] == {"alarms": 6, "detected": 0, "auroc": None}
     told = runner.invoke(app, ["info", str(learned.folder)], catch_exceptions=False)
     assert "6 further good parts" in " ".join(told.output.split())
@@ -131,6 +133,12 @@ def test_a_defect_among_them_is_asked_about(quick_run: Path, batch: Path, tmp_pa
     assert "wrong" in doubt.value.names
     assert len(doubt.value.names) <= 2  # of seven; four calibration parts leave the limit low
     assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_whose_evidence_is_trained_takes_in_nothing() -> None:
+    assert list(growing_recipe(load_recipe("lite-bank-statistics")).evidence) == ["memory_bank", "patch_statistics"]
+    with pytest.raises(CheckpointError, match=r"none of its evidence \(crossmodal_mapping\)"):
+        growing_recipe(load_recipe("lite-crossmodal-mapping"))
 
 
 def test_what_cannot_be_taken_in_is_refused(learned: Learned, quick_run: Path, batch: Path, tmp_path: Path) -> None:

@@ -100,6 +100,18 @@ class Scores:
         return float(resampled_auroc(every, asked, np.ones((1, len(every)), np.int32))[0])
 
 
+def growing_recipe(recipe: Recipe) -> Recipe:
+    """Of the evidence that takes in good parts; the maps of the rest stay as they are. Raises CheckpointError where
+    there is none."""
+    kinds = growing_evidence(recipe)
+    if not kinds:
+        raise CheckpointError(
+            f"none of its evidence ({', '.join(recipe.evidence)}) takes in good parts without a training: train with "
+            "them, or add a memory bank (--set evidence.memory_bank=true)"
+        )
+    return recipe.model_copy(update={"evidence": {kind: recipe.evidence[kind] for kind in kinds}})
+
+
 @dataclass(frozen=True)
 class Growth:
     """A detector, and the parts that it may take in. state: of the detector. defects: that must not be lost."""
@@ -111,18 +123,6 @@ class Growth:
     defects: PreparedParts
     device: str
     console: Console
-
-    @cached_property
-    def recipe(self) -> Recipe:
-        """Of the evidence that grows; the maps of the rest stay as they are."""
-        recipe = self.detector.recipe
-        kinds = growing_evidence(recipe)
-        if not kinds:
-            raise CheckpointError(
-                f"none of its evidence ({', '.join(recipe.evidence)}) takes in good parts without a training: train "
-                "with them, or add a memory bank (--set evidence.memory_bank=true)"
-            )
-        return recipe.model_copy(update={"evidence": {kind: recipe.evidence[kind] for kind in kinds}})
 
     def grown(self, indices: Sequence[int]) -> State:
         """With these of the good parts."""
@@ -149,7 +149,8 @@ class Growth:
         """Of the calibration parts, and of those that are asked ("good parts" or "defects"), by a state that has
         grown."""
         placement = Placement(self.device, self.detector.calibration.precision or None)
-        engine = detector_engine(self.recipe, state, self.detector.facts.frame.size, placement)
+        recipe, size = growing_recipe(self.detector.recipe), self.detector.facts.frame.size
+        engine = detector_engine(recipe, state, size, placement)
         some = (self.good if asked == "good parts" else self.defects).chosen(indices)
         old = {name: values[list(indices)] for name, values in self.maps[asked].items()}
         calibration = raw_maps(engine, self.parts.calibration, self.console, "calibration parts")

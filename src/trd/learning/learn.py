@@ -28,7 +28,7 @@ from trd.evidence.repeatable import repeatable
 from trd.export.parts import ExportParts, parts_of, prepared_parts
 from trd.files import locked, write_json
 from trd.learning.given import digests_of_given
-from trd.learning.good_parts import GoodJudgement, Growth
+from trd.learning.good_parts import GoodJudgement, Growth, growing_recipe
 from trd.learning.heads import Lesson
 from trd.learning.judge import FEWEST, Judgement, judged
 from trd.learning.labels import LessonOn, Likeness, asked_about
@@ -95,6 +95,8 @@ def learn(job: LessonJob, console: Console) -> Learned:
     digests = digests_of_given(job.defects, job.good, job.must_find, folder)
     detector, taken, judgement, out = before, None, None, job.out / before.class_name
     alike: dict[str, Likeness] = {}
+    if job.good:
+        growing_recipe(before.recipe)
     if out.exists():
         raise OutputError(f"{out} exists: a lesson makes a new run folder, choose another --out")
     parts = parts_of(detector, folder, job.data)

@@ -16,11 +16,13 @@ from trd.types import State
 
 @dataclass(frozen=True)
 class TakenIn:
-    """detector, state: with the good parts, calibrated on the calibration parts of before."""
+    """detector, state: with the good parts, calibrated on the calibration parts of before. added: name of what has
+    become longer in the state, such as a bank's entries -> by how much."""
 
     detector: Detector
     state: State
     judgement: GoodJudgement
+    added: dict[str, int]
 
     def record(self, digests: Mapping[str, str], alike: Mapping[str, Likeness]) -> dict[str, Any]:
         """What lesson.json says of them. digests: id -> digest. alike: of those that were compared with defects."""
@@ -36,6 +38,7 @@ class TakenIn:
                 }
                 for name, digest in digests.items()
             ],
+            "added": self.added,
             "good_judgement": asdict(self.judgement),
         }
 
@@ -47,4 +50,6 @@ def taken_in(growth: Growth) -> TakenIn:
         raise GoodPartsRefused(judgement)
     facts = replace(growth.detector.facts, calibration=calibration)
     placement = Placement(growth.device, calibration.precision or None)
-    return TakenIn(Detector(facts, detector_engine(facts.recipe, state, facts.frame.size, placement)), state, judgement)
+    detector = Detector(facts, detector_engine(facts.recipe, state, facts.frame.size, placement))
+    longer = {name: values.shape[0] - growth.state[name].shape[0] for name, values in state.items() if values.ndim}
+    return TakenIn(detector, state, judgement, {name: count for name, count in longer.items() if count})
