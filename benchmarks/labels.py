@@ -4,8 +4,9 @@
 
 In each draw 20 defects of the test split are taught, of which two are good parts without a mark, and half of its good
 parts are given as good, with a defect among them. "unseen" are taught defects that left no trace, "alike" good parts
-that look like the taught defects. The parts that were not given are asked by the detector without a lesson, with the
-right labels, with the wrong ones, and with the wrong ones but for those that were named. In cells of four pixels.
+that look like the taught defects, "above" those that the detector rejects. The parts that were not given are asked by
+the detector without a lesson, with the right labels, with the wrong ones, and with the wrong ones but for those that
+were named. In cells of four pixels.
 """
 
 from __future__ import annotations
@@ -79,8 +80,10 @@ class Trial:
         lesson = self.lesson(wrong)
         judgement = judged(lesson)
         unseen = set(judgement.unseen)
-        alike = likenesses(lambda further: self.lesson(wrong, further), [*good[:half], called_good])
+        called = [*good[:half], called_good]
+        alike = likenesses(lambda further: self.lesson(wrong, further), called)
         named = {name for name, likeness in alike.items() if likeness.doubtful}
+        above = {part.id for part in called if self.found(lesson, False, [part])}
         flipped = {part.id for part in called_defects}
         cleaned = self.lesson([part for part in wrong if part.id not in unseen])
         taught = self.lesson(right)
@@ -94,6 +97,10 @@ class Trial:
                 "alike wrong": len(named & {called_good.id}),
                 "good right": half,
                 "alike right": len(named - {called_good.id}),
+                "above wrong": len(above & {called_good.id}),
+                "above right": len(above - {called_good.id}),
+                "either wrong": len((above | named) & {called_good.id}),
+                "either right": len((above | named) - {called_good.id}),
                 "asked": len(asked),
                 "asked good": len(asked_good),
                 "refused wrong": bool(judgement.reasons),
@@ -115,7 +122,7 @@ def share(hits: int, count: int) -> str:
 
 def print_rows(name: str, counts: Counter[str]) -> None:
     print(f"\n### {name}: {DRAWS} draws\n")
-    for group, word in (("defects", "unseen"), ("good", "alike")):
+    for group, word in (("defects", "unseen"), ("good", "alike"), ("good", "above"), ("good", "either")):
         for label in ("wrong", "right"):
             print(f"- {group}, labels {label}: {word} {share(counts[f'{word} {label}'], counts[f'{group} {label}'])}")
     for how in ("none", "right", "wrong", "cleaned"):
