@@ -97,7 +97,13 @@ def _print_good(judgement: GoodJudgement) -> None:
         f"{fall.high:.2f}",
         highlight=False,
     )
-    if not judgement.defects:
+    if (change := judgement.auroc_change) is not None:
+        console.print(
+            f"the defects' image AUROC changes by {change.value:+.3f}, 95 % interval {change.low:+.3f} to "
+            f"{change.high:+.3f}",
+            highlight=False,
+        )
+    else:
         console.print("whether defects are still found is not known: no defects were given (--defects, or --must-find)")
     if judgement.above:
         console.print(

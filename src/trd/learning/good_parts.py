@@ -33,7 +33,6 @@ from trd.types import State
 
 FOLDS = 5
 FEWEST = 5  # good parts: of fewer, an interval says nothing
-MOST_LOST = 0.005  # image AUROC of the defects against the calibration parts
 
 Floats = NDArray[np.float64]
 
@@ -51,8 +50,9 @@ class GoodFigures:
 @dataclass(frozen=True)
 class GoodJudgement:
     """fall: mean over the good parts of how far their places fall, in deviations of the calibration parts' scores.
-    places: id of each good part -> its place without and with a lesson of the others. above: ids of those that are
-    still above the threshold then. reasons: why it is refused, none where it is better."""
+    auroc_change: of the defects against the calibration parts, both resampled; None without any. places: id of each
+    good part -> its place without and with a lesson of the others. above: ids of those that are still above the
+    threshold then. reasons: why it is refused, none where it is better."""
 
     good: int
     calibration: int
@@ -60,6 +60,7 @@ class GoodJudgement:
     before: GoodFigures
     after: GoodFigures
     fall: Interval
+    auroc_change: Interval | None
     places: dict[str, tuple[float, float]]
     above: tuple[str, ...]
     reasons: tuple[str, ...]
@@ -75,7 +76,7 @@ class GoodPartsRefused(TRDError):
 
 @dataclass(frozen=True)
 class Scores:
-    """calibration: of the calibration parts, each in units of the others. asked: of other parts."""
+    """calibration: of the calibration parts, in their order, each in units of the others. asked: of other parts."""
 
     calibration: Floats
     asked: Floats
@@ -90,14 +91,11 @@ class Scores:
     def above(self) -> NDArray[np.bool_]:
         return np.asarray(self.asked > self.threshold)
 
-    @property
-    def auroc(self) -> float | None:
-        """Of what was asked against the calibration parts."""
-        if not len(self.asked):
-            return None
+    def auroc(self, counts: NDArray[np.int32] | None = None) -> Floats:
+        """Of what was asked against the calibration parts, for draws of both; of all, (1,), by default."""
         every = np.concatenate([self.calibration, self.asked])
-        asked = np.arange(len(every)) >= len(self.calibration)
-        return float(resampled_auroc(every, asked, np.ones((1, len(every)), np.int32))[0])
+        chosen = np.ones((1, len(every)), np.int32) if counts is None else counts
+        return resampled_auroc(every, np.arange(len(every)) >= len(self.calibration), chosen)
 
 
 def growing_recipe(recipe: Recipe) -> Recipe:
@@ -174,7 +172,9 @@ class Growth:
             float(decide(calibration, _of_part(raw, index), part.region, limits=limit_map(frame, part.named)).score)
             for index, part in enumerate(asked)
         ]
-        return Scores(np.array(calibration.good_scores), np.array(values), calibration.image_threshold.value)
+        by_name = dict(zip(calibration.good_parts, calibration.good_scores, strict=True))
+        good = np.array([by_name[part.id] for part in self.parts.calibration])
+        return Scores(good, np.array(values), calibration.image_threshold.value)
 
 
 def _of_part(raw: Maps, index: int) -> Mapping[str, NDArray[np.float32]]:
@@ -198,11 +198,14 @@ def judged_growth(growth: Growth) -> tuple[GoodJudgement, State, Calibration]:
     calibration = growth.calibrated(good)
     kept = growth.scores(before, growth.maps["defects"], growth.defects)
     found = growth.scores(calibration, asked, growth.defects)
-    first = GoodFigures(int(old.above.sum()), int(kept.above.sum()), kept.auroc)
-    second = GoodFigures(int(above.sum()), int(found.above.sum()), found.auroc)
+    first, second = (
+        GoodFigures(int(alarms.sum()), int(scores.above.sum()), float(scores.auroc()[0]) if len(scores.asked) else None)
+        for alarms, scores in ((old.above, kept), (above, found))
+    )
     falls = places[:, 0] - places[:, 1]
     counts = resampled(np.zeros(len(falls), bool))
     fall = interval(float(falls.mean()), counts @ falls / len(falls))
+    change = _auroc_change(kept, found) if len(growth.defects) else None
     ids = [part.id for part in growth.good]
     judgement = GoodJudgement(
         good=len(ids),
@@ -211,14 +214,21 @@ def judged_growth(growth: Growth) -> tuple[GoodJudgement, State, Calibration]:
         before=first,
         after=second,
         fall=fall,
+        auroc_change=change,
         places={name: (float(a), float(b)) for name, (a, b) in zip(ids, places, strict=True)},
         above=tuple(name for name, still in zip(ids, above, strict=True) if still),
-        reasons=tuple(_reasons(first, second, fall)),
+        reasons=tuple(_reasons(first, second, fall, change)),
     )
     return judgement, state, calibration
 
 
-def _reasons(before: GoodFigures, after: GoodFigures, fall: Interval) -> list[str]:
+def _auroc_change(before: Scores, after: Scores) -> Interval:
+    good, defects = len(before.calibration), len(before.asked)
+    counts = resampled(np.arange(good + defects) >= good)
+    return interval(float((after.auroc() - before.auroc())[0]), after.auroc(counts) - before.auroc(counts))
+
+
+def _reasons(before: GoodFigures, after: GoodFigures, fall: Interval, change: Interval | None) -> list[str]:
     reasons = []
     if not fall.low > 0:
         reasons.append(
@@ -232,9 +242,9 @@ def _reasons(before: GoodFigures, after: GoodFigures, fall: Interval) -> list[st
             f"fewer of the defects are detected: {after.detected} instead of {before.detected} (defects of a batch "
             "that is rejected as a whole judge nothing: give others)"
         )
-    if before.auroc is not None and after.auroc is not None and after.auroc < before.auroc - MOST_LOST:
+    if change is not None and change.high < 0:
         reasons.append(
-            f"the defects lose {before.auroc - after.auroc:.3f} image AUROC against the calibration parts where "
-            f"{MOST_LOST} are allowed"
+            f"the defects stand out less against the calibration parts: image AUROC {change.value:+.3f}, 95 % interval "
+            f"{change.low:+.3f} to {change.high:+.3f}"
         )
     return reasons
