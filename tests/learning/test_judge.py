@@ -5,34 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from lesson_parts import part
 
 from trd.config import KNOWN_DEFECTS, Recipe, ScoringConfig, load_recipe
 from trd.evidence.known_defects.channels import Channels
 from trd.learning.heads import Lesson
 from trd.learning.judge import dealt, judged
-from trd.learning.parts import LessonPart
 
-SIDE = 12
 SCORING = ScoringConfig(sigma=4.0, fusion="norm", false_alarm_rate=0.05)
 
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
     return load_recipe("patch-statistics", ("frame.size=64",)).changed(f"evidence.{KNOWN_DEFECTS}=true")
-
-
-def part(channels: Channels, seed: int, kind: str = "good", channel: int = 0, marked: bool = True) -> LessonPart:
-    """Noise; a defect is a square of 4 x 4 cells where one channel, which no branch has, is higher."""
-    random = np.random.default_rng(seed)
-    plain = random.normal(size=(len(channels.centre), SIDE, SIDE)).astype(np.float32)
-    square = np.zeros((SIDE, SIDE), bool)
-    row, column = random.integers(SIDE - 4, size=2)
-    square[row : row + 4, column : column + 4] = True
-    if channel:
-        plain[channel][square] += 3.0
-        plain[0][square] += 0.3  # a little of it the detector sees
-    scored = np.ones((SIDE, SIDE), bool)
-    return LessonPart(f"{kind}/{seed}", kind, torch.from_numpy(plain), scored, square if marked else None)
 
 
 def lesson(recipe: Recipe, kinds: dict[str, int], each: int = 6, good: int = 24, marked: bool = True) -> Lesson:
