@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from trd.cli import app
-from trd.config import load_recipe
+from trd.config import KNOWN_DEFECTS, load_recipe
 from trd.data.defective import list_defective
 from trd.data.demo import draw_demo
 from trd.data.listing import list_unlabelled
@@ -19,6 +20,7 @@ from trd.detector import Detector
 from trd.errors import CheckpointError, DataError
 from trd.export.parts import parts_of
 from trd.learning import good_parts
+from trd.learning import learn as learning
 from trd.learning.good_parts import GoodPartsRefused, growing_recipe
 from trd.learning.labels import DoubtfulLabels
 from trd.learning.learn import Learned, LessonJob, learn
@@ -133,6 +135,25 @@ def test_a_defect_among_them_is_asked_about(quick_run: Path, batch: Path, tmp_pa
     assert "wrong" in doubt.value.names
     assert len(doubt.value.names) <= 2  # of seven; four calibration parts leave the limit low
     assert not (tmp_path / "run").exists()
+
+
+def test_both_together(quick_run: Path, batch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The defects' lesson is of the detector that has taken in the good parts. Whether few parts show that both are
+    better is not asked here."""
+    monkeypatch.setattr(good_parts, "FOLDS", 2)
+    monkeypatch.setattr(good_parts, "_reasons", lambda *figures: ())
+    judge = learning.judged
+    monkeypatch.setattr(learning, "judged", lambda lesson: replace(judge(lesson), reasons=()))
+    given = job(quick_run, tmp_path / "run", batch / "good", batch, sure=True)
+    both = learn(replace(given, defects=given.must_find, must_find=()), QUIET)
+    assert both.judgement is not None
+    assert both.good is not None
+    assert both.good.defects == both.judgement.defects == 6
+    record = read_lesson(both.folder)
+    assert record is not None
+    assert all(part["likeness"]["limit"] > 0 for part in record["good"])
+    assert len(record["defects"]) == 6
+    assert Detector.load(both.folder, "cpu").recipe.branches[-1] == KNOWN_DEFECTS
 
 
 def test_a_recipe_whose_evidence_is_trained_takes_in_nothing() -> None:
