@@ -5,37 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from lesson_parts import SIDE, part
 
 from trd.config import KNOWN_DEFECTS, Recipe, ScoringConfig, load_recipe
 from trd.evidence.known_defects.channels import Channels
 from trd.learning.heads import Lesson
 from trd.learning.judge import dealt, judged
-from trd.learning.parts import LessonPart
 
-SIDE = 12
 SCORING = ScoringConfig(sigma=4.0, fusion="norm", false_alarm_rate=0.05)
 
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
     return load_recipe("patch-statistics", ("frame.size=64",)).changed(f"evidence.{KNOWN_DEFECTS}=true")
-
-
-def part(
-    channels: Channels, seed: int, kind: str = "good", channel: int = 0, marked: bool = True, seen: float = 0.3
-) -> LessonPart:
-    """Noise; a defect is a square of 4 x 4 cells where one channel, which no branch has, is higher, and the first
-    branch by `seen`."""
-    random = np.random.default_rng(seed)
-    plain = random.normal(size=(len(channels.centre), SIDE, SIDE)).astype(np.float32)
-    square = np.zeros((SIDE, SIDE), bool)
-    row, column = random.integers(SIDE - 4, size=2)
-    square[row : row + 4, column : column + 4] = True
-    if channel:
-        plain[channel][square] += 3.0
-        plain[0][square] += seen
-    scored = np.ones((SIDE, SIDE), bool)
-    return LessonPart(f"{kind}/{seed}", kind, torch.from_numpy(plain), scored, square if marked else None)
 
 
 def lesson(
@@ -121,9 +103,9 @@ def test_a_defect_without_a_mark_is_where_it_is_strangest(recipe: Recipe) -> Non
 def test_surroundings_hold_nothing_of_the_defect(recipe: Recipe) -> None:
     """Its square of four cells, and three cells on each side of it that lie on the part."""
     taught = lesson(recipe, {"scratch": 5}, each=3)
-    for part, around in zip(taught.defects, taught.surroundings, strict=True):
-        assert part.marked is not None
-        (top, *_, bottom), (left, *_, right) = (np.unique(places) for places in np.nonzero(part.marked))
+    for defect, around in zip(taught.defects, taught.surroundings, strict=True):
+        assert defect.marked is not None
+        (top, *_, bottom), (left, *_, right) = (np.unique(places) for places in np.nonzero(defect.marked))
         rows, columns = (min(high + 4, SIDE) - max(low - 3, 0) for low, high in ((top, bottom), (left, right)))
         assert len(around.cells) == SIDE**2 - rows * columns
 

@@ -126,8 +126,10 @@ def _described_lesson(run: Path) -> str:
     if record is None:
         return ""
     kinds = ", ".join(dict.fromkeys(defect["kind"] for defect in record["defects"]))
+    defects, good = len(record["defects"]), len(record.get("good", ()))
+    learned = [f"{defects} labelled defects ({kinds})"] * bool(defects) + [f"{good} further good parts"] * bool(good)
     teacher = f" by {record['by']}" if record["by"] else ""
-    return f"{len(record['defects'])} labelled defects ({kinds}), {record['at']}{teacher}, of {record['learned_from']}"
+    return f"{' and '.join(learned)}, {record['at']}{teacher}, of {record['learned_from']}"
 
 
 def _computes_with(run: Path) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from rich.console import Console
 
@@ -92,3 +92,12 @@ class Evidence(Protocol):
     ) -> State:
         """The state with what has a closed form fitted anew to values that a runtime computed in its precision; the
         state itself where there is nothing of the kind. region: "part" or "frame", what is scored."""
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """An `Evidence` that takes in further good parts without a training."""
+
+    def grown(self, job: FitJob, teacher: FrozenTeacher | None, state: State, further: PreparedParts) -> State:
+        """The state with further good parts. job: of the training that the state is of, for its
+        parts and seed, with held-out parts."""

@@ -20,7 +20,7 @@ from trd.engines.pytorch.out_of_memory import TRAINING_REMEDY, explained_out_of_
 from trd.engines.pytorch.precision import PRECISIONS, prediction_dtype, resolve_device
 from trd.engines.tiled import tiled
 from trd.errors import RecipeError
-from trd.evidence.base import FitJob, GraphContext, Observations
+from trd.evidence.base import FitJob, GraphContext, Growing, Observations
 from trd.evidence.initialisation import WithoutInitialisation
 from trd.evidence.registry import find_evidence
 from trd.evidence.repeatable import repeatable
@@ -68,6 +68,26 @@ def _fit(job: FitJob, seen: Callable[[PreparedParts, Tiles | None], PreparedPart
         for kind in order:
             state[f"{kind}."] = find_evidence(kind).fit(job, teacher)
     return joined(state)
+
+
+def growing_evidence(recipe: Recipe) -> tuple[str, ...]:
+    """Kinds that take in further good parts without a training."""
+    return tuple(kind for kind in recipe.evidence if isinstance(find_evidence(kind), Growing))
+
+
+def grown_evidence(job: FitJob, state: State, further: PreparedParts) -> State:
+    """The state with further good parts in all of it that grows without a training; the rest of it as it is. For one
+    picture that the network sees as a whole."""
+    grown = dict(state)
+    with explained_out_of_memory(TRAINING_REMEDY), repeatable(job.recipe.seed):
+        teacher = None
+        if reads_teacher(job.recipe):
+            teacher = FrozenTeacher(_stored_teacher(job.recipe, state), torch.device(resolve_device(job.device)))
+        for kind in growing_evidence(job.recipe):
+            evidence = find_evidence(kind)
+            assert isinstance(evidence, Growing)
+            grown |= joined({f"{kind}.": evidence.grown(job, teacher, state_below(state, f"{kind}."), further)})
+    return grown
 
 
 def joined(states: Mapping[str, State]) -> State:
@@ -118,14 +138,19 @@ def _named_by_view(graphs: Graphs, number: int, view: str) -> Graphs:
 def _graphs(recipe: Recipe, state: State, size: tuple[int, int], precision: PrecisionName) -> Graphs:
     graphs, context = Graphs(), GraphContext(size, precision=precision)
     if reads_teacher(recipe):
-        with WithoutInitialisation():  # every tensor is in the state, or `fill` complains
-            teacher = TeacherGraph(recipe.teacher, load=False)
-        fill(teacher.teacher, state_below(state, TEACHER))
+        teacher = _stored_teacher(recipe, state)
         graphs = teacher_graphs(teacher, tuple(recipe.modalities), size)
         context = GraphContext(size, teacher.shapes(size), teacher.linear_outputs, precision)
     for kind in recipe.evidence:
         graphs += find_evidence(kind).graphs(recipe, state_below(state, f"{kind}."), context)
     return graphs
+
+
+def _stored_teacher(recipe: Recipe, state: State) -> TeacherGraph:
+    with WithoutInitialisation():  # every tensor is in the state, or `fill` complains
+        teacher = TeacherGraph(recipe.teacher, load=False)
+    fill(teacher.teacher, state_below(state, TEACHER))
+    return teacher
 
 
 def detector_engine(

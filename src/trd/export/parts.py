@@ -15,7 +15,7 @@ from trd.errors import CheckpointError, DataError
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.threads import in_threads
 from trd.training.digests import changed_parts, part_digests
-from trd.training.prepare import RECORD, with_calibration_parts
+from trd.training.prepare import FURTHER, RECORD, with_calibration_parts
 from trd.types import GOOD, UNLABELLED, Camera, ClassFiles, Sample, SampleFiles
 
 
@@ -49,8 +49,8 @@ def parts_of(detector: Detector, folder: Path, data: Path | None, good: Sequence
     labelled = bool(files.test) and all(part.defect != UNLABELLED for part in files.test)
     mixed = {part.defect == GOOD for part in files.test} == {True, False}
     return ExportParts(
-        training=_prepared(detector, files.train, files.camera),
-        calibration=_prepared(detector, calibration, files.camera),
+        training=prepared_parts(detector, files.train, files.camera),
+        calibration=prepared_parts(detector, calibration, files.camera),
         test=files if labelled and mixed else None,
         example=example,
     )
@@ -70,7 +70,8 @@ def data_place(folder: Path, data: Path | None) -> Path:
 def _record(folder: Path) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads((folder / RECORD).read_text("utf-8"))
-        return {"data": str(record["data"]), "parts": dict(record["parts"]), "left_out": record.get("left_out", ())}
+        parts = {name: digest for name, digest in record["parts"].items() if name not in record.get(FURTHER, ())}
+        return {"data": str(record["data"]), "parts": parts, "left_out": record.get("left_out", ())}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{folder / RECORD} does not say what the detector was trained on ({error!r}): it was written by an "
@@ -88,7 +89,9 @@ def _refuse_others(files: ClassFiles, record: dict[str, Any], detector: Detector
         )
 
 
-def _prepared(detector: Detector, files: Sequence[SampleFiles], camera: Camera | None) -> PreparedParts:
+def prepared_parts(detector: Detector, files: Sequence[SampleFiles], camera: Camera | None = None) -> PreparedParts:
+    """As the detector takes them. camera: of their depth images, where none is named beside them; else the training's.
+    Raises DataError for a part that cannot be used."""
     clouds = detector.recipe.point_cloud_sources
     known_camera = camera_near(files, clouds, camera or detector.facts.camera)
     parts = PreparedParts(len(files), lambda index: detector.pipeline(load_sample(files[index], clouds, known_camera)))

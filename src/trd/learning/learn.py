@@ -1,13 +1,14 @@
-"""A detector's folder and labelled defects -> a new run folder beside it, where the lesson makes it better."""
+"""A detector's folder, labelled defects and good parts -> a new run folder beside it, where they make it better."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +20,28 @@ from trd.data.listing import camera_near
 from trd.detector import Detector
 from trd.engines.base import Placement
 from trd.engines.pytorch.engine import PyTorchEngine
-from trd.errors import DataError, OutputError, TRDError
+from trd.errors import OutputError, TRDError
 from trd.evidence.detection import detector_engine, joined
 from trd.evidence.known_defects.channels import Channels
 from trd.evidence.known_defects.evidence import state_of
 from trd.evidence.repeatable import repeatable
-from trd.export.parts import ExportParts, parts_of
+from trd.export.parts import ExportParts, parts_of, prepared_parts
 from trd.files import locked, write_json
+from trd.learning.given import digests_of_given
+from trd.learning.good_parts import GoodJudgement, Growth, growing_recipe
 from trd.learning.heads import Lesson
 from trd.learning.judge import Judgement, judged
+from trd.learning.labels import LessonOn, Likeness, asked_about
 from trd.learning.learner import learner
-from trd.learning.parts import LessonPart, Marked, lesson_part, marked_sample, unmarked
+from trd.learning.parts import LessonPart, lesson_parts, marked_sample, unmarked
 from trd.learning.record import FEWEST, LESSON
-from trd.packages.facts import digests_of_parts
+from trd.learning.taking import taken_in
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.threads import in_threads
-from trd.progress import tracked
 from trd.runs.record import Record
 from trd.stored import WITHOUT, DetectorFacts, read_detector, save_detector
-from trd.training.digests import part_digests
 from trd.training.fit import calibrated_on, raw_maps
-from trd.training.prepare import RECORD
+from trd.training.prepare import FURTHER, RECORD
 from trd.types import SampleFiles, State
 
 MOST_TRAINING = 32  # training parts, evenly chosen: their cells' scatter is known well enough
@@ -57,7 +59,8 @@ class LessonRefused(TRDError):
 class LessonJob:
     """run: the detector's folder, or a run folder with one class. defects: labelled, `SampleFiles.defect` their kinds,
     with masks where somebody marked them. out: the new run folder. data: of the class, where it was moved since the
-    training. by: who teaches, for the record."""
+    training. by: who teaches, for the record. good: parts that were wrongly rejected, or of a new batch. must_find:
+    defects that good parts must not hide; they teach nothing. sure: good parts that look like defects are good."""
 
     run: Path
     defects: Sequence[SampleFiles]
@@ -65,62 +68,86 @@ class LessonJob:
     data: Path | None = None
     by: str = ""
     device: str = "auto"
+    good: Sequence[SampleFiles] = ()
+    must_find: Sequence[SampleFiles] = ()
+    sure: bool = False
 
 
 @dataclass(frozen=True)
 class Learned:
-    """folder: of the new detector."""
+    """folder: of the new detector. judgement: of the defects, None for none. good: of the good parts, None for none."""
 
     folder: Path
     facts: DetectorFacts
-    judgement: Judgement
+    judgement: Judgement | None
+    good: GoodJudgement | None = None
 
 
 def learn(job: LessonJob, console: Console) -> Learned:
-    """Judge a lesson of the defects out of fold; where it is better, save the detector that has it.
+    """Judge a lesson out of fold, of the good parts first; where it is better, save the detector that has it.
 
-    Takes a second or so for each part on a laptop, so that an interrupted lesson is started again. Raises
-    LessonRefused, DataError for defects that cannot be used, CheckpointError for a detector that cannot learn.
+    Takes a second or so for each part on a laptop, with good parts several, so that an interrupted lesson is started
+    again. Raises LessonRefused, GoodPartsRefused, DoubtfulLabels, DataError for parts that cannot be used,
+    CheckpointError for a detector that cannot learn.
     """
     begin = time.monotonic()
-    detector, state, folder = _learning_detector(job)
-    digests, out = _digests_of_defects(job, folder), job.out / detector.class_name
+    before, state, folder = _learning_detector(job)
+    digests = digests_of_given(job.defects, job.good, job.must_find, folder)
+    detector, taken, judgement, out = before, None, None, job.out / before.class_name
+    alike: dict[str, Likeness] = {}
+    if job.good:
+        growing_recipe(before.recipe)
     if out.exists():
         raise OutputError(f"{out} exists: a lesson makes a new run folder, choose another --out")
     parts = parts_of(detector, folder, job.data)
-    recipe = with_known_defects(detector.recipe)
-    with repeatable(recipe.seed):
-        lesson = lesson_of(job, detector, recipe, parts, console)
-        with console.status("judging the lesson out of fold"):
-            judgement = judged(lesson)
-        if judgement.reasons:
-            raise LessonRefused(judgement)
-        directions = lesson.directions(range(len(lesson.defects)))
-    state = joined({"": state, f"{KNOWN_DEFECTS}.": state_of(lesson.channels, directions)})
-    facts = _calibrated(detector, recipe, state, parts.calibration, job.device, console)
+    recipe, good = with_known_defects(detector.recipe), prepared_parts(detector, job.good)
+    if job.good:
+        judges = job.must_find or job.defects
+        if len(judges) >= FEWEST:
+            with repeatable(recipe.seed):
+                lesson_on = lessons_of(replace(job, defects=judges), detector, recipe, parts, console)
+                alike = asked_about(lesson_on, _computed_good(detector, recipe, good, console), job.sure)
+        must_find = prepared_parts(detector, judges)
+        taken = taken_in(Growth(detector, state, parts, good, must_find, job.device, console))
+        detector, state = taken.detector, taken.state
+    facts = replace(detector.facts, id="")
+    defects: list[dict[str, Any]] = []
+    if job.defects:
+        with repeatable(recipe.seed):
+            further = _computed_good(detector, recipe, good, console)
+            lesson = lessons_of(job, detector, recipe, parts, console)(further)
+            with console.status("judging the lesson out of fold"):
+                judgement = judged(lesson)
+            if judgement.reasons:
+                raise LessonRefused(judgement)
+            directions = lesson.directions(range(len(lesson.defects)))
+        state = joined({"": state, f"{KNOWN_DEFECTS}.": state_of(lesson.channels, directions)})
+        facts = _calibrated(detector, recipe, state, parts.calibration, job.device, console)
+        defects = [
+            {"id": part.id, "kind": part.kind, "files": digests.defects[part.id], "marked": part.marked is not None}
+            for part in lesson.defects
+        ]
     with locked(job.out, "a lesson"):
-        record = _record(folder, recipe)
-        Record(job.out).enter(Path(record["data"]).parent, recipe, [detector.class_name])
+        record = _record(folder, facts.recipe, digests.good)
+        Record(job.out).enter(Path(record["data"]).parent, facts.recipe, [detector.class_name])
         if detector.facts.stand_ins:
             shutil.copytree(folder / WITHOUT, out / WITHOUT)
         facts = save_detector(out, facts, state)
         lesson_record = {
             "learned_from": str(folder.resolve()),
-            "detector_before": detector.facts.id,
+            "detector_before": before.facts.id,
             "by": job.by,
             "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "defects": [
-                {"id": part.id, "kind": part.kind, "files": digests[part.id], "marked": part.marked is not None}
-                for part in lesson.defects
-            ],
-            "judgement": asdict(judgement),
-            "threshold_before": detector.calibration.image_threshold.value,
+            "defects": defects,
+            "judgement": None if judgement is None else asdict(judgement),
+            **({} if taken is None else taken.record(digests.good, alike)),
+            "threshold_before": before.calibration.image_threshold.value,
             "threshold": facts.calibration.image_threshold.value,
             "seconds": time.monotonic() - begin,
         }
         write_json(out / LESSON, lesson_record)
         write_json(out / RECORD, {**record, "detector": facts.id})
-    return Learned(out, facts, judgement)
+    return Learned(out, facts, judgement, None if taken is None else taken.judgement)
 
 
 def with_known_defects(recipe: Recipe) -> Recipe:
@@ -135,45 +162,40 @@ def _learning_detector(job: LessonJob) -> tuple[Detector, State, Path]:
     return Detector.load(folder, job.device), state, folder
 
 
-def _digests_of_defects(job: LessonJob, folder: Path) -> dict[str, str]:
-    """Id -> digest. Raises DataError for too few defects, and where one is among the good parts or given twice."""
-    if len(job.defects) < FEWEST:
-        raise DataError(
-            f"{len(job.defects)} labelled defects are too few to judge what they bring: give {FEWEST} or more, some "
-            "of every kind"
-        )
-    digests, good, ids = part_digests(job.defects), digests_of_parts(folder), dict[str, str]()
-    for part, digest in digests.items():
-        if digest in good:
-            raise DataError(f"{part} is one of the good parts that {folder} was trained or calibrated on: which is it?")
-        if digest in ids:
-            raise DataError(f"{part} is a copy of {ids[digest]}: keep one, or the lesson is judged on what it has seen")
-        ids[digest] = part
-    return digests
-
-
 def lesson_of(job: LessonJob, detector: Detector, recipe: Recipe, parts: ExportParts, console: Console) -> Lesson:
+    return lessons_of(job, detector, recipe, parts, console)(())
+
+
+def lessons_of(job: LessonJob, detector: Detector, recipe: Recipe, parts: ExportParts, console: Console) -> LessonOn:
+    """Lessons of the job's defects, whose parts are computed once."""
     engine = detector.engine
     assert isinstance(engine, PyTorchEngine)
-    channels = Channels(recipe).eval()
-
-    def computed(marked: Iterable[Marked], title: str, count: int) -> list[LessonPart]:
-        return [lesson_part(engine, channels, part) for part in tracked(marked, title, count, console)]
-
+    computed = partial(lesson_parts, engine, Channels(recipe).eval(), console=console)
     count = min(MOST_TRAINING, len(parts.training))
     chosen = parts.training.chosen(np.linspace(0, len(parts.training) - 1, count).round().astype(int).tolist())
     camera = camera_near(job.defects, recipe.point_cloud_sources, detector.facts.camera)
-    before, section = detector.calibration, recipe.evidence[KNOWN_DEFECTS]
+    section = recipe.evidence[KNOWN_DEFECTS]
     assert isinstance(section, KnownDefectsConfig)
-    rate = before.image_threshold.requested_rate
-    return Lesson.of(
-        channels,
-        computed(unmarked(chosen), "training parts", count),
-        computed(unmarked(parts.calibration), "calibration parts", len(parts.calibration)),
-        computed(in_threads(marked_sample(detector, camera), job.defects), "labelled defects", len(job.defects)),
-        detector.recipe.branches,
-        detector.recipe.scoring.model_copy(update={"false_alarm_rate": rate}),
-        section.shrinkage,
+    scoring = detector.recipe.scoring.model_copy(
+        update={"false_alarm_rate": detector.calibration.image_threshold.requested_rate}
+    )
+    marked = in_threads(marked_sample(detector, camera), job.defects)
+    training = computed(unmarked(chosen), "training parts", count)
+    calibration = computed(unmarked(parts.calibration), "calibration parts", len(parts.calibration))
+    defects = computed(marked, "labelled defects", len(job.defects))
+
+    def lesson(further: Sequence[LessonPart]) -> Lesson:
+        usual = [*training, *further]
+        branches = detector.recipe.branches
+        return Lesson.of(Channels(recipe).eval(), usual, calibration, defects, branches, scoring, section.shrinkage)
+
+    return lesson
+
+
+def _computed_good(detector: Detector, recipe: Recipe, good: PreparedParts, console: Console) -> list[LessonPart]:
+    assert isinstance(detector.engine, PyTorchEngine)
+    return lesson_parts(
+        detector.engine, Channels(recipe).eval(), unmarked(good), "good parts", len(good), console=console
     )
 
 
@@ -194,7 +216,10 @@ def _calibrated(
     return replace(detector.facts, recipe=recipe, calibration=calibration, id="")
 
 
-def _record(folder: Path, recipe: Recipe) -> dict[str, Any]:
-    """training.json of the new detector: what was trained stays as it was."""
+def _record(folder: Path, recipe: Recipe, good: Mapping[str, str]) -> dict[str, Any]:
+    """training.json of the new detector: what was trained stays as it was. good: id -> digest of the good parts that
+    joined, which it may not be calibrated on later."""
     record: dict[str, Any] = json.loads((folder / RECORD).read_text("utf-8"))
-    return {**record, "recipe": recipe.identity()}
+    further = {f"learned/{name}": digest for name, digest in good.items()}
+    parts = {**record["parts"], **further}
+    return {**record, "recipe": recipe.identity(), "parts": parts, **({FURTHER: list(further)} if further else {})}

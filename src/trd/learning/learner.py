@@ -22,9 +22,10 @@ def learner(run: Path, data: Path | None) -> tuple[DetectorFacts, Path]:
         raise CheckpointError(f"{run} is a package, which cannot learn: give the run folder that it was made from")
     folder = detector_folder(run)
     facts, _ = read_facts(folder)
-    if KNOWN_DEFECTS in facts.recipe.evidence:
-        before = (read_lesson(folder) or {}).get("learned_from", "the detector before")
-        raise CheckpointError(f"{folder} has had a lesson: teach {before} all defects together")
+    lesson = read_lesson(folder)
+    if KNOWN_DEFECTS in facts.recipe.evidence or lesson is not None:
+        before = (lesson or {}).get("learned_from", "the detector before")
+        raise CheckpointError(f"{folder} has had a lesson: teach {before} all defects and good parts together")
     if facts.frame.tiles is not None:
         raise CheckpointError(
             f"{folder} looks at tiles or at several views, which a lesson does not: train without them"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -18,6 +19,7 @@ from trd.engines.pytorch.engine import PyTorchEngine
 from trd.evidence.known_defects.channels import Channels
 from trd.evidence.patch_statistics.features import STRIDE
 from trd.preprocess.parts import stacked_images
+from trd.progress import tracked
 from trd.types import Camera, PreparedSample, SampleFiles
 
 ENOUGH = 0.5  # of a cell's pixels must be scored, or marked, for the cell to be
@@ -53,6 +55,13 @@ def marked_sample(detector: Detector, camera: Camera | None) -> Callable[[Sample
         return detector.pipeline(sample), mark
 
     return read
+
+
+def lesson_parts(
+    engine: PyTorchEngine, channels: Channels, marked: Iterable[Marked], title: str, count: int, console: Console
+) -> list[LessonPart]:
+    """`lesson_part` of all, with progress."""
+    return [lesson_part(engine, channels, part) for part in tracked(marked, title, count, console)]
 
 
 @torch.no_grad()

@@ -36,6 +36,7 @@ from trd.types import Camera, ClassFiles, ClassFolder, PreparedSample, Sample, S
 
 LOG = logging.getLogger(__name__)
 RECORD = "training.json"
+FURTHER = "further_parts"  # key in it: ids of good parts that a lesson has added since the training
 MOST_HELD_OUT = 1 / 3
 FEW_PARTS = 20  # below this lite-residual's accuracy fell by more than its interval (docs/results.md)
 

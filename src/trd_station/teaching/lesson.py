@@ -116,6 +116,7 @@ def lesson(job: Job, console: Console) -> dict[str, Any]:
         learned = learn(_lesson_job(job, plan), console)
     except LessonRefused as refused:
         return {"refused": True, "detector": None, **_judged(refused.judgement)}
+    assert learned.judgement is not None  # there are defects
     _keep(job, plan, learned.folder)
     threshold = learned.facts.calibration.image_threshold
     return {

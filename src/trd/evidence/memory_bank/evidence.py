@@ -7,7 +7,9 @@ from trd.engines.graphs import MAP, GraphForm, Graphs, Step
 from trd.evidence.base import FitJob, GraphContext, Observations
 from trd.evidence.memory_bank.bank import BankGraph, FeatureBank, levels_of, section
 from trd.evidence.memory_bank.fit import fit_banks
+from trd.evidence.memory_bank.growth import grown_banks
 from trd.evidence.state import fill
+from trd.preprocess.parts import PreparedParts
 from trd.teachers.frozen import FrozenTeacher, pyramid_inputs
 from trd.types import State
 
@@ -36,6 +38,10 @@ class MemoryBank:
         self, recipe: Recipe, state: State, region: str, training: Observations, held_out: Observations
     ) -> State:
         return state  # nothing of it was fitted to what a lower precision changes
+
+    def grown(self, job: FitJob, teacher: FrozenTeacher | None, state: State, further: PreparedParts) -> State:
+        assert teacher is not None
+        return grown_banks(job, teacher, state, further)
 
 
 EVIDENCE = MemoryBank()

@@ -33,13 +33,13 @@ def fit_banks(job: FitJob, teacher: FrozenTeacher) -> State:
     with explained_out_of_memory(REMEDY):
         for number, name in enumerate(job.recipe.modalities):
             channels = [teacher.channels[level] for level in levels_of(section(job.recipe))]
-            features = _training_features(name, job, teacher, random)
+            features = cell_features(name, job, teacher, random)
             bank = _filled_bank(features, channels, name, job, random)
             state |= tensors_of(bank, f"{number}.")
     return state
 
 
-def _training_features(name: str, job: FitJob, teacher: FrozenTeacher, random: torch.Generator) -> Tensor:
+def cell_features(name: str, job: FitJob, teacher: FrozenTeacher, random: torch.Generator) -> Tensor:
     """(N, C) of the scored cells of one modality, on the teacher's device; of each part at most its share of what is
     used."""
     config, sampled_features = section(job.recipe), list[Tensor]()

@@ -75,23 +75,29 @@ def nearest_distances(queries: Tensor, entries: Tensor, product: torch.dtype = t
     return distances
 
 
-def farthest_points(features: Tensor, count: int, generator: torch.Generator) -> Iterator[int]:
+def farthest_points(
+    features: Tensor, count: int, generator: torch.Generator, known: Tensor | None = None
+) -> Iterator[int]:
     """Indices of `count` rows of `features` (N, C) that cover the others: each one the farthest from those before it.
 
     An iterator, for `trd.progress.tracked`. Distances are those of a random projection to DIMENSIONS, where there are
-    more. In the beginning every row counts as being at its mean distance from STARTS random ones. generator: on the
-    CPU, whatever the features' device. The indices are distinct; where N is below `count`, all of them.
+    more. In the beginning every row counts as being at its distance from the nearest of the `known` (M, C), which are
+    covered already; without them at its mean distance from STARTS random ones. generator: on the CPU, whatever the
+    features' device. The indices are distinct; where N is below `count`, all of them.
 
     Row after row, this would read all features each time. But distances from the chosen only fall: while the farthest
     of a few CANDIDATES, in view of those chosen among them, is as far as the best of the other rows was before, it is
     the farthest of all. So many are chosen in one go, and one matrix product then counts them in.
     """
-    points = _projected(features, generator)
-    starts = torch.randperm(len(points), generator=generator)[:STARTS].to(points.device)
+    projected = _projected(features if known is None else torch.cat([features, known]), generator)
+    points = projected[: len(features)]
     squares = points.square().sum(dim=1)
-    nearest_squares = torch.cat(
-        [torch.cdist(rows, points[starts]).mean(dim=1) for rows in torch.split(points, ROWS)]
-    ).square()
+    if known is None:
+        starts = torch.randperm(len(points), generator=generator)[:STARTS].to(points.device)
+        distances = [torch.cdist(rows, points[starts]).mean(dim=1) for rows in torch.split(points, ROWS)]
+        nearest_squares = torch.cat(distances).square()
+    else:
+        nearest_squares = nearest_distances(points, projected[len(features) :]).square()
     missing = min(count, len(points))
     while missing:
         far, order = nearest_squares.topk(min(CANDIDATES + 1, len(nearest_squares)))
