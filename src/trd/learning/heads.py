@@ -13,6 +13,7 @@ from torch import Tensor
 from trd.config import ScoringConfig
 from trd.decision.calibrate import calibrate
 from trd.decision.calibration import Calibration
+from trd.decision.kinds import place_of
 from trd.decision.maps import decide
 from trd.evidence.known_defects.channels import Channels
 from trd.evidence.known_defects.directions import Background, Directions
@@ -105,6 +106,5 @@ def _mean_of(part: LessonPart, channels: Channels, before: Calibration, branches
     cells = part.marked
     if cells is None:
         raw = {name: values[0] for name, values in raw_maps([part], branches).items()}
-        fused = np.where(part.scored, decide(before, raw, part.scored).fused, -np.inf)
-        cells = fused >= np.sort(fused, axis=None)[-min(STRONGEST, int(part.scored.sum()))]
+        cells = place_of(decide(before, raw, part.scored).fused, part.scored, STRONGEST) > 0
     return cells_of(channels.standardised(part.plain[None])[0], cells).mean(dim=0)

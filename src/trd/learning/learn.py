@@ -23,11 +23,13 @@ from trd.errors import CheckpointError, DataError, OutputError, TRDError
 from trd.evidence.detection import detector_engine, joined
 from trd.evidence.known_defects.channels import Channels
 from trd.evidence.known_defects.evidence import state_of
+from trd.evidence.known_defects.kinds import state_of_kinds
 from trd.evidence.repeatable import repeatable
 from trd.export.parts import ExportParts, parts_of
 from trd.files import locked, write_json
 from trd.learning.heads import Lesson
 from trd.learning.judge import FEWEST, Judgement, judged
+from trd.learning.kinds import taught_kinds
 from trd.learning.parts import LessonPart, Marked, lesson_part, marked_sample, unmarked
 from trd.learning.record import LESSON, read_lesson
 from trd.packages.facts import digests_of_parts
@@ -96,14 +98,16 @@ def learn(job: LessonJob, console: Console) -> Learned:
         if judgement.reasons:
             raise LessonRefused(judgement)
         directions = lesson.directions(range(len(lesson.defects)))
-    state = joined({"": state, f"{KNOWN_DEFECTS}.": state_of(lesson.channels, directions)})
+        distances, kinds = taught_kinds(lesson, [digests[part.id] for part in lesson.defects])
+    learned = {**state_of(lesson.channels, directions), **state_of_kinds(distances)}
+    state = joined({"": state, f"{KNOWN_DEFECTS}.": learned})
     facts = _calibrated(detector, recipe, state, parts.calibration, job.device, console)
     with locked(job.out, "a lesson"):
         record = _record(folder, recipe)
         Record(job.out).enter(Path(record["data"]).parent, recipe, [detector.class_name])
         if detector.facts.stand_ins:
             shutil.copytree(folder / WITHOUT, out / WITHOUT)
-        facts = save_detector(out, facts, state)
+        facts = save_detector(out, replace(facts, kinds=kinds), state)
         lesson_record = {
             "learned_from": str(folder.resolve()),
             "detector_before": detector.facts.id,
