@@ -120,7 +120,8 @@ def print_table(name: str, lesson: Lesson, good: Sequence[LessonPart]) -> None:
         print(f"| {number} | {group} | {' | '.join(cells)} | {word} |", flush=True)
 
 
-def measured(folder: str, data: str) -> None:
+def lesson_of_run(folder: str, data: str) -> tuple[Lesson, list[LessonPart]]:
+    """Of all defects of the test split, and its good parts."""
     detector = Detector.load(folder, "cpu")
     recipe = detector.recipe
     job = LessonJob(
@@ -132,9 +133,10 @@ def measured(folder: str, data: str) -> None:
     test = list_class(Path(data), "", recipe.sources, recipe.point_cloud_sources).test
     good = [part for part in test if part.is_good]
     read = marked_sample(detector, camera_near(good, recipe.point_cloud_sources, detector.facts.camera))
-    print_table(folder, lesson, [lesson_part(detector.engine, lesson.channels, read(part)) for part in good])
+    return lesson, [lesson_part(detector.engine, lesson.channels, read(part)) for part in good]
 
 
 if __name__ == "__main__":
     for pair in sys.argv[1:]:
-        measured(*pair.split("=", 1))
+        folder_of_run, data_of_run = pair.split("=", 1)
+        print_table(folder_of_run, *lesson_of_run(folder_of_run, data_of_run))

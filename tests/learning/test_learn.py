@@ -126,6 +126,12 @@ def test_all_commands_take_it(lesson: Path, drawn: Path, tmp_path: Path) -> None
     scored = runner.invoke(app, ["evaluate", str(run), "--device", "cpu"], catch_exceptions=False)
     assert scored.exit_code == 0, scored.output
     assert KNOWN_DEFECTS in (run / "metrics.csv").read_text()
+    kinds = json.loads((run / "biscuit/metrics.json").read_text())["kinds"]
+    assert kinds["taught"] == 0
+    assert kinds["detected"] == sum(sum(row.values()) for row in kinds["confusion"].values()) > 0
+    assert "Suggested kinds" in (run / "metrics.md").read_text()
+    assert "Suggested kinds" in (run / "report.html").read_text()
+    assert "suggested kind:" in (run / "report.html").read_text()
     command = ["predict", str(run), "--input", str(drawn / "biscuit/test/good"), "--out", str(tmp_path / "scores")]
     assert runner.invoke(app, [*command, "--no-overlays", "--device", "cpu"], catch_exceptions=False).exit_code == 0
     scores = (tmp_path / "scores/scores.csv").read_text()
