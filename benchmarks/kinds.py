@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from learning import drawn, lesson_of_run, only
 
+from learning import drawn, lesson_of_run, only
 from trd.decision.kinds import UNLIKE, place_of
 from trd.decision.maps import decide
 from trd.learning.heads import STRONGEST, Lesson
