@@ -23,7 +23,8 @@ class KindDistances(nn.Module):
     """Maps of the other branches (B, h, w), images (B, 3, h, w), then the place (B, h, w), 1 where the defect lies ->
     (B, D): distances of the place from D taught defects, in deviations of good parts' cells.
 
-    A place is the mean of its cells' channels, whitened by the good parts' scatter. mean: (C,) of good parts' cells.
+    A place is the mean of its cells' channels, whitened by the good parts' scatter. Distances are sums of absolute
+    differences: of defects of one kind single channels lie far apart, whose squares would hide the others. mean: (C,) of good parts' cells.
     whitening: (C, C). defects: (D, C), whitened.
     """
 
@@ -55,7 +56,7 @@ class KindDistances(nn.Module):
 
     def distances(self, means: Tensor) -> Tensor:
         """(N, C) mean channels of places -> (N, D)."""
-        return (self.whitened(means)[:, None] - self.defects).square().sum(dim=2).sqrt()
+        return (self.whitened(means)[:, None] - self.defects).abs().sum(dim=2)
 
     def whitened(self, means: Tensor) -> Tensor:
         """(N, C) -> (N, C)."""
