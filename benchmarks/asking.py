@@ -13,9 +13,9 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-from learning import lesson_of_run
 from numpy.typing import NDArray
 
+from learning import lesson_of_run
 from trd.decision.maps import decide
 from trd.learning.heads import Lesson
 from trd.learning.parts import LessonPart, raw_maps
@@ -65,9 +65,8 @@ def print_row(name: str, lesson: Lesson, good: Sequence[LessonPart]) -> None:
 
 
 if __name__ == "__main__":
-    print(
-        "| class | parts | wrong | this order | nearest the limit | highest score | time |\n|---|---|---|---|---|---|---|"
-    )
+    print("| class | parts | wrong | this order | nearest the limit | highest score | time |")
+    print(f"|{'---|' * 7}")
     for pair in sys.argv[1:]:
         folder_of_run, data_of_run = pair.split("=", 1)
         print_row(folder_of_run, *lesson_of_run(folder_of_run, data_of_run))

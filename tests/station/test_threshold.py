@@ -151,20 +151,20 @@ def test_the_queue_holds_uncertain_and_sampled_parts(opened, test_parts: Path) -
 
 def test_the_suggested_kind_is_stored_and_read(opened, test_parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Detector, "kind", lambda self, scored: KindSuggestion("", {"chip": 0.123456}))
-    station = opened(audit_rate=0.0)
-    with client_of(station) as client:
-        limits = {"reject_above": 1e6, "review_above": 0.0, "reason": "all uncertain"}
-        client.put(f"{BASE}/threshold", json=limits)
-        uncertain = client.post(f"{BASE}/inspections", files=upload(test_parts / "good", "000")).json()["inspections"][
-            0
-        ]
+    with client_of(opened(audit_rate=0.0)) as client:
+
+        def inspected(stem: str) -> dict:
+            answer = client.post(f"{BASE}/inspections", files=upload(test_parts / "good", stem))
+            return answer.json()["inspections"][0]
+
+        client.put(f"{BASE}/threshold", json={"reject_above": 1e6, "review_above": 0.0, "reason": "all uncertain"})
+        uncertain = inspected("000")
         client.put(f"{BASE}/threshold", json={"reject_above": 2e6, "review_above": 1e6, "reason": "none"})
-        accepted = client.post(f"{BASE}/inspections", files=upload(test_parts / "good", "001")).json()["inspections"][0]
+        accepted = inspected("001")
         assert (accepted["decision"], accepted["kind_suggestion"]) == ("ok", None)
-        assert uncertain["kind_suggestion"] == {"kind": "", "likeness": {"chip": 0.1235}}
-        assert (
-            client.get(f"/v1/inspections/{uncertain['id']}").json()["kind_suggestion"] == uncertain["kind_suggestion"]
-        )
+        suggestion = {"kind": "", "likeness": {"chip": 0.1235}}
+        assert uncertain["kind_suggestion"] == suggestion
+        assert client.get(f"/v1/inspections/{uncertain['id']}").json()["kind_suggestion"] == suggestion
         assert ",unlike all known kinds,review," in client.get("/v1/inspections.csv").text
         (asked,) = client.get("/v1/review").json()["inspections"]
         assert (asked["id"], asked["why"]) == (uncertain["id"], "unlike_reviewed")

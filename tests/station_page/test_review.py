@@ -1,5 +1,6 @@
 """The page Review: parts judged by keyboard, and what happens elsewhere meanwhile."""
 
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +101,9 @@ def test_it_is_said_why_a_part_is_asked_about_and_what_kind_it_may_be(
         page.locator(".page-head").get_by_text(audit).wait_for()
         page.locator(".suggested-kind strong").get_by_text("chip").wait_for()
         for one, score in zip(parts, (part["reject_above"], 0.0), strict=True):
-            uncertain = update(inspection).where(inspection.c.id == one["id"])
             values = {"sampled": False, "queue": "review", "score": score}
-            served.database.write(lambda connection, row=uncertain.values(**values): connection.execute(row))
+            row = update(inspection).where(inspection.c.id == one["id"]).values(**values)
+            served.database.write(methodcaller("execute", row))
         page.reload()
         page.locator(".page-head").get_by_text(near).wait_for()
         page.keyboard.press("ArrowRight")

@@ -24,8 +24,8 @@ class KindDistances(nn.Module):
     (B, D): distances of the place from D taught defects, in deviations of good parts' cells.
 
     A place is the mean of its cells' channels, whitened by the good parts' scatter. Distances are sums of absolute
-    differences: of defects of one kind single channels lie far apart, whose squares would hide the others. mean: (C,) of good parts' cells.
-    whitening: (C, C). defects: (D, C), whitened.
+    differences: of defects of one kind single channels lie far apart, whose squares would hide the others. mean: (C,)
+    of good parts' cells. whitening: (C, C). defects: (D, C), whitened.
     """
 
     mean: Tensor
