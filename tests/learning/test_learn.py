@@ -123,6 +123,8 @@ def test_all_commands_take_it(lesson: Path, drawn: Path, tmp_path: Path) -> None
     told = runner.invoke(app, ["info", str(run)], catch_exceptions=False)
     assert KNOWN_DEFECTS in told.output
     assert "6 labelled defects" in " ".join(told.output.split())
+    assert "suggests kinds" in told.output
+    assert "14.3%" in told.output  # 1 in 6 + 1: what six defects can promise
     scored = runner.invoke(app, ["evaluate", str(run), "--device", "cpu"], catch_exceptions=False)
     assert scored.exit_code == 0, scored.output
     assert KNOWN_DEFECTS in (run / "metrics.csv").read_text()
