@@ -4,7 +4,7 @@
 
 All test parts wait, none was reviewed. Wrong are defects below the threshold and good parts above it. Figures are in
 cells of four pixels: verdicts until half of the wrong ones are known, and until all are. By time is the mean of 1,000
-random orders.
+random orders. With copies every part waits five times, and one verdict on any of them makes the part known.
 """
 
 from __future__ import annotations
@@ -21,13 +21,23 @@ from trd.learning.heads import Lesson
 from trd.learning.parts import LessonPart, raw_maps
 from trd_station.asking import Candidate, asked_first
 
-ORDERS = 1000
+ORDERS, COPIES = 1000, 5
 
 
 def verdicts(order: Sequence[int] | NDArray[np.int64], wrong: NDArray[np.bool_]) -> tuple[int, int]:
-    """Until half of the wrong ones are known, and until all are."""
-    places = np.flatnonzero(wrong[np.asarray(order)]) + 1
+    """Until half of the wrong ones are known, and until all are. order: -1 for a verdict that brings nothing new."""
+    indices = np.asarray(order)
+    places = np.flatnonzero((indices >= 0) & wrong[indices]) + 1
     return int(places[-(-len(places) // 2) - 1]), int(places[-1])
+
+
+def _first_of_each(order: Sequence[int], parts: int) -> list[int]:
+    """The order with -1 in place of copies of parts that are known by then."""
+    known, first = set[int](), []
+    for index in order:
+        first.append(-1 if index % parts in known else index)
+        known.add(index % parts)
+    return first
 
 
 def candidates(lesson: Lesson, parts: Sequence[LessonPart]) -> tuple[list[Candidate], NDArray[np.float64]]:
@@ -60,13 +70,22 @@ def print_row(name: str, lesson: Lesson, good: Sequence[LessonPart]) -> None:
     ours = verdicts([index for index, _ in asked_first(waiting, [], len(waiting))], wrong)
     near = verdicts(np.argsort([part.distance for part in waiting], kind="stable"), wrong)
     highest = verdicts(np.argsort(-scores, kind="stable"), wrong)
-    cells = [f"{half:.0f}, {every:.0f}" for half, every in (ours, near, highest, at_random)]
+    copied = waiting * COPIES
+    with_copies = [
+        verdicts(_first_of_each(order, len(waiting)), np.tile(wrong, COPIES))
+        for order in (
+            [index for index, _ in asked_first(copied, [], len(copied))],
+            np.argsort([part.distance for part in copied], kind="stable").tolist(),
+        )
+    ]
+    cells = [f"{half:.0f}, {every:.0f}" for half, every in (ours, near, highest, at_random, *with_copies)]
     print(f"| {name} | {len(parts)} | {int(wrong.sum())} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
-    print("| class | parts | wrong | this order | nearest the limit | highest score | time |")
-    print(f"|{'---|' * 7}")
+    columns = ["class", "parts", "wrong", "this order", "nearest the limit", "highest score", "time"]
+    columns += [f"{COPIES} copies: this order", f"{COPIES} copies: nearest the limit"]
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for pair in sys.argv[1:]:
         folder_of_run, data_of_run = pair.split("=", 1)
         print_row(folder_of_run, *lesson_of_run(folder_of_run, data_of_run))
