@@ -28,9 +28,10 @@ from trd.evaluation.curves import image_curves, pixel_curves
 from trd.evidence.known_defects.directions import Directions
 from trd.export.parts import parts_of
 from trd.learning.heads import Lesson
-from trd.learning.judge import FEWEST, judged
+from trd.learning.judge import judged
 from trd.learning.learn import LessonJob, lesson_of, with_known_defects
 from trd.learning.parts import LessonPart, lesson_part, marked_sample
+from trd.learning.record import FEWEST
 
 NUMBERS, DRAWS = (1, 3, 5, 10, 20), 3
 
@@ -121,7 +122,8 @@ def print_table(name: str, lesson: Lesson, good: Sequence[LessonPart]) -> None:
         print(f"| {number} | {group} | {' | '.join(cells)} | {word} |", flush=True)
 
 
-def measured(folder: str, data: str, unmarked: bool) -> None:
+def lesson_of_run(folder: str, data: str, unmarked: bool = False) -> tuple[Lesson, list[LessonPart]]:
+    """Of all defects of the test split, and its good parts. unmarked: what is taught has no masks."""
     detector = Detector.load(folder, "cpu")
     recipe = detector.recipe
     marked, taught = (
@@ -137,10 +139,11 @@ def measured(folder: str, data: str, unmarked: bool) -> None:
     read = marked_sample(detector, camera_near(good, recipe.point_cloud_sources, detector.facts.camera))
     if unmarked:  # what was learned stays; the masks are for AUPRO
         lesson = replace(lesson, defects=[lesson_part(detector.engine, lesson.channels, read(part)) for part in marked])
-    print_table(folder, lesson, [lesson_part(detector.engine, lesson.channels, read(part)) for part in good])
+    return lesson, [lesson_part(detector.engine, lesson.channels, read(part)) for part in good]
 
 
 if __name__ == "__main__":
     for pair in sys.argv[1:]:
         if pair != "--unmarked":
-            measured(*pair.split("=", 1), unmarked="--unmarked" in sys.argv)
+            folder_of_run, data_of_run = pair.split("=", 1)
+            print_table(folder_of_run, *lesson_of_run(folder_of_run, data_of_run, "--unmarked" in sys.argv))

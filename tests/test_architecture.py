@@ -60,6 +60,7 @@ STATION_USES = {
     "trd.data.masks": "MASK_END MASK_FOLDERS",
     "trd.data.names": "part_name",
     "trd.data.views": "arrays_of_sample sample_of_arrays",
+    "trd.decision.kinds": "UNLIKE",
     "trd.detector": "Detector ScoredSample checked",
     "trd.errors": "CheckpointError DamagedFileError DataError OutputError RecipeError TRDError",
     "trd.evaluation.figures": "outlined png",

@@ -18,7 +18,8 @@ from trd.preprocess.parts import batches
 from trd.types import Failure, Prediction, Sample, SampleFiles
 
 DETECTOR: Any = SimpleNamespace(
-    recipe=SimpleNamespace(modalities={"rgb": None}, branches=("rgb",), frame=SimpleNamespace(regions=()))
+    recipe=SimpleNamespace(modalities={"rgb": None}, branches=("rgb",), frame=SimpleNamespace(regions=())),
+    facts=SimpleNamespace(kinds=None),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import cast
@@ -16,8 +16,10 @@ from trd.config import Recipe
 from trd.data.clouds import finite
 from trd.data.views import joined_views, sample_of_arrays
 from trd.decision.calibration import Calibration
+from trd.decision.kinds import DISTANCES, PLACE, place_of
 from trd.decision.maps import Map, decide
 from trd.engines.base import Engine, Maps, Placement
+from trd.engines.graphs import IMAGE, MAP
 from trd.errors import CheckpointError, DataError, TRDError
 from trd.extras import explained
 from trd.packages.engine import package_engine, self_tested
@@ -27,7 +29,7 @@ from trd.preprocess.regions import limit_map
 from trd.preprocess.threads import Steps, in_threads
 from trd.preprocess.view_pipeline import pipeline_of
 from trd.stored import DetectorFacts, detector_folder, read_detector, stand_in_folder
-from trd.types import Failure, Prediction, PreparedSample, Sample
+from trd.types import Failure, KindSuggestion, Prediction, PreparedSample, Sample
 
 Arrays = Mapping[str, NDArray[np.generic]]
 """Source name -> array, as in `Sample.arrays`; of a part with several views, "front/rgb" and so on."""
@@ -37,12 +39,16 @@ BATCH = 8  # samples that go through the engine together
 
 @dataclass(frozen=True)
 class ScoredSample:
-    """A prepared sample with its z-scored, smoothed maps, (h, w) per branch and fused, of `Frame.map_size`."""
+    """A prepared sample with its z-scored, smoothed maps, (h, w) per branch and fused, of `Frame.map_size`.
+
+    raw: branch -> (h, w), what the maps were made of.
+    """
 
     sample: PreparedSample
     branch_maps: Mapping[str, NDArray[np.float32]]
     fused: NDArray[np.float32]
     score: float
+    raw: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -173,7 +179,7 @@ class Detector:
                 f"sample {sample.id}: the anomaly map is not finite; float16 ends at 65504, so predict with precision "
                 "fp32 or bf16, and if it stays so, train again"
             )
-        return ScoredSample(sample, decision.maps, decision.fused, score)
+        return ScoredSample(sample, decision.maps, decision.fused, score, raw)
 
     def predict(self, sample: Sample | Arrays) -> Prediction:
         """Of one sample, or of its arrays by source name.
@@ -229,6 +235,19 @@ class Detector:
         place = self.facts.frame.pixel(int(row), int(column), scored.sample.shape, scored.fused.shape[:2])
         return Peak(*place, self.calibration.shares(at_peak), self._region_at(scored.sample, int(row), int(column)))
 
+    def kind(self, scored: ScoredSample) -> KindSuggestion | None:
+        """Which kind of taught defect a sample shows that this detector's `score` gave, be it anomalous or not; None
+        where no kinds were taught."""
+        if self.facts.kinds is None:
+            return None
+        sample = scored.sample
+        values = {IMAGE + name: image for name, image in sample.images.items()}
+        values |= {MAP + name: raw_map for name, raw_map in scored.raw.items()}
+        values[PLACE] = place_of(scored.fused, sample.region)
+        with self._computing:
+            distances = self.engine.on_demand({name: value[None] for name, value in values.items()})[DISTANCES]
+        return self.facts.kinds.suggested(distances[0])
+
     def _region_at(self, sample: PreparedSample, row: int, column: int) -> str | None:
         """As in `Prediction`, at a pixel of the maps."""
         if sample.named is None:
@@ -240,11 +259,12 @@ class Detector:
         """What `predict` says of a sample that this detector's `score` gave, at the sensor's own size."""
         calibration, frame, shape = self.calibration, self.facts.frame, scored.sample.shape
         floors, peak = calibration.floors, self.peak(scored)
+        anomalous = scored.score > calibration.image_threshold.value
         return Prediction(
             id=scored.sample.id,
             score=scored.score,
             threshold=calibration.image_threshold.value,
-            is_anomalous=scored.score > calibration.image_threshold.value,
+            is_anomalous=anomalous,
             p_value=calibration.p_value(scored.score),
             map=frame.to_sensor(scored.fused, shape, calibration.fused_floor),
             modality_maps={n: frame.to_sensor(m, shape, floors[n]) for n, m in scored.branch_maps.items()},
@@ -254,6 +274,7 @@ class Detector:
             notes=scored.sample.notes + self.doubts,
             used=self.recipe.inputs,
             region=peak.region,
+            kind=self.kind(scored) if anomalous else None,
         )
 
 

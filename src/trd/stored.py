@@ -22,6 +22,7 @@ from safetensors.numpy import load_file, save_file
 
 from trd.config import Recipe, recipe_from_toml
 from trd.decision.calibration import Calibration
+from trd.decision.kinds import KnownKinds
 from trd.errors import CheckpointError
 from trd.files import write_json, write_text, write_whole
 from trd.preprocess.part_finder import PartFinder
@@ -41,7 +42,7 @@ class DetectorFacts:
     recipe: of its class. id: of the training, 16 hexadecimal digits of recipe and weights. ranges: of the training
     parts, with which new ones are compared. camera: of the training data's depth images, with which new ones are read.
     without: of a stand-in, the source that it does without. finder: of one without the cloud that tells where the part
-    is. stand_ins: source -> id of the detector that does without it.
+    is. stand_ins: source -> id of the detector that does without it. kinds: of the defects that it was taught.
     """
 
     recipe: Recipe
@@ -54,6 +55,7 @@ class DetectorFacts:
     without: str = ""
     finder: PartFinder | None = None
     stand_ins: Mapping[str, str] = field(default_factory=dict)
+    kinds: KnownKinds | None = None
 
 
 def save_detector(folder: Path, facts: DetectorFacts, state: State) -> DetectorFacts:
@@ -98,6 +100,7 @@ def facts_content(facts: DetectorFacts, recipe_text: str) -> dict[str, Any]:
         **({"without": facts.without} if facts.without else {}),
         **({"finder": facts.finder.to_json()} if facts.finder else {}),
         **({"stand_ins": dict(facts.stand_ins)} if facts.stand_ins else {}),
+        **({"kinds": facts.kinds.to_json()} if facts.kinds else {}),
     }
 
 
@@ -146,6 +149,7 @@ def facts_from(content: Mapping[str, Any], recipe_text: str, where: Path) -> Det
             without=str(content.get("without", "")),
             finder=PartFinder.from_json(content["finder"]) if content.get("finder") else None,
             stand_ins={str(source): str(detector_id) for source, detector_id in content.get("stand_ins", {}).items()},
+            kinds=KnownKinds.from_json(content["kinds"]) if content.get("kinds") else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{where / FACTS} is damaged: {error}; train again or restore the file") from error

@@ -264,6 +264,19 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class KindSuggestion:
+    """Which kind of taught defect a part shows. It decides nothing.
+
+    kind: of the nearest taught defect; "" where the part is unlike all taught kinds. likeness: kind -> share of the
+    taught defects, with this part, that lie at least as far from their nearest other one as the part from this kind, 0
+    to 1; the nearest kind first.
+    """
+
+    kind: str
+    likeness: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What the detector says of one sample.
 
@@ -275,7 +288,7 @@ class Prediction:
     1, adding up to 1. peak: (row, column) of the maximum in the input. pixel_threshold: of the map.
     notes: what makes the score doubtful, a sentence each (`PreparedSample.notes`, `Detector.doubts`).
     used: sources that were looked at. region: name of the recipe's region that the peak lies in, "" for none; None
-    where the recipe names none.
+    where the recipe names none. kind: of an anomalous part by a detector that labelled defects were taught; else None.
     """
 
     id: str
@@ -291,3 +304,4 @@ class Prediction:
     notes: tuple[str, ...] = ()
     used: tuple[str, ...] = ()
     region: str | None = None
+    kind: KindSuggestion | None = None

@@ -85,6 +85,7 @@ class Serializer:
             "share": row["share"],
             "peak": [row["peak_row"], row["peak_column"]] if scored else None,
             "region": row["region"],
+            "kind_suggestion": row["kind_suggestion"],
             "pixel_threshold": row["pixel_threshold"],
             "notes": row["notes"] or [],
             "measures": row["measures"] or {},

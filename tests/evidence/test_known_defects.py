@@ -6,11 +6,15 @@ import torch
 from fitting import fitted, maps, noise
 
 from trd.config import KNOWN_DEFECTS, Recipe, load_recipe
+from trd.decision.kinds import DISTANCES, PLACE
+from trd.engines.base import Placement
+from trd.engines.graphs import IMAGE, MAP
 from trd.errors import CheckpointError
-from trd.evidence.detection import joined
+from trd.evidence.detection import detector_engine, joined
 from trd.evidence.known_defects.channels import Channels
 from trd.evidence.known_defects.directions import Background, Directions, GoodCells
 from trd.evidence.known_defects.evidence import state_of
+from trd.evidence.known_defects.kinds import KindDistances, state_of_kinds
 from trd.types import State
 
 CHANNELS = 6
@@ -135,3 +139,38 @@ def test_a_state_of_an_earlier_checkout_is_refused(recipe: Recipe, state: State)
     earlier = {name: value for name, value in state.items() if not name.endswith("steepness")}
     with pytest.raises(CheckpointError, match="do not fit"):
         maps(recipe, earlier, noise(recipe, 1))
+
+
+def test_distances_are_whitened_by_good_parts(recipe: Recipe) -> None:
+    """What varies much among good parts separates less."""
+    cells = torch.randn(4000, Channels(recipe).count, generator=torch.Generator().manual_seed(0))
+    cells[:, 0] *= 10
+    origin = torch.zeros(cells.shape[1])
+    wide, narrow = origin.clone(), origin.clone()
+    wide[0], narrow[1] = 3.0, 3.0
+    distances = KindDistances.of(Channels(recipe), Background.of([cells], 1.0), [origin], 0.0)
+    far, farther = distances.distances(torch.stack([wide, narrow]))[:, 0]
+    assert (float(far), float(farther)) == pytest.approx((0.3, 3.0), rel=0.1)
+
+
+def test_kinds_change_no_map_to_the_bit(recipe: Recipe, state: State) -> None:
+    """The engine computes distances on demand alone, from the place that it is given."""
+    channels = Channels(recipe)
+    cells = torch.randn(500, channels.count, generator=torch.Generator().manual_seed(1))
+    bright = torch.zeros(channels.count)
+    bright[channels.maps] = 8.0
+    distances = KindDistances.of(channels, Background.of([cells], 1.0), [bright, -bright])
+    taught = joined({"": state, f"{KNOWN_DEFECTS}.": state_of_kinds(distances)})
+    part = noise(recipe, 7)
+    part.images["rgb"][:, 16:48, 16:48] = 1.0
+    before = maps(recipe, state, part)
+    after = maps(recipe, taught, part)
+    assert before.keys() == after.keys()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    engine = detector_engine(recipe, taught, (64, 64), Placement("cpu"))
+    values = {IMAGE + name: image[None] for name, image in part.images.items()}
+    values |= {MAP + name: raw_map[None] for name, raw_map in after.items()}
+    place = np.zeros((1, 64, 64), np.float32)
+    place[:, 20:44, 20:44] = 1
+    inside = engine.on_demand(values | {PLACE: place})[DISTANCES][0]
+    assert inside[0] < inside[1]

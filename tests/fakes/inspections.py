@@ -72,6 +72,7 @@ def add_many(
                     "peak_row": 100,
                     "peak_column": 120,
                     "region": None,
+                    "kind_suggestion": None,
                     "pixel_threshold": 2.1,
                     "share": {"rgb": 0.7123, "normals": 0.2877},
                     "notes": None,

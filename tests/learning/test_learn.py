@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from trd.learning import learn as learning
 from trd.learning.judge import Judgement
 from trd.learning.learn import LessonJob, LessonRefused, learn
 from trd.learning.record import read_lesson
+from trd.statistics.conformal import Threshold
 
 runner = CliRunner()
 QUIET = Console(quiet=True)
@@ -79,29 +81,76 @@ def test_the_lesson_is_recorded(lesson: Path, quick_run: Path) -> None:
     assert set(record["judgement"]["scores"]) == {defect["id"] for defect in record["defects"]}
 
 
+def test_it_suggests_a_kind_and_decides_as_without(lesson: Path, labelled: Path) -> None:
+    detector = Detector.load(lesson, "cpu")
+    kinds = detector.facts.kinds
+    assert kinds is not None
+    assert set(kinds.kinds) == {path.name for path in labelled.iterdir()} - {"good"}
+    assert len(kinds.nearest) == len(kinds.kinds) == len(kinds.parts) == 6
+    without = Detector(replace(detector.facts, kinds=None), detector.engine)
+    recipe = detector.recipe
+    kind = next(path for path in labelled.iterdir() if path.name == "chip")
+    files = list_unlabelled(kind, recipe.sources, recipe.point_cloud_sources)
+    sample = load_sample(files[0], recipe.point_cloud_sources, detector.facts.camera)
+    calibrated = detector.calibrated(detector.calibration.for_rate(0.99))
+    prediction = calibrated.predict(sample)
+    assert prediction.is_anomalous
+    assert prediction.kind is not None
+    assert prediction.kind.kind == "chip"  # it was taught this very part
+    assert next(iter(prediction.kind.likeness)) == "chip"
+    plain = without.calibrated(calibrated.calibration).predict(sample)
+    assert plain.kind is None
+    assert plain.score == prediction.score
+    np.testing.assert_array_equal(plain.map, prediction.map)
+    accepted = detector.calibrated(replace(detector.calibration, image_threshold=_above(prediction.score)))
+    assert accepted.predict(sample).kind is None
+
+
+def _above(score: float) -> Threshold:
+    return Threshold(score + 1, 0.05, 0.05, 19)
+
+
 def test_all_commands_take_it(lesson: Path, drawn: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(lesson, tmp_path / "run"))
     told = runner.invoke(app, ["info", str(run)], catch_exceptions=False)
     assert KNOWN_DEFECTS in told.output
     assert "6 labelled defects" in " ".join(told.output.split())
+    assert "suggests kinds" in told.output
+    assert "14.3%" in told.output  # 1 in 6 + 1: what six defects can promise
     scored = runner.invoke(app, ["evaluate", str(run), "--device", "cpu"], catch_exceptions=False)
     assert scored.exit_code == 0, scored.output
     assert KNOWN_DEFECTS in (run / "metrics.csv").read_text()
+    kinds = json.loads((run / "biscuit/metrics.json").read_text())["kinds"]
+    assert kinds["taught"] == 0
+    assert kinds["detected"] == sum(sum(row.values()) for row in kinds["confusion"].values()) > 0
+    assert "Suggested kinds" in (run / "metrics.md").read_text()
+    assert "Suggested kinds" in (run / "report.html").read_text()
+    assert "suggested kind:" in (run / "report.html").read_text()
     command = ["predict", str(run), "--input", str(drawn / "biscuit/test/good"), "--out", str(tmp_path / "scores")]
     assert runner.invoke(app, [*command, "--no-overlays", "--device", "cpu"], catch_exceptions=False).exit_code == 0
-    assert f"share_{KNOWN_DEFECTS}" in (tmp_path / "scores/scores.csv").read_text()
+    scores = (tmp_path / "scores/scores.csv").read_text()
+    assert f"share_{KNOWN_DEFECTS}" in scores
+    assert "kind,like_" in scores
+    assert {"kind", "like_chip"} <= set(json.loads((tmp_path / "scores/scores.jsonl").read_text().splitlines()[0]))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
-def test_it_is_exported(lesson: Path, tmp_path: Path, runtime: str) -> None:
+def test_it_is_exported(lesson: Path, labelled: Path, tmp_path: Path, runtime: str) -> None:
     for module in ("onnxruntime", "onnxscript", "openvino"):
         pytest.importorskip(module)
     out = tmp_path / "part.trdm"
     command = ["export", str(lesson), "--out", str(out), "--runtime", runtime, "--single", str(tmp_path / "part.onnx")]
     result = runner.invoke(app, command, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    assert Detector.load(out).recipe.branches[-1] == KNOWN_DEFECTS
+    package, detector = Detector.load(out), Detector.load(lesson, "cpu")
+    assert package.recipe.branches[-1] == KNOWN_DEFECTS
+    assert package.facts.kinds == detector.facts.kinds
+    recipe = detector.recipe
+    files = list_unlabelled(labelled / "chip", recipe.sources, recipe.point_cloud_sources)
+    sample = load_sample(files[0], recipe.point_cloud_sources, detector.facts.camera)
+    (suggested, expected) = (one.kind(next(one.score([one.pipeline(sample)]))) for one in (package, detector))
+    assert suggested == expected
     assert (tmp_path / "part.onnx").stat().st_size
 
 

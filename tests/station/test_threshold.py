@@ -9,7 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 from stations import client_of, upload
 
+from trd.detector import Detector
 from trd.statistics.conformal import conformal_threshold
+from trd.types import KindSuggestion
 from trd_station import times
 from trd_station.deciding import Limits, Scored, limits_for, what_if
 from trd_station.station import Station
@@ -145,6 +147,27 @@ def test_the_queue_holds_uncertain_and_sampled_parts(opened, test_parts: Path) -
         tomorrow = times.to_iso(times.now() + times.DAY)
         assert client.get("/v1/review", params={"today": tomorrow}).json()["done_today"] == 0
         assert client.get("/v1/classes/biscuit").json()["review_open"] == 2
+
+
+def test_the_suggested_kind_is_stored_and_read(opened, test_parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Detector, "kind", lambda self, scored: KindSuggestion("", {"chip": 0.123456}))
+    with client_of(opened(audit_rate=0.0)) as client:
+
+        def inspected(stem: str) -> dict:
+            answer = client.post(f"{BASE}/inspections", files=upload(test_parts / "good", stem))
+            return answer.json()["inspections"][0]
+
+        client.put(f"{BASE}/threshold", json={"reject_above": 1e6, "review_above": 0.0, "reason": "all uncertain"})
+        uncertain = inspected("000")
+        client.put(f"{BASE}/threshold", json={"reject_above": 2e6, "review_above": 1e6, "reason": "none"})
+        accepted = inspected("001")
+        assert (accepted["decision"], accepted["kind_suggestion"]) == ("ok", None)
+        suggestion = {"kind": "", "likeness": {"chip": 0.1235}}
+        assert uncertain["kind_suggestion"] == suggestion
+        assert client.get(f"/v1/inspections/{uncertain['id']}").json()["kind_suggestion"] == suggestion
+        assert ",unlike all known kinds,review," in client.get("/v1/inspections.csv").text
+        (asked,) = client.get("/v1/review").json()["inspections"]
+        assert (asked["id"], asked["why"]) == (uncertain["id"], "unlike_reviewed")
 
 
 def test_only_sampled_parts_recalibrate(opened, test_parts: Path) -> None:

@@ -84,6 +84,13 @@ def _describe(run: Path) -> None:
     table.add_row("evidence", ", ".join(facts.recipe.evidence))
     if lesson := _described_lesson(run):
         table.add_row("lesson", lesson)
+    if facts.kinds:
+        limit = facts.kinds.limit
+        table.add_row(
+            "suggests kinds",
+            f"{', '.join(dict.fromkeys(facts.kinds.kinds))}, from {limit.count} defects; a further one of these kinds "
+            f"is called unlike all of them at a rate of {limit.guaranteed_rate:.1%} at most",
+        )
     table.add_row("modalities", ", ".join(facts.recipe.modalities))
     table.add_row("computes with", _computes_with(run))
     for name, own in frame.views.items() if isinstance(frame, ViewFrames) else [("", frame)]:

@@ -87,6 +87,9 @@ def predict(
         f"{written.scored} parts, {written.anomalous} anomalous (threshold {threshold:.2f}); scores in {scores}",
         markup=False,
     )
+    if written.kinds:
+        named = ", ".join(f"{count} {kind}" for kind, count in written.kinds.most_common())
+        console.print(f"suggested kinds: {named}", markup=False, highlight=False)
     if written.failed:
         errors.print(
             f"{written.failed} more could not be read or used: the column 'error' of {scores} says why", markup=False

@@ -37,3 +37,6 @@ class Engine(Protocol):
 
     def raw_maps(self, images: Mapping[str, NDArray[np.float32]]) -> Maps:
         """images: modality -> (B, 3, h, w) float32 in [0, 1]."""
+
+    def on_demand(self, values: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        """What the steps on demand give for named values of one part, (1, ...) each; empty where there are none."""

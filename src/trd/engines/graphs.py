@@ -45,13 +45,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Graphs:
-    """graphs by name, and the steps in an order in which every value is there when it is needed."""
+    """graphs by name, and the steps in an order in which every value is there when it is needed.
+
+    on_demand: steps that no map needs, run for single parts when somebody asks (`Engine.on_demand`).
+    """
 
     graphs: Mapping[str, GraphForm] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
+    on_demand: tuple[Step, ...] = ()
 
     def __add__(self, others: Graphs) -> Graphs:
-        return Graphs({**self.graphs, **others.graphs}, (*self.steps, *others.steps))
+        return Graphs(
+            {**self.graphs, **others.graphs}, (*self.steps, *others.steps), (*self.on_demand, *others.on_demand)
+        )
 
     def without_scores(self) -> Graphs:
         """What comes before the distances."""

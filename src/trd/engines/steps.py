@@ -55,10 +55,12 @@ class StepEngine:
         precision: PrecisionName,
         form: str,
         one_by_one: bool,
+        on_demand: Sequence[tuple[Step, Graph]] = (),
     ) -> None:
         self.device, self.precision, self.form = device, precision, form
         self._work = tuple(zip(steps, ready, strict=True))
         self._one_by_one = one_by_one
+        self._on_demand = tuple(on_demand)
 
     def raw_maps(self, images: Mapping[str, NDArray[np.float32]]) -> Maps:
         stacks = {IMAGE + name: np.ascontiguousarray(stack, np.float32) for name, stack in images.items()}
@@ -67,6 +69,15 @@ class StepEngine:
             return self._maps(stacks)
         single = [self._maps({name: stack[i : i + 1] for name, stack in stacks.items()}) for i in range(count)]
         return {name: np.concatenate([maps[name] for maps in single]) for name in single[0]}
+
+    def on_demand(self, values: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        results = Values()
+        for step, graph in self._on_demand:
+            known = {**values, **results}
+            inputs = {port: np.ascontiguousarray(known[name], np.float32) for port, name in step.inputs.items()}
+            outputs = graph(inputs)
+            results |= {name: np.array(outputs[port], np.float32) for port, name in step.outputs.items()}
+        return results
 
     def values(self, images: Mapping[str, NDArray[np.float32]]) -> Values:
         """Everything that the steps give for images of one part, and the images; valid until the next call."""

@@ -29,6 +29,9 @@ class TiledEngine:
         parts = [self._of_part({name: stack[i] for name, stack in images.items()}) for i in range(_count(images))]
         return {name: np.stack([maps[name] for maps in parts]) for name in parts[0]}
 
+    def on_demand(self, values: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        return {}  # what has them sees a part as a whole
+
     def _of_part(self, images: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         count = self.tiles.per_image if self.views else len(self.tiles.places)
         tile_maps: dict[str, list[NDArray[np.float32]]] = {}

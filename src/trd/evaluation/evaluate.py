@@ -28,6 +28,7 @@ from trd.evaluation.curves import (
     pixel_metrics,
     pro_line,
 )
+from trd.evaluation.kinds import kind_metrics
 from trd.preprocess.threads import in_threads
 from trd.progress import tracked
 from trd.types import GOOD, UNLABELLED, Camera, ClassFiles, ClassFolder, PreparedSample, SampleFiles
@@ -116,7 +117,8 @@ def _result(
     floors = {FUSED: detector.calibration.fused_floor, **detector.calibration.floors}
     maps = {name: _room((count, *frame.canvas), count * len(floors)) for name in floors}
     scores = {name: np.empty(count, np.float32) for name in floors}
-    ids, defects, ground_truth = [], [], []
+    ids, defects, ground_truth, suggestions = [], [], [], []
+    threshold, known = detector.calibration.image_threshold.value, detector.facts.kinds
     for index, part in enumerate(scored):
         for map_name, values in {FUSED: part.fused, **part.branch_maps}.items():
             maps[map_name][index] = frame.to_canvas(values, floors[map_name])
@@ -124,10 +126,13 @@ def _result(
         ids.append(part.sample.id)
         defects.append(part.sample.defect)
         ground_truth.append(part.sample.mask)
+        suggestions.append(detector.kind(part) if part.score > threshold else None)
     masks = None
     if all(mask is not None for mask in ground_truth):
         masks = np.stack([mask for mask in ground_truth if mask is not None])
     metrics, pro = class_metrics(maps, scores, masks, tuple(defects), detector.engine.device)
+    if known is not None:
+        metrics["kinds"] = kind_metrics(known, files.test, suggestions)
     seconds = time.monotonic() - begin
     return ClassResult(name, files, camera, tuple(ids), tuple(defects), scores, maps, masks, metrics, seconds, pro)
 

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from trd.data.loading import load_sample
+from trd.decision.kinds import UNLIKE
 from trd.detector import Detector
 from trd.evaluation import figures
 from trd.evaluation.evaluate import FUSED, ClassResult
+from trd.evaluation.kinds import kind_rows, kind_summary
 from trd.evaluation.tables import COLUMNS, class_rows, defect_rows
 from trd.pages import filled
 from trd.preprocess.parts import at_map_size
@@ -46,6 +48,7 @@ def class_section(detector: Detector, result: ClassResult) -> dict[str, Any]:
         "good": int((~defective).sum()),
         "curves": figures.curves_figure(result.scores, defective, result.pro, result.metrics["maps"]),
         "histogram": figures.histogram_figure(scores, defective, threshold.value),
+        "kinds": None if (kinds := result.metrics.get("kinds")) is None else [kind_summary(kinds), kind_rows(kinds)],
         "gallery": [
             asdict(_row(detector, result, title, index)) for title, index in _picks(scores, defective, threshold.value)
         ],
@@ -114,6 +117,7 @@ def _row(detector: Detector, result: ClassResult, title: str, index: int) -> Gal
         sample.id,
         prediction.score,
         ", ".join(f"{name} {share:.0%}" for name, share in prediction.share.items())
-        + (f"; in region {prediction.region}" if prediction.region else ""),
+        + (f"; in region {prediction.region}" if prediction.region else "")
+        + (f"; suggested kind: {prediction.kind.kind or UNLIKE}" if prediction.kind else ""),
         tuple((caption, figures.data_uri(picture)) for caption, picture in pictures),
     )

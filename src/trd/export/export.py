@@ -95,11 +95,12 @@ def export(job: ExportJob, console: Console) -> Exported:
         state = _in_precision(detector, state, form, graphs, parts, job, console)
         form = detector_graphs(facts.recipe, state, facts.frame.network_size)
     graphs |= _graphs(form, job, [name for name in form.graphs if name not in before], console)
-    steps, onnx = form.steps, {name: graph.onnx for name, graph in graphs.items() if graph.onnx}
+    onnx = {name: graph.onnx for name, graph in graphs.items() if graph.onnx}
+    steps, on_demand = form.steps, form.on_demand
     del form, state  # all weights once more, which the comparison does not need
 
     with tempfile.TemporaryDirectory() as scratch:
-        draft = _draft(detector, steps, graphs, job)
+        draft = _draft(detector, steps, graphs, job, on_demand)
         engine = package_engine(draft, Placement("cpu"))
         calibration = _calibration(detector, engine, parts, job, console)
         golden = golden_of(parts.example, detector.pipeline, engine)
@@ -200,7 +201,13 @@ def _graph_inputs(
     return inputs
 
 
-def _draft(detector: Detector, steps: Sequence[Step], graphs: Mapping[str, ExportedGraph], job: ExportJob) -> Package:
+def _draft(
+    detector: Detector,
+    steps: Sequence[Step],
+    graphs: Mapping[str, ExportedGraph],
+    job: ExportJob,
+    on_demand: Sequence[Step] = (),
+) -> Package:
     """A package without calibration of its own, golden part and report."""
     files, contents = dict[str, GraphFiles](), dict[str, bytes]()
     for name, graph in graphs.items():
@@ -214,7 +221,8 @@ def _draft(detector: Detector, steps: Sequence[Step], graphs: Mapping[str, Expor
         runtime=job.runtime,
         precision=job.precision,
         graphs=files,
-        steps=tuple(StoredStep(graph=s.graph, inputs=dict(s.inputs), outputs=dict(s.outputs)) for s in steps),
+        steps=_stored(steps),
+        on_demand=_stored(on_demand),
         golden=(),
         parts=tuple(sorted(digests_of_parts(job.run))),
         tolerance=TOLERANCE[job.precision],
@@ -223,6 +231,10 @@ def _draft(detector: Detector, steps: Sequence[Step], graphs: Mapping[str, Expor
         members={},
     )
     return Package(manifest, detector.facts, contents, job.out)
+
+
+def _stored(steps: Sequence[Step]) -> tuple[StoredStep, ...]:
+    return tuple(StoredStep(graph=s.graph, inputs=dict(s.inputs), outputs=dict(s.outputs)) for s in steps)
 
 
 def _with_members(draft: Package, calibration: Calibration, golden: Mapping[str, bytes]) -> Package:

@@ -104,6 +104,7 @@ def single_bytes(package: Package, graphs: Mapping[str, bytes]) -> bytes:
     steps.append(Step(DECISION, decision_inputs, {name: name for name in ends}))
     inputs: dict[str, tuple[int, ...]] = {**dict.fromkeys(modalities, (3, *size)), REGION: size}
     outputs: dict[str, tuple[int, ...]] = {**dict.fromkeys((*raw, *maps, "fused_map"), size), "score": ()}
+    graphs = {step.graph: graphs[step.graph] for step in package.manifest.steps}  # without those on demand
     return joined({**graphs, DECISION: onnx_bytes(decided_form)}, steps, inputs, outputs, _metadata(package))
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from trd.config import ScoringConfig
 from trd.decision.calibrate import calibrate
 from trd.decision.calibration import Calibration
+from trd.decision.kinds import place_of
 from trd.decision.maps import decide
 from trd.evidence.known_defects.channels import Channels
 from trd.evidence.known_defects.directions import Background, Directions, GoodCells
@@ -21,9 +22,7 @@ from trd.evidence.patch_statistics.features import STRIDE
 from trd.learning.parts import LessonPart, cells_of, raw_maps
 
 STRONGEST = 16  # cells of an unmarked defect that are taken for it: those that are most unusual
-MARGIN = (
-    3  # cells around a defect that are taken for neither good nor defective: its edge, and what is smoothed from it
-)
+MARGIN = 3  # cells around a defect that are neither good nor defective: its edge, and what is smoothed from it
 
 
 @dataclass(frozen=True)
@@ -115,8 +114,7 @@ def _defect_of(part: LessonPart, before: Calibration, branches: tuple[str, ...])
     if part.marked is not None:
         return part.marked
     raw = {name: values[0] for name, values in raw_maps([part], branches).items()}
-    fused = np.where(part.scored, decide(before, raw, part.scored).fused, -np.inf)
-    return np.asarray(fused >= np.sort(fused, axis=None)[-min(STRONGEST, int(part.scored.sum()))])
+    return np.asarray(place_of(decide(before, raw, part.scored).fused, part.scored, STRONGEST) > 0)
 
 
 def _grown(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:

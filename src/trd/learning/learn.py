@@ -24,6 +24,7 @@ from trd.errors import OutputError, TRDError
 from trd.evidence.detection import detector_engine, joined
 from trd.evidence.known_defects.channels import Channels
 from trd.evidence.known_defects.evidence import state_of
+from trd.evidence.known_defects.kinds import state_of_kinds
 from trd.evidence.repeatable import repeatable
 from trd.export.parts import ExportParts, parts_of, prepared_parts
 from trd.files import locked, write_json
@@ -31,6 +32,7 @@ from trd.learning.given import digests_of_given
 from trd.learning.good_parts import GoodJudgement, Growth, growing_recipe
 from trd.learning.heads import Lesson
 from trd.learning.judge import Judgement, judged
+from trd.learning.kinds import taught_kinds
 from trd.learning.labels import LessonOn, Likeness, asked_about
 from trd.learning.learner import learner
 from trd.learning.parts import LessonPart, lesson_parts, marked_sample, unmarked
@@ -92,41 +94,23 @@ def learn(job: LessonJob, console: Console) -> Learned:
     """
     begin = time.monotonic()
     before, state, folder = _learning_detector(job)
-    digests = digests_of_given(job.defects, job.good, job.must_find, folder)
-    detector, taken, judgement, out = before, None, None, job.out / before.class_name
-    alike: dict[str, Likeness] = {}
+    digests, out = digests_of_given(job.defects, job.good, job.must_find, folder), job.out / before.class_name
     if job.good:
-        growing_recipe(before.recipe)
+        growing_recipe(before.recipe)  # refused before anything is computed
     if out.exists():
         raise OutputError(f"{out} exists: a lesson makes a new run folder, choose another --out")
-    parts = parts_of(detector, folder, job.data)
-    recipe, good = with_known_defects(detector.recipe), prepared_parts(detector, job.good)
+    parts, good = parts_of(before, folder, job.data), prepared_parts(before, job.good)
+    detector, taken, taught = before, None, None
+    alike: dict[str, Likeness] = {}
     if job.good:
-        judges = job.must_find or job.defects
-        if len(judges) >= FEWEST:
-            with repeatable(recipe.seed):
-                lesson_on = lessons_of(replace(job, defects=judges), detector, recipe, parts, console)
-                alike = asked_about(lesson_on, _computed_good(detector, recipe, good, console), job.sure)
-        must_find = prepared_parts(detector, judges)
-        taken = taken_in(Growth(detector, state, parts, good, must_find, job.device, console))
+        alike = _asked_about(job, before, parts, good, console)
+        must_find = prepared_parts(before, job.must_find or job.defects)
+        taken = taken_in(Growth(before, state, parts, good, must_find, job.device, console))
         detector, state = taken.detector, taken.state
     facts = replace(detector.facts, id="")
-    defects: list[dict[str, Any]] = []
     if job.defects:
-        with repeatable(recipe.seed):
-            further = _computed_good(detector, recipe, good, console)
-            lesson = lessons_of(job, detector, recipe, parts, console)(further)
-            with console.status("judging the lesson out of fold"):
-                judgement = judged(lesson)
-            if judgement.reasons:
-                raise LessonRefused(judgement)
-            directions = lesson.directions(range(len(lesson.defects)))
-        state = joined({"": state, f"{KNOWN_DEFECTS}.": state_of(lesson.channels, directions)})
-        facts = _calibrated(detector, recipe, state, parts.calibration, job.device, console)
-        defects = [
-            {"id": part.id, "kind": part.kind, "files": digests.defects[part.id], "marked": part.marked is not None}
-            for part in lesson.defects
-        ]
+        taught = _taught(job, detector, state, parts, good, digests.defects, console)
+        facts, state = taught.facts, taught.state
     with locked(job.out, "a lesson"):
         record = _record(folder, facts.recipe, digests.good)
         Record(job.out).enter(Path(record["data"]).parent, facts.recipe, [detector.class_name])
@@ -138,8 +122,8 @@ def learn(job: LessonJob, console: Console) -> Learned:
             "detector_before": before.facts.id,
             "by": job.by,
             "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "defects": defects,
-            "judgement": None if judgement is None else asdict(judgement),
+            "defects": [] if taught is None else taught.defects,
+            "judgement": None if taught is None else asdict(taught.judgement),
             **({} if taken is None else taken.record(digests.good, alike)),
             "threshold_before": before.calibration.image_threshold.value,
             "threshold": facts.calibration.image_threshold.value,
@@ -147,7 +131,59 @@ def learn(job: LessonJob, console: Console) -> Learned:
         }
         write_json(out / LESSON, lesson_record)
         write_json(out / RECORD, {**record, "detector": facts.id})
-    return Learned(out, facts, judgement, None if taken is None else taken.judgement)
+    return Learned(out, facts, None if taught is None else taught.judgement, None if taken is None else taken.judgement)
+
+
+@dataclass(frozen=True)
+class _Taught:
+    """A detector that knows the labelled defects, before it is saved. defects: what lesson.json says of them."""
+
+    facts: DetectorFacts
+    state: State
+    judgement: Judgement
+    defects: list[dict[str, Any]]
+
+
+def _taught(
+    job: LessonJob,
+    detector: Detector,
+    state: State,
+    parts: ExportParts,
+    good: PreparedParts,
+    digests: Mapping[str, str],
+    console: Console,
+) -> _Taught:
+    """good: parts that were taken in before. Raises LessonRefused."""
+    recipe = with_known_defects(detector.recipe)
+    with repeatable(recipe.seed):
+        lesson = lessons_of(job, detector, recipe, parts, console)(_computed_good(detector, recipe, good, console))
+        with console.status("judging the lesson out of fold"):
+            judgement = judged(lesson)
+        if judgement.reasons:
+            raise LessonRefused(judgement)
+        directions = lesson.directions(range(len(lesson.defects)))
+        distances, kinds = taught_kinds(lesson, [digests[part.id] for part in lesson.defects])
+    learned = {**state_of(lesson.channels, directions), **state_of_kinds(distances)}
+    state = joined({"": state, f"{KNOWN_DEFECTS}.": learned})
+    facts = replace(_calibrated(detector, recipe, state, parts.calibration, job.device, console), kinds=kinds)
+    defects = [
+        {"id": part.id, "kind": part.kind, "files": digests[part.id], "marked": part.marked is not None}
+        for part in lesson.defects
+    ]
+    return _Taught(facts, state, judgement, defects)
+
+
+def _asked_about(
+    job: LessonJob, detector: Detector, parts: ExportParts, good: PreparedParts, console: Console
+) -> dict[str, Likeness]:
+    """Of the good parts, where there are defects enough to compare them with. Raises DoubtfulLabels."""
+    judges = job.must_find or job.defects
+    if len(judges) < FEWEST:
+        return {}
+    recipe = with_known_defects(detector.recipe)
+    with repeatable(recipe.seed):
+        lesson_on = lessons_of(replace(job, defects=judges), detector, recipe, parts, console)
+        return asked_about(lesson_on, _computed_good(detector, recipe, good, console), job.sure)
 
 
 def with_known_defects(recipe: Recipe) -> Recipe:
@@ -193,6 +229,7 @@ def lessons_of(job: LessonJob, detector: Detector, recipe: Recipe, parts: Export
 
 
 def _computed_good(detector: Detector, recipe: Recipe, good: PreparedParts, console: Console) -> list[LessonPart]:
+    """Nothing where there are none."""
     assert isinstance(detector.engine, PyTorchEngine)
     return lesson_parts(
         detector.engine, Channels(recipe).eval(), unmarked(good), "good parts", len(good), console=console

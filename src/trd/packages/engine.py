@@ -45,7 +45,10 @@ def step_engine(package: Package, placement: Placement) -> StepEngine:
         )
     if placement.compiled:
         raise RecipeError(f"{package.path} is for {manifest.runtime}: --compile is of detectors in PyTorch")
-    steps = [Step(step.graph, step.inputs, step.outputs) for step in manifest.steps]
+    steps, on_demand = (
+        [Step(step.graph, step.inputs, step.outputs) for step in stored]
+        for stored in (manifest.steps, manifest.on_demand)
+    )
     if manifest.runtime == "onnx":
         device, form = onnx_device(placement.device), onnx_form()
     else:
@@ -56,7 +59,16 @@ def step_engine(package: Package, placement: Placement) -> StepEngine:
         at_once = min(thread_count(), others)
         models[name] = _model(package, name, device, thread_count() // at_once, min(calls[name], at_once))
     ready = [models[step.graph].graph() for step in steps]
-    return StepEngine(ready, steps, device=device, precision=manifest.precision, form=form, one_by_one=device == "cpu")
+    asked = [(step, _model(package, step.graph, device, thread_count(), 1).graph()) for step in on_demand]
+    return StepEngine(
+        ready,
+        steps,
+        device=device,
+        precision=manifest.precision,
+        form=form,
+        one_by_one=device == "cpu",
+        on_demand=asked,
+    )
 
 
 def _model(package: Package, name: str, device: str, threads: int, at_once: int) -> Model:

@@ -47,9 +47,10 @@ class StoredStep(_Frozen):
 
 
 class Manifest(_Frozen):
-    """detector: id of the training. precision: of the students. parts: digests of the good parts that were learned
-    from. tolerance: by how many deviations of good parts' raw maps a machine may differ from the golden ones. tools:
-    what the package was made with. licences: of what is inside, name -> text or name of the licence."""
+    """detector: id of the training. precision: of the students. on_demand: `trd.engines.graphs.Graphs.on_demand`.
+    parts: digests of the good parts that were learned from. tolerance: by how many deviations of good parts' raw maps a
+    machine may differ from the golden ones. tools: what the package was made with. licences: of what is inside, name ->
+    text or name of the licence."""
 
     format_version: Literal[3] = 3
     trd_version: str
@@ -58,6 +59,7 @@ class Manifest(_Frozen):
     precision: Literal["fp32", "bf16", "int8"]
     graphs: dict[str, GraphFiles]
     steps: tuple[StoredStep, ...]
+    on_demand: tuple[StoredStep, ...] = ()
     golden: tuple[str, ...]
     parts: tuple[str, ...] = ()
     tolerance: Annotated[float, Field(gt=0, allow_inf_nan=False)]

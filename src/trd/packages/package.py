@@ -88,7 +88,8 @@ def write_package(path: Path, package: Package, pack: Callable[[bytes], Packed] 
                 packed = pack(data)
                 members[name] = Member(sha256=_digest(data), bytes=len(data), word=packed.word)
                 add(archive, name, packed)
-            text = _json(manifest().model_dump(mode="json"))
+            left_out = None if package.manifest.on_demand else {"on_demand"}  # as packages without had it
+            text = _json(manifest().model_dump(mode="json", exclude=left_out))
             archive.comment = _digest(text).encode()
             add(archive, MANIFEST, packing.as_it_is(text))
 

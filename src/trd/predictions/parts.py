@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from trd.config import Recipe
 from trd.data.listing import camera_near
 from trd.data.loading import load_sample
+from trd.decision.kinds import UNLIKE, KnownKinds
 from trd.detector import Detector
 from trd.errors import CheckpointError, DataError, TRDError
 from trd.evaluation.figures import outlined, overlay, png
 from trd.preprocess.image import full_scale_of, unit_range
 from trd.preprocess.threads import in_threads
-from trd.types import Camera, Failure, Prediction, Sample, SampleFiles
+from trd.types import Camera, Failure, KindSuggestion, Prediction, Sample, SampleFiles
 
 Outcome = tuple[Sample, Prediction | TRDError]
 """One part and what became of it; the sample of a part that could not be read has no arrays."""
@@ -120,17 +121,17 @@ def part_results(detector: Detector, outcomes: Iterable[Outcome], output: Output
     """Row and pictures of each outcome, in order."""
     for sample, outcome in outcomes:
         if isinstance(outcome, TRDError):
-            yield PartResult(_error_row(sample.id, outcome, detector.recipe), error=outcome)
+            yield PartResult(_error_row(sample.id, outcome, detector.recipe, detector.facts.kinds), error=outcome)
             continue
         yield PartResult(
-            _row(outcome) | ({"error": None} if output.keep_going else {}),
+            _row(outcome, detector.facts.kinds) | ({"error": None} if output.keep_going else {}),
             png(picture(detector, sample, outcome)) if output.overlays else None,
             outcome.map if output.raw_maps else None,
         )
 
 
-def _row(prediction: Prediction) -> dict[str, object]:
-    """The scalar part of a prediction, as it stands in the score files."""
+def _row(prediction: Prediction, kinds: KnownKinds | None) -> dict[str, object]:
+    """The scalar part of a prediction, as it stands in the score files. kinds: that the detector was taught."""
     return {
         "id": prediction.id,
         "score": round(prediction.score, 5),
@@ -140,15 +141,25 @@ def _row(prediction: Prediction) -> dict[str, object]:
         "peak_row": prediction.peak[0],
         "peak_column": prediction.peak[1],
         **({} if prediction.region is None else {"region": prediction.region}),
+        **({} if kinds is None else _kind(prediction.kind, kinds)),
         **{f"share_{name}": round(share, 4) for name, share in prediction.share.items()},
         "used": "+".join(prediction.used),
         "notes": "; ".join(prediction.notes),
     }
 
 
-def _error_row(sample_id: str, error: TRDError, recipe: Recipe) -> dict[str, object]:
+def _kind(suggestion: KindSuggestion | None, kinds: KnownKinds) -> dict[str, object]:
+    """Columns of the suggestion; empty for a part that is not anomalous."""
+    likeness = {} if suggestion is None else suggestion.likeness
+    return {
+        "kind": None if suggestion is None else suggestion.kind or UNLIKE,
+        **{f"like_{name}": round(likeness[name], 4) if likeness else None for name in sorted(set(kinds.kinds))},
+    }
+
+
+def _error_row(sample_id: str, error: TRDError, recipe: Recipe, kinds: KnownKinds | None) -> dict[str, object]:
     """The columns of `_row`, all empty but for the id, and why in `error`."""
-    named = ("region",) if recipe.frame.regions else ()
+    named = (*(("region",) if recipe.frame.regions else ()), *(() if kinds is None else _kind(None, kinds)))
     names = ("score", "threshold", "anomalous", "p_value", "peak_row", "peak_column", *named)
     shares = (f"share_{name}" for name in recipe.branches)
     return {"id": sample_id, **dict.fromkeys((*names, *shares, "used", "notes")), "error": str(error)}

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -30,11 +31,13 @@ JSONL, CSV, PARTIAL, KEY = "scores.jsonl", "scores.csv", "scores.jsonl.part", "s
 
 @dataclass
 class Written:
-    """Numbers of parts: with a score, anomalous among them, and those that could not be read or used."""
+    """Numbers of parts: with a score, anomalous among them, and those that could not be read or used. kinds: of the
+    anomalous ones by suggested kind, where the detector suggests any."""
 
     scored: int = 0
     anomalous: int = 0
     failed: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
 
     @property
     def count(self) -> int:
@@ -45,6 +48,8 @@ class Written:
             self.failed += 1
         else:
             self.scored, self.anomalous = self.scored + 1, self.anomalous + bool(row["anomalous"])
+            if row.get("kind"):
+                self.kinds[str(row["kind"])] += 1
 
 
 def call_key(settings: str, files: Sequence[SampleFiles]) -> str:

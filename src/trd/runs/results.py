@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trd.evaluation.evaluate import METRICS, read_metrics
+from trd.evaluation.kinds import kinds_markdown
 from trd.evaluation.report import SECTION, html_report
 from trd.evaluation.tables import class_rows, defect_rows, to_csv, to_markdown
 from trd.files import write_text
@@ -28,7 +29,7 @@ def write_tables(
         rows = class_rows(metrics)
         write_text(out / "metrics.csv", to_csv(rows))
         kinds = "\n## Fused map by defect kind\n\n" + to_markdown(defect_rows(metrics))
-        write_text(out / "metrics.md", f"# {title}\n\n" + to_markdown(rows) + kinds)
+        write_text(out / "metrics.md", f"# {title}\n\n" + to_markdown(rows) + kinds + kinds_markdown(metrics))
     sections = [section for folder in folders.values() if (section := read_section(folder))]
     texts = {key: value for key, value in facts.items() if isinstance(value, str)}
     write_text(out / REPORT, html_report(f"TRD: {title}", texts, metrics, sections, failures))

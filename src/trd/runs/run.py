@@ -19,6 +19,7 @@ from trd.data.listing import class_folders, list_class
 from trd.detector import Detector
 from trd.errors import CheckpointError, DataError, MissingExtraError, TRDError
 from trd.evaluation.evaluate import METRICS, evaluate_class, read_metrics
+from trd.evaluation.kinds import kind_summary
 from trd.evaluation.report import SECTION, class_section
 from trd.extras import explained
 from trd.files import locked, write_json
@@ -197,6 +198,8 @@ class Run:
                 f"parts in {result.seconds:.0f} s",
                 markup=False,
             )
+            if kinds := result.metrics.get("kinds"):
+                self.console.print(f"{place.name}: {kind_summary(kinds)}", markup=False, highlight=False)
 
         done = self.each_class(work, classes, _stage("evaluation", without))
         self.write_results(without)

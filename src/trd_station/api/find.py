@@ -9,6 +9,7 @@ from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from trd.decision.kinds import UNLIKE
 from trd.files import csv_line
 from trd_station import serialization, times
 from trd_station.api.access import needs, router
@@ -125,7 +126,18 @@ def count(request: Request, query: Annotated[FilterQuery, Query()]) -> dict[str,
 
 CSV_COLUMNS = (
     *("id", "at", "class", "part", "decision", "score", "p_value", "review_above", "reject_above", "verdict"),
-    *("verdict_kind", "queue", "sampled", "origin", "model", "detector", "calibration", "threshold", "reason"),
+    *(
+        "verdict_kind",
+        "suggested_kind",
+        "queue",
+        "sampled",
+        "origin",
+        "model",
+        "detector",
+        "calibration",
+        "threshold",
+        "reason",
+    ),
 )
 
 
@@ -148,6 +160,7 @@ def as_csv(request: Request, query: Annotated[CsvQuery, Query()]) -> StreamingRe
                 rows, cursor = history.page(connection, filters, cursor, min(500, left))
             for row in rows:
                 inspection = station.serializer.inspection(row)
+                inspection["suggested_kind"] = _suggested(inspection["kind_suggestion"])
                 yield csv_line("" if inspection[name] is None else inspection[name] for name in CSV_COLUMNS)
             left -= len(rows)
             if cursor is None:
@@ -155,6 +168,10 @@ def as_csv(request: Request, query: Annotated[CsvQuery, Query()]) -> StreamingRe
 
     headers = {"Content-Disposition": 'attachment; filename="inspections.csv"'}
     return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _suggested(suggestion: dict[str, Any] | None) -> str | None:
+    return None if suggestion is None else suggestion["kind"] or UNLIKE
 
 
 @routes.get("/v1/inspections/{number}", openapi_extra=VIEWER, responses=describe(JudgedInspection))

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
 
 from trd_station import serialization, times
 from trd_station.api.access import needs, router, who
@@ -27,6 +28,8 @@ from trd_station.api.common import (
     station_of,
 )
 from trd_station.api.problems import Problem
+from trd_station.asking import REVIEWED, WAITING, Why, asked_first, candidate, in_turn
+from trd_station.deciding import VERDICTS
 from trd_station.pictures import mask_of
 from trd_station.station import Station
 from trd_station.store import history, verdicts
@@ -139,19 +142,37 @@ class ReviewQuery(BaseModel):
 
 @routes.get("/v1/review", openapi_extra=needs("viewer"), responses=describe(Review))
 def review(request: Request, query: Annotated[ReviewQuery, Query()]) -> dict[str, Any]:
-    """Parts that wait for a verdict, oldest first; today: when the day began where it is asked, else midnight UTC."""
+    """Parts that wait for a verdict; today: when the day began where it is asked, else midnight UTC."""
     station = station_of(request)
     chosen = () if query.class_ is None else (class_id_of(station, query.class_),)
     today = milliseconds(query.today)
     midnight = times.now() // times.DAY * times.DAY if today is None else today
     with station.database.reading() as connection:
-        rows, _ = history.page(connection, Filters(chosen, open=True), None, query.limit, newest_first=False)
+        asked = _asked(station, connection, chosen, query.limit)
         waiting = {"review": 0, "audit": 0}
         for number in chosen or history.class_ids(connection):
             for queue, count in verdicts.open_reviews(connection, number).items():
                 waiting[queue] += count
         done = verdicts.since(connection, midnight, chosen[0] if chosen else None)
-    return {"inspections": [station.serializer.inspection(row) for row in rows], "open": waiting, "done_today": done}
+    inspections = [{**station.serializer.inspection(row), "why": why} for row, why in asked]
+    return {"inspections": inspections, "open": waiting, "done_today": done}
+
+
+def _asked(
+    station: Station, connection: Connection, classes: tuple[int, ...], limit: int
+) -> list[tuple[dict[str, Any], Why]]:
+    """Rows of parts that wait, in the order in which a person is asked about them, and why."""
+    random, _ = history.page(connection, Filters(classes, open=True, sampled=True), None, limit, newest_first=False)
+    uncertain, _ = history.page(connection, Filters(classes, open=True, sampled=False), None, WAITING)
+    judged, _ = history.page(connection, Filters(classes, verdicts=VERDICTS), None, REVIEWED)
+    waiting, reviewed = (
+        [candidate(row, station.serializer.threshold_of(row["threshold_id"]).limits) for row in rows]
+        for rows in (uncertain, [row for row in judged if row["score"] is not None])
+    )
+    first: list[tuple[dict[str, Any], Why]] = [
+        (uncertain[index], why) for index, why in asked_first(waiting, reviewed, limit)
+    ]
+    return in_turn(first, [(row, "audit") for row in random], limit)
 
 
 class EventQuery(BaseModel):

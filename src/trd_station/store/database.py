@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 Write = Callable[[Connection], Any]
 
 WRITES = {"trd_writes": True}
-NEWEST = "0006"  # of the tables' versions: a test compares it with the steps that there are
+NEWEST = "0007"  # of the tables' versions: a test compares it with the steps that there are
 GROUP = 64  # writes of one transaction: waiting for the disk is shared
 CACHE_KB = 64_000
 KIND = "database"  # a file in the station's folder: which kind it has worked with, nothing that is secret

@@ -99,6 +99,7 @@ inspection = Table(
     Column("region", String(64)),
     Column("pixel_threshold", Float),
     Column("share", JSON),
+    Column("kind_suggestion", JSON(none_as_null=True)),
     Column("notes", JSON),
     Column("measures", JSON),
     Column("timings", JSON),

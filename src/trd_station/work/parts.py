@@ -26,7 +26,7 @@ from trd_station.work.jobs import Job, Stored
 INVALID = DECISIONS.index("invalid")
 NOT_SCORED = (
     *("score", "p_value", "peak_row", "peak_column", "region", "pixel_threshold", "share", "notes", "height", "width"),
-    *("verdict", "verdict_kind"),
+    *("verdict", "verdict_kind", "kind_suggestion"),
 )
 
 log = logging.getLogger("trd")
@@ -142,6 +142,7 @@ def _decided(part: Part, scored: ScoredSample) -> dict[str, Any]:
     peak, decision = detector.peak(scored), limits.decision(scored.score)
     queue = "review" if decision == "review" else "audit" if part.job.sampled else None
     height, width = scored.sample.shape
+    kind = None if decision == "ok" else detector.kind(scored)
     return {
         "decision": DECISIONS.index(decision),
         "queue": queue,
@@ -152,6 +153,11 @@ def _decided(part: Part, scored: ScoredSample) -> dict[str, Any]:
         "region": peak.region,
         "pixel_threshold": detector.calibration.pixel_threshold.value,
         "share": {name: round(share, 4) for name, share in peak.share.items()},
+        "kind_suggestion": kind
+        and {
+            "kind": kind.kind,
+            "likeness": {name: round(value, 4) for name, value in kind.likeness.items()},
+        },
         "notes": [*scored.sample.notes, *detector.doubts] or None,
         "height": height,
         "width": width,

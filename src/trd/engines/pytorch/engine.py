@@ -36,6 +36,7 @@ class PyTorchEngine:
             self.modules = {name: self._ready(form) for name, form in graphs.graphs.items()}
         # steps of one graph that follow each other, as those of all modalities' teacher do, are one call
         self._calls = [(name, list(steps)) for name, steps in groupby(graphs.steps, lambda step: step.graph)]
+        self._on_demand = graphs.on_demand
 
     def _ready(self, form: GraphForm) -> nn.Module:
         if form.role in ("scaler", "score"):
@@ -53,6 +54,14 @@ class PyTorchEngine:
             for name, value in values.items()
             if name.startswith(MAP)
         }
+
+    def on_demand(self, values: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        with torch.inference_mode():
+            known = {name: torch.from_numpy(np.ascontiguousarray(v)).to(self._device) for name, v in values.items()}
+            for step in self._on_demand:
+                self._call(step.graph, [step], known, {})
+            names = [name for step in self._on_demand for name in step.outputs.values()]
+            return {name: known[name].float().cpu().numpy() for name in names}
 
     def values(self, images: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
         """Everything that the steps give for images of a batch, and the images."""

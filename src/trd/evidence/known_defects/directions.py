@@ -85,6 +85,10 @@ class Background:
         precision = _precision(mean, products, self.shrinkage)
         return Background(new[0], precision, [*self.parts, *around], self.shrinkage)
 
+    def precision_with(self, shrinkage: float) -> Tensor:
+        """(C, C), float64: as `precision`, with another shrinkage."""
+        return _precision(*_means(self.parts), shrinkage)
+
     def directions(self, kinds: Mapping[str, Sequence[Tensor]]) -> Directions:
         """kinds: name -> mean channels (C,) of each labelled defect's cells; at least one of each.
 

@@ -6,14 +6,18 @@ import torch
 from torch import Tensor, nn
 
 from trd.config import KNOWN_DEFECTS, Recipe
+from trd.decision.kinds import DISTANCES, PLACE
 from trd.engines.graphs import IMAGE, MAP, GraphForm, Graphs, Shape, Step
 from trd.engines.pytorch.resampling import resized
 from trd.evidence.base import FitJob, GraphContext, Observations
 from trd.evidence.known_defects.channels import Channels
 from trd.evidence.known_defects.directions import Directions
+from trd.evidence.known_defects.kinds import KINDS, kind_distances
 from trd.evidence.state import fill, tensors_of
 from trd.teachers.frozen import FrozenTeacher
 from trd.types import State
+
+KIND_GRAPH = f"{KNOWN_DEFECTS}_kinds"
 
 
 class KnownDefectsGraph(nn.Module):
@@ -37,13 +41,23 @@ class KnownDefects:
         channels = Channels(recipe)
         kinds = state.get("directions.offsets", torch.zeros(1).numpy())
         module = KnownDefectsGraph(channels, Directions(len(kinds), channels.count))
-        fill(module, state)
+        fill(module, {name: value for name, value in state.items() if not name.startswith(KINDS)})
         ports = {f"value_{number}": name for number, name in enumerate(channels.names)}
         shapes: dict[str, Shape] = {
             port: (3, *context.size) if name.startswith(IMAGE) else context.size for port, name in ports.items()
         }
         form = GraphForm(module.eval(), shapes, ("map",), "score")
-        return Graphs({KNOWN_DEFECTS: form}, (Step(KNOWN_DEFECTS, ports, {"map": MAP + KNOWN_DEFECTS}),))
+        graphs = Graphs({KNOWN_DEFECTS: form}, (Step(KNOWN_DEFECTS, ports, {"map": MAP + KNOWN_DEFECTS}),))
+        if not any(name.startswith(KINDS) for name in state):  # of a lesson before kinds were suggested
+            return graphs
+        distances = GraphForm(
+            kind_distances(Channels(recipe), state).eval(),
+            {**shapes, "place": context.size},
+            ("distances",),
+            "score",
+        )
+        step = Step(KIND_GRAPH, {**ports, "place": PLACE}, {"distances": DISTANCES})
+        return graphs + Graphs({KIND_GRAPH: distances}, on_demand=(step,))
 
     def refitted(
         self, recipe: Recipe, state: State, region: str, training: Observations, held_out: Observations

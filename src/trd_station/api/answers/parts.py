@@ -19,6 +19,14 @@ class Window(Size):
     left: int
 
 
+class KindSuggestion(BaseModel):
+    """The nearest kind of taught defect, "" where the part is unlike all of them. likeness: kind -> 0 to 1, nearest
+    first."""
+
+    kind: str
+    likeness: dict[str, float]
+
+
 class Inspection(BaseModel):
     """A part and its decision."""
 
@@ -37,6 +45,7 @@ class Inspection(BaseModel):
     share: dict[str, float] | None
     peak: tuple[int, int] | None
     region: str | None
+    kind_suggestion: KindSuggestion | None
     pixel_threshold: float | None
     notes: list[str]
     measures: dict[str, float]
@@ -136,8 +145,15 @@ class Waiting(BaseModel):
     audit: int
 
 
-class Review(Inspected):
-    """Parts that wait for a verdict, oldest first."""
+class AskedInspection(Inspection):
+    """A part that waits for a verdict, and why it is asked about now."""
 
+    why: Literal["audit", "near_limit", "unlike_reviewed"]
+
+
+class Review(BaseModel):
+    """Parts that wait for a verdict, those that teach most first, with the oldest random ones in between."""
+
+    inspections: list[AskedInspection]
     open: Waiting
     done_today: int

@@ -39,6 +39,7 @@
  * @property {number} reject_above
  * @property {Record<string, number> | null} share
  * @property {string | null} region
+ * @property {{ kind: string, likeness: Record<string, number> } | null} kind_suggestion
  * @property {[number, number] | null} peak
  * @property {number | null} pixel_threshold
  * @property {string[]} notes
@@ -60,6 +61,7 @@
  * @property {boolean} pruned
  * @property {Record<string, number>} timings
  * @property {Verdict[]} [verdicts]
+ * @property {"audit" | "near_limit" | "unlike_reviewed"} [why] it is asked about, in the review queue
  *
  * @typedef {object} Model
  * @property {number} id

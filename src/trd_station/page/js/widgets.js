@@ -3,7 +3,7 @@
 
 import { Problem, imagePath, picture } from "./api.js";
 import { fill, h, icon, pen } from "./dom.js";
-import { num, score, t, word } from "./i18n.js";
+import { num, percent, score, t, word } from "./i18n.js";
 import { worded } from "./messages.js";
 
 /** @typedef {import("./types.js").Inspection} Inspection */
@@ -115,6 +115,27 @@ export function scoreBar(part, className = "") {
     h("i", { class: "zone reject", style: { left: place(part.reject_above), right: "0" } }),
     className === "large" && h("span", { class: "at-limit", style: { left: place(part.reject_above) } }, `${t("part.limit")} `, h("b", {}, score(part.reject_above))),
     part.score !== null && h("i", { class: `needle ${part.decision} ${part.score > top ? "beyond" : ""}`, style: { left: place(part.score) } }));
+}
+
+/** @param {string} kind of a suggestion */
+export function kindName(kind) {
+  return kind || t("part.unlike");
+}
+
+/**
+ * Which kind of defect a part may show, and how like the taught defects of each kind it is; nothing where no model
+ * suggests any.
+ * @param {Inspection} part
+ */
+export function suggestedKind(part) {
+  const { kind_suggestion: suggestion } = part;
+  if (!suggestion) return null;
+  return h("div", { class: "stack suggested-kind" }, h("h3", {}, t("part.suggested")), h("strong", { class: "break" }, kindName(suggestion.kind)),
+    h("div", { class: "bars small" }, Object.entries(suggestion.likeness).flatMap(([name, value]) => [
+      h("span", { class: "break" }, name),
+      h("span", { class: "track", "aria-hidden": "true", title: t("part.likeness", { percent: percent(value, 0) }) }, h("i", { style: { width: `${100 * value}%` } })),
+      h("span", { class: "number" }, percent(value, 0)),
+    ])));
 }
 
 /**

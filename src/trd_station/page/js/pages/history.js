@@ -7,7 +7,7 @@ import { fill, h, icon } from "../dom.js";
 import { dateTime, num, score, t } from "../i18n.js";
 import { hourBars } from "../hours.js";
 import { message, worded } from "../messages.js";
-import { decisionTag, empty, fault, field, judgementTag, scoreBar, thumbnail } from "../widgets.js";
+import { decisionTag, empty, fault, field, judgementTag, kindName, scoreBar, thumbnail } from "../widgets.js";
 
 /** @typedef {import("../types.js").Inspection} Inspection */
 /** @typedef {Record<string, string>} Filter */
@@ -149,7 +149,7 @@ class History {
 
 /** @param {Inspection[]} parts */
 function table(parts) {
-  const heads = /** @type {const} */ (["picture", "id", "part", "at", "decision", "score", "verdict", "model", "notes"]);
+  const heads = /** @type {const} */ (["picture", "id", "part", "at", "decision", "score", "verdict", "kind", "model", "notes"]);
   return h("table", { class: "parts" },
     h("caption", { class: "unseen" }, t("history.table")),
     h("thead", {}, h("tr", {}, heads.map((name) => h("th", { scope: "col", class: name === "id" || name === "model" ? "number" : "" }, name === "part" ? t("part.title") : t(`history.${name}`))))),
@@ -163,6 +163,7 @@ function table(parts) {
     h("td", {}, decisionTag(part.decision)),
     h("td", { class: "score" }, part.score === null ? h("span", { class: "quiet" }, "–") : h("span", { class: "row" }, h("span", { class: "number" }, score(part.score)), scoreBar(part))),
     h("td", {}, judgementTag(part.verdict)),
+    h("td", { class: "small break" }, part.verdict_kind ?? (part.kind_suggestion && h("span", { class: "quiet", title: t("part.suggested") }, kindName(part.kind_suggestion.kind)))),
     h("td", { class: "number" }, num(part.model, 0)),
     h("td", { class: "notes small", title: [part.reason ?? "", ...part.notes].filter(Boolean).map(worded).join("\n") }, message(part.reason ?? part.notes[0] ?? ""))))));
 }

@@ -8,7 +8,7 @@ import { drawRamp } from "../heat.js";
 import { NOTHING, dateTime, num, percent, score, t, word } from "../i18n.js";
 import { message } from "../messages.js";
 import { JUDGEMENTS, kindInput, record } from "../verdict.js";
-import { fault, field, judgementTag, scoreBar } from "../widgets.js";
+import { fault, field, judgementTag, scoreBar, suggestedKind } from "../widgets.js";
 import { measureOf, sourceName, streamName } from "../streams.js";
 import { recordPanel } from "./part-record.js";
 import { rulerPanel } from "./part-ruler.js";
@@ -68,6 +68,7 @@ export class PartSide {
         h("dt", {}, t("threshold.review_above")), h("dd", {}, score(part.review_above)),
         h("dt", {}, t("threshold.reject_above")), h("dd", {}, score(part.reject_above)),
         part.region && [h("dt", {}, t("part.region")), h("dd", {}, part.region)]),
+      suggestedKind(part),
       shares.length > 0 && h("div", { class: "stack" }, h("h3", {}, t("part.share")),
         h("div", { class: "bars small" }, shares.flatMap(([name, value]) => [
           h("span", {}, sourceName(name)), h("span", { class: "track", "aria-hidden": "true" }, h("i", { style: { width: `${100 * value}%` } })), h("span", { class: "number" }, percent(value, 0)),

@@ -9,7 +9,7 @@ import { num, score, t } from "../i18n.js";
 import { Looks } from "../looks.js";
 import { message } from "../messages.js";
 import { kinds, record } from "../verdict.js";
-import { decisionTag, empty, fault, scoreBar } from "../widgets.js";
+import { decisionTag, empty, fault, scoreBar, suggestedKind } from "../widgets.js";
 import { PartViews } from "./part-views.js";
 
 /** @typedef {import("../types.js").Inspection} Inspection */
@@ -164,7 +164,7 @@ class Review {
     const { part } = this;
     fill(this.head, h("h1", {}, t("review.title")),
       part && h("a", { class: "strong break", href: link("part", part.id) }, part.part), part && decisionTag(part.decision),
-      part && h("span", { class: "quiet" }, t(`review.why.${part.queue ?? "review"}`)),
+      part?.why && h("span", { class: "quiet" }, t("review.why"), " ", t(`review.why.${part.why}`)),
       this.brush && h("span", { class: "tag marking", role: "status" }, icon("brush"), t("review.brushing")),
       h("span", { class: "grow" }),
       this.open && h("span", { class: "quiet" }, t("review.open", { ...this.open, all: this.open.review + this.open.audit })),
@@ -189,7 +189,7 @@ class Review {
     return h("aside", { class: "part-side", "aria-label": t("details") },
       h("section", { class: "panel" }, h("div", { class: "body stack" },
         h("div", { class: "big-score" }, h("span", { class: "quiet" }, t("part.score")), h("span", { class: "quiet" }, t("part.p_value")), h("b", {}, score(part.score)), h("b", {}, num(part.p_value, 3))),
-        scoreBar(part),
+        scoreBar(part), suggestedKind(part),
         part.notes.length > 0 && h("ul", { class: "stack small" }, part.notes.map((note) => h("li", { class: "note" }, h("div", {}, message(note))))))),
       h("section", { class: "panel" }, h("div", { class: "body stack" },
         h("div", { class: "judges tall" }, judge("good", "G"), judge("defect", "D"), judge("unsure", "U")),
