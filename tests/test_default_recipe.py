@@ -5,14 +5,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from trd.config import DEFAULT_RECIPE, Recipe, load_recipe
 from trd.data.listing import list_class
 from trd.data.loading import load_sample
 from trd.detector import Detector
+from trd.engines.base import Placement
+from trd.engines.graphs import MAP
+from trd.engines.pytorch.engine import PyTorchEngine
+from trd.errors import RecipeError
+from trd.evidence.detection import detector_engine
+from trd.evidence.reverse_distillation.graphs import student_value
+from trd.evidence.reverse_distillation.maps.cosine import cosine
 from trd.evidence.reverse_distillation.network.student import Student
 from trd.preprocess.turning import turned
 from trd.stored import read_detector
+from trd.teachers.frozen import level_value
 from trd.training.fit import fit_class
 from trd.types import ClassFolder, PreparedSample
 
@@ -24,11 +33,17 @@ def default() -> Recipe:
     return load_recipe(DEFAULT_RECIPE, SMALL)
 
 
-def test_network_bank_and_statistics_decide_together(default: Recipe, drawn: Path, tmp_path: Path) -> None:
-    detector = fit_class(ClassFolder("biscuit", drawn / "biscuit"), default, tmp_path / "run", "cpu")
+@pytest.fixture(scope="module")
+def fitted(default: Recipe, drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Detector, Path]:
+    folder = tmp_path_factory.mktemp("default") / "run"
+    return fit_class(ClassFolder("biscuit", drawn / "biscuit"), default, folder, "cpu"), folder
+
+
+def test_network_bank_and_statistics_decide_together(fitted: tuple[Detector, Path]) -> None:
+    detector, folder = fitted
     branches = ["rgb", "normals", "rgb_bank", "normals_bank", "rgb_statistics", "normals_statistics"]
     assert list(detector.calibration.maps) == branches
-    again = Detector.load(tmp_path / "run", "cpu")
+    again = Detector.load(folder, "cpu")
     rgb = np.full((192, 192, 3), 90, np.uint8)
     xyz = np.dstack([*np.mgrid[:192, :192] * 1e-3, np.full((192, 192), 0.4)]).astype(np.float32)
     one, two = (made.predict({"rgb": rgb, "xyz": xyz}) for made in (detector, again))
@@ -37,6 +52,33 @@ def test_network_bank_and_statistics_decide_together(default: Recipe, drawn: Pat
     assert sum(one.share.values()) == pytest.approx(1)
     # 4 validation parts are fewer than 39: two of the six training parts calibrate too, not more
     assert len(detector.calibration.good_scores) == 6
+
+
+@pytest.mark.parametrize("weights", [(1, 2, 1), None])
+def test_a_networks_map_is_the_weighted_sum_of_its_levels(
+    weights: tuple[int, ...] | None, fitted: tuple[Detector, Path]
+) -> None:
+    """None: a folder of the time before levels had weights, which are equal then, as published."""
+    facts, state = read_detector(fitted[1])
+    tree = facts.recipe.model_dump(mode="json")
+    section = tree["evidence"]["reverse_distillation"]
+    assert section["level_weights"] == [1, 2, 1]
+    if weights is None:
+        del section["level_weights"]
+    engine = detector_engine(Recipe.model_validate(tree), state, (64, 64), Placement("cpu"))
+    assert isinstance(engine, PyTorchEngine)
+    image = np.random.default_rng(0).random((1, 3, 64, 64), np.float32)
+    values = engine.values({"rgb": image, "normals": image})
+    for name in ("rgb", "normals"):
+        pairs = [(values[student_value(name, level)], values[level_value(name, level)]) for level in range(3)]
+        sized = [F.interpolate(1 - cosine(*pair), (64, 64), mode="bilinear", align_corners=True) for pair in pairs]
+        expected = sum(weight * level[:, 0] for weight, level in zip(weights or (1, 1, 1), sized, strict=True))
+        torch.testing.assert_close(values[MAP + name], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_levels_without_any_weight_are_refused(default: Recipe) -> None:
+    with pytest.raises(RecipeError, match="give one level a weight above 0"):
+        default.changed("evidence.reverse_distillation.level_weights=[0,0,0]")
 
 
 def test_wide_students_rebuild_the_teacher_in_its_own_channels() -> None:

@@ -42,7 +42,7 @@ def test_forward_and_map(student: Student) -> None:
             close(level, f"eval/{part}/{index}")
     values = anomaly_map(output.fused, OWN, (128, 128))
     close(values[0], "eval/anomaly_map")
-    score = ScoreGraph([CosineDistance() for _ in OWN], [level.shape[2:] for level in OWN], (128, 128))
+    score = ScoreGraph([CosineDistance() for _ in OWN], [level.shape[2:] for level in OWN], (128, 128), (1, 1, 1))
     with torch.no_grad():
         close(score(*OWN, *output.fused)[0][0], "eval/anomaly_map")  # what detectors compute
     close(torch.from_numpy(smooth(values.numpy())[0]), "eval/anomaly_map_smooth")

@@ -15,7 +15,8 @@ from trd.export.export import Exported
 @pytest.fixture(scope="session")
 def network_run(drawn: Path, shared: Shared[Path]) -> Path:
     """A run folder of a network alone: the graphs of statistics are in `quick_package`. Read only."""
-    recipe = load_recipe("lite-residual", (*TINY, "evidence.patch_statistics=false"))
+    weights = "evidence.reverse_distillation.level_weights=[1,2,1]"
+    recipe = load_recipe("lite-residual", (*TINY, "evidence.patch_statistics=false", weights))
     return shared("network-run", lambda folder: run_of(drawn, folder, recipe))
 
 

@@ -16,6 +16,7 @@ CONTEXT_FLOORS = {"part": -3.0, "frame": 1.0}  # of "auto"
 PoolSide = Literal[1, 3, 5, 7, 9]
 Width = Annotated[int, Field(ge=2, le=4096, multiple_of=2)]
 BlockCount = Annotated[int, Field(ge=1, le=100)]
+LevelWeight = Annotated[float, Field(ge=0, le=1000)]
 
 
 class StudentConfig(Frozen):
@@ -136,6 +137,12 @@ class ReverseDistillationConfig(EvidenceConfig):
             'docs/methods.md), which needs `training.loss = "squared"`.'
         ),
     ] = "cosine"
+    level_weights: Annotated[
+        tuple[LevelWeight, LevelWeight, LevelWeight],
+        Field(
+            description="Of the levels' distances in the sum that is a branch's map, fine to coarse; equal: published."
+        ),
+    ] = (1.0, 1.0, 1.0)
     pool: Annotated[
         tuple[PoolSide, PoolSide, PoolSide],
         Field(
@@ -182,6 +189,8 @@ class ReverseDistillationConfig(EvidenceConfig):
         single_branch = len(self.branches(modalities)) == 1
         if single_branch and not (self.student.filter and self.student.amplifier):
             raise ValueError("student.filter / amplifier are switched off, but one branch has no tuners to switch")
+        if not any(self.level_weights):
+            raise ValueError("level_weights are all 0, which leaves no map: give one level a weight above 0")
         if self.training.batch_size % self.training.accumulate:
             raise ValueError("training.batch_size must be a multiple of training.accumulate")
 

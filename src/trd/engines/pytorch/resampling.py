@@ -40,14 +40,15 @@ def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 class ResampledSum(nn.Module):
-    """Maps (B, 1, h_i, w_i) of several sizes -> (B, H, W): their sum at one size, bilinear, corners aligned."""
+    """Maps (B, 1, h_i, w_i) of several sizes -> (B, H, W): weighted sum at one size, bilinear, corners aligned."""
 
     rows: Tensor
 
-    def __init__(self, before: Sequence[Grid], after: Grid) -> None:
+    def __init__(self, before: Sequence[Grid], after: Grid, weights: Sequence[float]) -> None:
         super().__init__()
         sized = [Resampled(size, after, align_corners=True) for size in before]
-        rows = torch.cat([resampled.rows for resampled in sized], dim=1)  # so that one product sums as well
+        weighted = [weight * resampled.rows for weight, resampled in zip(weights, sized, strict=True)]
+        rows = torch.cat(weighted, dim=1)  # so that one product weighs and sums as well
         self.register_buffer("rows", rows, persistent=False)
         for index, resampled in enumerate(sized):
             self.register_buffer(f"columns_{index}", resampled.columns, persistent=False)

@@ -7,7 +7,7 @@ from trd.engines.graphs import Graphs
 from trd.evidence.base import FitJob, GraphContext, Observations
 from trd.evidence.reverse_distillation.fit import fit_students, refitted_distances
 from trd.evidence.reverse_distillation.graphs import score_graphs, student_graphs
-from trd.evidence.reverse_distillation.restored import restored
+from trd.evidence.reverse_distillation.restored import restored, section
 from trd.teachers.frozen import FrozenTeacher
 from trd.types import State
 
@@ -19,7 +19,8 @@ class ReverseDistillation:
 
     def graphs(self, recipe: Recipe, state: State, context: GraphContext) -> Graphs:
         network, distances = restored(recipe, state, tuple(shape[0] for shape in context.levels), context.linear)
-        return student_graphs(network, context) + score_graphs(network, distances, context)
+        weights = section(recipe).level_weights
+        return student_graphs(network, context) + score_graphs(network, distances, weights, context)
 
     def refitted(
         self, recipe: Recipe, state: State, region: str, training: Observations, held_out: Observations

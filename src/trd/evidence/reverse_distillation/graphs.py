@@ -34,12 +34,14 @@ class StudentGraph(nn.Module):
 
 class ScoreGraph(nn.Module):
     """Levels of the branch's own modalities, then the student's -> the branch's map, summed over levels (paper, section
-    3.4)."""
+    3.4) with `weights`."""
 
-    def __init__(self, distances: Sequence[nn.Module], grids: Sequence[Grid], size: Grid) -> None:
+    def __init__(
+        self, distances: Sequence[nn.Module], grids: Sequence[Grid], size: Grid, weights: Sequence[float]
+    ) -> None:
         super().__init__()
         self.distances = nn.ModuleList(distances)
-        self.summed = ResampledSum(grids, size)
+        self.summed = ResampledSum(grids, size, weights)
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
         count = len(self.distances)
@@ -92,7 +94,10 @@ def student_graphs(network: TunedReverseDistillation, context: GraphContext) -> 
     return Graphs(graphs, tuple(steps))
 
 
-def score_graphs(network: TunedReverseDistillation, distances: nn.ModuleDict, context: GraphContext) -> Graphs:
+def score_graphs(
+    network: TunedReverseDistillation, distances: nn.ModuleDict, weights: Sequence[float], context: GraphContext
+) -> Graphs:
+    """weights: of the levels, fine to coarse."""
     graphs, steps = dict[str, GraphForm](), list[Step]()
     grids = [cast(Grid, shape[1:]) for shape in context.levels]
     for number, branch in enumerate(network.branches):
@@ -104,7 +109,7 @@ def score_graphs(network: TunedReverseDistillation, distances: nn.ModuleDict, co
         if branch in distances:
             level_distances = list(cast(ResidualDistance, distances[branch]).levels)
         graph = f"{REVERSE_DISTILLATION}_score_{number}"
-        module = ScoreGraph(level_distances, grids, context.size).eval()
+        module = ScoreGraph(level_distances, grids, context.size, weights).eval()
         graphs[graph] = GraphForm(module, shapes, ("map",), "score")
         steps.append(Step(graph, {**inputs, **rebuilt}, {"map": MAP + branch}))
     return Graphs(graphs, tuple(steps))
