@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 LOWEST = 19
+AUTOGROUP = Path("/proc/self/autogroup")
 
 
 def started(module: str, argument: str, log: IO[bytes]) -> subprocess.Popen[str]:
@@ -35,10 +38,18 @@ class Channel:
     def __init__(self) -> None:
         self._file = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        if hasattr(os, "nice"):
-            os.nice(LOWEST)
+        _to_lowest_priority()
 
     def say(self, **values: object) -> None:
         """Raises OSError where nobody listens any more."""
         self._file.write(json.dumps(values) + "\n")
         self._file.flush()
+
+
+def _to_lowest_priority() -> None:
+    """Of this process, and of its session: Linux may share processors between sessions first (autogroup), where a
+    process's own priority counts only beside others of its session."""
+    if hasattr(os, "nice"):
+        os.nice(LOWEST)
+        with suppress(OSError):  # no Linux, or one that does not group sessions
+            AUTOGROUP.write_text(str(LOWEST))
