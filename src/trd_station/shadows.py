@@ -31,11 +31,11 @@ class Shadows:
     def start(self) -> None:
         with self._database.reading() as connection:
             open_shadows = shadows.open_shadows(connection)
-            models = {one.id: versions.model_by_id(connection, one.model_id) for one in open_shadows}
-        for one in open_shadows:
-            version = models[one.id]
+            models = {shadow.id: versions.model_by_id(connection, shadow.model_id) for shadow in open_shadows}
+        for shadow in open_shadows:
+            version = models[shadow.id]
             assert version is not None  # rows refer to it
-            self._run(one, self._process(version))  # which loads the model while the station answers
+            self._run(shadow, self._process(version))  # which loads the model while the station answers
 
     def stop(self) -> None:
         """Their rows stay open."""
@@ -49,9 +49,9 @@ class Shadows:
         log = self._folder / f"shadow-{version.class_id}.txt"
         return ShadowProcess(path_of(version.path, self._folder.parent), log)
 
-    def _run(self, one: Shadow, process: ShadowProcess) -> None:
-        self._running[one.class_id] = one, process
-        process.start(partial(self._scored, one.id), partial(self._give_up, one))
+    def _run(self, shadow: Shadow, process: ShadowProcess) -> None:
+        self._running[shadow.class_id] = shadow, process
+        process.start(partial(self._scored, shadow.id), partial(self._give_up, shadow))
 
     def begin(self, version: ModelVersion, who: str) -> Shadow:
         """From the next part on, in the place of the class's one before. Raises DataError for a model that cannot be
@@ -63,15 +63,15 @@ class Shadows:
                 active = versions.active_threshold(connection, version.id)
             limit = active.limits.reject_above if active else own_limit
             try:
-                one = self._database.write(
+                shadow = self._database.write(
                     partial(shadows.begin, class_id=version.class_id, model_id=version.id, reject_above=limit, who=who)
                 )
             except OutputError:
                 process.stop()
                 raise
             self._stop(version.class_id)
-            self._run(one, process)
-            return one
+            self._run(shadow, process)
+            return shadow
 
     def end(self, class_id: int) -> None:
         with self._changing:
@@ -101,7 +101,7 @@ class Shadows:
     def _scored(self, shadow_id: int, inspection_id: int, score: float) -> None:
         self._database.begin(partial(shadows.add_score, shadow_id=shadow_id, inspection_id=inspection_id, score=score))
 
-    def _give_up(self, one: Shadow, reason: str) -> None:
-        self._running.pop(one.class_id, None)  # whoever puts another one there has waited for this one's end
-        self._report(NewEvent("warning", "model", f"the shadow has ended: {reason}", one.class_id))
-        self._database.begin(partial(shadows.end_one, shadow_id=one.id))
+    def _give_up(self, shadow: Shadow, reason: str) -> None:
+        self._running.pop(shadow.class_id, None)  # whoever puts another one there has waited for this one's end
+        self._report(NewEvent("warning", "model", f"the shadow has ended: {reason}", shadow.class_id))
+        self._database.begin(partial(shadows.end_one, shadow_id=shadow.id))

@@ -60,7 +60,7 @@ def asked_about(lesson_on: LessonOn, good: Sequence[LessonPart], sure: bool) -> 
 
 def likenesses(lesson_on: LessonOn, good: Sequence[LessonPart]) -> dict[str, Likeness]:
     """Id of each good part -> how much it looks like the labelled defects. Takes seconds for each fold."""
-    found = dict[str, Likeness]()
+    by_name = dict[str, Likeness]()
     for number in range(min(FOLDS, len(good))):
         fold = good[number::FOLDS]
         ids = {part.id for part in fold}
@@ -71,8 +71,8 @@ def likenesses(lesson_on: LessonOn, good: Sequence[LessonPart]) -> dict[str, Lik
         defects = np.concatenate([_held_out(lesson, every[start::FOLDS]) for start in range(min(FOLDS, len(every)))])
         limit = max(float(usual), float(np.quantile(defects, QUARTILE)))
         for part, response in zip(fold, _responses(lesson, directions, fold), strict=True):
-            found[part.id] = Likeness(float(response), limit)
-    return {part.id: found[part.id] for part in good}
+            by_name[part.id] = Likeness(float(response), limit)
+    return {part.id: by_name[part.id] for part in good}
 
 
 def _held_out(lesson: Lesson, fold: Sequence[int]) -> NDArray[np.float64]:

@@ -85,7 +85,7 @@ def _blocks(station: Station, opened: Backup, name: str) -> Iterator[bytes]:
                 yield pipe.taken()
         yield pipe.taken()
         note_backup(station.settings.data)
-        told = written.written
-    station.report(NewEvent("info", "backup", f"an archive of {told.inspections} inspections was sent to {name}"))
-    for text in told.lost:
+        archived = written.written
+    station.report(NewEvent("info", "backup", f"an archive of {archived.inspections} inspections was sent to {name}"))
+    for text in archived.lost:
         station.report(NewEvent("warning", "backup", f"not in the archive: {text}"))

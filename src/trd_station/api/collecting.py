@@ -95,7 +95,7 @@ def _added(taught: TaughtClass, name: str, paths: PartPaths) -> dict[str, Any]:
 
 
 def _answer(station: Station, taught: TaughtClass, added: list[dict[str, Any]], by: str) -> JSONResponse:
-    kept = [one["name"] for one in added if one["state"] == "kept"]
+    kept = [part["name"] for part in added if part["state"] == "kept"]
     station.teaching.collected(taught.settings.name, kept, by)
     count = len(taught.collection.parts())
     return JSONResponse({"parts": added, "count": count}, 201)

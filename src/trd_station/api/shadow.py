@@ -27,12 +27,12 @@ MOST_FLIPS = 100
 
 def _shadow_json(station: Station, class_id: int) -> dict[str, Any]:
     with station.database.reading() as connection:
-        one = shadows.latest(connection, class_id)
-        if one is None:
+        shadow = shadows.latest(connection, class_id)
+        if shadow is None:
             return {"shadow": None}
-        counts = shadows.counts(connection, one)
-        flips = list(shadows.differing(connection, one, MOST_FLIPS))
-        version = versions.model_by_id(connection, one.model_id)
+        counts = shadows.counts(connection, shadow)
+        flips = list(shadows.differing(connection, shadow, MOST_FLIPS))
+        version = versions.model_by_id(connection, shadow.model_id)
     assert version is not None  # the shadow's row refers to it
     running = station.shadows.running(class_id)
     agreement: dict[str | None, dict[str, int]] = {}
@@ -42,11 +42,11 @@ def _shadow_json(station: Station, class_id: int) -> dict[str, Any]:
     return {
         "shadow": {
             "model": station.model_json(version),
-            "reject_above": one.reject_above,
+            "reject_above": shadow.reject_above,
             "scoring": running is not None,
-            "since": times.to_iso(one.since),
-            "until": times.to_iso_or_none(one.until),
-            "who": one.who,
+            "since": times.to_iso(shadow.since),
+            "until": times.to_iso_or_none(shadow.until),
+            "who": shadow.who,
             "parts": sum(counts.values()),
             "skipped": running[1].skipped if running else 0,
             "agreement": [{"verdict": verdict, **numbers} for verdict, numbers in agreement.items()],
@@ -54,7 +54,7 @@ def _shadow_json(station: Station, class_id: int) -> dict[str, Any]:
                 {
                     **flip,
                     "decision": DECISIONS[flip["decision"]],
-                    "shadow_rejects": flip["shadow_score"] > one.reject_above,
+                    "shadow_rejects": flip["shadow_score"] > shadow.reject_above,
                 }
                 for flip in flips
             ],
