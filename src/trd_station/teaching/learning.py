@@ -39,8 +39,8 @@ def lesson(job: Job, console: Console) -> dict[str, Any]:
         return _refused(refused.judgement, None, refused.judgement.reasons)
     except GoodPartsRefused as refused:
         return _refused(None, refused.judgement, refused.judgement.reasons)
-    except DoubtfulLabels as doubtful:
-        return _asked(plan, _inspections(doubtful.names))
+    except DoubtfulLabels as labels:
+        return _asked(plan, _inspections(labels.names))
     doubtful = _doubtful(learned.folder)
     if not set(doubtful) <= set(plan.sure):  # others than those that somebody has looked at
         shutil.rmtree(job.folder / LEARNED)

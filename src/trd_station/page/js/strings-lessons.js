@@ -46,6 +46,8 @@ export const LESSON_STRINGS = {
   "lessons.parts": { en: "The {n} parts, to look at and to leave out", de: "Die {n} Teile, zum Ansehen und Weglassen" },
   "lessons.parts.one": { en: "The part, to look at and to leave out", de: "Das Teil, zum Ansehen und Weglassen" },
   "lessons.teach_part": { en: "Teach {part}", de: "{part} lehren" },
+  "lessons.take_part": { en: "Take in {part}", de: "{part} aufnehmen" },
+  "lessons.take": { en: "take in", de: "aufnehmen" },
   "lessons.use": { en: "teach", de: "lehren" },
   "lessons.marked": { en: "marked", de: "markiert" },
   "lessons.not_marked": { en: "no mark", de: "ohne Markierung" },

@@ -127,7 +127,7 @@ export class LessonOffer {
    */
   #part(group, part, weigh) {
     const { inspection: { id, part: name } } = part;
-    const box = h("input", { type: "checkbox", checked: !this.leftOut.has(id), "aria-label": t("lessons.teach_part", { part: name }), onchange: () => {
+    const box = h("input", { type: "checkbox", checked: !this.leftOut.has(id), "aria-label": t(group === "good" ? "lessons.take_part" : "lessons.teach_part", { part: name }), onchange: () => {
       if (box.checked) this.leftOut.delete(id);
       else this.leftOut.add(id);
       weigh();
@@ -136,7 +136,7 @@ export class LessonOffer {
     return h("li", { class: part.reason ? "out" : "" }, thumbnail(part.inspection, 112), h("a", { class: "break", href: link("part", id) }, name),
       h("span", { class: "small" }, group === "good" ? t("lessons.good") : part.kind ?? t("lessons.no_kind")),
       h("span", { class: "small quiet" }, part.reason ? t(`lessons.reason.${part.reason}`) : marked),
-      !part.reason && this.app.may("engineer") && h("label", { class: "check small" }, box, t("lessons.use")));
+      !part.reason && this.app.may("engineer") && h("label", { class: "check small" }, box, t(group === "good" ? "lessons.take" : "lessons.use")));
   }
 }
 

@@ -97,7 +97,7 @@ function refused(reasons) {
 
 /**
  * @param {string} title
- * @param {(Node | Node[] | false)[]} rows
+ * @param {Node[]} rows
  */
 function beforeAndAfter(title, rows) {
   return h("div", { class: "table-panel" }, h("table", { class: "plain" },
@@ -121,9 +121,11 @@ function goodJudged(judgement) {
     beforeAndAfter(t("lessons.judged_good", { n: judgement.good }), [
       row(t("lessons.detected"), of(before.alarms, judgement.good), of(after.alarms, judgement.good)),
       row(t("lessons.fall"), "", range(judgement.fall, 2)),
-      judgement.auroc_change && row(t("lessons.defects_detected"), of(before.detected, judgement.defects), of(after.detected, judgement.defects)),
-      judgement.auroc_change && row(t("lessons.auroc_change", { n: judgement.calibration }), "", range(judgement.auroc_change, 3)),
-    ].filter((one) => one !== null)),
+      ...(judgement.auroc_change ? [
+        row(t("lessons.defects_detected"), of(before.detected, judgement.defects), of(after.detected, judgement.defects)),
+        row(t("lessons.auroc_change", { n: judgement.calibration }), "", range(judgement.auroc_change, 3)),
+      ] : []),
+    ]),
     !judgement.auroc_change && h("p", { class: "small quiet" }, t("lessons.unknown_defects")));
 }
 
@@ -141,7 +143,7 @@ function judged(judgement, good) {
       row(t("lessons.auroc", { n: judgement.good }), num(before.auroc, 3, 3), num(after.auroc, 3, 3)),
       row(t("lessons.detected"), of(before.detected), of(after.detected)),
       row(t("lessons.gain"), "", range(gain, 2)),
-      Object.entries(judgement.unlabelled).map(([kind, change]) => row(t("lessons.unlabelled", { kind }), "", signed(change, 3))),
+      ...Object.entries(judgement.unlabelled).map(([kind, change]) => row(t("lessons.unlabelled", { kind }), "", signed(change, 3))),
     ]));
 }
 
