@@ -5,10 +5,11 @@ import pytest
 import torch
 from fitting import maps
 
-from trd.config import load_recipe
-from trd.evidence.base import FitJob
-from trd.evidence.detection import fit_evidence, growing_evidence, grown_evidence
+from trd.config import evidence_section, load_recipe
+from trd.evidence.base import FitJob, Growing
+from trd.evidence.detection import fit_evidence, grown_evidence
 from trd.evidence.memory_bank.neighbours import farthest_points, nearest_distances
+from trd.evidence.registry import MODULES, find_evidence
 from trd.preprocess.parts import PreparedParts
 from trd.types import PreparedSample, State
 
@@ -73,8 +74,13 @@ def test_it_repeats_and_leaves_the_teacher(job: FitJob, fitted: State) -> None:
 
 
 def test_what_is_trained_does_not_grow() -> None:
-    assert growing_evidence(load_recipe("lite-bank-statistics")) == ("memory_bank", "patch_statistics")
-    assert growing_evidence(load_recipe("lite-crossmodal-mapping")) == ()
+    assert load_recipe("lite-bank-statistics").growing == ("memory_bank", "patch_statistics")
+    assert load_recipe("lite-crossmodal-mapping").growing == ()
+
+
+@pytest.mark.parametrize("kind", MODULES)
+def test_a_section_says_whether_its_evidence_grows(kind: str) -> None:
+    assert evidence_section(kind).grows == isinstance(find_evidence(kind), Growing)
 
 
 def test_the_farthest_from_what_is_known_come_first() -> None:

@@ -21,9 +21,10 @@ from trd.errors import CheckpointError, DataError
 from trd.export.parts import parts_of
 from trd.learning import good_parts
 from trd.learning import learn as learning
-from trd.learning.good_parts import GoodPartsRefused, growing_recipe
+from trd.learning.good_parts import GoodPartsRefused
 from trd.learning.labels import DoubtfulLabels
 from trd.learning.learn import Learned, LessonJob, learn
+from trd.learning.learner import growing_recipe
 from trd.learning.record import read_lesson
 from trd.training.prepare import FURTHER, RECORD
 

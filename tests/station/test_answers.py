@@ -183,10 +183,18 @@ def of_lessons(ask: Asked, test_parts: Path) -> None:
     job = ask("POST", f"{BASE}/lessons", 201, json={"leave_out": []})
     serving, queue = ask.station.shelf.serving("biscuit"), ask.station.teaching.queue
     asked, share = queue.job(job["id"]), {"auroc": 0.5, "detected": 1}
+    alarms, interval = {"alarms": 5, "detected": 0, "auroc": None}, {"value": 0.1, "low": None, "high": None}
     result = {
-        **{"refused": False, "detector": serving.version.detector, "defects": 5, "good": 4, "before": share},
-        **{"after": share, "gain": {"value": 0.1, "low": None, "high": None}, "unlabelled": {"chip": 0.0}},
-        **{"reasons": ["so"], "places": {str(part["id"]): [0.1, 0.2]}, "unseen": [part["id"]]},
+        **{"refused": False, "detector": serving.version.detector, "reasons": []},
+        "judgement": {
+            **{"defects": 5, "good": 4, "before": share, "after": share, "gain": interval},
+            **{"unlabelled": {"chip": 0.0}, "reasons": ["so"]},
+        },
+        "good_judgement": {
+            **{"good": 5, "calibration": 4, "defects": 0, "before": alarms, "after": alarms, "fall": interval},
+            **{"auroc_change": None, "reasons": []},
+        },
+        **{"places": {str(part["id"]): [0.1, 0.2]}, "unseen": [part["id"]], "above": [], "doubtful": [part["id"]]},
     }
     ask("POST", "/v1/jobs/{number}/cancel", of={"number": job["id"]})
     queue._jobs[job["id"]] = asked.changed(state="done", result=result)  # taught what serves

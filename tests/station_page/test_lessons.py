@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from jobs import jobs_in_this_process
-from lessons import better, judge_defects
+from lessons import better, judge_defects, reject_good
 from pages import HTTP, Files, Look, Served, english, send, serious_findings, serving, window
 
 DONE_MS = 60_000
@@ -45,6 +45,7 @@ def test_from_verdicts_to_a_lesson_and_back(browser: Any, station: Served, label
         lesson = panel.locator("article.lesson")
         lesson.get_by_text("Taught", exact=True).wait_for(timeout=DONE_MS)
         assert "chip: 1, 1 with a mark" in lesson.inner_text()
+        assert "[object" not in lesson.inner_text()
         lesson.get_by_text("Parts and verdicts it was taught").click()
         lesson.get_by_role("link", name="dent-001").first.wait_for()
         lesson.get_by_role("button", name="Try on judged parts").click()
@@ -69,6 +70,31 @@ def test_from_verdicts_to_a_lesson_and_back(browser: Any, station: Served, label
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert not serious_findings(page)
         assert not english(page)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_good_parts_that_look_like_defects_are_looked_at(
+    browser: Any, station: Served, labelled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    better(monkeypatch, alike=2)
+    client = httpx.Client(base_url=station.address, verify=False, timeout=120)
+    judge_defects(client, labelled)
+    reject_good(client, labelled)
+    with window(browser, station) as opened:
+        panel = opened.open("models").locator(".lessons-panel")
+        panel.get_by_text("6 good parts were rejected and can be taken in").wait_for()
+        panel.get_by_label("Teach the defects").uncheck()
+        panel.get_by_text("The 6 defects are not taught").wait_for()
+        panel.get_by_role("button", name="Teach the verdicts").click()
+        lesson = panel.locator("article.lesson").first
+        lesson.get_by_text("Look again", exact=True).wait_for(timeout=DONE_MS)
+        assert lesson.get_by_role("link").all_inner_texts() == ["good-001", "good-000"]
+        lesson.get_by_label("These are good, I have looked").check()
+        lesson.get_by_role("button", name="Teach again").click()
+        lesson.get_by_text("Taught", exact=True).wait_for(timeout=DONE_MS)
+        lesson.get_by_text("local has looked at 2 that look like defects").wait_for()
+        assert "[object" not in panel.inner_text()
 
 
 def test_a_detector_that_cannot_learn_says_why_in_german(browser: Any, quick_package: Path, tmp_path: Path) -> None:

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from pages import Look, Served, part_files, send, serious_findings, serving, window
 
+from trd.config import load_recipe
+from trd.errors import CheckpointError
+from trd.learning.good_parts import GoodFigures, _reasons
+from trd.learning.learner import growing_recipe
 from trd.preprocess.ranges import TrainingRanges
+from trd.statistics.resampling import Interval
 from trd_station.alarms.alarms import TALLIED as ALL_KINDS
 from trd_station.alarms.rules import LONGEST_WINDOW, ClassRules
 from trd_station.alarms.tally import INVALID, REJECT, Tally
@@ -203,7 +208,14 @@ def station_messages() -> list[str]:
     assert len(alarms) == len(ALL_KINDS)
     told = f"acknowledged by anna: lamp ({next(iter(alarms))})"
     described = ranges.described()
+    worse = GoodFigures(2, 1, 0.8)
+    refusals = _reasons(GoodFigures(1, 2, 0.9), worse, Interval(-0.1, -0.2, 0.1), Interval(-0.1, -0.2, -0.05))
+    assert len(refusals) == 4
+    with pytest.raises(CheckpointError) as hindrance:
+        growing_recipe(load_recipe("lite-crossmodal-mapping"))
     return [
+        *refusals,
+        str(hindrance.value),
         *alarms,
         told,
         *notes,

@@ -21,6 +21,8 @@ class EvidenceConfig(Frozen):
     """Whether its graphs take the teacher's pyramids."""
     falls_back: ClassVar[bool] = False
     """Whether it fits in seconds and modality by modality, so that it can decide where a sensor is missing."""
+    grows: ClassVar[bool] = False
+    """Whether it takes in further good parts without a training (`trd.evidence.base.Growing`)."""
     needs_defects: ClassVar[bool] = False
     """Whether labelled defects fit it (`trd learn`), and good parts alone do not."""
 

@@ -16,6 +16,7 @@ class MemoryBankConfig(EvidenceConfig):
     """Nearest neighbours in a bank of good parts' features, a bank per modality (docs/methods.md)."""
 
     falls_back: ClassVar[bool] = True
+    grows: ClassVar[bool] = True
 
     strides: Annotated[
         tuple[Literal[4, 8, 16], ...],

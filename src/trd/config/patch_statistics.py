@@ -17,6 +17,7 @@ class PatchStatisticsConfig(EvidenceConfig):
 
     reads_teacher: ClassVar[bool] = False
     falls_back: ClassVar[bool] = True
+    grows: ClassVar[bool] = True
 
     components: Annotated[
         int,

@@ -222,6 +222,11 @@ class Recipe(Frozen):
         overrides = arranged(tree.pop("classes").get(name, {}), self.evidence, Recipe.model_fields)
         return _validated(merged_trees(tree, overrides), f"recipe '{self.name}', class '{name}'")
 
+    @property
+    def growing(self) -> tuple[str, ...]:
+        """Kinds of evidence that take in further good parts without a training."""
+        return tuple(kind for kind, section in self.evidence.items() if section.grows)
+
     def changed(self, *overrides: str) -> Recipe:
         """With `section.key=value` overrides, as on the command line. Raises RecipeError."""
         tree: dict[str, Any] = self.model_dump(mode="json")

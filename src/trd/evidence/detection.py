@@ -70,11 +70,6 @@ def _fit(job: FitJob, seen: Callable[[PreparedParts, Tiles | None], PreparedPart
     return joined(state)
 
 
-def growing_evidence(recipe: Recipe) -> tuple[str, ...]:
-    """Kinds that take in further good parts without a training."""
-    return tuple(kind for kind in recipe.evidence if isinstance(find_evidence(kind), Growing))
-
-
 def grown_evidence(job: FitJob, state: State, further: PreparedParts) -> State:
     """The state with further good parts in all of it that grows without a training; the rest of it as it is. For one
     picture that the network sees as a whole."""
@@ -83,7 +78,7 @@ def grown_evidence(job: FitJob, state: State, further: PreparedParts) -> State:
         teacher = None
         if reads_teacher(job.recipe):
             teacher = FrozenTeacher(_stored_teacher(job.recipe, state), torch.device(resolve_device(job.device)))
-        for kind in growing_evidence(job.recipe):
+        for kind in job.recipe.growing:
             evidence = find_evidence(kind)
             assert isinstance(evidence, Growing)
             grown |= joined({f"{kind}.": evidence.grown(job, teacher, state_below(state, f"{kind}."), further)})

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trd.errors import DataError
-from trd.learning.good_parts import FEWEST as FEWEST_GOOD
-from trd.learning.record import FEWEST
+from trd.learning.record import FEWEST, FEWEST_GOOD
 from trd.packages.facts import digests_of_parts
 from trd.training.digests import part_digests
 from trd.types import SampleFiles

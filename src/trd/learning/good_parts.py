@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from trd.config import Recipe
 from trd.decision.calibration import Calibration
 from trd.decision.maps import decide
 from trd.detector import Detector
 from trd.engines.base import Maps, Placement
-from trd.errors import CheckpointError, TRDError
+from trd.errors import TRDError
 from trd.evidence.base import FitJob
-from trd.evidence.detection import detector_engine, growing_evidence, grown_evidence
+from trd.evidence.detection import detector_engine, grown_evidence
 from trd.export.parts import ExportParts
+from trd.learning.learner import growing_recipe
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.regions import limit_map
 from trd.statistics.resampling import Interval, interval, resampled, resampled_auroc
@@ -32,7 +32,6 @@ from trd.training.fit import calibrated_on, raw_maps
 from trd.types import State
 
 FOLDS = 5
-FEWEST = 5  # good parts: of fewer, an interval says nothing
 
 Floats = NDArray[np.float64]
 
@@ -96,18 +95,6 @@ class Scores:
         every = np.concatenate([self.calibration, self.asked])
         chosen = np.ones((1, len(every)), np.int32) if counts is None else counts
         return resampled_auroc(every, np.arange(len(every)) >= len(self.calibration), chosen)
-
-
-def growing_recipe(recipe: Recipe) -> Recipe:
-    """Of the evidence that takes in good parts; the maps of the rest stay as they are. Raises CheckpointError where
-    there is none."""
-    kinds = growing_evidence(recipe)
-    if not kinds:
-        raise CheckpointError(
-            f"none of its evidence ({', '.join(recipe.evidence)}) takes in good parts without a training: train with "
-            "them, or add a memory bank (--set evidence.memory_bank=true)"
-        )
-    return recipe.model_copy(update={"evidence": {kind: recipe.evidence[kind] for kind in kinds}})
 
 
 @dataclass(frozen=True)
@@ -182,7 +169,10 @@ def _of_part(raw: Maps, index: int) -> Mapping[str, NDArray[np.float32]]:
 
 
 def judged_growth(growth: Growth) -> tuple[GoodJudgement, State, Calibration]:
-    """Also the detector's state and calibration with all of the good parts. Of at least `FEWEST`."""
+    """Also the detector's state and calibration with all of the good parts.
+
+    Of at least `trd.learning.record.FEWEST_GOOD`.
+    """
     every = range(len(growth.good))
     before = growth.calibrated(growth.maps["calibration parts"])
     old = growth.scores(before, growth.maps["good parts"], growth.good)

@@ -29,12 +29,12 @@ from trd.evidence.repeatable import repeatable
 from trd.export.parts import ExportParts, parts_of, prepared_parts
 from trd.files import locked, write_json
 from trd.learning.given import digests_of_given
-from trd.learning.good_parts import GoodJudgement, Growth, growing_recipe
+from trd.learning.good_parts import GoodJudgement, Growth
 from trd.learning.heads import Lesson
 from trd.learning.judge import Judgement, judged
 from trd.learning.kinds import taught_kinds
 from trd.learning.labels import LessonOn, Likeness, asked_about
-from trd.learning.learner import learner
+from trd.learning.learner import growing_recipe, learner
 from trd.learning.parts import LessonPart, lesson_parts, marked_sample, unmarked
 from trd.learning.record import FEWEST, LESSON
 from trd.learning.taking import taken_in

@@ -1,10 +1,10 @@
-"""Which detector can have a lesson, told without PyTorch."""
+"""Which detector can have a lesson, of defects and of good parts, told without PyTorch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from trd.config import KNOWN_DEFECTS
+from trd.config import KNOWN_DEFECTS, Recipe
 from trd.errors import CheckpointError
 from trd.export.parts import data_place
 from trd.learning.record import read_lesson
@@ -37,3 +37,15 @@ def learner(run: Path, data: Path | None) -> tuple[DetectorFacts, Path]:
         )
     data_place(folder, data)
     return facts, folder
+
+
+def growing_recipe(recipe: Recipe) -> Recipe:
+    """Of the evidence that takes in good parts; the maps of the rest stay as they are. Raises CheckpointError where
+    there is none."""
+    kinds = recipe.growing
+    if not kinds:
+        raise CheckpointError(
+            f"none of its evidence ({', '.join(recipe.evidence)}) takes in good parts without a training: train with "
+            "them, or add a memory bank (--set evidence.memory_bank=true)"
+        )
+    return recipe.model_copy(update={"evidence": {kind: recipe.evidence[kind] for kind in kinds}})

@@ -8,6 +8,7 @@ from typing import Any
 
 LESSON = "lesson.json"
 FEWEST = 5  # defects of a lesson: of fewer, an interval says nothing
+FEWEST_GOOD = 5  # good parts of a lesson, for the same reason
 
 
 def read_lesson(folder: Path) -> dict[str, Any] | None:

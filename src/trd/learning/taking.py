@@ -8,7 +8,7 @@ from typing import Any
 
 from trd.detector import Detector
 from trd.engines.base import Placement
-from trd.evidence.detection import detector_engine, growing_evidence
+from trd.evidence.detection import detector_engine
 from trd.learning.good_parts import GoodJudgement, GoodPartsRefused, Growth, judged_growth
 from trd.learning.labels import Likeness
 from trd.types import State
@@ -26,7 +26,7 @@ class TakenIn:
 
     def record(self, digests: Mapping[str, str], alike: Mapping[str, Likeness]) -> dict[str, Any]:
         """What lesson.json says of them. digests: id -> digest. alike: of those that were compared with defects."""
-        entered = list(growing_evidence(self.detector.recipe))
+        entered = list(self.detector.recipe.growing)
         return {
             "good": [
                 {

@@ -19,6 +19,7 @@ from trd_station.api.problems import Problem
 from trd_station.api.threshold import Why
 from trd_station.lessons import serialization
 from trd_station.lessons.lessons import Lesson
+from trd_station.lessons.proposals import Wish
 from trd_station.station import Station
 from trd_station.store.versions import ModelVersion
 from trd_station.teaching.serialization import job_json
@@ -62,20 +63,27 @@ def of_class(request: Request, class_name: str) -> dict[str, Any]:
 
 
 class NewLesson(BaseModel):
-    """model: that learns, by default the one that serves. leave_out: inspections that are not taught."""
+    """model: that learns, by default the one that serves. leave_out: inspections that are not taught. defects: teach
+    them; else they only judge the good parts. good: take in good parts that were rejected. sure: inspections of good
+    parts that look like defects and are good: somebody has looked."""
 
     model_config = ConfigDict(extra="forbid")
 
     model: ModelNumber | None = None
     leave_out: list[ModelNumber] = Field([], max_length=1000)
+    defects: bool = True
+    good: bool = False
+    sure: list[ModelNumber] = Field([], max_length=1000)
 
 
 @routes.post(OF_CLASS, status_code=201, openapi_extra=ENGINEER, responses=describe(JobAnswer, 201))
 def new_lesson(request: Request, class_name: str, body: NewLesson) -> JSONResponse:
-    """A job that teaches what people called defective; it ends with a model, or is refused with the reasons."""
+    """A job that teaches what people judged; it ends with a model, asks about good parts, or is refused with the
+    reasons."""
     station = station_of(request)
     version = _model_in(station, class_name, body.model)
-    job = station.proposals.ask(version, set(body.leave_out), who(request))
+    wish = Wish(frozenset(body.leave_out), body.defects, body.good, tuple(body.sure))
+    job = station.proposals.ask(version, wish, who(request))
     return JSONResponse(job_json(station.teaching.queue, job), 201)
 
 

@@ -31,8 +31,8 @@ MOST_AUDITED = 500  # parts of each verdict that both models score
 
 @dataclass(frozen=True)
 class Lesson:
-    """state: of the job, or what became of the detector. models: numbers of its models here. service: the last time in
-    which it served."""
+    """state: of the job, or what became of the detector; "asked": good parts look like defects, somebody has to
+    look. models: numbers of its models here. service: the last time in which it served."""
 
     job: Job
     state: str
@@ -150,8 +150,10 @@ class Lessons:
 
 def _lesson(job: Job, models: Sequence[ModelVersion], events: Sequence[Mapping[str, Any]]) -> Lesson:
     result = job.result or {}
-    if job.state != "done" or result.get("refused"):
-        return Lesson(job, "refused" if job.state == "done" else job.state, (), None)
+    if job.state != "done":
+        return Lesson(job, job.state, (), None)
+    if result["refused"]:
+        return Lesson(job, "asked" if result.get("doubtful") else "refused", (), None)
     own = [version for version in models if version.detector == result["detector"]]
     numbers = tuple(version.id for version in own)
     served = services(events, numbers)

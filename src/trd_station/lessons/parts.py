@@ -20,9 +20,9 @@ from trd_station.teaching.lesson import TaughtPart
 MOST = 200  # of each verdict, the newest
 REJECT = DECISIONS.index("reject")
 
-Reason = Literal["files", "unreadable", "known", "copy", "camera"]
-"""Why a part is left out: its files were not kept; it has no score; the detector was trained on it; a newer part has
-the same files; it was sent with another camera.json than most."""
+Reason = Literal["files", "unreadable", "known", "defect", "copy", "camera"]
+"""Why a part is left out: its files were not kept; it has no score; the detector was trained on it; its files were
+judged defective too; a newer part has the same files; it was sent with another camera.json than most."""
 
 
 @dataclass(frozen=True)
@@ -42,22 +42,27 @@ class JudgedParts:
     def __init__(self, database: Database, files: Files, stored: StoredParts) -> None:
         self._database, self._files, self._stored = database, files, stored
 
-    def defects(self, class_id: int, sources: Sequence[str], known: Collection[str]) -> list[Candidate]:
-        """Newest first. sources: that the detector needs. known: digests of parts that it was trained on. Raises
-        DataError where a file cannot be read."""
-        return self._candidates(Filters((class_id,), verdicts=("defect",)), sources, known)
+    def of_class(
+        self, class_id: int, sources: Sequence[str], known: Collection[str]
+    ) -> tuple[list[Candidate], list[Candidate]]:
+        """Parts with the verdict defect, and rejected parts with the verdict good, newest first.
 
-    def wrongly_rejected(self, class_id: int, sources: Sequence[str], known: Collection[str]) -> list[Candidate]:
-        """The same of rejected parts with the verdict good."""
-        return self._candidates(Filters((class_id,), decisions=(REJECT,), verdicts=("good",)), sources, known)
+        sources: that the detector needs. known: digests of parts that it was trained on. Raises DataError where a file
+        cannot be read.
+        """
+        defects = _once(self._candidates(Filters((class_id,), verdicts=("defect",)), sources), known)
+        defective = {candidate.part.digest for candidate in defects if candidate.part}
+        rejected = Filters((class_id,), decisions=(REJECT,), verdicts=("good",))
+        good = _once(self._candidates(rejected, sources), known, defective)
+        both = _same_camera([*defects, *good])
+        return both[: len(defects)], both[len(defects) :]
 
-    def _candidates(self, filters: Filters, sources: Sequence[str], known: Collection[str]) -> list[Candidate]:
+    def _candidates(self, filters: Filters, sources: Sequence[str]) -> list[Candidate]:
         with self._database.reading() as connection:
             rows, _ = history.page(connection, filters, None, MOST)
             given = verdicts.verdicts_of(connection, [row["id"] for row in rows])
         latest = {verdict["inspection_id"]: verdict for verdict in given}
-        candidates = [self._candidate(row, latest[row["id"]], sources) for row in rows]
-        return _same_camera(_once(candidates, known))
+        return [self._candidate(row, latest[row["id"]], sources) for row in rows]
 
     def _candidate(self, row: Mapping[str, Any], verdict: Mapping[str, Any], sources: Sequence[str]) -> Candidate:
         inputs = self._stored.inputs(row)
@@ -82,14 +87,17 @@ class JudgedParts:
         return Candidate(row, verdict, part, camera, None)
 
 
-def _once(candidates: Sequence[Candidate], known: Collection[str]) -> list[Candidate]:
+def _once(candidates: Sequence[Candidate], known: Collection[str], defective: Collection[str] = ()) -> list[Candidate]:
+    """defective: digests of parts that were judged defective, where these were judged good."""
     seen, marked = set[str](), list[Candidate]()
     for candidate in candidates:
         digest = candidate.part.digest if candidate.part else None
-        reason: Reason | None = "known" if digest in known else "copy" if digest in seen else candidate.reason
-        marked.append(replace(candidate, reason=reason))
+        reason = candidate.reason
         if digest is not None:
+            reason = "known" if digest in known else "defect" if digest in defective else reason
+            reason = "copy" if reason is None and digest in seen else reason
             seen.add(digest)
+        marked.append(replace(candidate, reason=reason))
     return marked
 
 

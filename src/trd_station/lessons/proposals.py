@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from trd.errors import DataError, TRDError
-from trd.learning.learner import learner
-from trd.learning.record import FEWEST, read_lesson
+from trd.learning.learner import growing_recipe, learner
+from trd.learning.record import FEWEST, FEWEST_GOOD, read_lesson
 from trd.packages.facts import digests_of_parts
 from trd.packages.package import is_package
 from trd_station.lessons.parts import Candidate, JudgedParts, camera_of
@@ -26,21 +26,41 @@ from trd_station.teaching.teaching import Teaching
 
 @dataclass(frozen=True)
 class Proposal:
-    """learner: the detector that would learn. hindrance: why it cannot, whatever the parts are."""
+    """learner: the detector that would learn. hindrance: why it cannot, whatever the parts are; good_hindrance: why it
+    cannot take in good parts. good: rejected parts that were judged good."""
 
     learner: AvailableDetector
     hindrance: str | None
-    candidates: tuple[Candidate, ...]
-    wrongly_rejected: tuple[Candidate, ...]
-
-    @property
-    def usable(self) -> list[Candidate]:
-        return [candidate for candidate in self.candidates if candidate.reason is None]
+    good_hindrance: str | None
+    defects: tuple[Candidate, ...]
+    good: tuple[Candidate, ...]
 
     @property
     def missing(self) -> int:
         """Defective parts that a lesson lacks."""
-        return max(0, FEWEST - len(self.usable))
+        return max(0, FEWEST - len(usable(self.defects)))
+
+    @property
+    def missing_good(self) -> int:
+        """Good parts that a lesson lacks to take them in."""
+        return max(0, FEWEST_GOOD - len(usable(self.good)))
+
+
+def usable(candidates: Sequence[Candidate], left_out: Collection[int] = ()) -> list[Candidate]:
+    """left_out: numbers of inspections."""
+    return [one for one in candidates if one.reason is None and one.row["id"] not in left_out]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a lesson is to be made of. left_out: inspections that are not. defects: are taught; else they only judge
+    the good parts. good: rejected good parts are taken in. sure: inspections of good parts that look like defects and
+    are good, by whom asks."""
+
+    left_out: frozenset[int] = frozenset()
+    defects: bool = True
+    good: bool = False
+    sure: tuple[int, ...] = ()
 
 
 class Proposals:
@@ -60,16 +80,20 @@ class Proposals:
     def proposal(self, version: ModelVersion) -> Proposal:
         """For a model. Raises DataError where a part's file cannot be read."""
         detector = self._learner(version)
-        sources, known, hindrance = tuple(version.facts.get("sources", ())), frozenset[str](), None
+        sources, known = tuple(version.facts.get("sources", ())), frozenset[str]()
+        hindrance = good_hindrance = None
         try:
             facts, folder = learner(detector.path, self._teaching.data_of(detector.class_name, detector.name))
             sources, known = facts.recipe.inputs, digests_of_parts(folder)
         except TRDError as error:
             hindrance = str(error)
-        defects = self._judged.defects(version.class_id, sources, known)
-        defective = {candidate.part.digest for candidate in defects if candidate.part}
-        rejected = self._judged.wrongly_rejected(version.class_id, sources, known | defective)
-        return Proposal(detector, hindrance, tuple(defects), tuple(rejected))
+        else:
+            try:
+                growing_recipe(facts.recipe)
+            except TRDError as error:
+                good_hindrance = str(error)
+        defects, good = self._judged.of_class(version.class_id, sources, known)
+        return Proposal(detector, hindrance, good_hindrance, tuple(defects), tuple(good))
 
     def _learner(self, version: ModelVersion) -> AvailableDetector:
         """The model's folder; of a package or of a taught detector the folder that it was made from, where that is
@@ -92,20 +116,14 @@ class Proposals:
         folders.sort(key=lambda one: one.calibration != version.calibration)
         return folders[0] if folders else other
 
-    def ask(self, version: ModelVersion, left_out: Collection[int], who: str) -> Job:
-        """A job that teaches what people called defective, but for parts left out by the numbers of their inspections.
-        Raises DataError where something is missing."""
+    def ask(self, version: ModelVersion, wish: Wish, who: str) -> Job:
+        """A job that teaches what people judged. Raises DataError where something is missing."""
         proposal = self.proposal(version)
-        if proposal.hindrance:
-            raise DataError(proposal.hindrance)
-        chosen = [candidate for candidate in proposal.usable if candidate.row["id"] not in left_out]
-        if len(chosen) < FEWEST:
-            raise DataError(
-                f"{len(chosen)} defective parts can be taught, at least {FEWEST} are needed: judge more, best with a "
-                "mark of the place"
-            )
-        rejected = [part for part in proposal.wrongly_rejected if part.reason is None]
-        good = [candidate for candidate in rejected if candidate.row["id"] not in left_out]
+        defects, good = usable(proposal.defects, wish.left_out), usable(proposal.good, wish.left_out)
+        good = good if wish.good else []
+        _check(proposal, wish, len(defects), len(good))
+        if not wish.defects and len(defects) < FEWEST:
+            defects = []  # too few to judge by
         detector = proposal.learner
         data = self._teaching.data_of(detector.class_name, detector.name)
         plan = LessonPlan(
@@ -113,8 +131,30 @@ class Proposals:
             str(detector.path),
             detector.detector,
             str(data) if data else None,
-            camera_of(chosen)[1],
-            tuple(candidate.part for candidate in chosen if candidate.part),
+            camera_of([*defects, *good])[1],
+            tuple(candidate.part for candidate in defects if candidate.part),
             tuple(candidate.part for candidate in good if candidate.part),
+            wish.defects,
+            tuple(candidate.row["id"] for candidate in good if candidate.row["id"] in wish.sure),
         )
         return self._teaching.learn(detector.class_name, who, plan)
+
+
+def _check(proposal: Proposal, wish: Wish, defects: int, good: int) -> None:
+    """defects, good: how many parts there are. Raises DataError."""
+    if proposal.hindrance:
+        raise DataError(proposal.hindrance)
+    if not (wish.defects or wish.good):
+        raise DataError("a lesson is of defects, of good parts or of both: ask for one of them")
+    if wish.good and proposal.good_hindrance:
+        raise DataError(proposal.good_hindrance)
+    if wish.defects and defects < FEWEST:
+        raise DataError(
+            f"{defects} defective parts can be taught, at least {FEWEST} are needed: judge more, best with a mark of "
+            "the place"
+        )
+    if wish.good and good < FEWEST_GOOD:
+        raise DataError(
+            f"{good} rejected good parts can be taken in, at least {FEWEST_GOOD} are needed: judge more of those that "
+            "were rejected"
+        )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from trd.errors import DataError
-from trd.learning.record import FEWEST
+from trd.learning.record import FEWEST, FEWEST_GOOD
 from trd_station import times
 from trd_station.lessons.gain import Comparison
 from trd_station.lessons.lessons import Gain, Lesson, Lessons
 from trd_station.lessons.parts import Candidate
-from trd_station.lessons.proposals import Proposal
+from trd_station.lessons.proposals import Proposal, usable
 from trd_station.lessons.service import Service
 from trd_station.serialization import Serializer
 from trd_station.teaching.jobs import ENDED
@@ -20,19 +20,24 @@ from trd_station.teaching.lesson import TaughtPart
 from trd_station.teaching.queue import JobQueue
 from trd_station.teaching.serialization import job_json
 
-JUDGED = ("defects", "good", "before", "after", "gain", "unlabelled", "reasons")
+Use = Literal["taught", "judges", "good"]
 
 
 def proposal_json(serializer: Serializer, proposal: Proposal) -> dict[str, Any]:
-    usable = [candidate.part for candidate in proposal.usable if candidate.part]
+    defects = [candidate.part for candidate in usable(proposal.defects) if candidate.part]
     return {
         "learner": proposal.learner.name,
         "hindrance": proposal.hindrance,
         "needed": FEWEST,
         "missing": proposal.missing,
-        "kinds": _kinds(usable),
-        "wrongly_rejected": sum(candidate.reason is None for candidate in proposal.wrongly_rejected),
-        "parts": [_candidate_json(serializer, candidate) for candidate in proposal.candidates],
+        "kinds": _kinds(defects),
+        "parts": [_candidate_json(serializer, candidate) for candidate in proposal.defects],
+        "good": {
+            "hindrance": proposal.good_hindrance,
+            "needed": FEWEST_GOOD,
+            "missing": proposal.missing_good,
+            "parts": [_candidate_json(serializer, candidate) for candidate in proposal.good],
+        },
     }
 
 
@@ -57,21 +62,30 @@ def _kinds(parts: Iterable[TaughtPart]) -> list[dict[str, Any]]:
 
 def lesson_json(lessons: Lessons, queue: JobQueue, lesson: Lesson) -> dict[str, Any]:
     try:
-        learner, taught = lesson.plan.model, lesson.plan.defects
+        plan = lesson.plan
+        learner, taught, parts = plan.model, plan.taught, (*plan.defects, *plan.good)
+        judging = len(plan.defects) - len(taught)
     except DataError:  # its file is damaged; what came of it is known all the same
-        learner, taught = str(lesson.job.asked["model"]), ()
-    result = lesson.job.result
-    unseen = set(result["unseen"]) if result else set[int]()
+        learner, taught, parts = str(lesson.job.asked["model"]), (), ()
+        judging = 0
+    result = lesson.job.result or {}
     gain = lessons.gain(lesson)
     return {
         "job": job_json(queue, lesson.job),
         "state": lesson.state,
         "learner": learner,
-        "detector": result["detector"] if result else None,
+        "detector": result.get("detector"),
         "models": list(lesson.models),
         "kinds": _kinds(taught),
-        "judgement": {name: result[name] for name in JUDGED} if result else None,
-        "unseen": [{"id": part.id, "part": part.part} for part in taught if part.id in unseen],
+        "good_parts": lesson.job.asked.get("good", 0),
+        "judging": judging,
+        "sure": lesson.job.asked.get("sure", 0),
+        "judgement": result.get("judgement"),
+        "good_judgement": result.get("good_judgement"),
+        **{
+            name: [{"id": part.id, "part": part.part} for part in parts if part.id in result.get(name, ())]
+            for name in ("unseen", "above", "doubtful")
+        },
         "service": _service_json(lesson.service) if lesson.service else None,
         "gain": _gain_json(gain) if gain else None,
     }
@@ -79,11 +93,14 @@ def lesson_json(lessons: Lessons, queue: JobQueue, lesson: Lesson) -> dict[str, 
 
 def parts_json(lesson: Lesson) -> list[dict[str, Any]]:
     """Raises DataError."""
-    places = (lesson.job.result or {}).get("places", {})
+    places, plan = (lesson.job.result or {}).get("places", {}), lesson.plan
+    defective: Use = "taught" if plan.teaches_defects else "judges"
+    uses = [*((part, defective) for part in plan.defects), *((part, "good") for part in plan.good)]
     return [
         {
             "inspection": part.id,
             "part": part.part,
+            "use": use,
             "verdict": part.verdict,
             "who": part.who,
             "kind": part.kind,
@@ -91,7 +108,7 @@ def parts_json(lesson: Lesson) -> list[dict[str, Any]]:
             "digest": part.digest,
             "places": places.get(str(part.id)),
         }
-        for part in lesson.plan.defects
+        for part, use in uses
     ]
 
 

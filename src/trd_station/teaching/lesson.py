@@ -1,30 +1,19 @@
-"""Defects that people judged, taught to a detector: what a lesson is made of, and the job that makes it."""
+"""Defects and good parts that people judged, taught to a detector: what a lesson is made of, and how it is kept."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
 
 from trd.errors import DataError, OutputError
 from trd.files import write_bytes, write_json
-from trd.learning.record import LESSON, read_lesson
-from trd.stored import FACTS
 from trd_station.shelf.discovery import path_of, stored_path
 from trd_station.store.files import linked
-from trd_station.teaching.jobs import LEARNED, RUN, Job
+from trd_station.teaching.jobs import Job
 from trd_station.teaching.labelled import MASKS, kind_folder, mask_png, stem_of
 from trd_station.teaching.settings import CAMERA
-
-if TYPE_CHECKING:
-    from trd.learning.judge import Judgement
-    from trd.learning.learn import LessonJob
 
 FILE = "lesson.json"
 GOOD = "good"  # the folder of wrongly rejected parts
@@ -51,7 +40,8 @@ class TaughtPart:
 class LessonPlan:
     """model: name of the detector that learns; path: its folder; detector: its identity. data: the class's folder,
     where it is not the one that the detector's record names. camera: of all parts, None: the training's. good: parts
-    that were rejected and judged good."""
+    that were rejected and judged good, taken in. teaches_defects: else they only judge the good parts. sure:
+    inspections of good parts that look like defects and are good, as somebody has said."""
 
     model: str
     path: str
@@ -60,6 +50,13 @@ class LessonPlan:
     camera: str | None
     defects: tuple[TaughtPart, ...]
     good: tuple[TaughtPart, ...]
+    teaches_defects: bool = True
+    sure: tuple[int, ...] = ()
+
+    @property
+    def taught(self) -> tuple[TaughtPart, ...]:
+        """Defects that are taught."""
+        return self.defects if self.teaches_defects else ()
 
     def write(self, job: Job) -> None:
         """Into the job's folder: the plan, whose paths move with the station's, and the parts as they are now in a
@@ -86,7 +83,8 @@ class LessonPlan:
                 name: tuple(TaughtPart(**{**part, "frame": tuple(part["frame"])}) for part in values[name])
                 for name in ("defects", "good")
             }
-            return cls(**{**values, **parts})._with_paths(lambda path: str(path_of(path, job.data)))
+            sure = tuple(values.get("sure", ()))
+            return cls(**{**values, **parts, "sure": sure})._with_paths(lambda path: str(path_of(path, job.data)))
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise DataError(f"{folder / FILE} cannot be read: {error}; ask for the lesson again") from error
 
@@ -103,70 +101,3 @@ def _write_parts(place: Path, parts: Iterable[tuple[str, TaughtPart]]) -> None:
         if part.mask:
             drawn = mask_png(Path(part.mask).read_bytes(), part.frame)
             write_bytes(place / folder / MASKS / f"{stem}.png", drawn, durable=False)
-
-
-def lesson(job: Job, console: Console) -> dict[str, Any]:
-    """As `trd learn` on the labelled folder, into the job's folder. An interrupted one begins anew."""
-    from trd.learning.learn import LessonRefused, learn
-
-    plan = LessonPlan.read(job)
-    for name in (LEARNED, RUN):
-        shutil.rmtree(job.folder / name, ignore_errors=True)
-    try:
-        learned = learn(_lesson_job(job, plan), console)
-    except LessonRefused as refused:
-        return {"refused": True, "detector": None, **_judged(refused.judgement)}
-    assert learned.judgement is not None  # there are defects
-    _keep(job, plan, learned.folder)
-    threshold = learned.facts.calibration.image_threshold
-    return {
-        "refused": False,
-        "detector": learned.facts.id,
-        "guaranteed_rate": threshold.guaranteed_rate,
-        "promise": learned.facts.calibration.promise,
-        "good_count": threshold.count,
-        **_judged(learned.judgement),
-    }
-
-
-def _lesson_job(job: Job, plan: LessonPlan) -> LessonJob:
-    from trd.data.defective import list_defective
-    from trd.learning.learn import LessonJob
-    from trd.packages.facts import facts_at
-
-    path, recipe = Path(plan.path), facts_at(Path(plan.path)).recipe
-    defects = list_defective(job.parts, recipe.inputs, recipe.point_cloud_sources, masked=True)
-    data = Path(plan.data) if plan.data else None
-    return LessonJob(path, defects, job.folder / LEARNED, data, job.who)
-
-
-def _keep(job: Job, plan: LessonPlan, folder: Path) -> None:
-    """Where a trained detector lies, under the station's name of the class, with the verdicts in its record."""
-    facts = json.loads((folder / FACTS).read_text("utf-8"))
-    write_json(folder / FACTS, {**facts, "class_name": job.class_name})
-    verdicts = [
-        {"inspection": part.id, "verdict": part.verdict, "who": part.who, "files": part.digest} for part in plan.defects
-    ]
-    write_json(folder / LESSON, {**(read_lesson(folder) or {}), "job": job.id, "verdicts": verdicts})
-    os.replace(folder, job.folder / RUN)
-    shutil.rmtree(job.folder / LEARNED, ignore_errors=True)
-
-
-def _judged(judgement: Judgement) -> dict[str, Any]:
-    """places, unseen: by inspections' ids, as text for JSON."""
-    return {
-        "defects": judgement.defects,
-        "good": judgement.good,
-        "before": asdict(judgement.before),
-        "after": asdict(judgement.after),
-        "gain": asdict(judgement.gain),
-        "unlabelled": judgement.unlabelled,
-        "reasons": list(judgement.reasons),
-        "places": {_inspection(name): list(places) for name, places in judgement.scores.items()},
-        "unseen": [int(_inspection(name)) for name in judgement.unseen],
-    }
-
-
-def _inspection(name: str) -> str:
-    """Of a part "KIND/STEM"."""
-    return str(int(name.rpartition("/")[2]))

@@ -13,7 +13,7 @@ from trd.files import write_bytes
 from trd.types import ClassFolder
 from trd_station.shelf.discovery import path_of
 from trd_station.teaching.jobs import PACKAGE, PICTURES, RUN, Job
-from trd_station.teaching.lesson import lesson
+from trd_station.teaching.learning import lesson
 from trd_station.teaching.trial import trial
 
 Task = Callable[[Job, Console], dict[str, Any]]

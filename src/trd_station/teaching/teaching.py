@@ -186,9 +186,14 @@ class Teaching:
         return self._ask(name, "export", who, asked=asked)
 
     def learn(self, name: str, who: str, plan: LessonPlan) -> Job:
-        """A job that teaches a detector what people called defective. Raises DataError, OutputError."""
-        asked = {"model": plan.model, "parts": len(plan.defects)}
-        return self._ask(name, "lesson", who, asked=asked, plan=plan)
+        """A job that teaches a detector what people judged. Raises DataError, OutputError."""
+        asked = {"model": plan.model, "parts": len(plan.defects), "good": len(plan.good), "sure": len(plan.sure)}
+        job = self._ask(name, "lesson", who, asked=asked, plan=plan)
+        if plan.sure:
+            looked = ", ".join(part.part for part in plan.good if part.id in plan.sure)
+            text = f"{described(job)}: {who} has looked at good parts that look like defects, they are good: {looked}"
+            self.note(name, text, data={"job": job.id, "sure": list(plan.sure)})
+        return job
 
     def made(self, name: str, model: str) -> Job | None:
         """The job that trained or taught a model of a class."""
@@ -239,8 +244,7 @@ class Teaching:
     def _finished(self, job: Job) -> Job:
         """A trained detector, or a package, moves to where it can be loaded from by its name; it does not serve yet."""
         if job.kind == "lesson" and (job.result or {})["refused"]:
-            reasons = "; ".join((job.result or {})["reasons"])
-            self.note(job.class_name, f"{described(job)}: refused, {reasons}", data={"job": job.id})
+            self.note(job.class_name, f"{described(job)}: {_refusal(job.result or {})}", data={"job": job.id})
             return job
         if job.kind in ("train", "lesson"):
             name, made, ending = f"{job.recipe_name or job.kind}-{job.id}", job.folder / jobs.RUN, ""
@@ -260,6 +264,11 @@ class Teaching:
             raise OutputError(f"the model cannot be moved to {place}: {error.strerror or error}") from error
         self.note(job.class_name, f"{described(job)}: done; '{name}' can be loaded", data={"job": job.id})
         return job.changed(model=name)
+
+
+def _refusal(result: Mapping[str, Any]) -> str:
+    reasons = "; ".join(result["reasons"])
+    return f"asks for a second look, {reasons}" if result.get("doubtful") else f"refused, {reasons}"
 
 
 def described(job: Job) -> str:

@@ -11,7 +11,9 @@ from trd_station.api.answers.models import Estimate
 from trd_station.api.answers.parts import Inspection
 from trd_station.api.answers.teaching import Job
 
-State = Literal["waiting", "running", "failed", "cancelled", "refused", "taught", "serving", "taken_back", "replaced"]
+State = Literal[
+    "waiting", "running", "failed", "cancelled", "refused", "asked", "taught", "serving", "taken_back", "replaced"
+]
 
 
 class LessonKind(BaseModel):
@@ -23,30 +25,40 @@ class LessonKind(BaseModel):
 
 
 class ProposedPart(BaseModel):
-    """A part that people judged defective. verdict: the latest one. reason: why a lesson leaves it out: its files were
-    not kept, it has no score, the detector was trained on it, a newer part has the same files, or it was sent with
-    another camera.json than most."""
+    """A part that people judged. verdict: the latest one. reason: why a lesson leaves it out: its files were not kept,
+    it has no score, the detector was trained on it, its files were judged defective too (of a good part), a newer part
+    has the same files, or it was sent with another camera.json than most."""
 
     inspection: Inspection
     verdict: int
     who: str
     kind: str | None
     marked: bool
-    reason: Literal["files", "unreadable", "known", "copy", "camera"] | None
+    reason: Literal["files", "unreadable", "known", "defect", "copy", "camera"] | None
+
+
+class ProposedGood(BaseModel):
+    """Rejected parts with the verdict good, newest first. hindrance: why the detector cannot take them in. needed: how
+    many a lesson needs; missing: how many of them there are not yet."""
+
+    hindrance: str | None
+    needed: int
+    missing: int
+    parts: list[ProposedPart]
 
 
 class LessonProposal(BaseModel):
     """learner: the detector that would learn; of a package or a taught model the one that it was made from. hindrance:
     why it cannot learn. needed: defective parts of a lesson; missing: how many of them there are not yet.
-    wrongly_rejected: rejected parts with the verdict good. parts: newest first."""
+    parts: with the verdict defect, newest first."""
 
     learner: str
     hindrance: str | None
     needed: int
     missing: int
     kinds: list[LessonKind]
-    wrongly_rejected: int
     parts: list[ProposedPart]
+    good: ProposedGood
 
 
 class LessonFigures(BaseModel):
@@ -74,6 +86,30 @@ class LessonJudgement(BaseModel):
     after: LessonFigures
     gain: LessonInterval
     unlabelled: dict[str, float]
+    reasons: list[str]
+
+
+class GoodPartFigures(BaseModel):
+    """alarms: good parts above the threshold; with the lesson each by one of the others. detected, auroc: of the
+    defects that judge, 0 and null without any."""
+
+    alarms: int
+    detected: int
+    auroc: float | None
+
+
+class GoodPartJudgement(BaseModel):
+    """good: parts that were to be taken in. calibration: calibration parts. fall: mean fall of the good parts, in
+    deviations of the calibration parts. auroc_change: of the defects against the calibration parts, null without
+    defects. reasons: why it was refused."""
+
+    good: int
+    calibration: int
+    defects: int
+    before: GoodPartFigures
+    after: GoodPartFigures
+    fall: LessonInterval
+    auroc_change: LessonInterval | None
     reasons: list[str]
 
 
@@ -120,8 +156,11 @@ class PartName(BaseModel):
 
 
 class Lesson(BaseModel):
-    """learner: the detector that learned. models: those of the taught detector. unseen: parts that leave no trace
-    without and with the lesson: too faint, marked at a wrong place, or good."""
+    """learner: the detector that learned. models: those of the taught detector. kinds: of the taught defects.
+    good_parts: how many were to be taken in. judging: how many defects only judged these. sure: how many look like
+    defects and are good, as who asked said. unseen: defects that leave no trace without and with the lesson: too faint,
+    marked at a wrong place, or good. above: good parts that stay above the threshold when the others are known.
+    doubtful: good parts that look like the defects (state asked)."""
 
     job: Job
     state: State
@@ -129,8 +168,14 @@ class Lesson(BaseModel):
     detector: str | None
     models: list[int]
     kinds: list[LessonKind]
+    good_parts: int
+    judging: int
+    sure: int
     judgement: LessonJudgement | None
+    good_judgement: GoodPartJudgement | None
     unseen: list[PartName]
+    above: list[PartName]
+    doubtful: list[PartName]
     service: LessonService | None
     gain: LessonGain | None
 
@@ -142,10 +187,12 @@ class Lessons(BaseModel):
 
 
 class LessonPart(BaseModel):
-    """places: deviations of good parts from their mean, without and with a lesson that had not seen it."""
+    """use: taught as a defect, judges the good parts as one, or taken in as good. places: deviations of good parts from
+    their mean, without and with a lesson that had not seen it."""
 
     inspection: int
     part: str
+    use: Literal["taught", "judges", "good"]
     verdict: int
     who: str
     kind: str | None

@@ -242,28 +242,39 @@
  * @typedef {{ before: Estimate, lesson: Estimate }} SharePair
  * @typedef {{ found: SharePair, false_alarms: SharePair, worse: string[] }} GainComparison
  *
+ * @typedef {{ inspection: Inspection, verdict: number, who: string, kind: string | null, marked: boolean, reason: string | null }} ProposedPart
+ * @typedef {{ value: number | null, low: number | null, high: number | null }} LessonInterval
+ * @typedef {{ alarms: number, detected: number, auroc: number | null }} GoodFigures
+ * @typedef {{ good: number, calibration: number, defects: number, before: GoodFigures, after: GoodFigures, fall: LessonInterval, auroc_change: LessonInterval | null, reasons: string[] }} GoodJudgement
+ *
  * @typedef {object} LessonProposal
  * @property {string} learner
  * @property {string | null} hindrance
  * @property {number} needed
  * @property {number} missing
  * @property {LessonKind[]} kinds
- * @property {number} wrongly_rejected
- * @property {{ inspection: Inspection, verdict: number, who: string, kind: string | null, marked: boolean, reason: string | null }[]} parts
+ * @property {ProposedPart[]} parts
+ * @property {{ hindrance: string | null, needed: number, missing: number, parts: ProposedPart[] }} good
  *
  * @typedef {object} Lesson
  * @property {Job} job
- * @property {"waiting" | "running" | "failed" | "cancelled" | "refused" | "taught" | "serving" | "taken_back" | "replaced"} state
+ * @property {"waiting" | "running" | "failed" | "cancelled" | "refused" | "asked" | "taught" | "serving" | "taken_back" | "replaced"} state
  * @property {string} learner
  * @property {string | null} detector
  * @property {number[]} models
  * @property {LessonKind[]} kinds
- * @property {{ defects: number, good: number, before: { auroc: number, detected: number }, after: { auroc: number, detected: number }, gain: { value: number | null, low: number | null, high: number | null }, unlabelled: Record<string, number>, reasons: string[] } | null} judgement
+ * @property {{ defects: number, good: number, before: { auroc: number, detected: number }, after: { auroc: number, detected: number }, gain: LessonInterval, unlabelled: Record<string, number>, reasons: string[] } | null} judgement
+ * @property {number} good_parts
+ * @property {number} judging
+ * @property {number} sure
+ * @property {GoodJudgement | null} good_judgement
  * @property {{ id: number, part: string }[]} unseen
+ * @property {{ id: number, part: string }[]} above
+ * @property {{ id: number, part: string }[]} doubtful
  * @property {{ since: string, until: string | null, before: number | null, after: number | null, who: string | null, reason: string | null } | null} service
  * @property {{ audited: number, over_time: GainComparison, both: GainComparison | null, trial: number | null, scoring: number | null } | null} gain
  *
- * @typedef {{ inspection: number, part: string, verdict: number, who: string, kind: string | null, marked: boolean, digest: string, places: [number, number] | null }} LessonPart
+ * @typedef {{ inspection: number, part: string, use: "taught" | "judges" | "good", verdict: number, who: string, kind: string | null, marked: boolean, digest: string, places: [number, number] | null }} LessonPart
  */
 
 export {};

@@ -15,7 +15,7 @@ import { share, trialResult } from "./teach-trial.js";
 /** @typedef {import("../types.js").Lesson} Lesson */
 /** @typedef {import("../types.js").GainComparison} GainComparison */
 
-const TAGS = { waiting: "", running: "review", failed: "reject", cancelled: "", refused: "reject", taught: "review", serving: "ok", taken_back: "", replaced: "" };
+const TAGS = { waiting: "", running: "review", failed: "reject", cancelled: "", refused: "reject", asked: "review", taught: "review", serving: "ok", taken_back: "", replaced: "" };
 const ENDED = ["done", "failed", "cancelled"];
 
 /** @param {import("../types.js").LessonKind} kind */
@@ -27,8 +27,9 @@ export function kindText(kind) {
  * @param {App} app
  * @param {Lesson} lesson
  * @param {Job[]} jobs of the class, newest first
+ * @param {((sure: number[]) => void) | null} again teaches again, with good parts that look like defects; of the newest
  */
-export function lessonView(app, lesson, jobs) {
+export function lessonView(app, lesson, jobs, again) {
   const { job, state } = lesson;
   const problem = h("div", { "aria-live": "assertive" });
   const act = (/** @type {string} */ path, /** @type {object} */ body) => void send("POST", path, body).catch((error) => fill(problem, fault(error)));
@@ -43,12 +44,14 @@ export function lessonView(app, lesson, jobs) {
       made && may && state !== "serving" && serveButton(app, job),
       may && state === "serving" && lesson.service?.before != null && h("button", { class: "slim", onclick: () => takeBack(app, job.id) }, t("lessons.take_back"))),
     problem,
-    h("p", { class: "small quiet" }, t("lessons.asked", { at: dateTime(job.at), who: job.who, name: lesson.learner }), "; ", lesson.kinds.map(kindText).join("; ")),
+    h("p", { class: "small quiet" }, t("lessons.asked", { at: dateTime(job.at), who: job.who, name: lesson.learner }), "; ", madeOf(lesson).join("; ")),
     job.state !== "done" && jobLine(app, job),
     lesson.service && h("p", { class: "small" }, served(lesson.service)),
-    lesson.judgement && judged(lesson.judgement),
-    lesson.unseen.length > 0 && h("div", { class: "note" }, h("div", {}, t("lessons.unseen", { n: lesson.unseen.length }), " ",
-      lesson.unseen.map((part, index) => [index > 0 && ", ", h("a", { href: link("part", part.id) }, part.part)]).flat())),
+    lesson.doubtful.length > 0 && doubtful(lesson, may ? again : null),
+    lesson.good_judgement && goodJudged(lesson.good_judgement),
+    named("lessons.above", lesson.above),
+    lesson.judgement && judged(lesson.judgement, lesson.good_parts),
+    named("lessons.unseen", lesson.unseen),
     trial && tried(app, trial),
     lesson.gain && gainView(app, lesson, jobs, act),
     verdicts(job.id));
@@ -59,19 +62,89 @@ function served(service) {
   return service.until ? t("lessons.ended", { at: dateTime(service.until), who: service.who ?? "–", reason: service.reason ?? "–" }) : t("lessons.since", { at: dateTime(service.since) });
 }
 
-/** @param {NonNullable<Lesson["judgement"]>} judgement */
-function judged(judgement) {
+/** @param {Lesson} lesson */
+function madeOf(lesson) {
+  return [...lesson.kinds.map(kindText), lesson.good_parts > 0 && t("lessons.good_parts", { n: lesson.good_parts }), lesson.judging > 0 && t("lessons.judging", { n: lesson.judging }),
+    lesson.sure > 0 && t("lessons.looked", { n: lesson.sure, who: lesson.job.who })].filter((text) => text !== false);
+}
+
+/**
+ * Parts to look at again, none where there are none.
+ * @param {"lessons.above" | "lessons.unseen" | "lessons.doubtful"} key
+ * @param {{ id: number, part: string }[]} parts
+ * @param {...Node} more
+ */
+function named(key, parts, ...more) {
+  return parts.length > 0 && h("div", { class: "note" }, h("div", {}, t(key, { n: parts.length }), " ",
+    parts.map((part, index) => [index > 0 && ", ", h("a", { href: link("part", part.id) }, part.part)]).flat(), more));
+}
+
+/**
+ * @param {Lesson} lesson
+ * @param {((sure: number[]) => void) | null} again
+ */
+function doubtful(lesson, again) {
+  if (!again) return named("lessons.doubtful", lesson.doubtful);
+  const start = h("button", { class: "slim", disabled: true, onclick: () => again(lesson.doubtful.map((part) => part.id)) }, t("lessons.again"));
+  const box = h("input", { type: "checkbox", onchange: () => (start.disabled = !box.checked) });
+  return named("lessons.doubtful", lesson.doubtful, h("div", { class: "row wrap" }, h("label", { class: "check" }, box, t("lessons.sure")), start));
+}
+
+/** @param {string[]} reasons */
+function refused(reasons) {
+  return reasons.length > 0 && h("div", { class: "note" }, h("div", {}, t("lessons.refused_text"), h("ul", {}, reasons.map((reason) => h("li", {}, message(reason))))));
+}
+
+/**
+ * @param {string} title
+ * @param {Node[]} rows
+ */
+function beforeAndAfter(title, rows) {
+  return h("div", { class: "table-panel" }, h("table", { class: "plain" },
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, title), h("th", { scope: "col", class: "number" }, t("lessons.before")), h("th", { scope: "col", class: "number" }, t("lessons.after")))),
+    h("tbody", {}, rows)));
+}
+
+/**
+ * @param {import("../types.js").LessonInterval} interval
+ * @param {number} digits
+ */
+function range(interval, digits) {
+  return `${signed(interval.value, digits)} (${t("watch.range", { low: signed(interval.low, digits), high: signed(interval.high, digits) })})`;
+}
+
+/** @param {import("../types.js").GoodJudgement} judgement */
+function goodJudged(judgement) {
+  const { before, after } = judgement;
+  const of = (/** @type {number} */ count, /** @type {number} */ all) => `${num(count, 0)} / ${num(all, 0)}`;
+  return h("div", { class: "stack" }, refused(judgement.reasons),
+    beforeAndAfter(t("lessons.judged_good", { n: judgement.good }), [
+      row(t("lessons.detected"), of(before.alarms, judgement.good), of(after.alarms, judgement.good)),
+      row(t("lessons.fall"), "", range(judgement.fall, 2)),
+      ...(judgement.auroc_change ? [
+        row(t("lessons.defects_detected"), of(before.detected, judgement.defects), of(after.detected, judgement.defects)),
+        row(t("lessons.auroc_change", { n: judgement.calibration }), "", range(judgement.auroc_change, 3)),
+      ] : []),
+    ]),
+    !judgement.auroc_change && h("p", { class: "small quiet" }, t("lessons.unknown_defects")));
+}
+
+/**
+ * @param {NonNullable<Lesson["judgement"]>} judgement
+ * @param {number} good parts that were to be taken in with them
+ */
+function judged(judgement, good) {
   const { before, after, gain } = judgement;
   const of = (/** @type {number} */ count) => `${num(count, 0)} / ${num(judgement.defects, 0)}`;
   return h("div", { class: "stack" },
-    judgement.reasons.length > 0 && h("div", { class: "note" }, h("div", {}, t("lessons.refused_text"), h("ul", {}, judgement.reasons.map((reason) => h("li", {}, message(reason)))))),
-    h("div", { class: "table-panel" }, h("table", { class: "plain" },
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("lessons.judged", { n: judgement.defects })), h("th", { scope: "col", class: "number" }, t("lessons.before")), h("th", { scope: "col", class: "number" }, t("lessons.after")))),
-      h("tbody", {},
-        row(t("lessons.auroc", { n: judgement.good }), num(before.auroc, 3, 3), num(after.auroc, 3, 3)),
-        row(t("lessons.detected"), of(before.detected), of(after.detected)),
-        row(t("lessons.gain"), "", `${signed(gain.value, 2)} (${t("watch.range", { low: signed(gain.low, 2), high: signed(gain.high, 2) })})`),
-        Object.entries(judgement.unlabelled).map(([kind, change]) => row(t("lessons.unlabelled", { kind }), "", signed(change, 3)))))));
+    refused(judgement.reasons),
+    judgement.reasons.length > 0 && good > 0 && h("p", { class: "small" }, t("lessons.good_alone")),
+    beforeAndAfter(t("lessons.judged", { n: judgement.defects }), [
+      row(t("lessons.auroc", { n: judgement.good }), num(before.auroc, 3, 3), num(after.auroc, 3, 3)),
+      row(t("lessons.detected"), of(before.detected), of(after.detected)),
+      row(t("lessons.gain"), "", range(gain, 2)),
+      ...Object.entries(judgement.unlabelled).map(([kind, change]) => row(t("lessons.unlabelled", { kind }), "", signed(change, 3))),
+    ]));
 }
 
 /** @param {(string | Node)[]} cells the first one heads the row */
@@ -129,6 +202,12 @@ function compared(title, comparison) {
       h("td", { class: "number" }, share(comparison[name].before)), h("td", { class: "number" }, share(comparison[name].lesson)))))));
 }
 
+/** @param {import("../types.js").LessonPart} part */
+function useText(part) {
+  if (part.use === "good") return t("lessons.good");
+  return `${part.kind ?? t("lessons.no_kind")}, ${t(part.use === "judges" ? "lessons.judges" : part.marked ? "lessons.marked" : "lessons.not_marked")}`;
+}
+
 /** @param {number} number of the lesson */
 function verdicts(number) {
   const place = h("div", { class: "table-panel" });
@@ -136,7 +215,7 @@ function verdicts(number) {
     if (/** @type {HTMLDetailsElement} */ (event.currentTarget).open) void into(place, () => get(`/v1/lessons/${number}`), (/** @type {{ parts: import("../types.js").LessonPart[] }} */ { parts }) => h("table", { class: "plain" },
       h("thead", {}, h("tr", {}, ["lessons.part", "lessons.kind_head", "lessons.verdict", "lessons.digest", "lessons.place"].map((key, index) => h("th", { scope: "col", class: ["", "", "", "digest", "number"][index] }, t(key))))),
       h("tbody", {}, parts.map((part) => h("tr", {}, h("th", { scope: "row" }, h("a", { href: link("part", part.inspection) }, part.part)),
-        h("td", {}, `${part.kind ?? t("lessons.no_kind")}, ${t(part.marked ? "lessons.marked" : "lessons.not_marked")}`), h("td", {}, `${part.verdict}, ${part.who}`),
+        h("td", {}, useText(part)), h("td", {}, `${part.verdict}, ${part.who}`),
         h("td", { class: "digest" }, h("code", { class: "small" }, part.digest)), h("td", { class: "number" }, part.places ? part.places.map((value) => num(value, 2, 2)).join(" → ") : "–"))))));
   } }, h("summary", {}, t("lessons.verdicts")), place);
 }
