@@ -187,15 +187,15 @@ def judged_growth(growth: Growth) -> tuple[GoodJudgement, State, Calibration]:
     good, asked = growth.maps_by(state, "defects", range(len(growth.defects)))
     calibration = growth.calibrated(good)
     kept = growth.scores(before, growth.maps["defects"], growth.defects)
-    found = growth.scores(calibration, asked, growth.defects)
+    grown = growth.scores(calibration, asked, growth.defects)
     first, second = (
         GoodFigures(int(alarms.sum()), int(scores.above.sum()), float(scores.auroc()[0]) if len(scores.asked) else None)
-        for alarms, scores in ((old.above, kept), (above, found))
+        for alarms, scores in ((old.above, kept), (above, grown))
     )
     falls = places[:, 0] - places[:, 1]
     counts = resampled(np.zeros(len(falls), bool))
     fall = interval(float(falls.mean()), counts @ falls / len(falls))
-    change = _auroc_change(kept, found) if len(growth.defects) else None
+    change = _auroc_change(kept, grown) if len(growth.defects) else None
     ids = [part.id for part in growth.good]
     judgement = GoodJudgement(
         good=len(ids),

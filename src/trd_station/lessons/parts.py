@@ -117,7 +117,7 @@ def camera_of(candidates: Sequence[Candidate]) -> tuple[str | None, str | None]:
     usable = [candidate for candidate in candidates if candidate.reason is None]
     counts = Counter(_camera_digest(candidate) for candidate in usable)
     digest = counts.most_common(1)[0][0] if counts else None
-    return digest, next((one.camera for one in usable if _camera_digest(one) == digest), None)
+    return digest, next((candidate.camera for candidate in usable if _camera_digest(candidate) == digest), None)
 
 
 def _camera_digest(candidate: Candidate) -> str | None:

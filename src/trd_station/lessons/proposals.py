@@ -48,7 +48,7 @@ class Proposal:
 
 def usable(candidates: Sequence[Candidate], left_out: Collection[int] = ()) -> list[Candidate]:
     """left_out: numbers of inspections."""
-    return [one for one in candidates if one.reason is None and one.row["id"] not in left_out]
+    return [candidate for candidate in candidates if candidate.reason is None and candidate.row["id"] not in left_out]
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,9 @@ class Proposals:
         with self._database.reading() as connection:
             rows = versions.models(connection, version.class_id)
         known = detectors_of(rows, {version.class_id: other.class_name}, self._data)
-        known += [one for one in self._shelf.available().values() if one.class_name == other.class_name]
-        folders = [one for one in known if one.detector == identity and not is_package(one.path)]
-        folders.sort(key=lambda one: one.calibration != version.calibration)
+        known += [detector for detector in self._shelf.available().values() if detector.class_name == other.class_name]
+        folders = [detector for detector in known if detector.detector == identity and not is_package(detector.path)]
+        folders.sort(key=lambda detector: detector.calibration != version.calibration)
         return folders[0] if folders else other
 
     def ask(self, version: ModelVersion, wish: Wish, who: str) -> Job:

@@ -37,16 +37,16 @@ def switches(connection: Connection, class_id: int) -> list[dict[str, Any]]:
 
 def services(events: Iterable[Mapping[str, Any]], models: Collection[int]) -> list[Service]:
     """Of a detector with these numbers of models, oldest first. events: of `switches`."""
-    found: list[Service] = []
+    periods: list[Service] = []
     for row in events:
         data = row["data"]
         begins, ends = data["to"] in models, data["from"] in models
         if begins and not ends:
-            found.append(Service(row["at"], data["from"]))
-        elif ends and not begins and found:
+            periods.append(Service(row["at"], data["from"]))
+        elif ends and not begins and periods:
             end = {"who": data.get("who", ""), "reason": data.get("reason", "")}
-            found[-1] = replace(found[-1], until=row["at"], after=data["to"], **end)
-    return found
+            periods[-1] = replace(periods[-1], until=row["at"], after=data["to"], **end)
+    return periods
 
 
 def state_of(service: Service | None, serves: bool, detectors: Mapping[int, str]) -> Taught:
