@@ -39,7 +39,7 @@ class TeachPage {
     /** @type {TaughtClass | undefined} */
     this.taught = undefined;
     this.parts = new PartsPanel(app, () => void this.read());
-    this.steps = h("div", { class: "stack-wide" });
+    this.steps = h("div", { class: "stack-wide teach-steps" });
     this.halves = h("div", { class: "halves" });
     /** @type {Map<string, { shows: string, panel: HTMLElement }>} */
     this.panels = new Map();
