@@ -7,6 +7,7 @@ import itertools
 import random
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ class Prepared:
         return upload(self.parts / "train/good", stem)
 
 
-class Workload:
+class Workload(ABC):
     """`prepare` once, `work` up to a kill in the middle of it, `check` after the next start, `finish` at the end.
 
     ready: what answers when the station has started. settles: then nothing of the work before goes on.
@@ -71,14 +72,14 @@ class Workload:
     def prepare(self, url: str, data: Path) -> None:
         self.url, self.data = url, data
 
-    def work(self, chance: random.Random) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def work(self, chance: random.Random) -> None: ...
 
-    def check(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def check(self) -> None: ...
 
-    def finish(self) -> None:
-        pass
+    @abstractmethod
+    def finish(self) -> None: ...
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=120)

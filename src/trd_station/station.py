@@ -6,7 +6,6 @@ import contextlib
 import logging
 import secrets
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -23,6 +22,7 @@ from trd_station.alarms.alarms import ACKNOWLEDGED, Alarms
 from trd_station.attachments import Attachments
 from trd_station.backup.archive import BACKING_UP, forget_killed
 from trd_station.backup.taught import TEACH
+from trd_station.clock import Clock, Periodic
 from trd_station.current_settings import CurrentSettings
 from trd_station.housekeeping import Housekeeping
 from trd_station.kept_settings import with_kept
@@ -37,6 +37,7 @@ from trd_station.settings import Settings
 from trd_station.shadows import Shadows
 from trd_station.shelf.discovery import detectors_at, forget_uploads
 from trd_station.shelf.shelf import Shelf
+from trd_station.sign_ins import RefusedSignIns
 from trd_station.store import verdicts, versions
 from trd_station.store.database import Database, check_kind, note_kind
 from trd_station.store.files import Files
@@ -54,7 +55,6 @@ from trd_station.work.line import Line
 STATE_EVERY = 2.0  # seconds
 PRUNE_EVERY = 600.0
 LESSONS_EVERY = 60.0
-REFUSED_EVERY = 60.0
 
 log = logging.getLogger("trd")
 
@@ -97,7 +97,7 @@ class Station:
             self.database, self.files, lambda: self.settings, self.report, self.metrics.stored
         )
         self.attachments = Attachments()
-        self._refused_at = -REFUSED_EVERY
+        self.refused_sign_ins = RefusedSignIns(self.report)
         self.teaching = Teaching(
             settings.data / TEACH,
             settings.models,
@@ -112,7 +112,18 @@ class Station:
         self.lesson_watch = LessonWatch(self.database, self.lessons, self.alarms.watched)
         self.shadows = Shadows(self.database, self.parts, settings.data / "shadows", self.report)
         self._ending = threading.Event()
-        self._clock = threading.Thread(target=self._tick, name="station-clock", daemon=True)
+        self._clock = Clock(
+            STATE_EVERY,
+            (
+                Periodic(0, self.current_settings.reread),
+                Periodic(0, self.tokens.save_seen),
+                Periodic(0, lambda: self.news.tell_now(Message("state", self.state()))),
+                Periodic(0, self.alarms.look),
+                Periodic(PRUNE_EVERY, self.housekeeping.prune),
+                Periodic(LESSONS_EVERY, self._look_after_lessons),
+            ),
+            self._ending,
+        )
 
     @classmethod
     def open(cls, settings: Settings, runs: Sequence[str]) -> Station:
@@ -162,8 +173,7 @@ class Station:
             self.report(NewEvent("info", "stopped", "the station stops")).result()
         self._ending.set()
         self.news.stop()
-        if self._clock.ident is not None:
-            self._clock.join()
+        self._clock.join()
         with contextlib.suppress(TRDError):
             self.watch.save()
         with contextlib.suppress(TRDError):
@@ -213,14 +223,6 @@ class Station:
             self.line.release(len(jobs))
             raise
         return answer.result()
-
-    def refused_sign_in(self, address: str) -> None:
-        """Logged each time; an event at most once a minute, as whoever tries all tokens would fill the database."""
-        log.warning("a token was refused at the sign-in, from %s", address)
-        now = time.monotonic()
-        if now - self._refused_at >= REFUSED_EVERY:
-            self._refused_at = now
-            self.report(NewEvent("warning", "sign_in", f"a token was refused at the sign-in, from {address}"))
 
     def model_json(self, version: ModelVersion) -> dict[str, Any]:
         with self.database.reading() as connection:
@@ -319,23 +321,9 @@ class Station:
         log.log(level, "%s%s", f"{name}: " if name else "", row["text"])
         self.news.tell_now(Message("event", self.serializer.event(row), name))
 
-    def _tick(self) -> None:
-        next_pruning = next_lessons = time.monotonic()
-        while not self._ending.wait(STATE_EVERY):
-            try:
-                self.current_settings.reread()
-                self.tokens.save_seen()
-                self.news.tell_now(Message("state", self.state()))
-                self.alarms.look()
-                if time.monotonic() >= next_pruning:
-                    next_pruning = time.monotonic() + PRUNE_EVERY
-                    self.housekeeping.prune()
-                if time.monotonic() >= next_lessons:
-                    next_lessons = time.monotonic() + LESSONS_EVERY
-                    for name in self.shelf.classes:
-                        self.lesson_watch.look(name, self.class_id(name))
-            except Exception:
-                log.exception("the station's clock failed")
+    def _look_after_lessons(self) -> None:
+        for name in self.shelf.classes:
+            self.lesson_watch.look(name, self.class_id(name))
 
     # --- what shelf and watch ask for
 

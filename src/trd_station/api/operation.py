@@ -76,7 +76,7 @@ def sign_in(request: Request, body: SignIn) -> JSONResponse:
     caller = station.tokens.caller(body.token.strip())
     address = request.client.host if request.client else "nowhere"
     if caller is None:
-        station.refused_sign_in(address)
+        station.refused_sign_ins.note(address)
         raise Problem(401, "unknown_token", "this token is not known here")
     response = JSONResponse(_session(station, caller))
     _keep(request, response, body.token.strip())
