@@ -88,9 +88,9 @@ class Learned:
 def learn(job: LessonJob, console: Console) -> Learned:
     """Judge a lesson out of fold, of the good parts first; where it is better, save the detector that has it.
 
-    Takes a second or so for each part on a laptop, with good parts several, so that an interrupted lesson is started
-    again. Raises LessonRefused, GoodPartsRefused, DoubtfulLabels, DataError for parts that cannot be used,
-    CheckpointError for a detector that cannot learn.
+    Takes half a second or so for each part on one core of a Xeon, with good parts several, so that an interrupted
+    lesson is started again. Raises LessonRefused, GoodPartsRefused, DoubtfulLabels, DataError for parts that cannot be
+    used, CheckpointError for a detector that cannot learn.
     """
     begin = time.monotonic()
     before, state, folder = _learning_detector(job)
