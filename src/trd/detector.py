@@ -41,7 +41,7 @@ BATCH = 8  # samples that go through the engine together
 class ScoredSample:
     """A prepared sample with its z-scored, smoothed maps, (h, w) per branch and fused, of `Frame.map_size`.
 
-    raw: branch -> (h, w), what the maps were made of.
+    raw: branch -> (h, w), what the maps were made of; empty where no kinds were taught, which alone ask for it.
     """
 
     sample: PreparedSample
@@ -179,7 +179,7 @@ class Detector:
                 f"sample {sample.id}: the anomaly map is not finite; float16 ends at 65504, so predict with precision "
                 "fp32 or bf16, and if it stays so, train again"
             )
-        return ScoredSample(sample, decision.maps, decision.fused, score, raw)
+        return ScoredSample(sample, decision.maps, decision.fused, score, raw if self.facts.kinds else {})
 
     def predict(self, sample: Sample | Arrays) -> Prediction:
         """Of one sample, or of its arrays by source name.

@@ -22,6 +22,7 @@ from trd.learning.judge import Judgement
 from trd.learning.learn import LessonJob, LessonRefused, learn
 from trd.learning.record import read_lesson
 from trd.statistics.conformal import Threshold
+from trd.stored import read_detector, save_detector
 
 runner = CliRunner()
 QUIET = Console(quiet=True)
@@ -98,6 +99,8 @@ def test_it_suggests_a_kind_and_decides_as_without(lesson: Path, labelled: Path)
     assert prediction.kind is not None
     assert prediction.kind.kind == "chip"  # it was taught this very part
     assert next(iter(prediction.kind.likeness)) == "chip"
+    scored = [next(one.score([one.pipeline(sample)])) for one in (detector, without)]
+    assert [set(one.raw) for one in scored] == [set(recipe.branches), set()]  # kept for kinds alone
     plain = without.calibrated(calibrated.calibration).predict(sample)
     assert plain.kind is None
     assert plain.score == prediction.score
@@ -201,6 +204,18 @@ def test_what_cannot_teach_is_refused(
     with pytest.raises(OutputError, match="choose another --out"):
         learn(job(quick_run, labelled, quick_run), QUIET)
     assert not out.exists()
+
+
+def test_one_trained_on_all_parts_cannot_learn_after_another_calibration_either(
+    quick_run: Path, labelled: Path, tmp_path: Path
+) -> None:
+    """`trd calibrate` keeps the recipe: none of the parts beside the data was kept out of the training."""
+    facts, state = read_detector(quick_run)
+    assert facts.calibration.kind == "split"
+    run = Path(shutil.copytree(quick_run, tmp_path / "run"))
+    save_detector(run / "biscuit", replace(facts, recipe=facts.recipe.changed("scoring.calibration=cross")), state)
+    with pytest.raises(CheckpointError, match="calibration=split"):
+        learn(job(run, labelled, tmp_path / "new"), QUIET)
 
 
 def test_one_calibrated_on_its_training_parts_cannot_learn(quick_run: Path, labelled: Path, tmp_path: Path) -> None:

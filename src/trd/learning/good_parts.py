@@ -25,15 +25,14 @@ from trd.evidence.base import FitJob
 from trd.evidence.detection import detector_engine, grown_evidence
 from trd.export.parts import ExportParts
 from trd.learning.learner import growing_recipe
+from trd.learning.scores import Scores, good_scores, scoring_at_rates
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.regions import limit_map
-from trd.statistics.resampling import Interval, interval, resampled, resampled_auroc
+from trd.statistics.resampling import Interval, interval, resampled
 from trd.training.fit import calibrated_on, raw_maps
 from trd.types import State
 
 FOLDS = 5
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -71,30 +70,6 @@ class GoodPartsRefused(TRDError):
     def __init__(self, judgement: GoodJudgement) -> None:
         super().__init__("the good parts are refused, nothing was written: " + "; ".join(judgement.reasons))
         self.judgement = judgement
-
-
-@dataclass(frozen=True)
-class Scores:
-    """calibration: of the calibration parts, in their order, each in units of the others. asked: of other parts."""
-
-    calibration: Floats
-    asked: Floats
-    threshold: float
-
-    @property
-    def places(self) -> Floats:
-        """Of what was asked, in deviations of the calibration parts from their mean."""
-        return np.asarray((self.asked - self.calibration.mean()) / max(float(self.calibration.std()), 1e-12))
-
-    @property
-    def above(self) -> NDArray[np.bool_]:
-        return np.asarray(self.asked > self.threshold)
-
-    def auroc(self, counts: NDArray[np.int32] | None = None) -> Floats:
-        """Of what was asked against the calibration parts, for draws of both; of all, (1,), by default."""
-        every = np.concatenate([self.calibration, self.asked])
-        chosen = np.ones((1, len(every)), np.int32) if counts is None else counts
-        return resampled_auroc(every, np.arange(len(every)) >= len(self.calibration), chosen)
 
 
 @dataclass(frozen=True)
@@ -144,13 +119,8 @@ class Growth:
 
     def calibrated(self, raw: Maps) -> Calibration:
         """On the calibration parts, at the rates that the detector has now."""
-        before, recipe = self.detector.calibration, self.detector.recipe
-        scoring = recipe.scoring.model_copy(
-            update={
-                "false_alarm_rate": before.image_threshold.requested_rate,
-                "pixel_false_alarm_rate": before.pixel_threshold.requested_rate,
-            }
-        )
+        recipe = self.detector.recipe
+        scoring = scoring_at_rates(recipe, self.detector.calibration)
         return calibrated_on(self.parts.calibration, raw, recipe, scoring, self.detector.engine.precision)
 
     def scores(self, calibration: Calibration, raw: Maps, asked: PreparedParts) -> Scores:
@@ -159,8 +129,7 @@ class Growth:
             float(decide(calibration, _of_part(raw, index), part.region, limits=limit_map(frame, part.named)).score)
             for index, part in enumerate(asked)
         ]
-        by_name = dict(zip(calibration.good_parts, calibration.good_scores, strict=True))
-        good = np.array([by_name[part.id] for part in self.parts.calibration])
+        good = good_scores(calibration, [part.id for part in self.parts.calibration])
         return Scores(good, np.array(values), calibration.image_threshold.value)
 
 
@@ -176,13 +145,13 @@ def judged_growth(growth: Growth) -> tuple[GoodJudgement, State, Calibration]:
     every = range(len(growth.good))
     before = growth.calibrated(growth.maps["calibration parts"])
     old = growth.scores(before, growth.maps["good parts"], growth.good)
-    places = np.stack([old.places, np.empty(len(every))], axis=1)
+    places = np.stack([old.places()[0], np.empty(len(every))], axis=1)
     above = np.zeros(len(every), bool)
     for fold in (list(every[number::FOLDS]) for number in range(FOLDS)):
         state = growth.grown([index for index in every if index not in fold])
         good, asked = growth.maps_by(state, "good parts", fold)
         scores = growth.scores(growth.calibrated(good), asked, growth.good.chosen(fold))
-        places[fold, 1], above[fold] = scores.places, scores.above
+        places[fold, 1], above[fold] = scores.places()[0], scores.above
     state = growth.grown(every)
     good, asked = growth.maps_by(state, "defects", range(len(growth.defects)))
     calibration = growth.calibrated(good)
@@ -213,7 +182,7 @@ def judged_growth(growth: Growth) -> tuple[GoodJudgement, State, Calibration]:
 
 
 def _auroc_change(before: Scores, after: Scores) -> Interval:
-    good, defects = len(before.calibration), len(before.asked)
+    good, defects = len(before.good), len(before.asked)
     counts = resampled(np.arange(good + defects) >= good)
     return interval(float((after.auroc() - before.auroc())[0]), after.auroc(counts) - before.auroc(counts))
 

@@ -99,12 +99,6 @@ class Lesson:
         return float(decide(calibration, raw, part.scored).score)
 
 
-def good_scores(calibration: Calibration, parts: Sequence[LessonPart]) -> NDArray[np.float64]:
-    """In the order of the parts."""
-    scores = dict(zip(calibration.good_parts, calibration.good_scores, strict=True))
-    return np.array([scores[part.id] for part in parts])
-
-
 def _ids(parts: Sequence[LessonPart]) -> list[str]:
     return [part.id for part in parts]
 

@@ -11,20 +11,18 @@ counted as a gain in four draws of four.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trd.learning.heads import Lesson, good_scores
-from trd.statistics.resampling import Interval, interval, resampled, resampled_auroc
+from trd.learning.heads import Lesson
+from trd.learning.scores import Floats, Scores, good_scores
+from trd.statistics.resampling import Interval, interval, resampled
 
 FOLDS = 5
 MOST_LOST = 0.005  # image AUROC of kinds that a lesson has not seen
-UNSEEN = 1.0  # deviation
-TINY = 1e-12
-
-Floats = NDArray[np.float64]
+UNSEEN = 1.0  # deviation; chosen on real glands, measured on gears and cookies too (docs/results.md)
 
 
 @dataclass(frozen=True)
@@ -57,23 +55,6 @@ class Judgement:
         return tuple(name for name, places in self.scores.items() if max(places) < UNSEEN)
 
 
-@dataclass(frozen=True)
-class _Scores:
-    """good: (N,) of the calibration parts. defects: of those that were asked. threshold: of these scores."""
-
-    good: Floats
-    defects: Floats
-    threshold: float
-
-    @property
-    def detected(self) -> int:
-        return int((self.defects > self.threshold).sum())
-
-    def of(self, indices: Sequence[int]) -> _Scores:
-        """Of some of the defects."""
-        return replace(self, defects=self.defects[list(indices)])
-
-
 def judged(lesson: Lesson) -> Judgement:
     """Of at least `trd.learning.record.FEWEST` defects."""
     every = list(range(len(lesson.defects)))
@@ -89,8 +70,8 @@ def judged(lesson: Lesson) -> Judgement:
         unlabelled[kind] = _auroc(others) - _auroc(before.of(asked))
     sizes = {kind: int((kinds == kind).sum()) for kind in lesson.kinds}
     aurocs = [_auroc(scores) * len(fold) for scores, fold in zip(after, folds, strict=True)]
-    old = Figures(_auroc(before), before.detected)
-    new = Figures(sum(aurocs) / len(every), sum(scores.detected for scores in after))
+    old = Figures(_auroc(before), _detected(before))
+    new = Figures(sum(aurocs) / len(every), sum(_detected(scores) for scores in after))
     return Judgement(
         defects=len(every),
         good=len(lesson.good),
@@ -109,41 +90,35 @@ def dealt(kinds: NDArray[np.str_], folds: int) -> list[list[int]]:
     return [sorted(order[fold::folds].tolist()) for fold in range(folds)]
 
 
-def _asked(lesson: Lesson, learned: Sequence[int] | None, asked: Sequence[int]) -> _Scores:
+def _asked(lesson: Lesson, learned: Sequence[int] | None, asked: Sequence[int]) -> Scores:
     """Scores by a lesson of the defects `learned`, None for without a lesson."""
     directions = None if learned is None else lesson.directions(learned)
     calibration = lesson.before if directions is None else lesson.calibrated(directions)
     scores = [lesson.score(lesson.defects[index], calibration, directions) for index in asked]
-    return _Scores(good_scores(calibration, lesson.good), np.array(scores), calibration.image_threshold.value)
+    good = good_scores(calibration, [part.id for part in lesson.good])
+    return Scores(good, np.array(scores), calibration.image_threshold.value)
 
 
-def _gain(before: _Scores, after: Sequence[_Scores], folds: Sequence[Sequence[int]]) -> tuple[Interval, Floats]:
+def _gain(before: Scores, after: Sequence[Scores], folds: Sequence[Sequence[int]]) -> tuple[Interval, Floats]:
     """The gain, and (D, 2) places of the defects without and with."""
-    good, defects = len(before.good), len(before.defects)
-    once = np.ones((1, good), np.int32)
+    good, defects = len(before.good), len(before.asked)
     counts = resampled(np.arange(good + defects) >= good)
     places, rises = np.empty((defects, 2)), np.empty((len(counts), defects))
     for fold, scores in zip(folds, after, strict=True):
         old = before.of(fold)
-        places[fold, 0], places[fold, 1] = _places(old, once)[0], _places(scores, once)[0]
+        places[fold, 0], places[fold, 1] = old.places()[0], scores.places()[0]
         drawn = counts[:, :good]
-        rises[:, fold] = _places(scores, drawn) - _places(old, drawn)
+        rises[:, fold] = scores.places(drawn) - old.places(drawn)
     value = float((places[:, 1] - places[:, 0]).mean())
     return interval(value, (counts[:, good:] * rises).sum(axis=1) / defects), places
 
 
-def _places(scores: _Scores, counts: NDArray[np.int32]) -> Floats:
-    """(R, D): where the defects lie for each of R draws of the good parts, (R, N)."""
-    number = counts.sum(axis=1, keepdims=True)
-    mean = (counts * scores.good).sum(axis=1, keepdims=True) / number
-    variance = (counts * np.square(scores.good - mean)).sum(axis=1, keepdims=True) / number
-    return np.asarray((scores.defects - mean) / np.sqrt(np.maximum(variance, TINY)))
+def _auroc(scores: Scores) -> float:
+    return float(scores.auroc()[0])
 
 
-def _auroc(scores: _Scores) -> float:
-    every = np.concatenate([scores.good, scores.defects])
-    defective = np.arange(len(every)) >= len(scores.good)
-    return float(resampled_auroc(every, defective, np.ones((1, len(every)), np.int32))[0])
+def _detected(scores: Scores) -> int:
+    return int(scores.above.sum())
 
 
 def _reasons(

@@ -37,6 +37,7 @@ from trd.learning.labels import LessonOn, Likeness, asked_about
 from trd.learning.learner import growing_recipe, learner
 from trd.learning.parts import LessonPart, lesson_parts, marked_sample, unmarked
 from trd.learning.record import FEWEST, LESSON
+from trd.learning.scores import scoring_at_rates
 from trd.learning.taking import taken_in
 from trd.preprocess.parts import PreparedParts
 from trd.preprocess.threads import in_threads
@@ -94,11 +95,12 @@ def learn(job: LessonJob, console: Console) -> Learned:
     """
     begin = time.monotonic()
     before, state, folder = _learning_detector(job)
-    digests, out = digests_of_given(job.defects, job.good, job.must_find, folder), job.out / before.class_name
-    if job.good:
-        growing_recipe(before.recipe)  # refused before anything is computed
-    if out.exists():
+    out = job.out / before.class_name
+    if out.exists():  # this and what follows is refused before anything is computed
         raise OutputError(f"{out} exists: a lesson makes a new run folder, choose another --out")
+    if job.good:
+        growing_recipe(before.recipe)
+    digests = digests_of_given(job.defects, job.good, job.must_find, folder)
     parts, good = parts_of(before, folder, job.data), prepared_parts(before, job.good)
     detector, taken, taught = before, None, None
     alike: dict[str, Likeness] = {}
@@ -212,9 +214,7 @@ def lessons_of(job: LessonJob, detector: Detector, recipe: Recipe, parts: Export
     camera = camera_near(job.defects, recipe.point_cloud_sources, detector.facts.camera)
     section = recipe.evidence[KNOWN_DEFECTS]
     assert isinstance(section, KnownDefectsConfig)
-    scoring = detector.recipe.scoring.model_copy(
-        update={"false_alarm_rate": detector.calibration.image_threshold.requested_rate}
-    )
+    scoring = scoring_at_rates(detector.recipe, detector.calibration)
     marked = in_threads(marked_sample(detector, camera), job.defects)
     training = computed(unmarked(chosen), "training parts", count)
     calibration = computed(unmarked(parts.calibration), "calibration parts", len(parts.calibration))
@@ -242,14 +242,8 @@ def _calibrated(
     """On the calibration parts, which the lesson has not learned from, at the rates that the detector has now."""
     before = detector.calibration
     engine = detector_engine(recipe, state, detector.facts.frame.size, Placement(device, before.precision or None))
-    scoring = recipe.scoring.model_copy(
-        update={
-            "false_alarm_rate": before.image_threshold.requested_rate,
-            "pixel_false_alarm_rate": before.pixel_threshold.requested_rate,
-        }
-    )
     raw = raw_maps(engine, good, console, "calibration")
-    calibration = calibrated_on(good, raw, recipe, scoring, engine.precision)
+    calibration = calibrated_on(good, raw, recipe, scoring_at_rates(recipe, before), engine.precision)
     return replace(detector.facts, recipe=recipe, calibration=calibration, id="")
 
 

@@ -30,7 +30,7 @@ def learner(run: Path, data: Path | None) -> tuple[DetectorFacts, Path]:
         raise CheckpointError(
             f"{folder} looks at tiles or at several views, which a lesson does not: train without them"
         )
-    if facts.calibration.kind == "cross":
+    if "cross" in (facts.calibration.kind, facts.recipe.scoring.calibration):  # and calibrated anew, perhaps
         raise CheckpointError(
             f"{folder} was calibrated on the parts that it was trained on (scoring.calibration = 'cross'), and a "
             "lesson needs good parts that nothing was fitted on: train with --set scoring.calibration=split"

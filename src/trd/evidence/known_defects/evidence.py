@@ -48,7 +48,7 @@ class KnownDefects:
         }
         form = GraphForm(module.eval(), shapes, ("map",), "score")
         graphs = Graphs({KNOWN_DEFECTS: form}, (Step(KNOWN_DEFECTS, ports, {"map": MAP + KNOWN_DEFECTS}),))
-        if not any(name.startswith(KINDS) for name in state):  # of a lesson before kinds were suggested
+        if not any(name.startswith(KINDS) for name in state):  # directions alone
             return graphs
         distances = GraphForm(
             kind_distances(Channels(recipe), state).eval(),
