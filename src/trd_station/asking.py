@@ -42,12 +42,11 @@ class Candidate:
 
 def candidate(row: Mapping[str, Any], limits: Limits) -> Candidate:
     """Of a scored inspection's row."""
-    spread = float(np.std(limits.good_scores)) or 1.0
     longer = max(row["height"], row["width"])
     suggestion = row["kind_suggestion"]
     return Candidate(
         row["class_id"],
-        abs(row["score"] - limits.reject_above) / spread,
+        abs(row["score"] - limits.reject_above) / limits.spread,
         row["share"] or {},
         (row["peak_row"] / longer, row["peak_column"] / longer),
         suggestion is not None and not suggestion["kind"],

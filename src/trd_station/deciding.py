@@ -42,6 +42,11 @@ class Limits:
     def _good(self) -> NDArray[np.float64]:
         return np.array(self.good_scores, np.float64)
 
+    @cached_property
+    def spread(self) -> float:
+        """Standard deviation of the good scores, 1 where they are all the same."""
+        return float(np.std(self._good)) or 1.0
+
     def rate(self, limit: float) -> float:
         """Of false alarms that a limit promises a further good part: `conformal_threshold`'s, seen from the limit."""
         return false_alarm_rate(self._good, limit)

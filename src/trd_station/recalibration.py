@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, true
+from sqlalchemy import Connection, func, select, true
 
 from trd.statistics.intervals import share_interval
 from trd_station.deciding import Limits, limits_for
@@ -111,11 +111,12 @@ def audit_counts(
     connection: Connection, class_id: int, models: Collection[int], period: Period
 ) -> Counter[tuple[str, str | None]]:
     """(decision, verdict) -> number of sampled parts that these models decided."""
-    query = select(c.decision, c.verdict).where(
+    query = select(c.decision, c.verdict, func.count()).where(
         *(c.sampled == true(), c.class_id == class_id, c.model_id.in_(models), c.score.is_not(None)),
         *period.conditions(),
     )
-    return Counter((DECISIONS[row.decision], row.verdict) for row in connection.execute(query))
+    rows = connection.execute(query.group_by(c.decision, c.verdict))
+    return Counter({(DECISIONS[decision], verdict): count for decision, verdict, count in rows})
 
 
 def estimates(connection: Connection, class_id: int, model_id: int, period: Period) -> Estimates:

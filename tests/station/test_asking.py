@@ -46,7 +46,7 @@ def test_copies_do_not_follow_each_other() -> None:
     assert order(waiting, [])[:2] == [0, 10]
 
 
-def test_classes_are_not_compared_and_older_parts_come_first_among_equals() -> None:
+def test_classes_are_not_compared_and_newer_parts_come_first_among_equals() -> None:
     waiting = [part(), replace(part(), class_id=2), part()]
     assert order(waiting, [part()]) == [1, 0, 2]
 

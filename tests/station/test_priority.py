@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from trd_station.teaching import process
+
 SHARES = Path("/proc/sys/kernel/sched_autogroup_enabled")
 SAID = """
 import os, sys
@@ -23,3 +25,24 @@ def test_a_process_of_its_own_session_has_the_lowest_priority_among_sessions_too
     )
     assert done.stderr.split() == ["19", "19"]
     assert os.nice(0) < 19
+
+
+@pytest.mark.parametrize(
+    ("refusals", "tries"),
+    [([BlockingIOError, BlockingIOError], 3), ([PermissionError], 1), ([BlockingIOError] * 99, 20)],
+)
+def test_linux_is_asked_again_where_another_process_has_just_asked(
+    refusals: list[type[OSError]], tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    class Autogroup:
+        def write_text(self, text: str) -> None:
+            asked.append(text)
+            if len(asked) <= len(refusals):
+                raise refusals[len(asked) - 1]
+
+    monkeypatch.setattr(process, "AUTOGROUP", Autogroup())
+    monkeypatch.setattr(process, "AGAIN", 0.0)
+    process._session_to_lowest_priority()
+    assert asked == ["19"] * tries

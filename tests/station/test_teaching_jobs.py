@@ -12,12 +12,15 @@ from fastapi.testclient import TestClient
 from jobs import jobs_in_this_process
 from pages import serving
 from recipes import TINY as TINY_NETWORK
+from rich.console import Console
 from stations import client_of, until, upload
 from taught import BASE, FIRST, TINY, WHY, asked, collect, ended, events_of, new_class
 
 from trd_station.station import Station
 from trd_station.teaching import rates
+from trd_station.teaching.jobs import Job
 from trd_station.teaching.settings import ClassSettings
+from trd_station.teaching.trial import JudgedPart, Plan, Tried, trial
 
 
 @pytest.mark.parametrize(
@@ -186,3 +189,20 @@ def test_the_whole_way_as_the_docs_have_it(
     assert (values["lesson"]["kind"], values["lesson"]["state"]) == ("lesson", "done")
     states = {one["name"]: one["state"] for one in models}
     assert states.items() >= {"patch-statistics-2": "serving", "lite-residual-3": "ready"}.items()
+
+
+def test_a_part_that_lacks_a_file_is_left_out_of_a_trial(run_folder: Path, drawn: Path, tmp_path: Path) -> None:
+    """As one that another model decided, which needs less."""
+    folder = drawn / "biscuit/test/good"
+    files = {source: str(next((folder / source).iterdir())) for source in ("rgb", "xyz")}
+    parts = (
+        JudgedPart(1, "whole", "good", None, True, files, None),
+        JudgedPart(2, "flat", "good", None, True, {"rgb": files["rgb"]}, None),
+    )
+    job = Job(1, "biscuit", "trial", tmp_path / "teach/biscuit/jobs/1", "anna", 0)
+    Plan((Tried("run/biscuit", str(run_folder / "biscuit"), True, None),), parts).write(job)
+    result = trial(job, Console(quiet=True))
+    assert (result["parts"], result["trained_on"]) == (1, 0)
+    (unusable,) = result["unusable"]
+    assert unusable["id"] == 2
+    assert "'flat' has no file 'xyz'" in unusable["reason"]

@@ -89,7 +89,7 @@ class Backup:
                 members = [*self._inspected(connection), *self._settings()]
             members += [Member(file, name) for backed_up in models for file, name in backed_up.files]
             members += [Member(file, name, optional=True) for file, name in files_in(data)]
-            files, self._links = links_among(taught)
+            files, self._links = links_among(taught, is_of_a_station)
             members += [Member(file, name) for file, name in files]
             by_name: dict[str, Member] = {}
             for member in members:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -79,15 +79,17 @@ def _link(path: Path, target: Path) -> None:
         linked(path, target)
 
 
-def links_among(place: Path) -> tuple[list[tuple[Path, str]], dict[str, str]]:
+def links_among(place: Path, is_taken: Callable[[str], bool]) -> tuple[list[tuple[Path, str]], dict[str, str]]:
     """(file, its name in the archive) of what lies in `place`, and names of files that are the same as one of these ->
-    the name of that one: a job's parts are the collection's files."""
+    the name of that one: a job's parts are the collection's files. is_taken: whether an archive takes a name; the
+    others are no links, nor linked to."""
     files: list[tuple[Path, str]] = []
     links: dict[str, str] = {}
     names: dict[tuple[int, int], str] = {}
     for path in sorted(path for path in place.rglob("*") if path.is_file()):
         name, facts = f"{TEACH}/{path.relative_to(place).as_posix()}", path.stat()
-        first = names.setdefault((facts.st_dev, facts.st_ino), name) if facts.st_ino else name
+        same = facts.st_ino and is_taken(name)
+        first = names.setdefault((facts.st_dev, facts.st_ino), name) if same else name
         if first == name:
             files.append((path, name))
         else:

@@ -122,10 +122,11 @@ class Lessons:
             raise DataError(f"lesson {lesson.job.id} has not served in the place of another model: nothing to compare")
         with self._database.reading() as connection:
             before = versions.model_by_id(connection, service.before)
+            assert before is not None  # models' rows stay
             own = [m for m in versions.models(connection, self._class_id(lesson)) if m.id in lesson.models]
             taught = next((version for version in own if version.state == "serving"), own[0])
             plan = Plan(
-                tuple(trial_model(connection, version, self._data) for version in (before, taught) if version),
+                tuple(trial_model(connection, version, self._data) for version in (before, taught)),
                 tuple(self._audited(connection, self._class_id(lesson), service)),
             )
         if not plan.parts:

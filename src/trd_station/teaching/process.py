@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import suppress
+import time
 from pathlib import Path
 from typing import IO, Any
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 LOWEST = 19
 AUTOGROUP = Path("/proc/self/autogroup")
+AGAIN, TRIES = 0.11, 20  # seconds until a refused change of it is tried again
 
 
 def started(module: str, argument: str, log: IO[bytes]) -> subprocess.Popen[str]:
@@ -51,5 +52,16 @@ def _to_lowest_priority() -> None:
     process's own priority counts only beside others of its session."""
     if hasattr(os, "nice"):
         os.nice(LOWEST)
-        with suppress(OSError):  # no Linux, or one that does not group sessions
+        _session_to_lowest_priority()
+
+
+def _session_to_lowest_priority() -> None:
+    for _ in range(TRIES):
+        try:
             AUTOGROUP.write_text(str(LOWEST))
+        except BlockingIOError:  # Linux takes one in 100 ms of all processes together, and several may begin at once
+            time.sleep(AGAIN)
+        except OSError:  # no Linux, one that does not group sessions, or a container that lets nobody
+            return
+        else:
+            return

@@ -100,13 +100,13 @@ def trial(job: Job, console: Console) -> dict[str, Any]:
     for model in plan.models:
         detector = Detector.load(Path(model.path), "auto")
         limits.append(detector.calibration.image_threshold.value if model.reject_above is None else model.reject_above)
-        known |= _trained_on(Path(model.path), detector, plan.parts)
         own: dict[int, float] = {}
         for part in tracked(plan.parts, f"{model.name}: judged parts", len(plan.parts), console):
             try:
                 own[part.id] = predicted(detector, part).score
             except TRDError as error:
                 unusable[part.id] = str(error)
+        known |= _trained_on(Path(model.path), detector, [part for part in plan.parts if part.id in own])
         scores.append(own)
     used = [part for part in plan.parts if part.id not in known and part.id not in unusable]
     rejected = {part.id: [own[part.id] > limit for own, limit in zip(scores, limits, strict=True)] for part in used}

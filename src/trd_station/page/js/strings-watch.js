@@ -53,7 +53,7 @@ export const WATCH_STRINGS = {
   "alarm.reject_rate": { en: "Too many rejects", de: "Zu viel Ausschuss" },
   "alarm.invalid": { en: "Parts cannot be judged", de: "Teile nicht prüfbar" },
   "alarm.drift": { en: "Something has changed", de: "Etwas hat sich verändert" },
-  "alarm.lesson": { en: "A lesson made it worse", de: "Eine Lektion verschlechtert" },
+  "alarm.lesson": { en: "A lesson made it worse", de: "Lektion macht es schlechter" },
   "alarm.output": { en: "Results do not arrive", de: "Ergebnisse kommen nicht an" },
   "alarm.disk": { en: "The disk is nearly full", de: "Platte fast voll" },
   "alarm.self_test": { en: "A model failed its test", de: "Modell durchgefallen" },
