@@ -9,11 +9,11 @@ random orders. With copies every part waits five times, and one verdict on any o
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from pairs import pairs_parser
 
 from learning import lesson_of_run
 from trd.decision.maps import decide
@@ -83,9 +83,9 @@ def print_row(name: str, lesson: Lesson, good: Sequence[LessonPart]) -> None:
 
 
 if __name__ == "__main__":
+    classes = pairs_parser(__doc__).parse_args().classes
     columns = ["class", "parts", "wrong", "this order", "nearest the limit", "highest score", "time"]
     columns += [f"{COPIES} copies: this order", f"{COPIES} copies: nearest the limit"]
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
-    for pair in sys.argv[1:]:
-        folder_of_run, data_of_run = pair.split("=", 1)
+    for folder_of_run, data_of_run in classes:
         print_row(folder_of_run, *lesson_of_run(folder_of_run, data_of_run))

@@ -8,12 +8,12 @@ the taught detector finds; figures are in cells of four pixels. "Unlike" of the 
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 import torch
+from pairs import pairs_parser
 
 from learning import drawn, lesson_of_run, only
 from trd.decision.kinds import UNLIKE, place_of
@@ -72,6 +72,5 @@ def print_table(name: str, lesson: Lesson) -> None:
 
 
 if __name__ == "__main__":
-    for pair in sys.argv[1:]:
-        folder_of_run, data_of_run = pair.split("=", 1)
+    for folder_of_run, data_of_run in pairs_parser(__doc__).parse_args().classes:
         print_table(folder_of_run, lesson_of_run(folder_of_run, data_of_run)[0])

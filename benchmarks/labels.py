@@ -11,13 +11,13 @@ were named. In cells of four pixels.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from pairs import pairs_parser
 from rich.console import Console
 
 from trd.config import KNOWN_DEFECTS, KnownDefectsConfig
@@ -134,8 +134,7 @@ def print_rows(name: str, counts: Counter[str]) -> None:
 
 
 if __name__ == "__main__":
-    for pair in sys.argv[1:]:
-        folder, data = pair.split("=", 1)
+    for folder, data in pairs_parser(__doc__).parse_args().classes:
         trial, total = Trial(Path(folder), Path(data)), Counter[str]()
         for seed in range(DRAWS):
             total.update(trial.draw(seed))

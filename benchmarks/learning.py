@@ -10,13 +10,13 @@ the defects are taught without their masks.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pairs import pairs_parser
 from rich.console import Console
 
 from trd.data.defective import list_defective
@@ -143,7 +143,8 @@ def lesson_of_run(folder: str, data: str, unmarked: bool = False) -> tuple[Lesso
 
 
 if __name__ == "__main__":
-    for pair in sys.argv[1:]:
-        if pair != "--unmarked":
-            folder_of_run, data_of_run = pair.split("=", 1)
-            print_table(folder_of_run, *lesson_of_run(folder_of_run, data_of_run, "--unmarked" in sys.argv))
+    parser = pairs_parser(__doc__)
+    parser.add_argument("--unmarked", action="store_true", help="the defects have no masks")
+    arguments = parser.parse_args()
+    for folder_of_run, data_of_run in arguments.classes:
+        print_table(folder_of_run, *lesson_of_run(folder_of_run, data_of_run, arguments.unmarked))

@@ -9,13 +9,13 @@ class, and, of several classes, how alike they rank the choices (Spearman's corr
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pairs import pairs_parser
 from scipy.stats import spearmanr
 
 from trd.data.listing import list_class
@@ -107,8 +107,7 @@ def print_correlations(classes: Mapping[str, Mapping[str, Row]]) -> None:
 
 def main() -> None:
     classes = {}
-    for pair in sys.argv[1:]:
-        folder, _, data = pair.partition("=")
+    for folder, data in pairs_parser(__doc__).parse_args().classes:
         classes[folder] = measured(folder, data)
     if len(classes) > 1:
         print_correlations(classes)

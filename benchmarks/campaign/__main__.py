@@ -44,6 +44,8 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, help="where to work; by default a temporary folder")
     arguments = parser.parse_args()
+    if arguments.folder is not None:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
     os.environ["OMP_NUM_THREADS"] = "1"
     sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests/fakes")]
     _import_once()

@@ -133,7 +133,7 @@ def backup(
     out: Annotated[Path, typer.Option("--out", help="A new file; its name may end in .zip.")],
     database: DatabaseOption = "",
 ) -> None:
-    """Database, files, models and settings of one moment in an archive. The station may run."""
+    """Database, files, models, what is taught and settings of one moment in an archive. The station may run."""
     require("trd station", "serve")
     from trd_station.backup.archive import write_backup
 

@@ -137,7 +137,7 @@ def test_a_state_of_another_recipe_is_refused(recipe: Recipe, state: State) -> N
 def test_a_state_of_an_earlier_checkout_is_refused(recipe: Recipe, state: State) -> None:
     """Its calibration is that of a map that did not count double."""
     earlier = {name: value for name, value in state.items() if not name.endswith("steepness")}
-    with pytest.raises(CheckpointError, match="do not fit"):
+    with pytest.raises(CheckpointError, match="teach the detector before it again"):
         maps(recipe, earlier, noise(recipe, 1))
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trd_station.running import Attached
     from trd_station.store.database import Database
 
-WAIT_MS = 20000
+WAIT_MS = 60_000  # beside an installation that fills the disk, what is put on it may take many seconds
 HTTP = httpx.Client(verify=False, timeout=120)  # no TLS here: reading the authorities takes longer than a request
 AXE = Path(__file__).parents[1] / "station_page" / "vendor" / "axe-core" / "axe.min.js"
 

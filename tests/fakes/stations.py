@@ -57,7 +57,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
     return bytes(values)
 
 
-def until(found: Callable[[], Any], seconds: float = 20.0) -> Any:
+def until(found: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What `found` returns as soon as that is something."""
     end = time.monotonic() + seconds
     while not (value := found()):

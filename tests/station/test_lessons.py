@@ -234,7 +234,7 @@ def test_a_quiet_rule_makes_a_warning(client: TestClient, station: Station) -> N
 
 @pytest.mark.parametrize(
     ("alone", "worse"),
-    [([6, 0], ["found"]), ([5, 0], []), ([9, 1], ["found"]), ([0, 6], []), ([], [])],
+    [([8, 0], ["found"]), ([7, 0], []), ([12, 1], ["found"]), ([0, 8], []), ([], [])],
 )
 def test_when_same_parts_say_worse(alone: list[int], worse: list[str]) -> None:
     share = {"hits": 1, "count": 9}

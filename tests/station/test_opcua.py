@@ -59,7 +59,7 @@ def secured(made: Path) -> Iterator[str]:
 
 
 async def client_of(endpoint: str, made: Path, mode: Any, user: str | None, password: str | None) -> Any:
-    client = asyncua.Client(endpoint, timeout=2)
+    client = asyncua.Client(endpoint, timeout=20)
     if user is not None:
         client.set_user(user)
         client.set_password(password)

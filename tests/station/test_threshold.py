@@ -170,6 +170,20 @@ def test_the_suggested_kind_is_stored_and_read(opened, test_parts: Path, monkeyp
         assert (asked["id"], asked["why"]) == (uncertain["id"], "unlike_reviewed")
 
 
+def test_a_part_whose_kind_cannot_be_suggested_is_decided(
+    opened, test_parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: Detector, scored: object) -> None:
+        raise MemoryError("out of it")
+
+    with client_of(opened()) as client:
+        monkeypatch.setattr(Detector, "kind", fails)
+        client.put(f"{BASE}/threshold", json={"reject_above": 0.0, "review_above": 0.0, "reason": "all rejected"})
+        answer = client.post(f"{BASE}/inspections", files=upload(test_parts / "good", "000"))
+        (decided,) = answer.json()["inspections"]
+        assert (decided["decision"], decided["kind_suggestion"]) == ("reject", None)
+
+
 def test_only_sampled_parts_recalibrate(opened, test_parts: Path) -> None:
     station = opened(audit_rate=1.0)
     with client_of(station) as client:

@@ -1,8 +1,8 @@
 """What a lesson brought on the line: parts drawn at random and judged, before and with it.
 
-Best both models score the same parts. The parts that only one of them rejects then tell which is better, by an exact
-sign test. Else the parts that the model before decided are compared with those decided since: other parts, of another
-time.
+Best both models score the same parts. The parts that only one of them rejects then tell which is better, by a test that
+may be looked at again as they get more. Else the parts that the model before decided are compared with those decided
+since: other parts, of another time.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from trd.statistics.intervals import share_interval
+from trd.statistics.intervals import CONFIDENCE, share_interval
+from trd.statistics.sequential import evidence_of_majority
 from trd_station.lessons.service import Service
 from trd_station.recalibration import Estimate, audit_counts
 from trd_station.store.versions import Period
 
 FOUND, FALSE_ALARMS = "found", "false_alarms"
 VERDICTS = {FOUND: "defect", FALSE_ALARMS: "good"}
-EVEN = 0.5
+ENOUGH = len(VERDICTS) / (1 - CONFIDENCE)  # evidence that one of them got worse: both together are wrong in 5 %
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,15 @@ def _apart(name: str, before: Estimate, lesson: Estimate) -> bool:
 
 
 def of_same_parts(result: Mapping[str, Any]) -> Comparison:
-    """result: of a trial of the model before and the lesson's on sampled parts."""
+    """result: of a trial of the model before and the lesson's on sampled parts. Chance alone makes it worse in any of
+    the trials of a lesson with a probability of at most 5 %, as long as each has the parts of those before."""
     before, lesson = result["models"]
     shares = {name: (_estimate(before[name]), _estimate(lesson[name])) for name in VERDICTS}
     worse = []
     for name, verdict in VERDICTS.items():
         alone_before, alone_lesson = result["alone"][verdict] or (0, 0)
         against = alone_before if name == FOUND else alone_lesson
-        if share_interval(against, alone_before + alone_lesson)[0] > EVEN:
+        if evidence_of_majority(against, alone_before + alone_lesson) >= ENOUGH:
             worse.append(name)
     return Comparison(shares, tuple(worse))
 

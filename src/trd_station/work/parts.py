@@ -142,7 +142,7 @@ def _decided(part: Part, scored: ScoredSample) -> dict[str, Any]:
     peak, decision = detector.peak(scored), limits.decision(scored.score)
     queue = "review" if decision == "review" else "audit" if part.job.sampled else None
     height, width = scored.sample.shape
-    kind = None if decision == "ok" else detector.kind(scored)
+    kind = None if decision == "ok" else _kind_suggestion(part, scored)
     return {
         "decision": DECISIONS.index(decision),
         "queue": queue,
@@ -153,15 +153,23 @@ def _decided(part: Part, scored: ScoredSample) -> dict[str, Any]:
         "region": peak.region,
         "pixel_threshold": detector.calibration.pixel_threshold.value,
         "share": {name: round(share, 4) for name, share in peak.share.items()},
-        "kind_suggestion": kind
-        and {
-            "kind": kind.kind,
-            "likeness": {name: round(value, 4) for name, value in kind.likeness.items()},
-        },
+        "kind_suggestion": kind,
         "notes": [*scored.sample.notes, *detector.doubts] or None,
         "height": height,
         "width": width,
     }
+
+
+def _kind_suggestion(part: Part, scored: ScoredSample) -> dict[str, Any] | None:
+    """None also where it fails: it decides nothing, and the part has its decision."""
+    try:
+        kind = part.serving.detector.kind(scored)
+    except Exception:
+        log.exception("no kind of defect could be suggested for part %s", part.job.part)
+        return None
+    if kind is None:
+        return None
+    return {"kind": kind.kind, "likeness": {name: round(value, 4) for name, value in kind.likeness.items()}}
 
 
 def _maps(scored: ScoredSample, serving: Serving) -> bytes:

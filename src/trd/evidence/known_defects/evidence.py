@@ -9,6 +9,7 @@ from trd.config import KNOWN_DEFECTS, Recipe
 from trd.decision.kinds import DISTANCES, PLACE
 from trd.engines.graphs import IMAGE, MAP, GraphForm, Graphs, Shape, Step
 from trd.engines.pytorch.resampling import resized
+from trd.errors import CheckpointError
 from trd.evidence.base import FitJob, GraphContext, Observations
 from trd.evidence.known_defects.channels import Channels
 from trd.evidence.known_defects.directions import Directions
@@ -38,6 +39,8 @@ class KnownDefects:
         raise NotImplementedError("such recipes are refused before parts are prepared (`trd.training.prepare`)")
 
     def graphs(self, recipe: Recipe, state: State, context: GraphContext) -> Graphs:
+        if "directions.offsets" in state and "directions.steepness" not in state:
+            raise CheckpointError("its lesson is of an earlier release: teach the detector before it again (trd learn)")
         channels = Channels(recipe)
         kinds = state.get("directions.offsets", torch.zeros(1).numpy())
         module = KnownDefectsGraph(channels, Directions(len(kinds), channels.count))
