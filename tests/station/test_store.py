@@ -22,6 +22,7 @@ from trd.errors import OutputError, RecipeError
 from trd_station import times
 from trd_station.settings import Settings
 from trd_station.store import database, history
+from trd_station.store.files import Files
 from trd_station.store.filters import Filters
 from trd_station.store.schema import DECISIONS, inspection, metadata
 
@@ -232,3 +233,13 @@ def test_times_are_told_in_utc() -> None:
     assert times.to_iso(0) == "1970-01-01T00:00:00.000Z"
     assert times.to_iso(1795642201123) == "2026-11-25T21:30:01.123Z"
     assert times.day_of(1795642201123) == "20261125"
+
+
+def test_empty_days_go_but_not_those_that_are_written_to(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    days = {ago: times.day_of(times.now() - ago * times.DAY) for ago in (0, 1, 2, 30)}
+    for day in days.values():
+        (files.root / day).mkdir()
+    (files.root / days[30] / "kept").touch()
+    files.delete_empty_days()
+    assert {path.name for path in files.root.iterdir()} == {days[0], days[1], days[30]}

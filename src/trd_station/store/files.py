@@ -15,6 +15,7 @@ from typing import Any
 
 from trd.errors import OutputError
 from trd.files import delete_scraps, folder_to_disk, to_disk, write_bytes
+from trd_station import times
 
 UID = re.compile(r"[0-9a-f]{16}")
 DAY = re.compile(r"[0-9]{8}")
@@ -137,6 +138,10 @@ class Files:
                     yield day.name, path
 
     def delete_empty_days(self) -> None:
+        """But not of the last days: a part may be about to be written there."""
+        recent = times.day_of(times.now() - times.DAY)
         for day in self.root.iterdir():
+            if day.name >= recent:
+                continue
             with contextlib.suppress(OSError):  # not empty, or no folder
                 day.rmdir()
