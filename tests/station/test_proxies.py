@@ -1,11 +1,11 @@
 """Behind proxies: under a path, with another host's name, with TLS in front; and what clients send in their ways."""
 
+import contextlib
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -118,37 +118,26 @@ def test_a_client_without_host(run_folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def behind_nginx(run_folder: Path, tmp_path: Path) -> Iterator[SimpleNamespace]:
-    """As docs/station.md has it, on two ports: with nginx's own Host, and with the browser's."""
-    command = shutil.which("nginx") or "/usr/sbin/nginx"
-    if not Path(command).exists() or shutil.which("openssl") is None:
-        pytest.skip("nginx or openssl is not installed")
+def certificate(tmp_path: Path) -> Path:
+    """A folder with cert.pem and key.pem of localhost."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
     new = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
     files = ("-keyout", f"{tmp_path}/key.pem", "-out", f"{tmp_path}/cert.pem")
     subprocess.run(["openssl", *new, "-subj", "/CN=localhost", *files], check=True, capture_output=True)
-    with serving(run_folder, data=tmp_path / "data", roles=("operator",), prefix="/trd") as served:
-        backend = served.address.removesuffix("/trd")
-        ports = free_port(), free_port()
-        hosts = "", "proxy_set_header Host $http_host;"
-        servers = "".join(
-            f"server {{ listen 127.0.0.1:{port} ssl; ssl_certificate cert.pem; ssl_certificate_key key.pem;"
-            f" client_max_body_size 2g; location /trd/ {{ proxy_pass {backend}; {host}"
-            " proxy_set_header X-Forwarded-Proto $scheme; }} }}\n".replace("}}", "}")
-            for port, host in zip(ports, hosts, strict=True)
-        )
-        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        kept = "".join(f"{kind}_temp_path {tmp_path}/{kind};" for kind in kinds)
-        (tmp_path / "nginx.conf").write_text(
-            f"user root; daemon off; pid {tmp_path}/pid; error_log {tmp_path}/log; events {{}}\n"
-            f"http {{ access_log off; {kept}\n{servers} }}\n"
-        )
-        process = subprocess.Popen([command, "-p", str(tmp_path), "-c", "nginx.conf"], stderr=subprocess.DEVNULL)
-        try:
-            until(lambda: listens(ports[1]))
-            yield SimpleNamespace(served=served, ports=ports)
-        finally:
-            process.terminate()
-            process.wait()
+    return tmp_path
+
+
+@contextlib.contextmanager
+def running(command: list[str], port: int) -> Iterator[None]:
+    """A proxy, from when it listens on."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: listens(port))
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def listens(port: int) -> bool:
@@ -159,20 +148,74 @@ def listens(port: int) -> bool:
     return True
 
 
-def test_behind_nginx_with_tls_under_a_path(behind_nginx: SimpleNamespace, test_parts: Path) -> None:
-    served: Served = behind_nginx.served
-    for port in behind_nginx.ports:
-        own = f"https://localhost:{port}"
-        headers = {"Origin": own, "Sec-Fetch-Site": "same-origin"}
-        with httpx.Client(base_url=f"{own}/trd", verify=False, headers=headers) as client:
-            assert client.get(f"{own}/trd").headers["location"].endswith("/trd/")
-            assert "<title>TRD" in client.get("/").text
-            answer = client.post("/v1/session", json={"token": served.tokens["operator"]})
-            assert answer.status_code == 200, answer.text
-            assert "Secure" in answer.headers["set-cookie"]
-            told = client.post(PART, files=upload(test_parts / "good", "000"))  # by the cookie
-            assert told.status_code == 201, told.text
-            with client.stream("GET", "/v1/live") as live:
-                assert next(live.iter_lines()) == "event: hello"  # at once, not when a buffer is full
-            assert client.delete("/v1/session").status_code == 204
-            assert client.get("/v1/classes").status_code == 401
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(address, verify=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def assert_works(served: Served, own: str, test_parts: Path) -> None:
+    """own: the proxy's scheme, name and port."""
+    headers = {"Origin": own, "Sec-Fetch-Site": "same-origin"}
+    with httpx.Client(base_url=f"{own}/trd", verify=False, headers=headers) as client:
+        assert client.get(f"{own}/trd").headers["location"].endswith("/trd/")
+        assert "<title>TRD" in client.get("/").text
+        answer = client.post("/v1/session", json={"token": served.tokens["operator"]})
+        assert answer.status_code == 200, answer.text
+        assert "Secure" in answer.headers["set-cookie"]
+        told = client.post(PART, files=upload(test_parts / "good", "000"))  # by the cookie
+        assert told.status_code == 201, told.text
+        with client.stream("GET", "/v1/live") as live:
+            assert next(live.iter_lines()) == "event: hello"  # at once, not when a buffer is full
+        assert client.delete("/v1/session").status_code == 204
+        assert client.get("/v1/classes").status_code == 401
+
+
+def test_behind_nginx_with_tls_under_a_path(run_folder: Path, test_parts: Path, certificate: Path) -> None:
+    """As docs/station.md has it, on two ports: with nginx's own Host, and with the browser's."""
+    command = shutil.which("nginx") or "/usr/sbin/nginx"
+    if not Path(command).exists():
+        pytest.skip("nginx is not installed")
+    with serving(run_folder, data=certificate / "data", roles=("operator",), prefix="/trd") as served:
+        backend = served.address.removesuffix("/trd")
+        ports = free_port(), free_port()
+        hosts = "", "proxy_set_header Host $http_host;"
+        servers = "".join(
+            f"server {{ listen 127.0.0.1:{port} ssl; ssl_certificate cert.pem; ssl_certificate_key key.pem;"
+            f" client_max_body_size 2g; location /trd/ {{ proxy_pass {backend}; {host}"
+            " proxy_set_header X-Forwarded-Proto $scheme; }} }}\n".replace("}}", "}")
+            for port, host in zip(ports, hosts, strict=True)
+        )
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        kept = "".join(f"{kind}_temp_path {certificate}/{kind};" for kind in kinds)
+        (certificate / "nginx.conf").write_text(
+            f"user root; daemon off; pid {certificate}/pid; error_log {certificate}/log; events {{}}\n"
+            f"http {{ access_log off; {kept}\n{servers} }}\n"
+        )
+        with running([command, "-p", str(certificate), "-c", "nginx.conf"], ports[1]):
+            for port in ports:
+                assert_works(served, f"https://localhost:{port}", test_parts)
+
+
+def test_behind_traefik_with_tls_under_a_path(run_folder: Path, test_parts: Path, certificate: Path) -> None:
+    """As docs/station.md has it."""
+    command = shutil.which("traefik")
+    if command is None:
+        pytest.skip("traefik is not installed")
+    with serving(run_folder, data=certificate / "data", roles=("operator",), prefix="/trd") as served:
+        port, backend = free_port(), served.address.removesuffix("/trd")
+        (certificate / "dynamic.yml").write_text(f"""
+http:
+  routers:
+    trd: {{rule: "Host(`localhost`) && PathPrefix(`/trd`)", service: trd, tls: {{}}}}
+  services:
+    trd: {{loadBalancer: {{servers: [{{url: "{backend}"}}]}}}}
+tls:
+  certificates: [{{certFile: {certificate}/cert.pem, keyFile: {certificate}/key.pem}}]
+""")
+        options = f"--entryPoints.line.address=127.0.0.1:{port}", f"--providers.file.filename={certificate}/dynamic.yml"
+        with running([command, *options], port):
+            own = f"https://localhost:{port}"
+            until(lambda: answers(f"{own}/trd/"))  # it listens before it knows where to
+            assert_works(served, own, test_parts)
