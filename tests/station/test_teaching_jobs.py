@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import imagecodecs
@@ -16,11 +17,17 @@ from rich.console import Console
 from stations import client_of, until, upload
 from taught import BASE, FIRST, TINY, WHY, asked, collect, ended, events_of, new_class
 
+from trd.decision.kinds import KnownKinds
+from trd.detector import Detector
+from trd.training.digests import part_digests
+from trd.types import UNLABELLED, SampleFiles
 from trd_station.station import Station
 from trd_station.teaching import rates
 from trd_station.teaching.jobs import Job
 from trd_station.teaching.settings import ClassSettings
-from trd_station.teaching.trial import JudgedPart, Plan, Tried, trial
+from trd_station.teaching.trial import JudgedPart, Plan, Tried, _trained_on, trial
+
+FILES = (("rgb", "000.png"), ("xyz", "000.tiff"))
 
 
 @pytest.mark.parametrize(
@@ -206,3 +213,15 @@ def test_a_part_that_lacks_a_file_is_left_out_of_a_trial(run_folder: Path, drawn
     (unusable,) = result["unusable"]
     assert unusable["id"] == 2
     assert "'flat' has no file 'xyz'" in unusable["reason"]
+
+
+def test_parts_that_a_package_was_taught_are_known(quick_package: Path, drawn: Path) -> None:
+    folders = [drawn / "biscuit/test" / kind for kind in ("chip", "dent")]
+    files = [{source: str(folder / source / name) for source, name in FILES} for folder in folders]
+    parts = [JudgedPart(number, "a part", "defect", None, True, paths, None) for number, paths in enumerate(files)]
+    detector = Detector.load(quick_package, "cpu")
+    assert _trained_on(quick_package, detector, parts) == set()
+    paths = {source: Path(path) for source, path in files[1].items()}
+    digest = part_digests([SampleFiles("dent", "predict", UNLABELLED, paths)])["dent"]
+    detector.facts = replace(detector.facts, kinds=KnownKinds(("dent", "dent"), (1.0, 2.0), (digest, "another")))
+    assert _trained_on(quick_package, detector, parts) == {1}

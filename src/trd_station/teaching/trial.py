@@ -15,7 +15,6 @@ from rich.console import Console
 from trd.detector import Detector
 from trd.errors import DataError, TRDError
 from trd.files import write_bytes, write_json
-from trd.learning.record import read_lesson
 from trd.packages.facts import digests_of_parts
 from trd.progress import tracked
 from trd.training.digests import part_digests
@@ -172,10 +171,9 @@ def _inputs(detector: Detector, part: JudgedPart) -> Inputs:
 
 
 def _trained_on(path: Path, detector: Detector, parts: Sequence[JudgedPart]) -> set[int]:
-    """Ids of parts whose files the detector was fitted or calibrated on, or taught by a lesson; a package does not know
-    of its lesson."""
-    taught = (read_lesson(path) or {}).get("defects", ())
-    trained = digests_of_parts(path) | {part["files"] for part in taught}
+    """Ids of parts whose files the detector was fitted or calibrated on, or taught by a lesson."""
+    kinds = detector.facts.kinds
+    trained = digests_of_parts(path) | set(kinds.parts if kinds else ())
     if not trained:
         return set()
     ids = {str(part.id): part.id for part in parts}
