@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from stations import upload
 from taught import events_of
 
 from trd.config.patch_statistics import PatchStatisticsConfig
+from trd.learning import learn
+from trd.learning.judge import judged
 from trd.packages.facts import digests_of_parts
 from trd_station.station import Station
 
@@ -57,6 +60,18 @@ def test_defects_that_are_not_taught_judge_good_parts(
     assert len(lesson["good_judgement"]["reasons"]) == 1
     assert {part["use"] for part in lesson["parts"]} == {"judges", "good"}
     assert "refused, more of them are above the threshold" in events_of(client)
+
+
+def test_good_parts_that_pass_are_shown_where_the_defects_are_refused(
+    client: TestClient, labelled: Path, quick: pytest.MonkeyPatch
+) -> None:
+    better(quick)
+    quick.setattr(learn, "judged", lambda lesson: replace(judged(lesson), reasons=("they bring nothing",)))
+    judge_defects(client, labelled)
+    reject_good(client, labelled)
+    lesson = taught(client, good=True)
+    assert (lesson["state"], lesson["judgement"]["reasons"]) == ("refused", ["they bring nothing"])
+    assert (lesson["good_judgement"]["good"], lesson["good_judgement"]["reasons"]) == (6, [])
 
 
 def test_too_few_defects_judge_nothing(client: TestClient, labelled: Path, quick: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,8 @@ def learn(
         _print_good(refused.judgement)
         raise
     except LessonRefused as refused:
+        if refused.good is not None:
+            _print_good(refused.good)
         _print(refused.judgement)
         raise
     if result.good is not None:

@@ -51,11 +51,12 @@ MOST_TRAINING = 32  # training parts, evenly chosen: their cells' scatter is kno
 
 
 class LessonRefused(TRDError):
-    """A lesson makes the detector no better; nothing was written. judgement: what was measured."""
+    """A lesson makes the detector no better; nothing was written. judgement: what was measured. good: the same of good
+    parts that were to be taken in with it, and would have been."""
 
-    def __init__(self, judgement: Judgement) -> None:
+    def __init__(self, judgement: Judgement, good: GoodJudgement | None = None) -> None:
         super().__init__("the lesson is refused, nothing was written: " + "; ".join(judgement.reasons))
-        self.judgement = judgement
+        self.judgement, self.good = judgement, good
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,10 @@ def learn(job: LessonJob, console: Console) -> Learned:
         detector, state = taken.detector, taken.state
     facts = replace(detector.facts, id="")
     if job.defects:
-        taught = _taught(job, detector, state, parts, good, digests.defects, console)
+        try:
+            taught = _taught(job, detector, state, parts, good, digests.defects, console)
+        except LessonRefused as refused:
+            raise LessonRefused(refused.judgement, None if taken is None else taken.judgement) from None
         facts, state = taught.facts, taught.state
     with locked(job.out, "a lesson"):
         record = _record(folder, facts.recipe, digests.good)

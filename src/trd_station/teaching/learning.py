@@ -36,7 +36,7 @@ def lesson(job: Job, console: Console) -> dict[str, Any]:
     try:
         learned = learn(_lesson_job(job, plan), console)
     except LessonRefused as refused:
-        return _refused(refused.judgement, None, refused.judgement.reasons)
+        return _refused(refused.judgement, refused.good, refused.judgement.reasons)
     except GoodPartsRefused as refused:
         return _refused(None, refused.judgement, refused.judgement.reasons)
     except DoubtfulLabels as labels:
