@@ -8,8 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 from stations import client_of, until, upload
 
 from trd.errors import OutputError
@@ -250,3 +252,18 @@ def test_rules_that_make_no_sense_are_refused(client: TestClient) -> None:
         **{"rejects_in_row": 5, "reject_rate": 0.3, "reject_window": 50, "invalid_in_row": 3},
         **{"drift": True, "lesson": True},
     }
+
+
+def test_a_lamp_that_loses_a_fifth_of_its_light_raises_an_alarm(
+    client: TestClient, drawn: Path, tmp_path: Path
+) -> None:
+    """It makes rejects of good parts, the same that taught the detector."""
+    shutil.copytree(drawn / "biscuit/train/good", tmp_path / "dim")
+    for path in (tmp_path / "dim/rgb").iterdir():
+        Image.fromarray((np.asarray(Image.open(path)) * 0.8).astype(np.uint8)).save(path)
+    stems = sorted(path.stem for path in (tmp_path / "dim/rgb").iterdir())
+    for stem in stems:
+        (part,) = client.post(f"{BASE}/inspections", files=upload(tmp_path / "dim", stem)).json()["inspections"]
+        assert part["decision"] == "reject", stem
+    assert len(stems) > 5
+    assert [alarm["kind"] for alarm in until(lambda: alarms(client))] == ["rejects"]
