@@ -193,7 +193,6 @@ def test_load_of_twice_the_capacity(opened, test_parts: Path) -> None:
     assert station.line.state.queued == 0
 
 
-@pytest.mark.slow  # it waits out the two minutes that a form may take
 def test_a_form_that_does_not_come_gives_its_place_back(opened) -> None:
     """Over a socket: the client begins a form and says nothing more."""
     import socket
@@ -204,7 +203,7 @@ def test_a_form_that_does_not_come_gives_its_place_back(opened) -> None:
     bound = listening("127.0.0.1", 0)
     address = bound.getsockname()
     ready = threading.Event()
-    thread = threading.Thread(target=serve, args=(station, bound, (), ready.set), daemon=True)
+    thread = threading.Thread(target=serve, args=(station, bound), kwargs={"on_ready": ready.set}, daemon=True)
     thread.start()
     assert ready.wait(30)
     with socket.create_connection(address) as slow:
