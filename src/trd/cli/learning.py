@@ -95,8 +95,8 @@ def _print_good(judgement: GoodJudgement) -> None:
     console.print(table)
     fall = judgement.fall
     console.print(
-        f"the good parts fall by {fall.value:.2f} deviations of the calibration parts, 95 % interval {fall.low:.2f} to "
-        f"{fall.high:.2f}",
+        f"the good parts' scores change by {-fall.value:+.2f} deviations of the calibration parts, 95 % interval "
+        f"{-fall.high:+.2f} to {-fall.low:+.2f}",
         highlight=False,
     )
     if (change := judgement.auroc_change) is not None:

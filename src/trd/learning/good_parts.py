@@ -191,8 +191,8 @@ def _reasons(before: GoodFigures, after: GoodFigures, fall: Interval, change: In
     reasons = []
     if not fall.low > 0:
         reasons.append(
-            f"good parts like them do not score lower by it: they fall by {fall.value:.2f} deviations of the "
-            f"calibration parts, 95 % interval {fall.low:.2f} to {fall.high:.2f}"
+            f"good parts like them do not score lower by it: their scores change by {-fall.value:.2f} deviations of "
+            f"the calibration parts, 95 % interval {-fall.high:.2f} to {-fall.low:.2f}"
         )
     if after.alarms > before.alarms:
         reasons.append(f"more of them are above the threshold: {after.alarms} instead of {before.alarms}")
