@@ -55,11 +55,18 @@ class Trial:
         self.good = [replace(part, marked=None) for part in every if part.kind == "good"]
         self.defects = [part for part in every if part.kind != "good"]
 
-    def lesson(self, defects: Sequence[LessonPart], further: Sequence[LessonPart] = ()) -> Lesson:
+    def lesson(
+        self,
+        defects: Sequence[LessonPart],
+        further: Sequence[LessonPart] = (),
+        calibration: Sequence[LessonPart] | None = None,
+    ) -> Lesson:
+        """further: good parts that count as usual. calibration: in the place of the class's own."""
+        good = self.calibration if calibration is None else calibration
         section = self.recipe.evidence[KNOWN_DEFECTS]
         assert isinstance(section, KnownDefectsConfig)
         usual, channels = [*self.training, *further], Channels(self.recipe).eval()
-        return Lesson.of(channels, usual, self.calibration, defects, self.branches, self.scoring, section.shrinkage)
+        return Lesson.of(channels, usual, good, defects, self.branches, self.scoring, section.shrinkage)
 
     def found(self, lesson: Lesson, taught: bool, parts: Sequence[LessonPart]) -> int:
         directions = lesson.directions(range(len(lesson.defects))) if taught else None

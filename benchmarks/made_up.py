@@ -8,7 +8,6 @@ others calibrate. Figures are in cells of four pixels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +15,6 @@ import numpy as np
 from labels import Trial, share
 from pairs import pairs_parser
 
-from trd.config import KNOWN_DEFECTS, KnownDefectsConfig
-from trd.evidence.known_defects.channels import Channels
-from trd.learning.heads import Lesson
 from trd.learning.judge import judged
 from trd.learning.parts import LessonPart
 
@@ -37,19 +33,12 @@ def made_up(part: LessonPart, kind: str, random: np.random.Generator) -> LessonP
     return replace(part, kind=kind, marked=ellipse & part.scored)
 
 
-def lesson_of(trial: Trial, defects: Sequence[LessonPart], good: Sequence[LessonPart]) -> Lesson:
-    section = trial.recipe.evidence[KNOWN_DEFECTS]
-    assert isinstance(section, KnownDefectsConfig)
-    channels = Channels(trial.recipe).eval()
-    return Lesson.of(channels, trial.training, good, defects, trial.branches, trial.scoring, section.shrinkage)
-
-
 def taken(trial: Trial, number: int, draw: int) -> bool:
     random = np.random.default_rng([draw, number])
     pool = [*trial.calibration, *trial.good]
     order = [pool[index] for index in random.permutation(len(pool))]
     defects = [made_up(part, KINDS[place % len(KINDS)], random) for place, part in enumerate(order[:number])]
-    return not judged(lesson_of(trial, defects, order[number:])).reasons
+    return not judged(trial.lesson(defects, calibration=order[number:])).reasons
 
 
 if __name__ == "__main__":

@@ -90,14 +90,14 @@ def test_the_steps_compute_what_the_engine_does(case: str, tmp_path: Path) -> No
 
 def test_all_evidence_together_runs_in_a_runtime(tmp_path: Path) -> None:
     """Batches of one and of three. The second modality has the same graphs with other numbers: PyTorch computes it, and
-    students and statistics, whose packages are compared with the detector elsewhere."""
+    the statistics, whose packages are compared with the detector elsewhere."""
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     exported = set[str]()
 
     def ready(form: GraphForm) -> Graph:
         structure = repr((type(form.module), form.inputs, form.outputs))
-        if structure in exported or "statistics" in structure or "reverse_distillation" in structure:
+        if structure in exported or "statistics" in structure:
             return TorchGraph(form)
         exported.add(structure)
         return OnnxGraph(exporter.onnx_bytes(form), "cpu", 1, "a graph")

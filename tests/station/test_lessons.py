@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -16,9 +17,11 @@ from taught import BASE, ended, events_of, new_class
 from trd.config import KNOWN_DEFECTS
 from trd.data.defective import list_defective
 from trd.detector import Detector
-from trd_station.lessons.gain import of_same_parts
+from trd_station.lessons.gain import Comparison, of_same_parts
+from trd_station.lessons.lessons import Gain
 from trd_station.lessons.parts import Candidate, _once, _same_camera, camera_of
 from trd_station.lessons.service import Service, services, state_of
+from trd_station.lessons.watch import LessonWatch
 from trd_station.station import Station
 from trd_station.store.verdicts import NewEvent
 from trd_station.teaching.jobs import Job
@@ -226,6 +229,14 @@ def test_the_gain_on_sampled_parts(opened, labelled: Path, quick: pytest.MonkeyP
         assert "0 of 12 defects rejected, before " in alarms[0]["text"] or f"0 of {count} defects" in alarms[0]["text"]
         trials = [job for job in station.teaching.queue.jobs("biscuit") if job.kind == "trial"]
         assert {(job.who, job.asked["lesson"]) for job in trials} == {("station", number)}
+
+
+def test_parts_of_another_time_raise_no_alarm(station: Station) -> None:
+    """Line and lamp change between them too."""
+    worse = Comparison({}, ("found",))
+    gain = Gain(audited=3, over_time=worse, both=None, trials=())
+    lessons = SimpleNamespace(of_class=lambda _: [SimpleNamespace(state="serving")], gain=lambda _: gain)
+    LessonWatch(station.database, lessons, lambda event: pytest.fail(event.text)).look("biscuit", 1)
 
 
 def test_a_quiet_rule_makes_a_warning(client: TestClient, station: Station) -> None:

@@ -47,7 +47,7 @@ def test_load_switch_and_roll_back(two: Station, test_parts: Path) -> None:
         assert (told["model"], told["detector"]) == (other["id"], other["detector"])
         begin = time.monotonic()
         back = client.post(f"{BASE}/models/roll-back", json={"reason": "worse"}).json()
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 1
         assert (back["name"], back["state"]) == ("run/biscuit", "serving")
         states = {one["name"]: one["state"] for one in client.get("/v1/models?class=biscuit").json()["models"]}
         assert states == {"run/biscuit": "serving", "other/biscuit": "ready"}

@@ -160,7 +160,7 @@ def test_review_shows_what_is_switched_on(browser: Any, two_classes: Served) -> 
         page.keyboard.press("g")
         page.get_by_text("1 done today").wait_for()
         waiting = page.locator(".page-head .quiet", has_text="wait").inner_text().split()[0]
-        page.locator(f".rail a[data-page=review] .badge:has-text('{waiting}')").wait_for(timeout=10_000)
+        page.locator(f".rail a[data-page=review] .badge:has-text('{waiting}')").wait_for(timeout=1500)
 
 
 def test_the_eye_stays_above_the_table(browser: Any, two_classes: Served) -> None:

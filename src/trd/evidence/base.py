@@ -75,13 +75,6 @@ class GraphContext:
 class Evidence(Protocol):
     """The `EVIDENCE` of a registered module."""
 
-    def fit(self, job: FitJob, teacher: FrozenTeacher | None) -> State:
-        """Learn; a job that was interrupted and is started again ends in the same state. teacher: None where no
-        evidence of the recipe reads one.
-
-        Raises TRDError for the user's mistakes, KeyboardInterrupt after Ctrl-C with the last checkpoint kept.
-        """
-
     def graphs(self, recipe: Recipe, state: State, context: GraphContext) -> Graphs:
         """From images (`engines.graphs.IMAGE`) and the teacher's levels (`teachers.frozen.level_value`) to the maps of
         the section's branches (`engines.graphs.MAP`), on the CPU. Names of graphs and further values begin with the
@@ -92,6 +85,18 @@ class Evidence(Protocol):
     ) -> State:
         """The state with what has a closed form fitted anew to values that a runtime computed in its precision; the
         state itself where there is nothing of the kind. region: "part" or "frame", what is scored."""
+
+
+@runtime_checkable
+class Trained(Evidence, Protocol):
+    """One that good parts alone fit (not `needs_defects` of its section)."""
+
+    def fit(self, job: FitJob, teacher: FrozenTeacher | None) -> State:
+        """Learn; a job that was interrupted and is started again ends in the same state. teacher: None where no
+        evidence of the recipe reads one.
+
+        Raises TRDError for the user's mistakes, KeyboardInterrupt after Ctrl-C with the last checkpoint kept.
+        """
 
 
 @runtime_checkable

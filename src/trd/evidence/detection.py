@@ -20,7 +20,7 @@ from trd.engines.pytorch.out_of_memory import TRAINING_REMEDY, explained_out_of_
 from trd.engines.pytorch.precision import PRECISIONS, prediction_dtype, resolve_device
 from trd.engines.tiled import tiled
 from trd.errors import RecipeError
-from trd.evidence.base import FitJob, GraphContext, Growing, Observations
+from trd.evidence.base import FitJob, GraphContext, Growing, Observations, Trained
 from trd.evidence.initialisation import WithoutInitialisation
 from trd.evidence.registry import find_evidence
 from trd.evidence.repeatable import repeatable
@@ -66,7 +66,9 @@ def _fit(job: FitJob, seen: Callable[[PreparedParts, Tiles | None], PreparedPart
             state[TEACHER] = tensors_of(graph.teacher)
             teacher = FrozenTeacher(graph, torch.device(resolve_device(job.device)))
         for kind in order:
-            state[f"{kind}."] = find_evidence(kind).fit(job, teacher)
+            evidence = find_evidence(kind)
+            assert isinstance(evidence, Trained)  # `trd.training.prepare` refuses the others before parts are prepared
+            state[f"{kind}."] = evidence.fit(job, teacher)
     return joined(state)
 
 

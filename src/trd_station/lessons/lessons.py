@@ -55,10 +55,6 @@ class Gain:
     both: Comparison | None
     trials: tuple[Job, ...]
 
-    @property
-    def best(self) -> Comparison:
-        return self.both or self.over_time
-
 
 class Lessons:
     def __init__(

@@ -1,5 +1,5 @@
 """Looks after lessons that serve: both models score the judged sampled parts as these get more, and a lesson that they
-show to be worse is told."""
+show to be worse is told. Parts of another time show no lesson to be worse: line and lamp change, too."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class LessonWatch:
             gain = self._lessons.gain(lesson) if lesson.state == "serving" else None
             if gain is None:
                 continue
-            if gain.best.worse and not self._was_told(lesson, class_id):
-                data = {"lesson": lesson.job.id, "worse": list(gain.best.worse)}
-                text = f"lesson {lesson.job.id} is worse on sampled parts: {_told(gain.best)}"
+            if gain.both and gain.both.worse and not self._was_told(lesson, class_id):
+                data = {"lesson": lesson.job.id, "worse": list(gain.both.worse)}
+                text = f"lesson {lesson.job.id} is worse on sampled parts: {_told(gain.both)}"
                 self._report(NewEvent("alarm", LESSON, text, class_id, data)).result()
             if _is_due(gain):
                 with contextlib.suppress(TRDError):  # the model before or the files of the parts are not here any more

@@ -21,7 +21,7 @@ LARGEST = torch.finfo(torch.float16).max
 
 
 def fit_mappings(job: FitJob, teacher: FrozenTeacher) -> State:
-    """`Evidence.fit`. Takes minutes, so that an interrupted one begins again; the seed decides all of it."""
+    """`Trained.fit`. Takes minutes, so that an interrupted one begins again; the seed decides all of it."""
     config, device = section(job.recipe).training, teacher.device
     module = CrossmodalMappings(tuple(job.recipe.modalities), sum(teacher.channels)).to(device)
     low = prediction_dtype(job.recipe.precision, device) != torch.float32

@@ -1,4 +1,4 @@
-"""`trd.evidence.base.Evidence` of labelled defects."""
+"""`trd.evidence.base.Evidence` of labelled defects, which `trd learn` fits: training has none."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from trd.decision.kinds import DISTANCES, PLACE
 from trd.engines.graphs import IMAGE, MAP, GraphForm, Graphs, Shape, Step
 from trd.engines.pytorch.resampling import resized
 from trd.errors import CheckpointError
-from trd.evidence.base import FitJob, GraphContext, Observations
+from trd.evidence.base import GraphContext, Observations
 from trd.evidence.known_defects.channels import Channels
 from trd.evidence.known_defects.directions import Directions
 from trd.evidence.known_defects.kinds import KINDS, kind_distances
 from trd.evidence.state import fill, tensors_of
-from trd.teachers.frozen import FrozenTeacher
 from trd.types import State
 
 KIND_GRAPH = f"{KNOWN_DEFECTS}_kinds"
@@ -35,9 +34,6 @@ class KnownDefectsGraph(nn.Module):
 
 
 class KnownDefects:
-    def fit(self, job: FitJob, teacher: FrozenTeacher | None) -> State:
-        raise NotImplementedError("such recipes are refused before parts are prepared (`trd.training.prepare`)")
-
     def graphs(self, recipe: Recipe, state: State, context: GraphContext) -> Graphs:
         if "directions.offsets" in state and "directions.steepness" not in state:
             raise CheckpointError("its lesson is of an earlier release: teach the detector before it again (trd learn)")

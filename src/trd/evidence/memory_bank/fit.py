@@ -28,7 +28,7 @@ REMEDY = "set evidence.memory_bank.entries lower, or a smaller frame.size, or ta
 
 @torch.no_grad()
 def fit_banks(job: FitJob, teacher: FrozenTeacher) -> State:
-    """`Evidence.fit`. Takes seconds to minutes, so that an interrupted one begins again; the seed decides all of it."""
+    """`Trained.fit`. Takes seconds to minutes, so that an interrupted one begins again; the seed decides all of it."""
     random, state = torch.Generator().manual_seed(job.recipe.seed), dict[str, NDArray[np.generic]]()
     with explained_out_of_memory(REMEDY):
         for number, name in enumerate(job.recipe.modalities):

@@ -36,7 +36,7 @@ SCORING_BATCH = 8
 
 
 def fit_students(job: FitJob, teacher: FrozenTeacher) -> State:
-    """`Evidence.fit`."""
+    """`Trained.fit`."""
     recipe, config = job.recipe, section(job.recipe)
     with deterministic(config.training.deterministic, config.training.compile):
         network = build_network(recipe, teacher.channels, teacher.linear_outputs).to(teacher.device)
